@@ -1,0 +1,109 @@
+// Package detector is the table of detector families: what the pixels of a type mean and where its
+// constants live. Everything that depends on a detector's type looks it up here.
+package detector
+
+import "strings"
+
+// Family describes the detectors of one type.
+type Family struct {
+	// Type is the type's name in lower case, as it names the directory in the constants repository.
+	Type string
+	// Rows and Cols are the expected shape of a panel in pixels; 0 when it varies by model.
+	Rows, Cols int
+	// DataBits masks the ADU value out of a raw word; GainBits are the bits that tell the gain.
+	DataBits, GainBits uint16
+	// GainModes are the known gain modes in the order of the planes of a deployed array; empty for
+	// single-gain detectors.
+	GainModes []string
+	// PanelCounts are the sizes that a deployed array of this type may have along its panel axis,
+	// ascending; empty means highest segment + 1.
+	PanelCounts []int
+	// ASICRows and ASICCols are the shape of one readout chip in pixels; 0 when the panel is one tile.
+	ASICRows, ASICCols int
+	// CalibGroup is the directory of the type in an LCLS-I calib directory, e.g. "Jungfrau::CalibV1".
+	CalibGroup string
+	// AlwaysStacked: a deployed array has a panel axis even for one panel.
+	AlwaysStacked bool
+}
+
+// Gain modes of the multi-gain families, in plane order of deployed arrays.
+var (
+	JungfrauGains = []string{"g0", "g1", "g2"}
+	Epix10kaGains = []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}
+)
+
+func epix10ka(typ, group string) Family {
+	return Family{Type: typ, Rows: 352, Cols: 384, DataBits: 0x3fff, GainBits: 0x4000, GainModes: Epix10kaGains,
+		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true}
+}
+
+// families holds LCLS-II detType names and LCLS-I type names, all in lower case.
+var families = []Family{
+	epix10ka("epix10ka", "Epix10ka::CalibV1"),
+	epix10ka("epix10ka2m", "Epix10ka2M::CalibV1"),
+	epix10ka("epix10kaquad", "Epix10kaQuad::CalibV1"),
+	{Type: "jungfrau", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains,
+		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
+	{Type: "jungfrauemu", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains,
+		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
+	{Type: "epix100", Rows: 704, Cols: 768, DataBits: 0xffff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
+	{Type: "epix100a", Rows: 704, Cols: 768, DataBits: 0x3fff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
+	{Type: "epixhr2x2", Rows: 288, Cols: 384, DataBits: 0x3fff, GainBits: 0xc000, ASICRows: 144, ASICCols: 192, CalibGroup: "Epixhr2x2::CalibV1"},
+	{Type: "epixhremu", Rows: 144, Cols: 768, DataBits: 0x3fff, GainBits: 0xc000, ASICRows: 144, ASICCols: 192, CalibGroup: "Epixhremu::CalibV1"},
+	{Type: "epixm320", Rows: 192, Cols: 384, DataBits: 0x7fff, GainBits: 0x8000, CalibGroup: "Epixm320::CalibV1"},
+	{Type: "epixuhr", Rows: 168, Cols: 192, DataBits: 0x07ff, GainBits: 0x0800, CalibGroup: "Epixuhr::CalibV1"},
+	{Type: "epixuhr3x2", Rows: 336, Cols: 576, DataBits: 0x0ffe, GainBits: 0x0001, ASICRows: 168, ASICCols: 192, CalibGroup: "Epixuhr3x2::CalibV1"},
+	{Type: "cspad", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{32}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad::CalibV1", AlwaysStacked: true},
+	{Type: "cspad2x2", DataBits: 0x3fff, CalibGroup: "CsPad2x2::CalibV1"},
+	{Type: "opal", DataBits: 0xffff, CalibGroup: "Camera::CalibV1"},
+	{Type: "archon", DataBits: 0xffff, CalibGroup: "Archon::CalibV1"},
+	{Type: "axis", DataBits: 0xffff, CalibGroup: "Axis::CalibV1"},
+	{Type: "piranha4", DataBits: 0xffff, CalibGroup: "Piranha4::CalibV1"},
+}
+
+// Lookup gives the family of a detector type, in any case of letters. An unknown type is a single-gain
+// family of free shape that uses all 16 bits; known tells the difference.
+func Lookup(dettype string) (f Family, known bool) {
+	t := strings.ToLower(dettype)
+	for _, f := range families {
+		if f.Type == t {
+			return f, true
+		}
+	}
+	group := dettype
+	if group != "" {
+		group = strings.ToUpper(group[:1]) + group[1:]
+	}
+	return Family{Type: t, DataBits: 0xffff, CalibGroup: group + "::CalibV1"}, false
+}
+
+// IntHi is the default upper intensity limit in ADU (also of the rms): 16000 for 14-bit data, else
+// one below the largest value.
+func (f Family) IntHi() int {
+	if f.DataBits == 0x3fff {
+		return 16000
+	}
+	return int(f.DataBits) - 1
+}
+
+// GainIndex gives the plane of a gain mode in a deployed array, or -1 when the family has no such mode.
+func (f Family) GainIndex(mode string) int {
+	for i, m := range f.GainModes {
+		if m == mode {
+			return i
+		}
+	}
+	return -1
+}
+
+// StackPanels gives the length of the panel axis of a deployed array whose highest segment number is
+// maxSegment.
+func (f Family) StackPanels(maxSegment int) int {
+	n := maxSegment + 1
+	for _, c := range f.PanelCounts {
+		if n <= c {
+			return c
+		}
+	}
+	return n
+}

@@ -1,0 +1,120 @@
+// Package fault gives every error that reaches a user a class, and every class an exit code.
+//
+// Exit codes are an interface: job scripts requeue on Temporary and on nothing else, campaigns and
+// crontabs branch on the others. The table in codes is the only place where they are written down;
+// the help texts and the documentation are made from it.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// Code is a process exit code.
+type Code int
+
+// The exit codes of both programs.
+const (
+	OK          Code = 0
+	Unexpected  Code = 1
+	Usage       Code = 2
+	Input       Code = 10
+	Incomplete  Code = 11
+	Busy        Code = 12
+	Refused     Code = 13
+	Slurm       Code = 14
+	Temporary   Code = 75
+	Interrupted Code = 130
+)
+
+// Meaning is one line of the exit-code table.
+type Meaning struct {
+	Code Code
+	Text string
+}
+
+// Codes is the exit-code table in ascending order.
+func Codes() []Meaning { return append([]Meaning(nil), codes...) }
+
+var codes = []Meaning{
+	{OK, "done"},
+	{Unexpected, "unexpected error (a defect of the program; panics end here)"},
+	{Usage, "wrong command line or configuration"},
+	{Input, "input cannot be read or is not what it should be"},
+	{Incomplete, "incomplete: raw data, panels or partial results are missing"},
+	{Busy, "repository or lock was busy for too long"},
+	{Refused, "refused by the deployment gate"},
+	{Slurm, "Slurm said no"},
+	{Temporary, "temporary failure, run again (terminated, disk full, I/O error)"},
+	{Interrupted, "interrupted by the user"},
+}
+
+// Error is an error for the user: a class, what happened, and what to do next.
+type Error struct {
+	Code Code
+	Msg  string
+	Hint string // what to do next, one sentence; may be empty
+	Err  error  // cause; may be nil
+}
+
+// Error gives the message with its cause, without the hint.
+func (e *Error) Error() string { return e.Msg }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New makes an error of a class; format and args as fmt.Errorf, %w included.
+func New(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Msg: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// WithHint adds the sentence that tells the user what to do next.
+func (e *Error) WithHint(format string, args ...any) *Error {
+	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+// temporary are the system errors that a later attempt, perhaps on another node, may not meet.
+var temporary = []error{
+	syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT,
+	syscall.EAGAIN, syscall.ENOMEM, syscall.EROFS, syscall.EMFILE, syscall.ENFILE,
+}
+
+// CodeOf gives the exit code of an error: that of the outermost Error in its chain, else the class
+// of a known system error, else Unexpected. A nil error is OK.
+func CodeOf(err error) Code {
+	if err == nil {
+		return OK
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	for _, t := range temporary {
+		if errors.Is(err, t) {
+			return Temporary
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return Interrupted
+	}
+	return Unexpected
+}
+
+// HintOf gives the first hint in the chain of an error, or the empty string.
+func HintOf(err error) string {
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			return ""
+		}
+		if e.Hint != "" {
+			return e.Hint
+		}
+		err = e.Err
+	}
+	return ""
+}

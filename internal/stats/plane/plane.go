@@ -1,0 +1,54 @@
+// Package plane holds named per-pixel arrays and per-frame series and the rule by which two shards'
+// arrays of the same name become one.
+package plane
+
+import "fmt"
+
+// Op is the rule by which the planes of two shards merge. All are associative and commutative on
+// integers, so the order of shards does not matter.
+type Op uint8
+
+// The merge rules.
+const (
+	Sum  Op = iota + 1 // element by element
+	Min                // element by element
+	Max                // element by element
+	Or                 // bit by bit
+	Same               // both must be equal; anything else is an error
+)
+
+// Number is an element type of a plane.
+type Number interface {
+	~uint8 | ~uint16 | ~uint32 | ~uint64 | ~int32 | ~int64 | ~float64
+}
+
+// Plane is one named array; Data is a []T with T one of Number.
+type Plane struct {
+	Name string
+	Op   Op
+	Data any
+}
+
+// Set is the planes of one shard, in a fixed order.
+type Set struct {
+	Frames uint64 // frames that went in; merges by Sum
+	Planes []Plane
+}
+
+// Get gives the data of a plane by name, or an error that lists what there is.
+func Get[T Number](s *Set, name string) ([]T, error) {
+	for i := range s.Planes {
+		if s.Planes[i].Name == name {
+			d, ok := s.Planes[i].Data.([]T)
+			if !ok {
+				return nil, fmt.Errorf("plane %q holds %T, wanted %T", name, s.Planes[i].Data, []T(nil))
+			}
+			return d, nil
+		}
+	}
+	names := make([]string, len(s.Planes))
+	for i := range s.Planes {
+		names[i] = s.Planes[i].Name
+	}
+	return nil, fmt.Errorf("no plane %q among %v", name, names)
+}
