@@ -1,0 +1,70 @@
+// Package testenv tells tests what this machine has beyond Go.
+//
+// A test that needs the shared data set, numpy or a Slurm cluster asks here. Where the thing is absent
+// the test is skipped with a sentence that says what it needs, unless RAWSTATUS_TEST_REQUIRE (a comma
+// separated list, set by CI after installing everything) names it: then the test fails.
+package testenv
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Lacking skips or fails the test because a thing (shared, numpy, slurm, ...) is absent.
+func Lacking(t testing.TB, thing, why string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("RAWSTATUS_TEST_REQUIRE"), ","), thing) {
+		t.Fatalf("%s is required here (RAWSTATUS_TEST_REQUIRE) and absent: %s", thing, why)
+	}
+	t.Skipf("needs %s: %s", thing, why)
+}
+
+// Root gives the module's root directory.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatal("no go.mod above the test's directory")
+		}
+		dir = parent
+	}
+}
+
+// Shared gives the directory of the shared data set: RAWSTATUS_SHARED, default ../shared beside the
+// module.
+func Shared(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("RAWSTATUS_SHARED")
+	if dir == "" {
+		dir = filepath.Join(Root(t), "..", "shared")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "spec")); err != nil {
+		Lacking(t, "shared", "no data set at "+dir+" (set RAWSTATUS_SHARED)")
+	}
+	return dir
+}
+
+// Numpy gives a Python interpreter that has numpy: RAWSTATUS_PYTHON, default /usr/bin/python3.
+func Numpy(t testing.TB) string {
+	t.Helper()
+	py := os.Getenv("RAWSTATUS_PYTHON")
+	if py == "" {
+		py = "/usr/bin/python3"
+	}
+	if out, err := exec.Command(py, "-c", "import numpy").CombinedOutput(); err != nil {
+		Lacking(t, "numpy", py+" cannot import numpy (Debian: python3-numpy): "+strings.TrimSpace(string(out)))
+	}
+	return py
+}
