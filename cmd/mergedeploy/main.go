@@ -1,0 +1,30 @@
+// Command mergedeploy merges the status files of a run and deploys them as calibration constants.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+)
+
+func main() { os.Exit(run(context.Background(), os.Stdout, os.Stderr, os.Args)) }
+
+// environment is what each command gets: writers, log, site configuration.
+type environment = command.Env
+
+// run is the whole program but for the end of the process; tests call it.
+func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
+	return command.Program{
+		Name:  "mergedeploy",
+		Usage: "merge the status files of a run and deploy them as calibration constants",
+		Commands: func(e *environment) []*cli.Command {
+			// To add a command: write cmd_<name>.go with new<Name>Command(e), and put it into this list,
+			// which is in the order of the help text.
+			return []*cli.Command{}
+		},
+	}.Run(ctx, stdout, stderr, args)
+}

@@ -1,0 +1,112 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+)
+
+// lineFormat writes a log entry as one plain line: time, level, message, fields in alphabetical order.
+//
+//	2026-03-01T10:00:00 info  indexed run events=1000 run=137
+type lineFormat struct{}
+
+// Format implements logrus.Formatter.
+func (lineFormat) Format(entry *logrus.Entry) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %-5s %s", entry.Time.Format("2006-01-02T15:04:05"), levelName(entry.Level), oneLine(entry.Message))
+	keys := make([]string, 0, len(entry.Data))
+	for key := range entry.Data {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		value := fmt.Sprint(entry.Data[key])
+		if value == "" || strings.ContainsAny(value, " \t\n\"=") {
+			value = strconv.Quote(value)
+		}
+		fmt.Fprintf(&b, " %s=%s", key, value)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+// levelName keeps every level in five columns.
+func levelName(l logrus.Level) string {
+	if l == logrus.WarnLevel {
+		return "warn"
+	}
+	return l.String()
+}
+
+// oneLine keeps an entry on one line, so that what a file or a name contains cannot forge entries.
+func oneLine(s string) string {
+	return strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(strings.TrimRight(s, "\n"))
+}
+
+// sinks are the places that log entries go to, each with its own threshold: the screen as --quiet and
+// --log-level say, log files from info on. It is the only hook of the logger, whose own output is off.
+type sinks struct {
+	mu   sync.Mutex
+	next int
+	open map[int]sink
+}
+
+type sink struct {
+	w     io.Writer
+	level logrus.Level
+}
+
+func (s *sinks) add(w io.Writer, level logrus.Level) (remove func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.next
+	s.next++
+	if s.open == nil {
+		s.open = map[int]sink{}
+	}
+	s.open[id] = sink{w, level}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, id)
+	}
+}
+
+// Levels implements logrus.Hook.
+func (s *sinks) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire implements logrus.Hook.
+func (s *sinks) Fire(entry *logrus.Entry) error {
+	line, err := lineFormat{}.Format(entry)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, out := range s.open {
+		if entry.Level <= out.level {
+			_, err := out.w.Write(line)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// newLogger makes a logger that writes to the sinks.
+func newLogger(s *sinks) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	log.SetFormatter(lineFormat{})
+	log.SetLevel(logrus.TraceLevel)
+	log.AddHook(s)
+	return log
+}

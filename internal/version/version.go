@@ -1,0 +1,50 @@
+// Package version says which build of the software is running.
+//
+// Every output carries this string, so that a constant can be traced to the code that made it. It is
+// taken from the build information that the go command stamps into each binary (module version, or the
+// commit and whether the work tree was modified); `make build` sets it with -ldflags -X where no version
+// control is at hand.
+package version
+
+import (
+	"runtime/debug"
+	"sync"
+)
+
+// stamped is set by -ldflags "-X rawstatus/internal/version.stamped=v1.2.3"; empty in a plain go build.
+var stamped string
+
+// String is the version of this build, for example "v1.2.3" or "devel 1a2b3c4d5e6f 2026-03-01 modified".
+var String = sync.OnceValue(func() string {
+	if stamped != "" {
+		return stamped
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	return describe(info)
+})
+
+// describe makes the version of a build that was not stamped.
+func describe(info *debug.BuildInfo) string {
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	revision := set["vcs.revision"]
+	if revision == "" {
+		if info.Main.Version == "" || info.Main.Version == "(devel)" {
+			return "devel"
+		}
+		return info.Main.Version
+	}
+	text := "devel " + revision[:min(12, len(revision))]
+	if day := set["vcs.time"]; len(day) >= len("2006-01-02") {
+		text += " " + day[:len("2006-01-02")]
+	}
+	if set["vcs.modified"] == "true" {
+		text += " modified"
+	}
+	return text
+}

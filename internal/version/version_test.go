@@ -1,0 +1,34 @@
+package version
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestDescribe(t *testing.T) {
+	setting := func(kv ...string) (list []debug.BuildSetting) {
+		for i := 0; i < len(kv); i += 2 {
+			list = append(list, debug.BuildSetting{Key: kv[i], Value: kv[i+1]})
+		}
+		return list
+	}
+	tests := []struct {
+		name string
+		info debug.BuildInfo
+		want string
+	}{
+		{"go test", debug.BuildInfo{}, "devel"},
+		{"no control", debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "devel"},
+		{"installed", debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}}, "v1.2.3"},
+		{"commit", debug.BuildInfo{Settings: setting("vcs.revision", "0123456789abcdef", "vcs.time", "2026-03-01T10:00:00Z", "vcs.modified", "false")},
+			"devel 0123456789ab 2026-03-01"},
+		{"modified", debug.BuildInfo{Settings: setting("vcs.revision", "0123", "vcs.modified", "true")}, "devel 0123 modified"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := describe(&tt.info); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
