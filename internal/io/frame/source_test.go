@@ -1,0 +1,189 @@
+package frame_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+)
+
+var sources = []struct {
+	name string
+	open func([]frame.File, frame.Options) (frame.Source, error)
+}{
+	{"pread", frame.OpenPread},
+}
+
+var panel = frame.Panel{Detector: "det", Rows: 24, Cols: 50}
+
+// pixel is the value of pixel p in frame k of the test run.
+func pixel(k, p int) uint16 { return uint16(k*40503 + p*2654435761>>7) }
+
+// writeRun writes frames of the panel after a header of odd or even length and with gaps, and gives
+// what an index would say of them.
+func writeRun(t *testing.T, frames, header, gap int) ([]frame.File, []frame.Extent) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "run.bin")
+	data := make([]byte, header)
+	var exts []frame.Extent
+	for k := range frames {
+		exts = append(exts, frame.Extent{Offset: int64(len(data)), Length: uint32(2 * panel.Pixels())})
+		for p := range panel.Pixels() {
+			data = binary.LittleEndian.AppendUint16(data, pixel(k, p))
+		}
+		data = append(data, make([]byte, gap)...)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}, exts
+}
+
+func each(t *testing.T, f func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error))) {
+	for _, s := range sources {
+		t.Run(s.name, func(t *testing.T) { f(t, s.open) })
+	}
+}
+
+func TestBlockGivesThePixels(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		for _, c := range []struct{ header, gap, lo, hi int }{
+			{0, 0, 0, 1200}, {64, 4096, 0, 1200}, {7, 3, 0, 1200}, {7, 12, 33, 1111}, {8, 8, 5, 5}, {2, 100, 1199, 1200},
+		} {
+			files, exts := writeRun(t, 70, c.header, c.gap)
+			src, err := open(files, frame.Options{Depth: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for round := range 3 {
+				dst := make([][]uint16, len(exts))
+				release, err := src.Block(context.Background(), panel, exts, c.lo, c.hi, dst)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k, got := range dst {
+					if len(got) != c.hi-c.lo {
+						t.Fatalf("%+v round %d frame %d: %d pixels", c, round, k, len(got))
+					}
+					for i, v := range got {
+						if want := pixel(k, c.lo+i); v != want {
+							t.Fatalf("%+v round %d frame %d pixel %d: %#x, want %#x", c, round, k, c.lo+i, v, want)
+						}
+					}
+				}
+				release()
+			}
+			if err := src.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// wantFault checks the class of an error and that it names file and place.
+func wantFault(t *testing.T, err error, code fault.Code, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if got := fault.CodeOf(err); got != code {
+		t.Errorf("class %d, want %d: %v", got, code, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error does not say %q: %v", w, err)
+		}
+	}
+}
+
+func TestOpenRefusesChangedFiles(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, _ := writeRun(t, 2, 0, 0)
+		bigger, later, gone := files[0], files[0], files[0]
+		bigger.Size++
+		later.ModTime = later.ModTime.Add(time.Microsecond)
+		gone.Path += "x"
+		for _, f := range []frame.File{bigger, later} {
+			_, err := open([]frame.File{files[0], f}, frame.Options{})
+			wantFault(t, err, fault.Input, "run.bin", "changed since it was indexed")
+		}
+		_, err := open([]frame.File{gone}, frame.Options{})
+		wantFault(t, err, fault.Input, "run.binx")
+		if !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("cause is lost: %v", err)
+		}
+	})
+}
+
+func TestBlockRefusesExtentsThatDoNotFit(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 2, 0, 0)
+		src, err := open(files, frame.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		for name, spoil := range map[string]func(*frame.Extent){
+			"file":   func(e *frame.Extent) { e.File = 1 },
+			"length": func(e *frame.Extent) { e.Length -= 2 },
+			"offset": func(e *frame.Extent) { e.Offset += 2 },
+			"before": func(e *frame.Extent) { e.Offset = -2 },
+			"state":  func(e *frame.Extent) { e.State = frame.Damaged },
+		} {
+			bad := append([]frame.Extent(nil), exts...)
+			spoil(&bad[1])
+			dst := make([][]uint16, 2)
+			release, err := src.Block(context.Background(), panel, bad, 0, panel.Pixels(), dst)
+			if release != nil {
+				t.Errorf("%s: release after an error", name)
+			}
+			wantFault(t, err, fault.Input, "det segment 0")
+		}
+	})
+}
+
+func TestBlockOfTruncatedFile(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 20, 3, 5)
+		src, err := open(files, frame.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		if err := os.Truncate(files[0].Path, exts[10].Offset+100); err != nil {
+			t.Fatal(err)
+		}
+		release, err := src.Block(context.Background(), panel, exts, 0, panel.Pixels(), make([][]uint16, len(exts)))
+		if release != nil {
+			t.Error("release after an error")
+		}
+		wantFault(t, err, fault.Input, "run.bin", "truncated", "byte 0x")
+	})
+}
+
+func TestBlockStopsWhenCancelled(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 2, 0, 0)
+		src, err := open(files, frame.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := src.Block(ctx, panel, exts, 0, 10, make([][]uint16, 2)); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
