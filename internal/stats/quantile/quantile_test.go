@@ -1,0 +1,274 @@
+package quantile
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// pathological makes n values of one pixel in a way real pixels misbehave.
+func pathological(r *rand.Rand, n int) []uint16 {
+	v := make([]uint16, n)
+	kind := r.IntN(8)
+	base := uint16(r.IntN(16000))
+	for i := range v {
+		switch kind {
+		case 0: // dark noise
+			v[i] = base + uint16(r.IntN(60))
+		case 1: // dead or stuck
+			v[i] = base
+		case 2: // any 16 bits
+			v[i] = uint16(r.Uint32())
+		case 3: // telegraph
+			v[i] = base + uint16(r.IntN(2))*500
+		case 4: // a single outlier
+			v[i] = base
+			if i == n/2 {
+				v[i] = 65535
+			}
+		case 5: // extremes
+			v[i] = uint16(r.IntN(2)) * 65535
+		case 6: // drift
+			v[i] = base + uint16(3*i)
+		case 7: // a little wider than one byte
+			v[i] = base + uint16(r.IntN(258))
+		}
+	}
+	return v
+}
+
+func pathologicalBlock(r *rand.Rand, frames, pixels int) [][]uint16 {
+	block := make([][]uint16, frames)
+	for k := range block {
+		block[k] = make([]uint16, pixels)
+	}
+	for i := range pixels {
+		for k, x := range pathological(r, frames) {
+			block[k][i] = x
+		}
+	}
+	return block
+}
+
+func column(block [][]uint16, i int, mask uint16) []uint16 {
+	c := make([]uint16, len(block))
+	for k, f := range block {
+		c[k] = f[i] & mask
+	}
+	return c
+}
+
+func TestOrderEqualsSorting(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, frames := range []int{1, 2, 3, 10, 50, 51, 130, 1000} {
+		for _, pixels := range []int{1, 7, 130, 301} {
+			block := pathologicalBlock(r, frames, pixels)
+			mask := []uint16{0xffff, 0x3fff}[r.IntN(2)]
+			ranks := []int{0, (frames - 1) / 2, frames / 2, frames - 1, r.IntN(frames)}
+			dst := make([][]uint16, len(ranks))
+			for j := range dst {
+				dst[j] = make([]uint16, pixels)
+			}
+			Order(dst, block, mask, ranks)
+			for i := range pixels {
+				want := column(block, i, mask)
+				slices.Sort(want)
+				for j, k := range ranks {
+					if dst[j][i] != want[k] {
+						t.Fatalf("%d frames, pixel %d, rank %d: got %d, sorting gives %d", frames, i, k, dst[j][i], want[k])
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestSelectEqualsSorting(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	for range 400 {
+		v := pathological(r, 1+r.IntN(600))
+		f := make([]float64, len(v))
+		for i, x := range v {
+			f[i] = float64(x) / 7
+		}
+		want := slices.Clone(f)
+		slices.Sort(want)
+		n := len(f)
+		med := want[n/2]
+		if n%2 == 0 {
+			med = (want[n/2-1] + want[n/2]) / 2
+		}
+		k := r.IntN(n)
+		if got := Select(slices.Clone(f), k); got != want[k] {
+			t.Fatalf("rank %d of %d: got %v, sorting gives %v", k, n, got, want[k])
+		}
+		if got := Median(f); got != med {
+			t.Fatalf("median of %d: got %v, sorting gives %v", n, got, med)
+		}
+	}
+	if got := Median([]float64{1, math.NaN(), 3}); !math.IsNaN(got) {
+		t.Errorf("median with a NaN: got %v, wanted NaN", got)
+	}
+	if got := Median([]float32{}); got == got {
+		t.Errorf("median of nothing: got %v, wanted NaN", got)
+	}
+}
+
+func TestFrameMedian(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	var hist [1 << 16]uint32
+	for range 300 {
+		f := pathological(r, 1+r.IntN(500))
+		want := make([]uint16, len(f))
+		for i, x := range f {
+			want[i] = x & 0x3fff
+		}
+		slices.Sort(want)
+		n := len(f)
+		twice := uint32(want[(n-1)/2]) + uint32(want[n/2])
+		if got := FrameMedian(f, 0x3fff, &hist); got != twice {
+			t.Fatalf("%d pixels: twice the median is %d, sorting gives %d", n, got, twice)
+		}
+	}
+	for v, c := range hist {
+		if c != 0 {
+			t.Fatalf("scratch not clean at %d", v)
+		}
+	}
+}
+
+// gatesSlowly is section 1.3 of the rules, word by word.
+func gatesSlowly(y []uint16, p GateParams) (lo, hi int) {
+	s := slices.Clone(y)
+	slices.Sort(s)
+	n := len(s)
+	qlo := float64(s[int(math.Floor(p.FracLo*float64(n-1)))])
+	qhi := float64(s[int(math.Ceil(p.FracHi*float64(n-1)))])
+	lo, hi = int(math.Max(qlo, p.IntLo)), int(math.Min(qhi, p.IntHi))
+	if hi <= lo {
+		hi = min(hi+1, 65535)
+	}
+	return max(lo, int(math.Ceil(p.IntLo))), min(hi, int(math.Floor(p.IntHi)))
+}
+
+func TestGatesEqualTheRule(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for range 60 {
+		p := GateParams{DataBits: 0x3fff, FracLo: r.Float64() / 2, FracHi: 0.5 + r.Float64()/2, IntLo: 1, IntHi: 16000}
+		if r.IntN(2) == 0 {
+			p = GateParams{DataBits: 0xffff, FracLo: 0.05, FracHi: 0.95, IntLo: 1.5, IntHi: 65535}
+		}
+		block := pathologicalBlock(r, 1+r.IntN(120), 40)
+		lo, hi := make([]uint16, 40), make([]uint16, 40)
+		Gates(block, p, lo, hi)
+		for i := range lo {
+			wlo, whi := gatesSlowly(column(block, i, p.DataBits), p)
+			if int(lo[i]) != wlo || int(hi[i]) != whi {
+				t.Fatalf("%+v: window [%d, %d], wanted [%d, %d]", p, lo[i], hi[i], wlo, whi)
+			}
+		}
+		// Any split of the pixels gives the same windows.
+		cut := r.IntN(41)
+		parts := make([][][]uint16, 2)
+		for _, f := range block {
+			parts[0], parts[1] = append(parts[0], f[:cut]), append(parts[1], f[cut:])
+		}
+		slo, shi := make([]uint16, 40), make([]uint16, 40)
+		Gates(parts[0], p, slo[:cut], shi[:cut])
+		Gates(parts[1], p, slo[cut:], shi[cut:])
+		if !slices.Equal(lo, slo) || !slices.Equal(hi, shi) {
+			t.Fatalf("split at pixel %d changes the windows", cut)
+		}
+	}
+}
+
+func TestGatesOfOddPixels(t *testing.T) {
+	p := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+	wide := p
+	wide.DataBits, wide.IntHi = 0xffff, 65535
+	wraps := wide
+	wraps.RawMax = 65535
+	for _, c := range []struct {
+		name   string
+		p      GateParams
+		value  uint16
+		lo, hi uint16
+	}{
+		{"ordinary stuck pixel: one more value", p, 2000, 2000, 2001},
+		{"constant at the upper limit: +1 is undone", p, 16000, 16000, 16000},
+		{"saturated above the limit: empty", p, 16383, 16383, 16000},
+		{"dead", p, 0, 1, 1},
+		{"saturated at the largest value", wide, 65535, 65535, 65535},
+		{"saturated at the largest value as the original", wraps, 65535, 65535, 0},
+		{"no value can be inside", GateParams{DataBits: 0xffff, FracHi: 1, IntLo: 70000, IntHi: 80000}, 5, 1, 0},
+		{"limits below zero", GateParams{DataBits: 0xffff, FracHi: 1, IntLo: -5, IntHi: -2}, 5, 1, 0},
+	} {
+		block := [][]uint16{{c.value}, {c.value}, {c.value}}
+		lo, hi := make([]uint16, 1), make([]uint16, 1)
+		Gates(block, c.p, lo, hi)
+		if lo[0] != c.lo || hi[0] != c.hi {
+			t.Errorf("%s: window [%d, %d], wanted [%d, %d]", c.name, lo[0], hi[0], c.lo, c.hi)
+		}
+	}
+}
+
+func TestThresholds(t *testing.T) {
+	for _, lim := range []float64{-3, -0.5, 0, 0.5, 1, 1.5, 16000, 16000.5, 65535, 65535.5, 70000} {
+		p := GateParams{IntLo: lim, IntHi: lim}
+		for _, y := range []uint16{0, 1, 2, 15999, 16000, 16001, 65534, 65535} {
+			if got, want := uint32(y) < p.Below(), float64(y) < lim; got != want {
+				t.Errorf("%d below %v: got %v", y, lim, got)
+			}
+			if got, want := int32(y) > p.Above(), float64(y) > lim; got != want {
+				t.Errorf("%d above %v: got %v", y, lim, got)
+			}
+		}
+	}
+}
+
+func TestRanksUseFloatProducts(t *testing.T) {
+	lo, hi := GateParams{FracLo: 0.29, FracHi: 0.56}.Ranks(101)
+	if lo != 28 || hi != 57 {
+		t.Errorf("ranks of 0.29 and 0.56 among 101: got %d and %d, wanted 28 and 57", lo, hi)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	good := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+	if err := good.Validate(); err != nil {
+		t.Errorf("good parameters: %v", err)
+	}
+	for _, bad := range []GateParams{
+		{DataBits: 1, FracLo: math.NaN(), FracHi: 1, IntHi: 1},
+		{DataBits: 1, FracLo: 0.9, FracHi: 0.1, IntHi: 1},
+		{DataBits: 1, FracHi: 1, IntLo: 2, IntHi: 1},
+		{FracHi: 1, IntHi: 1},
+	} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v: no error", bad)
+		}
+	}
+}
+
+func BenchmarkGates(b *testing.B) {
+	for _, frames := range []int{50, 200, 1000} {
+		b.Run(map[int]string{50: "frames=50", 200: "frames=200", 1000: "frames=1000"}[frames], func(b *testing.B) {
+			r := rand.New(rand.NewPCG(5, 5))
+			const pixels = 16384
+			block := make([][]uint16, frames)
+			for k := range block {
+				block[k] = make([]uint16, pixels)
+				for i := range block[k] {
+					block[k][i] = uint16(2000 + i%100 + int(15*r.NormFloat64()))
+				}
+			}
+			lo, hi := make([]uint16, pixels), make([]uint16, pixels)
+			p := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+			b.SetBytes(int64(2 * frames * pixels))
+			for b.Loop() {
+				Gates(block, p, lo, hi)
+			}
+		})
+	}
+}
