@@ -1,0 +1,271 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/version"
+)
+
+// Options say how the work is cut; they change no result.
+type Options struct {
+	Tasks   int // number of tasks, 0 = one per unit
+	Workers int // goroutines per task, for the memory estimate
+}
+
+// minShard is the least number of frames worth a shard of its own.
+const minShard = 64
+
+// Build makes the plan for the index of one detector (frame.Index.Select).
+func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, error) {
+	if len(x.Panels) == 0 {
+		return nil, fault.New(fault.Input, "run %d of %s has no panels to work on", x.Run.Number, x.Run.Experiment)
+	}
+	p := &Plan{Schema: Schema, Software: version.String(), Params: par, Dataset: Dataset{
+		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
+		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: indexSum,
+	}}
+	if err := checkSelections(x, par); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.Groups, err = groups(x, par); err != nil {
+		return nil, err
+	}
+	p.units(x)
+	if p.Incomplete = p.lacks(x); len(p.Incomplete) > 0 && !par.AllowIncomplete {
+		return nil, fault.New(fault.Incomplete, "run %d of %s is incomplete:\n  %s", x.Run.Number, x.Run.Experiment, strings.Join(p.Incomplete, "\n  ")).
+			WithHint("wait for or repair the raw data, or take what is there with --allow-incomplete (lost events alone: --max-lost)")
+	}
+	p.cut(opt)
+	return p, p.seal()
+}
+
+func checkSelections(x *frame.Index, par Params) error {
+	for _, s := range par.Steps {
+		if x.StepAt(s) == nil {
+			var have []string
+			for _, st := range x.Steps {
+				have = append(have, fmt.Sprint(st.Number))
+			}
+			return fault.New(fault.Input, "run %d has no step %d", x.Run.Number, s).WithHint("steps in the data: %s", strings.Join(have, ", "))
+		}
+	}
+	for _, seg := range par.Segments {
+		if !slices.ContainsFunc(x.Panels, func(p frame.Panel) bool { return p.Segment == seg }) {
+			return fault.New(fault.Input, "detector %s has no segment %d in run %d", x.Panels[0].Detector, seg, x.Run.Number).
+				WithHint("`rawstatus inspect` lists the panels")
+		}
+	}
+	return nil
+}
+
+// mode gives the gain mode of a panel in a step, "" where the data do not tell.
+func mode(s *frame.Step, panel int) string {
+	if s == nil || panel >= len(s.GainModes) {
+		return ""
+	}
+	return s.GainModes[panel]
+}
+
+func wanted(par Params, panel frame.Panel) bool {
+	return len(par.Segments) == 0 || slices.Contains(par.Segments, panel.Segment)
+}
+
+// groups lists the groups in the order of the family's gain modes, then of steps.
+func groups(x *frame.Index, par Params) ([]Group, error) {
+	perStep := par.Profile == "dark"
+	var out []Group
+	for i := range x.Steps {
+		s := &x.Steps[i]
+		if s.Events == 0 || len(par.Steps) > 0 && !slices.Contains(par.Steps, s.Number) {
+			continue
+		}
+		seen := map[string]bool{}
+		for panel := range x.Panels {
+			m := mode(s, panel)
+			if seen[m] || !wanted(par, x.Panels[panel]) {
+				continue
+			}
+			seen[m] = true
+			at := slices.IndexFunc(out, func(g Group) bool { return g.GainMode == m })
+			switch {
+			case at < 0:
+				out = append(out, Group{GainMode: m, Steps: []int{s.Number}})
+			case perStep:
+				return nil, fault.New(fault.Usage, "steps %d and %d of run %d have the same gain mode %q: profile dark makes one set of constants per gain mode",
+					out[at].Steps[0], s.Number, x.Run.Number, m).WithHint("pick one with --step, or pool them with --profile data")
+			default:
+				out[at].Steps = append(out[at].Steps, s.Number)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.New(fault.Input, "run %d of %s has no events for detector %s in the selected steps", x.Run.Number, x.Run.Experiment, x.Panels[0].Detector)
+	}
+	family, _ := detector.Lookup(x.Panels[0].Type)
+	sort.SliceStable(out, func(i, j int) bool { return family.GainIndex(out[i].GainMode) < family.GainIndex(out[j].GainMode) })
+	return out, nil
+}
+
+// taken tells for each event whether the detector took part: detectors may run at different rates, and
+// an event in which no panel of the detector left a trace is not lost, it was never taken.
+func taken(x *frame.Index) []bool {
+	out := make([]bool, len(x.Events))
+	for e := range x.Events {
+		for panel := range x.Panels {
+			if t := x.At(e, panel); t.State != frame.Missing || t.Damage != 0 {
+				out[e] = true
+				break
+			}
+		}
+	}
+	return out
+}
+
+// selection gives the usable events of a panel in a group, and the states of those that are not.
+func selection(x *frame.Index, taken []bool, par Params, g Group, panel int) (events []int, lost map[string]int) {
+	inStep := map[int32]int{}
+	for e, ev := range x.Events {
+		inStep[ev.Step]++
+		if par.Events > 0 && len(events) == par.Events {
+			break
+		}
+		if inStep[ev.Step] <= par.Skip || !taken[e] || !slices.Contains(g.Steps, int(ev.Step)) ||
+			mode(x.StepAt(int(ev.Step)), panel) != g.GainMode {
+			continue
+		}
+		if t := x.At(e, panel); t.State == frame.Present {
+			events = append(events, e)
+		} else {
+			if lost == nil {
+				lost = map[string]int{}
+			}
+			lost[t.State.String()]++
+		}
+	}
+	return events, lost
+}
+
+// units makes a unit for each panel and group in which the panel is expected.
+func (p *Plan) units(x *frame.Index) {
+	took := taken(x)
+	for gi, g := range p.Groups {
+		for panel := range x.Panels {
+			expected := slices.ContainsFunc(g.Steps, func(n int) bool { return mode(x.StepAt(n), panel) == g.GainMode })
+			if !expected || !wanted(p.Params, x.Panels[panel]) {
+				continue
+			}
+			events, lost := selection(x, took, p.Params, g, panel)
+			u := Unit{Panel: panel, Group: gi, Selected: len(events), Lost: lost, Expected: len(events)}
+			for _, n := range lost {
+				u.Expected += n
+			}
+			p.Units = append(p.Units, u)
+		}
+	}
+}
+
+// lacks lists why the data are incomplete in the sense of --allow-incomplete.
+func (p *Plan) lacks(x *frame.Index) []string {
+	out := append([]string(nil), x.Missing...)
+	for i, u := range p.Units {
+		lost := u.Expected - u.Selected
+		switch {
+		case u.Selected == 0:
+			out = append(out, fmt.Sprintf("%s has no usable frame in %d events%s", p.UnitName(i), u.Expected, reasons(u.Lost)))
+		case float64(lost)*100 > p.Params.MaxLost*float64(u.Expected):
+			out = append(out, fmt.Sprintf("%s lost %d of %d events (%.3g %%, --max-lost %.3g)%s", p.UnitName(i), lost, u.Expected,
+				100*float64(lost)/float64(u.Expected), p.Params.MaxLost, reasons(u.Lost)))
+		}
+	}
+	return out
+}
+
+func reasons(lost map[string]int) string {
+	if len(lost) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, state := range slices.Sorted(mapKeys(lost)) {
+		parts = append(parts, fmt.Sprintf("%d %s", lost[state], state))
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+func mapKeys(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// cut makes shards and tasks. With no more tasks than units every unit is one shard and tasks get
+// whole units; with more, units are cut by frame range. Heavier shards are dealt first, each to the
+// lightest task, so tasks are even and the deal is the same every time.
+func (p *Plan) cut(opt Options) {
+	var live []int
+	for i, u := range p.Units {
+		if u.Selected > 0 {
+			live = append(live, i)
+		}
+	}
+	tasks := opt.Tasks
+	if tasks <= 0 {
+		tasks = len(live)
+	}
+	pieces := 1
+	if len(live) > 0 && tasks > len(live) {
+		pieces = (tasks + len(live) - 1) / len(live)
+	}
+	for _, i := range live {
+		n := p.Units[i].Selected
+		k := max(1, min(pieces, n/minShard))
+		for j := range k {
+			p.Shards = append(p.Shards, Shard{Unit: i, Lo: j * n / k, Hi: (j + 1) * n / k})
+		}
+	}
+	tasks = max(1, min(tasks, len(p.Shards)))
+	p.Tasks = make([]Task, tasks)
+	order := make([]int, len(p.Shards))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return p.shardBytes(order[a]) > p.shardBytes(order[b]) })
+	for _, s := range order {
+		t := 0
+		for i := range p.Tasks {
+			if p.Tasks[i].Bytes < p.Tasks[t].Bytes {
+				t = i
+			}
+		}
+		p.Tasks[t].Shards = append(p.Tasks[t].Shards, s)
+		p.Tasks[t].Bytes += p.shardBytes(s)
+	}
+	for i := range p.Tasks {
+		t := &p.Tasks[i]
+		slices.Sort(t.Shards)
+		for _, s := range t.Shards {
+			t.Memory = max(t.Memory, p.shardMemory(s, max(1, opt.Workers)))
+		}
+	}
+}
+
+// shardBytes is the raw data a shard reads, the frames for the gates counted once more when the shard
+// does not begin with them.
+func (p *Plan) shardBytes(shard int) int64 {
+	s := p.Shards[shard]
+	frames := s.Hi - s.Lo
+	if s.Lo > 0 {
+		frames += min(p.Params.GateFrames, p.Units[s.Unit].Selected)
+	}
+	return int64(frames) * int64(p.Pixels(s.Unit)) * 2
+}
