@@ -1,0 +1,79 @@
+package testenv
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Cluster is the Slurm cluster that .ci/slurm/cluster started on this machine.
+type Cluster struct {
+	// OOM tells that memory limits are enforced: a job beyond its request ends OUT_OF_MEMORY.
+	OOM bool
+
+	script string
+}
+
+// Slurm gives the test cluster to one test at a time, with all nodes up and SLURM_CONF set for the
+// duration of the test. No other Slurm is ever used, whatever SLURM_CONF says outside.
+func Slurm(t testing.TB) *Cluster {
+	t.Helper()
+	dir := os.Getenv("RAWSTATUS_SLURM_DIR")
+	if dir == "" {
+		dir = "/var/tmp/rawstatus-slurm"
+	}
+	env, err := os.ReadFile(filepath.Join(dir, "env"))
+	if err != nil {
+		Lacking(t, "slurm", "no test cluster at "+dir+" (make slurm-up)")
+	}
+	c := &Cluster{script: filepath.Join(Root(t), ".ci", "slurm", "cluster")}
+	for line := range strings.Lines(string(env)) {
+		key, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		switch key {
+		case "SLURM_CONF":
+			t.Setenv(key, value)
+		case "RAWSTATUS_SLURM_OOM":
+			c.OOM = value == "yes"
+		}
+	}
+	lock, err := os.OpenFile(dir+".test", os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(c.script, "up").CombinedOutput(); err != nil {
+		Lacking(t, "slurm", "the test cluster does not answer: "+string(out))
+	}
+	return c
+}
+
+// Kill cuts a node's power: its daemon and every process of its jobs die at once.
+func (c *Cluster) Kill(t testing.TB, node string) {
+	t.Helper()
+	c.run(t, "kill", node)
+}
+
+// Start brings a node back.
+func (c *Cluster) Start(t testing.TB, node string) {
+	t.Helper()
+	c.run(t, "start", node)
+}
+
+// Account makes an account that the tests' user may charge.
+func (c *Cluster) Account(t testing.TB, name string) {
+	t.Helper()
+	c.run(t, "account", name)
+}
+
+func (c *Cluster) run(t testing.TB, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(c.script, args...).CombinedOutput(); err != nil {
+		t.Fatalf("slurm cluster %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
