@@ -1,13 +1,18 @@
 package frame
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"unsafe"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"rawstatus/internal/fault"
 )
@@ -15,25 +20,45 @@ import (
 // pread is the Source by positioned reads into reused buffers. It works on every file system.
 type pread struct {
 	files []File
-	fds   []*os.File
+	fds   []Reader
+	opt   Options
 	slots chan struct{} // one element per read in flight
 	pool  arena
 }
 
 // OpenPread opens the files of an index for positioned reads. Files whose size or modification time
 // differ from the index are refused.
-func OpenPread(files []File, opt Options) (Source, error) {
-	fds, err := openUnchanged(files)
+func OpenPread(files []File, opt Options) (Source, error) { return openPread(files, opt) }
+
+func openPread(files []File, opt Options) (*pread, error) {
+	opt = opt.withDefaults()
+	fds, err := openUnchanged(files, opt.Open)
 	if err != nil {
 		return nil, err
 	}
-	if opt.Depth <= 0 {
-		opt.Depth = 32
-	}
-	return &pread{files: files, fds: fds, slots: make(chan struct{}, opt.Depth)}, nil
+	return &pread{files: files, fds: fds, opt: opt, slots: make(chan struct{}, opt.Depth)}, nil
 }
 
-// Block implements Source. Reads of one call run concurrently, within Options.Depth for the Source.
+// Name implements Source.
+func (s *pread) Name() string { return "pread" }
+
+// Footprint implements Source.
+func (s *pread) Footprint(lanes []Lane) (arena, window int64) {
+	n := superFrames(lanes, s.opt.Arena)
+	for _, l := range lanes {
+		arena += 2 * int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
+		if l.Panel.Codec != Identity {
+			raw := 0
+			for _, e := range l.Extents {
+				raw = max(raw, int(e.Length))
+			}
+			arena += int64(s.opt.Depth) * int64(raw)
+		}
+	}
+	return arena, 0
+}
+
+// Block implements Source.
 func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi int, dst [][]uint16) (func(), error) {
 	checkBlock(panel, exts, lo, hi, dst)
 	for _, e := range exts {
@@ -41,82 +66,50 @@ func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi in
 			return nil, err
 		}
 	}
-	row := (hi-lo+stagger-1)/stagger*stagger + stagger
-	slab := s.pool.get(len(exts) * row)
-	var group sync.WaitGroup
-	var once sync.Once
-	var first error
+	slab := s.slab(len(exts), hi-lo, dst)
+	pieces := make([]piece, len(exts))
 	for i, e := range exts {
-		if err := s.enter(ctx); err != nil {
-			once.Do(func() { first = err })
-			break
-		}
-		group.Add(1)
-		go func(px []uint16) {
-			defer group.Done()
-			defer func() { <-s.slots }()
-			if err := s.read(panel, e, lo, px); err != nil {
-				once.Do(func() { first = err })
-			}
-			dst[i] = px
-		}(slab[i*row : i*row+hi-lo : i*row+hi-lo])
+		pieces[i] = newPiece(panel, e, lo, dst[i])
 	}
-	group.Wait()
-	if first != nil {
+	if err := s.readAll(ctx, pieces); err != nil {
 		clear(dst)
 		s.pool.put(slab)
-		return nil, first
+		return nil, err
 	}
-	var released sync.Once
-	return func() { released.Do(func() { s.pool.put(slab) }) }, nil
+	return s.putOnce(slab), nil
 }
 
-// enter waits for a place among the reads in flight.
-func (s *pread) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+// Sweep implements Source.
+func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
+	if err := checkLanes(s.files, sw); err != nil {
 		return err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return runSweep(ctx, sw, superFrames(sw.Lanes, s.opt.Arena), s)
 }
 
-// read fills px with the pixels of e from position lo.
-func (s *pread) read(panel Panel, e Extent, lo int, px []uint16) error {
-	if panel.Codec == Identity {
-		return s.readAt(panel, e, e.Offset+2*int64(lo), bytesOf(px))
+// load implements loader: the superblock is read as a whole, in the order of the file.
+func (s *pread) load(ctx context.Context, lanes []Lane, first, n int) ([][][]uint16, func(), error) {
+	frames := make([][][]uint16, len(lanes))
+	var slabs [][]uint16
+	var pieces []piece
+	for i, l := range lanes {
+		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
+		frames[i] = make([][]uint16, len(exts))
+		slabs = append(slabs, s.slab(len(exts), l.Panel.Pixels(), frames[i]))
+		for j, e := range exts {
+			pieces = append(pieces, newPiece(l.Panel, e, 0, frames[i][j]))
+		}
 	}
-	raw := s.pool.get((int(e.Length) + 1) / 2)
-	defer s.pool.put(raw)
-	if err := s.readAt(panel, e, e.Offset, bytesOf(raw)[:e.Length]); err != nil {
-		return err
+	release := s.putOnce(slabs...)
+	if err := s.readAll(ctx, pieces); err != nil {
+		release()
+		return nil, nil, err
 	}
-	all := s.pool.get(panel.Pixels())
-	defer s.pool.put(all)
-	if err := decode(panel, bytesOf(raw)[:e.Length], all); err != nil {
-		return fault.New(fault.Input, "frame: %q byte %#x: could not decode a frame of %v: %w", s.files[e.File].Path, e.Offset, panel, err)
-	}
-	copy(px, all[lo:])
-	return nil
+	return frames, release, nil
 }
 
-// readAt fills b from a file; a file that ends before is truncated.
-func (s *pread) readAt(panel Panel, e Extent, off int64, b []byte) error {
-	path := s.files[e.File].Path
-	n, err := s.fds[e.File].ReadAt(b, off)
-	switch {
-	case n == len(b):
-		return nil
-	case err == nil || errors.Is(err, io.EOF):
-		return fault.New(fault.Input, "frame: %q byte %#x: truncated: %d of %d bytes of a frame of %v are there", path, off, n, len(b), panel).
-			WithHint("the file was cut after it was indexed; make a new plan")
-	default:
-		return fmt.Errorf("frame: could not read %d bytes of %q at byte %#x: %w", len(b), path, off, err)
-	}
-}
+// guard implements loader: buffers do not vanish.
+func (s *pread) guard(do func() error) error { return do() }
 
 // Close implements Source.
 func (s *pread) Close() error {
@@ -124,15 +117,250 @@ func (s *pread) Close() error {
 	return closeAll(s.fds)
 }
 
-// stagger is 64 bytes in pixels: rows of a slab are one cache line longer than a multiple of it, so
-// that the same pixel of consecutive frames does not fall into the same cache set.
-const stagger = 32
+// rowOf gives the distance of frames in a slab: a multiple of a cache line, and one more, so that the
+// same pixel of consecutive frames does not fall into the same cache set.
+func rowOf(pixels int) int { return (pixels+31)/32*32 + 32 }
+
+// slab takes a buffer for n frames from the pool and sets dst to them.
+func (s *pread) slab(n, pixels int, dst [][]uint16) []uint16 {
+	row := rowOf(pixels)
+	slab := s.pool.get(n * row)
+	for i := range dst {
+		dst[i] = slab[i*row : i*row+pixels : i*row+pixels]
+	}
+	return slab
+}
+
+// putOnce gives the function that puts buffers back, once however often it is called.
+func (s *pread) putOnce(slabs ...[]uint16) func() {
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			for _, b := range slabs {
+				s.pool.put(b)
+			}
+		})
+	}
+}
+
+// piece is one wanted part of a file: the pixels px of a frame, or the bytes of a coded frame whose
+// pixels from lo on become px.
+type piece struct {
+	panel Panel
+	ext   Extent
+	off   int64
+	bytes int
+	lo    int
+	px    []uint16
+}
+
+func newPiece(panel Panel, e Extent, lo int, px []uint16) piece {
+	if panel.Codec == Identity {
+		return piece{panel: panel, ext: e, off: e.Offset + 2*int64(lo), bytes: 2 * len(px), lo: lo, px: px}
+	}
+	return piece{panel: panel, ext: e, off: e.Offset, bytes: int(e.Length), lo: lo, px: px}
+}
+
+const (
+	maxGap   = 64 << 10 // bytes between two pieces that are cheaper to read than to skip
+	maxParts = 512      // parts of one vectored read, pieces and gaps; the system allows 1024
+)
+
+// readAll reads pieces, neighbours together, with up to Options.Depth reads in flight. The order of
+// pieces changes.
+func (s *pread) readAll(ctx context.Context, pieces []piece) error {
+	slices.SortFunc(pieces, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.ext.File, b.ext.File), cmp.Compare(a.off, b.off))
+	})
+	g, inner := errgroup.WithContext(ctx)
+	for len(pieces) > 0 {
+		n := s.together(pieces)
+		run := pieces[:n]
+		pieces = pieces[n:]
+		if !s.enter(inner) {
+			break
+		}
+		g.Go(func() error {
+			defer func() { <-s.slots }()
+			return s.readRun(run)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// together counts the leading pieces that one read serves.
+func (s *pread) together(pieces []piece) int {
+	n, end := 1, pieces[0].off+int64(pieces[0].bytes)
+	for n < len(pieces) && 2*n+1 < maxParts {
+		p := pieces[n]
+		gap := p.off - end
+		if p.ext.File != pieces[0].ext.File || gap < 0 || gap > maxGap || p.off+int64(p.bytes)-pieces[0].off > int64(s.opt.Block) {
+			break
+		}
+		end = p.off + int64(p.bytes)
+		n++
+	}
+	return n
+}
+
+// enter waits for a place among the reads in flight; false means that ctx is over.
+func (s *pread) enter(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// readRun reads neighbouring pieces of one file with one read and decodes those that need it.
+func (s *pread) readRun(run []piece) error {
+	parts := make([][]byte, 0, 2*len(run))
+	var coded [][]uint16 // buffers of coded pieces, then the gap
+	defer func() {
+		for _, b := range coded {
+			s.pool.put(b)
+		}
+	}()
+	var gap []byte
+	end := run[0].off
+	for _, p := range run {
+		if d := int(p.off - end); d > 0 {
+			if gap == nil {
+				b := s.pool.get(maxGap / 2)
+				coded, gap = append(coded, b), bytesOf(b)
+			}
+			parts = append(parts, gap[:d])
+		}
+		if p.panel.Codec == Identity {
+			parts = append(parts, bytesOf(p.px))
+		} else {
+			b := s.pool.get((p.bytes + 1) / 2)
+			coded = append(coded, b)
+			parts = append(parts, bytesOf(b)[:p.bytes])
+		}
+		end = p.off + int64(p.bytes)
+	}
+	if err := s.readParts(run, parts, end); err != nil {
+		return err
+	}
+	return s.decodeRun(run, parts)
+}
+
+// readParts does the read and says of a short one where the file ended.
+func (s *pread) readParts(run []piece, parts [][]byte, end int64) error {
+	file, off := run[0].ext.File, run[0].off
+	path := s.files[file].Path
+	n, err := s.fds[file].ReadVec(parts, off)
+	if got := off + int64(n); got < end {
+		cut := run[0]
+		for _, p := range run[1:] {
+			if p.off <= got {
+				cut = p
+			}
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			return fault.New(fault.Input, "frame: %q byte %#x: truncated: %d of %d bytes of a frame of %v are there",
+				path, cut.off, max(0, got-cut.off), cut.bytes, cut.panel).WithHint("the file was cut after it was indexed; make a new plan")
+		}
+		return fmt.Errorf("frame: could not read %d bytes of a frame of %v of %q at byte %#x: %w", cut.bytes, cut.panel, path, cut.off, err)
+	}
+	if s.opt.DropBehind {
+		if f, ok := s.fds[file].(osReader); ok {
+			f.forget(off, end-off)
+		}
+	}
+	return nil
+}
+
+// decodeRun decodes the coded pieces among those just read.
+func (s *pread) decodeRun(run []piece, parts [][]byte) error {
+	at := run[0].off
+	for _, p := range run {
+		for at < p.off {
+			at += int64(len(parts[0]))
+			parts = parts[1:]
+		}
+		if p.panel.Codec != Identity {
+			if err := s.decodePiece(p, parts[0]); err != nil {
+				return fault.New(fault.Input, "frame: %q byte %#x: could not decode a frame of %v: %w", s.files[p.ext.File].Path, p.ext.Offset, p.panel, err)
+			}
+		}
+		at += int64(p.bytes)
+		parts = parts[1:]
+	}
+	return nil
+}
+
+// decodePiece decodes a frame, through a buffer if only a part of it is wanted.
+func (s *pread) decodePiece(p piece, raw []byte) error {
+	if len(p.px) == p.panel.Pixels() {
+		return decode(p.panel, raw, p.px)
+	}
+	all := s.pool.get(p.panel.Pixels())
+	defer s.pool.put(all)
+	if err := decode(p.panel, raw, all); err != nil {
+		return err
+	}
+	copy(p.px, all[p.lo:])
+	return nil
+}
+
+// osReader is a file of the operating system.
+type osReader struct{ *os.File }
+
+func openOS(path string) (Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return osReader{f}, nil
+}
+
+// ReadVec implements Reader.
+func (f osReader) ReadVec(parts [][]byte, off int64) (total int, err error) {
+	for len(parts) > 0 {
+		n, err := unix.Preadv(int(f.Fd()), parts, off+int64(total))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return total, &os.PathError{Op: "preadv", Path: f.File.Name(), Err: err}
+		}
+		if n == 0 && len(parts[0]) > 0 {
+			return total, io.EOF
+		}
+		total += n
+		for len(parts) > 0 && n >= len(parts[0]) {
+			n -= len(parts[0])
+			parts = parts[1:]
+		}
+		if len(parts) > 0 {
+			parts = slices.Clone(parts)
+			parts[0] = parts[0][n:]
+		}
+	}
+	return total, nil
+}
+
+// forget asks the system to drop pages from its cache; it may refuse, which costs nothing but memory.
+func (f osReader) forget(off, n int64) {
+	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
+}
 
 // arena keeps buffers for reuse; all are aligned to a page.
 type arena struct {
 	mu   sync.Mutex
 	free [][]uint16
 }
+
+const pageSize = 4096
 
 // get gives a buffer of n pixels with unknown content, the smallest free one that is not wasteful.
 func (a *arena) get(n int) []uint16 {
@@ -156,8 +384,6 @@ func (a *arena) get(n int) []uint16 {
 	skip := int(-uintptr(unsafe.Pointer(&raw[0])) % pageSize / 2)
 	return raw[skip : skip+n]
 }
-
-const pageSize = 4096
 
 // put takes a buffer back.
 func (a *arena) put(b []uint16) {

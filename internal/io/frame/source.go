@@ -12,22 +12,102 @@ import (
 // Source delivers the pixels of extents. Implementations differ in how they read (positioned reads,
 // mapped files); what they deliver is the same, and one conformance suite holds them to it.
 //
-// Pixels are little-endian in files and in memory: the package builds for such machines only.
+// Pixels are little-endian in files and in memory: the package is for such machines only.
 type Source interface {
 	// Block reads pixels [lo, hi) of each given extent (row-major pixel positions within the panel)
 	// and sets dst[i] to those of exts[i]. All extents are Present and of the same panel. The slices
 	// are read-only and valid until release is called. On error nothing is held and release is nil;
-	// the error names file and offset.
+	// the error names file and offset. Block is for a few frames here and there; whoever wants a run
+	// calls Sweep.
 	//
-	// Block may be called from many goroutines at once.
+	// Block and Sweep may be called from many goroutines at once.
 	Block(ctx context.Context, panel Panel, exts []Extent, lo, hi int, dst [][]uint16) (release func(), err error)
-	// Close gives back files and buffers; no Block may be under way.
+	// Sweep streams all frames of the lanes through s.Do, reading ahead while Do computes. It returns
+	// when every batch is done, or with the first error once no Do is running any more.
+	Sweep(ctx context.Context, s Sweep) error
+	// Footprint gives the bytes that a Sweep of these lanes will hold: buffers (arena), and mapped
+	// file pages (window) which the system can take back at any time.
+	Footprint(lanes []Lane) (arena, window int64)
+	// Name tells in logs how pixels are read: "pread", "mapped".
+	Name() string
+	// Close gives back files and buffers; no Block or Sweep may be under way.
 	Close() error
+}
+
+// Lane is a panel and those of its frames that a Sweep shall visit, all Present.
+type Lane struct {
+	Panel   Panel
+	Extents []Extent
+}
+
+// Sweep tells Source.Sweep what to read and what to do with it.
+//
+// Frames come in superblocks of up to some hundred, cut into bands of pixels: one Do sees one band of
+// all frames of a superblock, so that the band's accumulators stay in the cache of the core while the
+// frames stream by. Superblocks of all lanes are read together: where panels of several lanes lie side
+// by side in a file one read serves them.
+type Sweep struct {
+	Lanes   []Lane
+	Workers int // goroutines that call Do, default GOMAXPROCS
+	// Band is the number of pixels of a batch, default 32768 or less for small panels; it is rounded
+	// up to a multiple of 64.
+	Band int
+	// Whole asks for whole frames instead of bands: Lo is 0, a batch has few frames, and batches come
+	// in any order and at the same time.
+	Whole bool
+	// Do handles a batch; it may be called from Workers goroutines at once. Batches of one lane and
+	// band come one after the other in the order of frames, each frame exactly once. The pixels are
+	// read-only and must not be kept.
+	Do func(Batch) error
+}
+
+// Batch is the pixels [Lo, Lo+len(Frames[i])) of frames First, First+1, ... of a lane.
+type Batch struct {
+	Lane   int // index into Sweep.Lanes
+	First  int // Frames[i] is Lanes[Lane].Extents[First+i]
+	Lo     int // a multiple of 64
+	Frames [][]uint16
+	Worker int // 0..Workers-1, for scratch memory per worker
 }
 
 // Options are the parameters of a Source; zero values mean the defaults.
 type Options struct {
-	Depth int // reads in flight, default 32
+	Depth  int   // reads in flight, default 32
+	Block  int   // neighbouring extents are read together up to that many bytes, default 4 MiB
+	Arena  int64 // bytes of buffers of one Sweep, default 256 MiB; never less than two frames of each lane
+	Window int64 // bytes of mapped pages of one Sweep, default 512 MiB; likewise
+	// DropBehind tells the system not to keep what was read in its page cache.
+	DropBehind bool
+	// Open replaces the opening of files by positioned reads, for tests and simulated storage.
+	Open func(path string) (Reader, error)
+}
+
+// Reader is an open file as positioned reads need it.
+type Reader interface {
+	// ReadVec fills parts one after the other from the bytes at off. n < the sum of their lengths
+	// comes with an error, io.EOF at the end of the file.
+	ReadVec(parts [][]byte, off int64) (n int, err error)
+	Stat() (os.FileInfo, error)
+	Close() error
+}
+
+func (o Options) withDefaults() Options {
+	if o.Depth <= 0 {
+		o.Depth = 32
+	}
+	if o.Block <= 0 {
+		o.Block = 4 << 20
+	}
+	if o.Arena <= 0 {
+		o.Arena = 256 << 20
+	}
+	if o.Window <= 0 {
+		o.Window = 512 << 20
+	}
+	if o.Open == nil {
+		o.Open = openOS
+	}
+	return o
 }
 
 // bytesOf gives the memory of pixels.
@@ -39,7 +119,7 @@ func bytesOf(px []uint16) []byte {
 }
 
 // openUnchanged opens the files of an index and refuses those that are no longer what was indexed.
-func openUnchanged(files []File) (fds []*os.File, err error) {
+func openUnchanged(files []File, open func(string) (Reader, error)) (fds []Reader, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(fds)
@@ -47,7 +127,7 @@ func openUnchanged(files []File) (fds []*os.File, err error) {
 		}
 	}()
 	for _, want := range files {
-		f, err := os.Open(want.Path)
+		f, err := open(want.Path)
 		if err != nil {
 			return fds, fault.New(fault.Input, "frame: could not open a file of the index: %w", err).
 				WithHint("is %q still there and readable? After moving raw data make a new plan", want.Path)
@@ -69,7 +149,7 @@ func openUnchanged(files []File) (fds []*os.File, err error) {
 const timeForm = "2006-01-02T15:04:05.999999999Z"
 
 // closeAll closes files that were only read.
-func closeAll(fds []*os.File) error {
+func closeAll(fds []Reader) error {
 	var first error
 	for _, f := range fds {
 		if err := f.Close(); err != nil && first == nil {

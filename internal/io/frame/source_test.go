@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,5 +187,103 @@ func TestBlockStopsWhenCancelled(t *testing.T) {
 		if _, err := src.Block(ctx, panel, exts, 0, 10, make([][]uint16, 2)); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
+	})
+}
+
+// seen adds the pixels of all frames, per lane and pixel, and checks the order of frames.
+type seen struct {
+	mu   sync.Mutex
+	sum  [2][1200]uint64
+	next [2][1200]int
+}
+
+func (s *seen) do(b frame.Batch) error {
+	for i, f := range b.Frames {
+		for j, v := range f {
+			s.sum[b.Lane][b.Lo+j] += uint64(v)
+			if s.next[b.Lane][b.Lo+j] != b.First+i {
+				return fmt.Errorf("lane %d pixel %d: frame %d after %d", b.Lane, b.Lo+j, b.First+i, s.next[b.Lane][b.Lo+j]-1)
+			}
+			s.next[b.Lane][b.Lo+j]++
+		}
+	}
+	return nil
+}
+
+func TestSweepVisitsEveryPixelInOrder(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 333, 5, 13)
+		lanes := []frame.Lane{{Panel: panel}, {Panel: panel}}
+		var want seen
+		for k, e := range exts {
+			if k%3 != 2 {
+				l := k % 3
+				lanes[l].Extents = append(lanes[l].Extents, e)
+				for p := range panel.Pixels() {
+					want.sum[l][p] += uint64(pixel(k, p))
+				}
+			}
+		}
+		for _, workers := range []int{1, 4} {
+			for _, arena := range []int64{1, 100 << 10, 0} {
+				src, err := open(files, frame.Options{Depth: 5, Arena: arena, Window: arena, Block: 10 << 10, DropBehind: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got seen
+				if err := src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Workers: workers, Band: 100, Do: got.do}); err != nil {
+					t.Fatal(err)
+				}
+				if got.sum != want.sum {
+					t.Error("sums differ")
+				}
+				var whole seen
+				err = src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Workers: workers, Whole: true, Do: func(b frame.Batch) error {
+					whole.mu.Lock()
+					defer whole.mu.Unlock()
+					for _, f := range b.Frames {
+						for j, v := range f {
+							whole.sum[b.Lane][j] += uint64(v)
+						}
+					}
+					return nil
+				}})
+				if err != nil || whole.sum != want.sum {
+					t.Error("whole frames: sums differ", err)
+				}
+				src.Close()
+			}
+		}
+	})
+}
+
+func TestSweepEndsWithTheFirstError(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 100, 0, 0)
+		src, err := open(files, frame.Options{Arena: 30 << 10, Window: 30 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		boom := errors.New("boom")
+		sw := frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Workers: 3, Do: func(b frame.Batch) error {
+			if b.First >= 20 {
+				return boom
+			}
+			return nil
+		}}
+		if err := src.Sweep(context.Background(), sw); !errors.Is(err, boom) {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		sw.Do = func(b frame.Batch) error { cancel(); return nil }
+		if err := src.Sweep(ctx, sw); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		sw.Do = func(b frame.Batch) error { return nil }
+		if err := os.Truncate(files[0].Path, exts[50].Offset+7); err != nil {
+			t.Fatal(err)
+		}
+		wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", "truncated", fmt.Sprintf("byte %#x", exts[50].Offset))
 	})
 }
