@@ -8,8 +8,9 @@ import (
 	"rawstatus/internal/io/atomicfile"
 )
 
-// WriteFile makes a pack appear whole at path; it is read back and verified before it becomes visible.
-func WriteFile(path string, opt atomicfile.Options, kind string, head any, arrays []Array) error {
+// WriteFile makes a pack appear whole at path; fill adds the arrays and gives the head. The file is read
+// back and verified before it becomes visible.
+func WriteFile(path string, opt atomicfile.Options, kind string, fill func(*Writer) (head any, err error)) error {
 	opt.Verify = func(tmp string) error {
 		f, err := Open(tmp)
 		if err != nil {
@@ -18,7 +19,17 @@ func WriteFile(path string, opt atomicfile.Options, kind string, head any, array
 		defer f.Close()
 		return f.Verify()
 	}
-	return atomicfile.Write(path, opt, func(w io.Writer) error { return Write(w, kind, head, arrays) })
+	return atomicfile.Write(path, opt, func(w io.Writer) error {
+		p, err := NewWriter(w, kind)
+		if err != nil {
+			return err
+		}
+		head, err := fill(p)
+		if err != nil {
+			return err
+		}
+		return p.Finish(head)
+	})
 }
 
 // File is a Reader over a file on disk.

@@ -49,51 +49,81 @@ type footer struct {
 	Arrays []Entry         `json:"arrays"`
 }
 
-// Write writes a pack: head is marshalled as JSON, arrays are stored in the given order.
-func Write(w io.Writer, kind string, head any, arrays []Array) error {
+// Writer writes a pack as its arrays become known.
+type Writer struct {
+	w             io.Writer
+	enc           *zstd.Encoder
+	start         []byte
+	foot          footer
+	pos           uint64
+	plain, stored []byte
+}
+
+// NewWriter begins a pack.
+func NewWriter(w io.Writer, kind string) (*Writer, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return fmt.Errorf("pack: could not start the compressor: %w", err)
+		return nil, fmt.Errorf("pack: could not start the compressor: %w", err)
 	}
-	defer enc.Close()
-	start := make([]byte, startSize)
-	copy(start, magicStart)
-	binary.LittleEndian.PutUint32(start[8:], version)
-	if _, err := w.Write(start); err != nil {
-		return fmt.Errorf("pack: could not write the start: %w", err)
+	p := &Writer{w: w, enc: enc, start: make([]byte, startSize), foot: footer{Kind: kind, Arrays: []Entry{}}, pos: startSize}
+	copy(p.start, magicStart)
+	binary.LittleEndian.PutUint32(p.start[8:], version)
+	if _, err := w.Write(p.start); err != nil {
+		return nil, fmt.Errorf("pack: could not write the start: %w", err)
 	}
-	foot := footer{Kind: kind, Arrays: []Entry{}}
-	if foot.Head, err = json.Marshal(head); err != nil {
-		return fmt.Errorf("pack: could not encode the head of a %s: %w", kind, err)
-	}
-	pos := uint64(startSize)
-	var plain, stored []byte
-	for _, a := range arrays {
-		var e Entry
-		if plain, e, err = shuffle(plain[:0], a); err != nil {
-			return err
-		}
-		stored = enc.EncodeAll(plain, stored[:0])
-		sum := sha256.Sum256(stored)
-		e.Offset, e.Length, e.SHA256 = pos, uint64(len(stored)), hex.EncodeToString(sum[:])
-		if _, err := w.Write(stored); err != nil {
-			return fmt.Errorf("pack: could not write array %q: %w", a.Name, err)
-		}
-		pos += e.Length
-		foot.Arrays = append(foot.Arrays, e)
-	}
-	tail, err := json.Marshal(foot)
+	return p, nil
+}
+
+// Add stores one array.
+func (p *Writer) Add(a Array) error {
+	plain, e, err := shuffle(p.plain[:0], a)
 	if err != nil {
-		return fmt.Errorf("pack: could not encode the footer of a %s: %w", kind, err)
+		return err
 	}
-	sum := footerSum(start, tail)
+	p.plain = plain
+	p.stored = p.enc.EncodeAll(plain, p.stored[:0])
+	sum := sha256.Sum256(p.stored)
+	e.Offset, e.Length, e.SHA256 = p.pos, uint64(len(p.stored)), hex.EncodeToString(sum[:])
+	if _, err := p.w.Write(p.stored); err != nil {
+		return fmt.Errorf("pack: could not write array %q: %w", a.Name, err)
+	}
+	p.pos += e.Length
+	p.foot.Arrays = append(p.foot.Arrays, e)
+	return nil
+}
+
+// Finish writes the footer with the head, which is marshalled as JSON. Nothing can be added after it.
+func (p *Writer) Finish(head any) (err error) {
+	defer p.enc.Close()
+	if p.foot.Head, err = json.Marshal(head); err != nil {
+		return fmt.Errorf("pack: could not encode the head of a %s: %w", p.foot.Kind, err)
+	}
+	tail, err := json.Marshal(p.foot)
+	if err != nil {
+		return fmt.Errorf("pack: could not encode the footer of a %s: %w", p.foot.Kind, err)
+	}
+	sum := footerSum(p.start, tail)
 	tail = append(tail, sum[:]...)
-	tail = binary.LittleEndian.AppendUint64(tail, pos)
+	tail = binary.LittleEndian.AppendUint64(tail, p.pos)
 	tail = append(tail, magicEnd...)
-	if _, err := w.Write(tail); err != nil {
+	if _, err := p.w.Write(tail); err != nil {
 		return fmt.Errorf("pack: could not write the footer: %w", err)
 	}
 	return nil
+}
+
+// Write writes a whole pack.
+func Write(w io.Writer, kind string, head any, arrays []Array) error {
+	p, err := NewWriter(w, kind)
+	if err != nil {
+		return err
+	}
+	for _, a := range arrays {
+		if err := p.Add(a); err != nil {
+			return err
+		}
+	}
+	return p.Finish(head)
 }
 
 func footerSum(start, foot []byte) [sha256.Size]byte {

@@ -128,28 +128,43 @@ func taken(x *frame.Index) []bool {
 	return out
 }
 
-// selection gives the usable events of a panel in a group, and the states of those that are not.
-func selection(x *frame.Index, taken []bool, par Params, g Group, panel int) (events []int, lost map[string]int) {
+// selection gives the usable frames of a panel in a group, as positions in events, and the states of
+// those that are not usable.
+func (p *Plan) selection(events []frame.Event, taken []bool, extents []frame.Extent, group, panel int) (use []int, lost map[string]int) {
+	par, g := p.Params, p.Groups[group]
+	member := map[int32]bool{}
+	for i := range p.Dataset.Steps {
+		s := &p.Dataset.Steps[i]
+		member[int32(s.Number)] = slices.Contains(g.Steps, s.Number) && mode(s, panel) == g.GainMode
+	}
 	inStep := map[int32]int{}
-	for e, ev := range x.Events {
+	for e, ev := range events {
 		inStep[ev.Step]++
-		if par.Events > 0 && len(events) == par.Events {
+		if par.Events > 0 && len(use) == par.Events {
 			break
 		}
-		if inStep[ev.Step] <= par.Skip || !taken[e] || !slices.Contains(g.Steps, int(ev.Step)) ||
-			mode(x.StepAt(int(ev.Step)), panel) != g.GainMode {
+		if inStep[ev.Step] <= par.Skip || !taken[e] || !member[ev.Step] {
 			continue
 		}
-		if t := x.At(e, panel); t.State == frame.Present {
-			events = append(events, e)
-		} else {
-			if lost == nil {
-				lost = map[string]int{}
-			}
-			lost[t.State.String()]++
+		if extents[e].State == frame.Present {
+			use = append(use, e)
+			continue
 		}
+		if lost == nil {
+			lost = map[string]int{}
+		}
+		lost[extents[e].State.String()]++
 	}
-	return events, lost
+	return use, lost
+}
+
+// ofPanel gives the extents of one panel, one per event.
+func ofPanel(x *frame.Index, panel int) []frame.Extent {
+	out := make([]frame.Extent, len(x.Events))
+	for e := range out {
+		out[e] = *x.At(e, panel)
+	}
+	return out
 }
 
 // units makes a unit for each panel and group in which the panel is expected.
@@ -161,7 +176,7 @@ func (p *Plan) units(x *frame.Index) {
 			if !expected || !wanted(p.Params, x.Panels[panel]) {
 				continue
 			}
-			events, lost := selection(x, took, p.Params, g, panel)
+			events, lost := p.selection(x.Events, took, ofPanel(x, panel), gi, panel)
 			u := Unit{Panel: panel, Group: gi, Selected: len(events), Lost: lost, Expected: len(events)}
 			for _, n := range lost {
 				u.Expected += n

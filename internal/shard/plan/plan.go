@@ -130,12 +130,6 @@ func (p *Plan) UnitName(unit int) string {
 	return name
 }
 
-// Select gives the usable events of a unit in order: positions in the index's events.
-func (p *Plan) Select(x *frame.Index, unit int) []int {
-	events, _ := selection(x, taken(x), p.Params, p.Groups[p.Units[unit].Group], p.Units[unit].Panel)
-	return events
-}
-
 // seal computes Input and ID.
 func (p *Plan) seal() error {
 	q := *p
@@ -158,3 +152,6 @@ func digest(p Plan) (string, error) {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
 }
+
+// Gated tells whether the profile counts only values inside gates made from the leading frames.
+func (p Params) Gated() bool { return p.Profile == "dark" }

@@ -1,0 +1,160 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/pack"
+)
+
+// indexKind is the pack kind of index.pack. Its head is the frame.Index without events and extents;
+// its arrays are, one element per event: "ts", "step", "taken" (1 where the detector took part), and for
+// each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state".
+const indexKind = "index"
+
+// EncodeIndex gives the index of a detector as the bytes of index.pack, and their SHA-256.
+func EncodeIndex(x *frame.Index) (b []byte, sum string, err error) {
+	ts, step, took := make([]uint64, len(x.Events)), make([]int32, len(x.Events)), make([]uint8, len(x.Events))
+	for i, e := range x.Events {
+		ts[i], step[i] = e.TS, e.Step
+	}
+	for i, t := range taken(x) {
+		if t {
+			took[i] = 1
+		}
+	}
+	arrays := []pack.Array{{Name: "ts", Data: ts}, {Name: "step", Data: step}, {Name: "taken", Data: took}}
+	for p := range x.Panels {
+		arrays = append(arrays, panelColumns(p, ofPanel(x, p))...)
+	}
+	head := *x
+	head.Events, head.Extents = nil, nil
+	var buf bytes.Buffer
+	if err := pack.Write(&buf, indexKind, head, arrays); err != nil {
+		return nil, "", err
+	}
+	h := sha256.Sum256(buf.Bytes())
+	return buf.Bytes(), hex.EncodeToString(h[:]), nil
+}
+
+func panelColumns(panel int, extents []frame.Extent) []pack.Array {
+	n := len(extents)
+	offset, length, file := make([]int64, n), make([]uint32, n), make([]int32, n)
+	damage, state := make([]uint16, n), make([]uint8, n)
+	last := int64(0)
+	for i, e := range extents {
+		// Distances between frames repeat where offsets do not: they compress to nothing.
+		offset[i], last = e.Offset-last, e.Offset
+		length[i], file[i], damage[i], state[i] = e.Length, e.File, e.Damage, uint8(e.State)
+	}
+	name := func(column string) string { return fmt.Sprintf("%d/%s", panel, column) }
+	return []pack.Array{{Name: name("offset"), Data: offset}, {Name: name("length"), Data: length}, {Name: name("file"), Data: file},
+		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}}
+}
+
+// Index reads the extents of a plan panel by panel, so a task holds those of one panel at a time.
+type Index struct {
+	plan   *Plan
+	r      *pack.Reader
+	events []frame.Event
+	taken  []bool
+}
+
+// OpenIndex reads the index of a plan from its work directory.
+func (p *Plan) OpenIndex(work string) (*Index, error) {
+	path := filepath.Join(work, indexFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Input, "could not read the index of the plan: %w", err).WithHint("make the plan again with `rawstatus plan`")
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != p.Dataset.Index {
+		return nil, fault.New(fault.Input, "index %q is not the one of plan %.12s", path, p.ID).WithHint("make the plan again with `rawstatus plan`")
+	}
+	r, err := pack.NewReader(path, bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	x := &Index{plan: p, r: r}
+	ts, err := pack.Get[uint64](r, "ts")
+	if err != nil {
+		return nil, err
+	}
+	step, err := column[int32](r, "step", len(ts))
+	if err != nil {
+		return nil, err
+	}
+	took, err := column[uint8](r, "taken", len(ts))
+	if err != nil {
+		return nil, err
+	}
+	x.events, x.taken = make([]frame.Event, len(ts)), make([]bool, len(ts))
+	for i := range ts {
+		x.events[i], x.taken[i] = frame.Event{TS: ts[i], Step: step[i]}, took[i] != 0
+	}
+	return x, nil
+}
+
+// column loads an array that must have one element per event.
+func column[T any](r *pack.Reader, name string, events int) ([]T, error) {
+	d, err := pack.Get[T](r, name)
+	if err == nil && len(d) != events {
+		err = fmt.Errorf("plan: array %q of the index has %d elements for %d events", name, len(d), events)
+	}
+	return d, err
+}
+
+// Frames gives the extents of a unit's selected frames, in order.
+func (x *Index) Frames(unit int) ([]frame.Extent, error) {
+	u := x.plan.Units[unit]
+	extents, err := x.panel(u.Panel)
+	if err != nil {
+		return nil, err
+	}
+	use, _ := x.plan.selection(x.events, x.taken, extents, u.Group, u.Panel)
+	if len(use) != u.Selected {
+		return nil, fmt.Errorf("plan: %s has %d frames in the index and %d in the plan", x.plan.UnitName(unit), len(use), u.Selected)
+	}
+	out := make([]frame.Extent, len(use))
+	for i, e := range use {
+		out[i] = extents[e]
+	}
+	return out, nil
+}
+
+func (x *Index) panel(panel int) ([]frame.Extent, error) {
+	n := len(x.events)
+	name := func(col string) string { return fmt.Sprintf("%d/%s", panel, col) }
+	offset, err := column[int64](x.r, name("offset"), n)
+	if err != nil {
+		return nil, err
+	}
+	length, err := column[uint32](x.r, name("length"), n)
+	if err != nil {
+		return nil, err
+	}
+	file, err := column[int32](x.r, name("file"), n)
+	if err != nil {
+		return nil, err
+	}
+	damage, err := column[uint16](x.r, name("damage"), n)
+	if err != nil {
+		return nil, err
+	}
+	state, err := column[uint8](x.r, name("state"), n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]frame.Extent, n)
+	last := int64(0)
+	for i := range out {
+		last += offset[i]
+		out[i] = frame.Extent{Offset: last, Length: length[i], File: file[i], Damage: damage[i], State: frame.State(state[i])}
+	}
+	return out, nil
+}

@@ -1,0 +1,173 @@
+package task
+
+import (
+	"fmt"
+	"os"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/pack"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/accum"
+	"rawstatus/internal/stats/plane"
+)
+
+// PartialSchema is the version of a partial's head and arrays.
+const PartialSchema = 1
+
+const partialKind = "partial"
+
+// Head is the head of a partial. Its arrays are named "<shard>/<plane>", their attr is the plane.Op.
+type Head struct {
+	Schema int         `json:"schema"`
+	Plan   string      `json:"plan"` // id of the plan it belongs to
+	Task   int         `json:"task"`
+	Shards []ShardHead `json:"shards"`
+}
+
+// ShardHead is what a partial says about one shard.
+type ShardHead struct {
+	Shard  int    `json:"shard"`
+	Frames uint64 `json:"frames"`
+}
+
+// Names of the planes of profiles data and dark; see accum.Gated for their meaning.
+const (
+	GateLo = "gate_lo"
+	GateHi = "gate_hi"
+	Sum0   = "sum0"
+	Sum1   = "sum1"
+	Sum2   = "sum2"
+	NLo    = "n_lo"
+	NHi    = "n_hi"
+	Min    = "min"
+	Max    = "max"
+)
+
+func shardPrefix(shard int) string { return fmt.Sprintf("%d/", shard) }
+
+// AddPlanes stores the planes of a set under a prefix.
+func AddPlanes(out *pack.Writer, prefix string, set *plane.Set) error {
+	for _, p := range set.Planes {
+		if err := out.Add(pack.Array{Name: prefix + p.Name, Attr: int(p.Op), Data: p.Data}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoadPlanes reads the planes whose names begin with prefix, each of which must have so many pixels.
+func LoadPlanes(r *pack.Reader, prefix string, frames uint64, pixels int) (*plane.Set, error) {
+	set := &plane.Set{Frames: frames}
+	for _, e := range r.Entries() {
+		if len(e.Name) <= len(prefix) || e.Name[:len(prefix)] != prefix {
+			continue
+		}
+		if e.Count != uint64(pixels) {
+			return nil, fault.New(fault.Input, "array %q has %d elements for a panel of %d pixels", e.Name, e.Count, pixels)
+		}
+		data, err := r.Load(e.Name)
+		if err != nil {
+			return nil, err
+		}
+		set.Planes = append(set.Planes, plane.Plane{Name: e.Name[len(prefix):], Op: plane.Op(e.Attr), Data: data})
+	}
+	return set, nil
+}
+
+// Partial is an opened partial of a plan.
+type Partial struct {
+	*pack.File
+	Head Head
+}
+
+// Open opens the partial of a task and refuses one of another plan or task.
+func Open(work string, p *plan.Plan, n int) (*Partial, error) {
+	f, err := pack.Open(plan.TaskFile(work, n))
+	if err != nil {
+		return nil, err
+	}
+	q := &Partial{File: f}
+	if err := q.fits(p, n); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *Partial) fits(p *plan.Plan, n int) error {
+	if q.Kind() != partialKind {
+		return fault.New(fault.Input, "%q is a %s, not a partial", plan.TaskFile("", n), q.Kind())
+	}
+	if err := q.File.Head(&q.Head); err != nil {
+		return err
+	}
+	if q.Head.Schema != PartialSchema || q.Head.Plan != p.ID || q.Head.Task != n || len(q.Head.Shards) != len(p.Tasks[n].Shards) {
+		return fault.New(fault.Input, "partial has schema %d, plan %.12s, task %d; wanted schema %d, plan %.12s, task %d",
+			q.Head.Schema, q.Head.Plan, q.Head.Task, PartialSchema, p.ID, n)
+	}
+	for i, s := range p.Tasks[n].Shards {
+		want := uint64(p.Shards[s].Hi - p.Shards[s].Lo)
+		if q.Head.Shards[i] != (ShardHead{Shard: s, Frames: want}) {
+			return fault.New(fault.Input, "partial of task %d has shard %d with %d frames; wanted shard %d with %d",
+				n, q.Head.Shards[i].Shard, q.Head.Shards[i].Frames, s, want)
+		}
+	}
+	return nil
+}
+
+// Check verifies the partial of a task with all checksums; nil means complete and of this plan.
+func Check(work string, p *plan.Plan, n int) error {
+	if _, err := os.Stat(plan.TaskFile(work, n)); err != nil {
+		return err
+	}
+	q, err := Open(work, p, n)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	return q.Verify()
+}
+
+// Planes reads the planes of a shard.
+func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
+	s := p.Shards[shard]
+	return LoadPlanes(q.Reader, shardPrefix(shard), uint64(s.Hi-s.Lo), p.Pixels(s.Unit))
+}
+
+func newPlanes(pixels int, gated bool) *accum.Planes {
+	out := &accum.Planes{NLo: make([]uint32, pixels), NHi: make([]uint32, pixels),
+		Sum1: make([]uint64, pixels), Sum2: make([]uint64, pixels), Min: make([]uint16, pixels), Max: make([]uint16, pixels)}
+	if gated {
+		out.Sum0, out.GateLo, out.GateHi = make([]uint32, pixels), make([]uint16, pixels), make([]uint16, pixels)
+	}
+	return out
+}
+
+func copyBand(dst *accum.Planes, band accum.Planes, lo int) {
+	copy(dst.NLo[lo:], band.NLo)
+	copy(dst.NHi[lo:], band.NHi)
+	copy(dst.Sum1[lo:], band.Sum1)
+	copy(dst.Sum2[lo:], band.Sum2)
+	copy(dst.Min[lo:], band.Min)
+	copy(dst.Max[lo:], band.Max)
+	if dst.Sum0 != nil {
+		copy(dst.Sum0[lo:], band.Sum0)
+		copy(dst.GateLo[lo:], band.GateLo)
+		copy(dst.GateHi[lo:], band.GateHi)
+	}
+}
+
+// planesOf names planes and their merge rules. Without gates every frame is inside: sum0 is the number
+// of frames, and there is nothing to store.
+func planesOf(a *accum.Planes, gated bool) []plane.Plane {
+	out := []plane.Plane{
+		{Name: Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: Sum2, Op: plane.Sum, Data: a.Sum2},
+		{Name: NLo, Op: plane.Sum, Data: a.NLo}, {Name: NHi, Op: plane.Sum, Data: a.NHi},
+		{Name: Min, Op: plane.Min, Data: a.Min}, {Name: Max, Op: plane.Max, Data: a.Max},
+	}
+	if gated {
+		out = append(out, plane.Plane{Name: Sum0, Op: plane.Sum, Data: a.Sum0},
+			plane.Plane{Name: GateLo, Op: plane.Same, Data: a.GateLo}, plane.Plane{Name: GateHi, Op: plane.Same, Data: a.GateHi})
+	}
+	return out
+}
