@@ -268,9 +268,7 @@ func (p *Plan) cut(opt Options) {
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
 		slices.Sort(t.Shards)
-		for _, s := range t.Shards {
-			t.Memory = max(t.Memory, p.shardMemory(s, max(1, opt.Workers)))
-		}
+		t.Memory = p.taskMemory(i, max(1, opt.Workers))
 	}
 }
 

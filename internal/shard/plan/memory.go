@@ -1,23 +1,48 @@
 package plan
 
-// Sizes that decide how much memory a task needs; internal/shard/task works with them.
+// Memory of a task, whatever the number of frames. internal/shard/task keeps to these sizes.
 const (
-	// BandPixels is how many pixels of a panel a worker takes through all frames at once.
-	BandPixels = 128 << 10
-	// BlockFrames is how many frames of a band a worker holds at once (profile dark: at least the
-	// frames of its gates).
-	BlockFrames = 64
-	// bytesPerPixel of accumulators and the planes made from them: gates, min, max (2 each), sum0,
-	// n_lo, n_hi (4 each), sum1, sum2 (8 each), twice because a partial is encoded while they live.
-	bytesPerPixel = 2 * (4*2 + 3*4 + 2*8)
-	// baseMemory covers the program itself, the index and compressor state.
+	// ArenaBytes bounds the buffers into which frames are read.
+	ArenaBytes = 192 << 20
+	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
+	accumulatorBytes = 128 << 20
+	// bytesPerPixel of accumulators and of the planes made from them.
+	bytesPerPixel = 96
+	// gateBytes bounds what one worker holds of the leading frames.
+	gateBytes = 8 << 20
+	// baseMemory covers the program itself, the index, the compressor.
 	baseMemory = 64 << 20
 )
 
-func (p *Plan) shardMemory(shard, workers int) int64 {
-	s := p.Shards[shard]
-	frames := max(BlockFrames, min(p.Params.GateFrames, p.Units[s.Unit].Selected))
-	pixels := p.Pixels(s.Unit)
-	workers = min(workers, (pixels+BandPixels-1)/BandPixels)
-	return baseMemory + int64(pixels)*bytesPerPixel + int64(workers)*int64(min(pixels, BandPixels))*2*int64(frames)
+// GateBand is how many pixels of so many leading frames a worker takes at once.
+func GateBand(frames int) int { return max(64, gateBytes/2/max(1, frames)&^63) }
+
+// Sweeps cuts the shards of a task into those that are counted together: as many as the memory for
+// accumulators allows, at least one.
+func (p *Plan) Sweeps(task int) [][]int {
+	var out [][]int
+	var pixels int
+	for _, s := range p.Tasks[task].Shards {
+		n := p.Pixels(p.Shards[s].Unit)
+		if len(out) == 0 || (pixels+n)*bytesPerPixel > accumulatorBytes {
+			out, pixels = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], s)
+		pixels += n
+	}
+	return out
+}
+
+func (p *Plan) taskMemory(task, workers int) int64 {
+	var most int64
+	for _, together := range p.Sweeps(task) {
+		var accumulators, frames int64
+		for _, s := range together {
+			n := int64(p.Pixels(p.Shards[s].Unit))
+			accumulators += n * bytesPerPixel
+			frames += 2 * n * 2 // a sweep holds at least two frames of each lane
+		}
+		most = max(most, accumulators+max(frames, ArenaBytes))
+	}
+	return baseMemory + most + int64(workers)*gateBytes
 }

@@ -134,40 +134,17 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 	return LoadPlanes(q.Reader, shardPrefix(shard), uint64(s.Hi-s.Lo), p.Pixels(s.Unit))
 }
 
-func newPlanes(pixels int, gated bool) *accum.Planes {
-	out := &accum.Planes{NLo: make([]uint32, pixels), NHi: make([]uint32, pixels),
-		Sum1: make([]uint64, pixels), Sum2: make([]uint64, pixels), Min: make([]uint16, pixels), Max: make([]uint16, pixels)}
-	if gated {
-		out.Sum0, out.GateLo, out.GateHi = make([]uint32, pixels), make([]uint16, pixels), make([]uint16, pixels)
-	}
-	return out
-}
-
-func copyBand(dst *accum.Planes, band accum.Planes, lo int) {
-	copy(dst.NLo[lo:], band.NLo)
-	copy(dst.NHi[lo:], band.NHi)
-	copy(dst.Sum1[lo:], band.Sum1)
-	copy(dst.Sum2[lo:], band.Sum2)
-	copy(dst.Min[lo:], band.Min)
-	copy(dst.Max[lo:], band.Max)
-	if dst.Sum0 != nil {
-		copy(dst.Sum0[lo:], band.Sum0)
-		copy(dst.GateLo[lo:], band.GateLo)
-		copy(dst.GateHi[lo:], band.GateHi)
-	}
-}
-
 // planesOf names planes and their merge rules. Without gates every frame is inside: sum0 is the number
-// of frames, and there is nothing to store.
-func planesOf(a *accum.Planes, gated bool) []plane.Plane {
-	out := []plane.Plane{
+// of frames, and neither it nor the gates are stored.
+func planesOf(a accum.Planes, frames uint64, gated bool) *plane.Set {
+	set := &plane.Set{Frames: frames, Planes: []plane.Plane{
 		{Name: Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: Sum2, Op: plane.Sum, Data: a.Sum2},
 		{Name: NLo, Op: plane.Sum, Data: a.NLo}, {Name: NHi, Op: plane.Sum, Data: a.NHi},
 		{Name: Min, Op: plane.Min, Data: a.Min}, {Name: Max, Op: plane.Max, Data: a.Max},
-	}
+	}}
 	if gated {
-		out = append(out, plane.Plane{Name: Sum0, Op: plane.Sum, Data: a.Sum0},
+		set.Planes = append(set.Planes, plane.Plane{Name: Sum0, Op: plane.Sum, Data: a.Sum0},
 			plane.Plane{Name: GateLo, Op: plane.Same, Data: a.GateLo}, plane.Plane{Name: GateHi, Op: plane.Same, Data: a.GateHi})
 	}
-	return out
+	return set
 }

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +22,6 @@ import (
 	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/accum"
-	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/quantile"
 )
 
@@ -61,7 +59,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if err != nil {
 		return res, err
 	}
-	src, err := frame.OpenPread(p.Dataset.Files, frame.Options{})
+	src, err := frame.OpenPread(p.Dataset.Files, frame.Options{Arena: plan.ArenaBytes})
 	if err != nil {
 		return res, err
 	}
@@ -76,7 +74,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if err != nil {
 		return res, fmt.Errorf("task %d: %w", n, err)
 	}
-	res.Bytes, res.Elapsed = w.bytes.Load(), time.Since(begin)
+	res.Bytes, res.Elapsed = p.Tasks[n].Bytes, time.Since(begin)
 	return res, nil
 }
 
@@ -86,87 +84,103 @@ type worker struct {
 	index *plan.Index
 	src   frame.Source
 	opt   Options
-	bytes atomic.Int64
 }
 
-// fill counts the shards of task n one after the other, so that only one shard's planes are in memory.
+// lane is a shard while it is counted.
+type lane struct {
+	shard  int
+	panel  frame.Panel
+	frames []frame.Extent
+	acc    *accum.Gated
+}
+
+// fill counts the shards of task n, some at a time so that accumulators stay within the plan's memory.
+// Shards counted together share reads where their panels lie side by side in a file.
 func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 	head := Head{Schema: PartialSchema, Plan: w.plan.ID, Task: n}
-	for _, s := range w.plan.Tasks[n].Shards {
-		set, err := w.shard(w.plan.Shards[s])
+	for _, together := range w.plan.Sweeps(n) {
+		lanes, err := w.sweep(together)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.plan.UnitName(w.plan.Shards[s].Unit), err)
-		}
-		head.Shards = append(head.Shards, ShardHead{Shard: s, Frames: set.Frames})
-		if err := AddPlanes(out, shardPrefix(s), set); err != nil {
 			return nil, err
 		}
-	}
-	if w.ctx.Err() != nil {
-		return nil, context.Cause(w.ctx)
+		for _, l := range lanes {
+			head.Shards = append(head.Shards, ShardHead{Shard: l.shard, Frames: uint64(len(l.frames))})
+			set := planesOf(l.acc.Planes(), uint64(len(l.frames)), w.plan.Params.Gated())
+			if err := AddPlanes(out, shardPrefix(l.shard), set); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return head, nil
 }
 
-// shard counts the frames of one shard. Workers take bands of the panel, each through all frames:
-// pixels are independent, so nothing is shared and any number of workers gives the same planes.
-func (w *worker) shard(s plan.Shard) (*plane.Set, error) {
-	panel := w.plan.Dataset.Panels[w.plan.Units[s.Unit].Panel]
-	frames, err := w.index.Frames(s.Unit)
-	if err != nil {
+// sweep takes all frames of some shards through their accumulators.
+func (w *worker) sweep(shards []int) ([]lane, error) {
+	lanes := make([]lane, len(shards))
+	sw := frame.Sweep{Workers: w.opt.Workers}
+	for i, s := range shards {
+		var err error
+		if lanes[i], err = w.open(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.plan.UnitName(w.plan.Shards[s].Unit), err)
+		}
+		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: lanes[i].panel, Extents: lanes[i].frames})
+	}
+	sw.Do = func(b frame.Batch) error {
+		if w.ctx.Err() != nil {
+			return context.Cause(w.ctx)
+		}
+		lanes[b.Lane].acc.Add(b.Lo, b.Frames)
+		if w.opt.Progress != nil {
+			w.opt.Progress(2 * int64(len(b.Frames)) * int64(len(b.Frames[0])))
+		}
+		return nil
+	}
+	if err := w.src.Sweep(w.ctx, sw); err != nil {
+		if w.ctx.Err() != nil {
+			return nil, context.Cause(w.ctx)
+		}
 		return nil, err
 	}
-	var lead []frame.Extent
-	if w.plan.Params.Gated() {
-		lead = frames[:min(w.plan.Params.GateFrames, len(frames))]
-	}
-	frames = frames[s.Lo:s.Hi]
-	out := newPlanes(panel.Pixels(), w.plan.Params.Gated())
-	g, ctx := errgroup.WithContext(w.ctx)
-	g.SetLimit(w.opt.Workers)
-	for lo := 0; lo < panel.Pixels(); lo += plan.BandPixels {
-		hi := min(lo+plan.BandPixels, panel.Pixels())
-		g.Go(func() error { return w.band(ctx, panel, lead, frames, lo, hi, out) })
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return &plane.Set{Frames: uint64(len(frames)), Planes: planesOf(out, w.plan.Params.Gated())}, nil
+	return lanes, nil
 }
 
-// band takes pixels [lo, hi) of a panel through all frames.
-func (w *worker) band(ctx context.Context, panel frame.Panel, lead, frames []frame.Extent, lo, hi int, out *accum.Planes) error {
-	par := w.plan.Params
+// open prepares the accumulator of a shard; with gates, from the leading frames of its unit.
+func (w *worker) open(shard int) (lane, error) {
+	s, par := w.plan.Shards[shard], w.plan.Params
+	frames, err := w.index.Frames(s.Unit)
+	if err != nil {
+		return lane{}, err
+	}
+	l := lane{shard: shard, panel: w.plan.Dataset.Panels[w.plan.Units[s.Unit].Panel], frames: frames[s.Lo:s.Hi]}
 	gp := quantile.GateParams{DataBits: par.DataBits, FracLo: par.FracLo, FracHi: par.FracHi, IntLo: par.IntLo, IntHi: par.IntHi}
 	var gateLo, gateHi []uint16
-	px := make([][]uint16, max(plan.BlockFrames, len(lead)))
-	if len(lead) > 0 {
-		gateLo, gateHi = make([]uint16, hi-lo), make([]uint16, hi-lo)
-		release, err := w.src.Block(ctx, panel, lead, lo, hi, px[:len(lead)])
-		if err != nil {
-			return err
-		}
-		quantile.Gates(px[:len(lead)], gp, gateLo, gateHi)
-		release()
-	}
-	acc := accum.NewGated(hi-lo, accum.Params{DataBits: par.DataBits, LoBelow: gp.Below(), HiAbove: gp.Above()}, gateLo, gateHi)
-	for k := 0; k < len(frames); k += plan.BlockFrames {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		block := frames[k:min(k+plan.BlockFrames, len(frames))]
-		release, err := w.src.Block(ctx, panel, block, lo, hi, px[:len(block)])
-		if err != nil {
-			return err
-		}
-		acc.Add(0, px[:len(block)])
-		release()
-		n := int64(len(block)) * int64(hi-lo) * 2
-		w.bytes.Add(n)
-		if w.opt.Progress != nil {
-			w.opt.Progress(n)
+	if par.Gated() {
+		gateLo, gateHi = make([]uint16, l.panel.Pixels()), make([]uint16, l.panel.Pixels())
+		if err := w.gates(l.panel, frames[:min(par.GateFrames, len(frames))], gp, gateLo, gateHi); err != nil {
+			return lane{}, err
 		}
 	}
-	copyBand(out, acc.Planes(), lo)
-	return nil
+	l.acc = accum.NewGated(l.panel.Pixels(), accum.Params{DataBits: par.DataBits, LoBelow: gp.Below(), HiAbove: gp.Above()}, gateLo, gateHi)
+	return l, nil
+}
+
+// gates finds the windows of a panel from its leading frames, in bands so that memory stays bounded.
+func (w *worker) gates(panel frame.Panel, lead []frame.Extent, gp quantile.GateParams, lo, hi []uint16) error {
+	band := plan.GateBand(len(lead))
+	g, ctx := errgroup.WithContext(w.ctx)
+	g.SetLimit(w.opt.Workers)
+	for at := 0; at < panel.Pixels(); at += band {
+		end := min(at+band, panel.Pixels())
+		g.Go(func() error {
+			px := make([][]uint16, len(lead))
+			release, err := w.src.Block(ctx, panel, lead, at, end, px)
+			if err != nil {
+				return err
+			}
+			defer release()
+			quantile.Gates(px, gp, lo[at:end], hi[at:end])
+			return nil
+		})
+	}
+	return g.Wait()
 }
