@@ -1,0 +1,408 @@
+package status
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"rawstatus/internal/stats/plane"
+)
+
+// Profile names a set of rules over integer planes.
+type Profile string
+
+// The profiles that EvalDark evaluates. Their planes differ, their rules do not.
+const (
+	// ProfileDark judges values inside windows found from the first frames, per step.
+	ProfileDark Profile = "dark"
+	// ProfileData judges all values of the selected frames: the windows accept everything.
+	ProfileData Profile = "data"
+)
+
+// Compat chooses the arithmetic of an original program, quirks included, for comparison.
+type Compat string
+
+// The choices.
+const (
+	Sane  Compat = ""
+	LCLS1 Compat = "lcls1"
+	LCLS2 Compat = "lcls2"
+)
+
+// Scope is the set of pixels over which limits are evaluated together.
+type Scope string
+
+// The scopes. Gain modes and steps are never mixed: each is evaluated by its own call.
+const (
+	PerDetector Scope = "detector" // all panels together, as the original
+	PerPanel    Scope = "panel"
+	PerASIC     Scope = "asic" // tiles of DarkParams.ASICRows x ASICCols; a panel without tiles is one
+)
+
+// DarkParams are the parameters of the dark rules. Intensities in ADU.
+type DarkParams struct {
+	Profile Profile
+	Compat  Compat
+	Scope   Scope
+	Method  Method
+
+	IntLo, IntHi   float64 // absolute limits of values and averages
+	IntNLo, IntNHi float64 // average limits in sigma of the averages; <= 0: IntLo, IntHi alone
+	RmsLo, RmsHi   float64 // absolute limits of the rms
+	RmsNLo, RmsNHi float64 // rms limits in sigma of the rms; <= 0: RmsLo, RmsHi alone
+	FracLm         float64 // fraction of frames that may lie outside [IntLo, IntHi]
+	MinFrames      uint64  // fewer: LowStats
+
+	GainRule           GainRule
+	ASICRows, ASICCols int // 0: the panel is one tile
+}
+
+// Validate says what is wrong with p, in words for the user.
+func (p DarkParams) Validate() error {
+	switch {
+	case p.Profile != ProfileDark && p.Profile != ProfileData:
+		return fmt.Errorf("profile %q: wanted dark or data", p.Profile)
+	case p.Compat != Sane && p.Compat != LCLS1 && p.Compat != LCLS2:
+		return fmt.Errorf("compat %q: wanted lcls1 or lcls2", p.Compat)
+	case p.Scope != PerDetector && p.Scope != PerPanel && p.Scope != PerASIC:
+		return fmt.Errorf("limits over %q: wanted detector, panel or asic", p.Scope)
+	case p.Method != MeanStd && p.Method != Robust:
+		return fmt.Errorf("limits by %q: wanted mean or robust", p.Method)
+	case !(p.IntLo <= p.IntHi):
+		return fmt.Errorf("intensity limits %v and %v: wanted low <= high", p.IntLo, p.IntHi)
+	case !(p.RmsLo <= p.RmsHi):
+		return fmt.Errorf("rms limits %v and %v: wanted low <= high", p.RmsLo, p.RmsHi)
+	case !(p.FracLm >= 0 && p.FracLm <= 1):
+		return fmt.Errorf("fraction of frames %v: wanted 0..1", p.FracLm)
+	case !finite(p.IntNLo) || !finite(p.IntNHi) || !finite(p.RmsNLo) || !finite(p.RmsNHi):
+		return fmt.Errorf("numbers of sigma %v %v %v %v: wanted finite numbers", p.IntNLo, p.IntNHi, p.RmsNLo, p.RmsNHi)
+	case p.ASICRows < 0 || p.ASICCols < 0:
+		return fmt.Errorf("chip of %d x %d pixels", p.ASICRows, p.ASICCols)
+	}
+	return nil
+}
+
+func finite(v float64) bool { return v-v == 0 }
+
+// Nevlm is the number of frames of n that may lie outside the intensity limits: int(fraclm*(n-1)) in
+// profile dark, int(fraclm*n) in profile data; the product in float64 before truncation (0.29*100 is 28).
+func (p DarkParams) Nevlm(n uint64) uint32 {
+	if p.Profile == ProfileDark && n > 0 {
+		n--
+	}
+	return uint32(min(float64(p.FracLm*float64(n)), math.MaxUint32))
+}
+
+// PanelPlanes are the exact counts of one panel in one step or gain mode.
+type PanelPlanes struct {
+	Frames             uint64
+	Rows, Cols         int
+	Sum0               []uint32
+	Sum1, Sum2         []uint64
+	NLo, NHi           []uint32
+	GainSeen           []uint8  // nil: the detector has no gain bits or the rule is off
+	GainWanted         uint8    // pattern of the gain mode
+	Known              []uint64 // nil, or bits known before: pixels with NotJudged bits are left out
+	GateLo, GateHi     []uint16 // nil: the window accepts everything
+	MinValue, MaxValue []uint16 // not judged; carried for reports
+}
+
+// AbsentPanel stands for a panel without any frame, which has no planes: all its pixels are NoData.
+func AbsentPanel(rows, cols int) PanelPlanes {
+	n := rows * cols
+	return PanelPlanes{Rows: rows, Cols: cols, Sum0: make([]uint32, n), Sum1: make([]uint64, n), Sum2: make([]uint64, n),
+		NLo: make([]uint32, n), NHi: make([]uint32, n)}
+}
+
+// PanelFromSet takes the planes of a merged Set by their names. Only the sums and counts must be
+// there.
+func PanelFromSet(s *plane.Set, rows, cols int) (PanelPlanes, error) {
+	p := PanelPlanes{Frames: s.Frames, Rows: rows, Cols: cols}
+	err := firstError(
+		get(s, plane.Sum0, &p.Sum0), get(s, plane.Sum1, &p.Sum1), get(s, plane.Sum2, &p.Sum2),
+		get(s, plane.NLo, &p.NLo), get(s, plane.NHi, &p.NHi),
+		getIfThere(s, plane.GainSeen, &p.GainSeen), getIfThere(s, plane.GateLo, &p.GateLo), getIfThere(s, plane.GateHi, &p.GateHi),
+		getIfThere(s, plane.MinValue, &p.MinValue), getIfThere(s, plane.MaxValue, &p.MaxValue))
+	if err == nil {
+		err = p.check()
+	}
+	return p, err
+}
+
+func get[T plane.Number](s *plane.Set, name string, dst *[]T) (err error) {
+	*dst, err = plane.Get[T](s, name)
+	return err
+}
+
+func getIfThere[T plane.Number](s *plane.Set, name string, dst *[]T) error {
+	for i := range s.Planes {
+		if s.Planes[i].Name == name {
+			return get(s, name, dst)
+		}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check compares lengths and counts: planes of damaged or foreign partials do not get further.
+func (p *PanelPlanes) check() error {
+	n := p.Rows * p.Cols
+	if p.Rows <= 0 || p.Cols <= 0 {
+		return fmt.Errorf("panel of %d x %d pixels", p.Rows, p.Cols)
+	}
+	for _, q := range []struct {
+		name string
+		len  int
+		must bool
+	}{
+		{plane.Sum0, len(p.Sum0), true}, {plane.Sum1, len(p.Sum1), true}, {plane.Sum2, len(p.Sum2), true},
+		{plane.NLo, len(p.NLo), true}, {plane.NHi, len(p.NHi), true}, {plane.GainSeen, len(p.GainSeen), p.GainSeen != nil},
+		{"known bits", len(p.Known), p.Known != nil},
+		{plane.GateLo, len(p.GateLo), p.GateLo != nil}, {plane.GateHi, len(p.GateHi), p.GateHi != nil},
+		{plane.MinValue, len(p.MinValue), p.MinValue != nil}, {plane.MaxValue, len(p.MaxValue), p.MaxValue != nil},
+	} {
+		if q.must && q.len != n {
+			return fmt.Errorf("plane %q has %d pixels, the panel %d x %d", q.name, q.len, p.Rows, p.Cols)
+		}
+	}
+	return nil
+}
+
+// DarkResult is what EvalDark finds.
+type DarkResult struct {
+	Params DarkParams
+	Panels []PanelResult
+	Groups []GroupResult
+}
+
+// PanelResult holds the results of one panel.
+type PanelResult struct {
+	Frames   uint64
+	Nevlm    uint32
+	Status   []uint64
+	Ave, Rms []float64 // 0 where nothing is inside the window and where the pixel is not judged
+	Counts   Counts
+}
+
+// GroupResult holds the limits of the pixels that were evaluated together.
+type GroupResult struct {
+	Panels         []int // indices into the panels of EvalDark
+	Row, Col       int   // first pixel of the chip, for PerASIC
+	Pixels, Judged int
+	Ave, Rms       Limits
+}
+
+// EvalDark judges the panels of one detector in one step or gain mode by the dark rules (profiles dark
+// and data). Per pixel, from the planes' exact integers, in float64 without fused multiply-add:
+//
+//	a = sum1/sum0, r = sqrt(sum2/sum0 - a*a); both 0 when sum0 is 0
+//	RmsHigh r > rms_max   RmsLow r < rms_min   AveHigh a > ave_max   AveLow a < ave_min
+//	IntHigh n_hi > nevlm  IntLow n_lo > nevlm  GainState: see GainRule
+//
+// with the limits of each group (Scope) found by Method over its judged pixels, panels in the given order,
+// pixels in index order. The result depends on nothing else: not on shards, threads or the machine.
+// Panels and pixels without data or with too few frames are described at NotJudged and in the package
+// comment.
+func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if len(panels) == 0 {
+		return nil, fmt.Errorf("no panels to judge")
+	}
+	res := &DarkResult{Params: p, Panels: make([]PanelResult, len(panels))}
+	for i := range panels {
+		if err := panels[i].check(); err != nil {
+			return nil, fmt.Errorf("panel %d: %w", i, err)
+		}
+		res.Panels[i] = p.values(&panels[i])
+	}
+	for _, g := range p.groups(panels) {
+		res.Groups = append(res.Groups, p.judgeGroup(g, panels, res.Panels))
+	}
+	for i := range panels {
+		p.judgeCounts(&panels[i], &res.Panels[i])
+		res.Panels[i].Counts = Count(res.Panels[i].Status)
+	}
+	return res, nil
+}
+
+// values computes averages and rms and says which pixels are not judged.
+func (p DarkParams) values(in *PanelPlanes) PanelResult {
+	n := len(in.Sum0)
+	out := PanelResult{Frames: in.Frames, Nevlm: p.Nevlm(in.Frames), Status: make([]uint64, n), Ave: make([]float64, n), Rms: make([]float64, n)}
+	copy(out.Status, in.Known)
+	for i := range out.Status {
+		if p.Compat == Sane {
+			out.Status[i] |= p.unjudged(in, i)
+		}
+		if out.Status[i]&NotJudged != 0 {
+			continue
+		}
+		a, r := meanRms(in.Sum0[i], in.Sum1[i], in.Sum2[i], p.Compat != Sane)
+		if p.Compat == Sane && !(finite(a) && finite(r)) {
+			out.Status[i] |= EvalError
+			continue
+		}
+		out.Ave[i], out.Rms[i] = a, r
+	}
+	return out
+}
+
+// unjudged gives the bits of pixel i that say why it cannot be judged, or 0. In profile data the window
+// accepts everything, so sum0 counts the pixel's own frames.
+func (p DarkParams) unjudged(in *PanelPlanes, i int) uint64 {
+	frames := in.Frames
+	if p.Profile == ProfileData {
+		frames = uint64(in.Sum0[i])
+	}
+	switch {
+	case frames == 0:
+		return NoData
+	case frames < p.MinFrames:
+		return LowStats
+	}
+	return 0
+}
+
+// meanRms gives sum1/sum0 and sqrt(sum2/sum0 - mean^2), rounded as the original's float64 expressions. A
+// negative difference is rounding: the variance (n*sum2 - sum1^2)/n^2 then comes from exact integers, or
+// stays NaN as in the original.
+func meanRms(n uint32, sum1, sum2 uint64, original bool) (mean, rms float64) {
+	if n == 0 {
+		return 0, 0
+	}
+	d := float64(n)
+	mean = float64(sum1) / d
+	v := float64(sum2)/d - float64(mean*mean)
+	if v >= 0 || original {
+		return mean, math.Sqrt(v)
+	}
+	h1, l1 := bits.Mul64(uint64(n), sum2)
+	h2, l2 := bits.Mul64(sum1, sum1)
+	lo, borrow := bits.Sub64(l1, l2, 0)
+	hi, borrow := bits.Sub64(h1, h2, borrow)
+	if borrow != 0 {
+		return mean, math.NaN() // no values have such sums
+	}
+	return mean, math.Sqrt(math.Ldexp(float64(hi), 64)+float64(lo)) / d
+}
+
+// tile is a rectangle of a panel.
+type tile struct {
+	panel          int
+	r0, r1, c0, c1 int
+}
+
+// groups gives the tiles of every group.
+func (p DarkParams) groups(panels []PanelPlanes) [][]tile {
+	var whole []tile
+	for i, in := range panels {
+		whole = append(whole, tile{i, 0, in.Rows, 0, in.Cols})
+	}
+	var groups [][]tile
+	switch p.Scope {
+	case PerDetector:
+		return [][]tile{whole}
+	case PerPanel:
+		for _, t := range whole {
+			groups = append(groups, []tile{t})
+		}
+	case PerASIC:
+		for _, t := range whole {
+			for _, a := range asics(t.r1, t.c1, p.ASICRows, p.ASICCols) {
+				a.panel = t.panel
+				groups = append(groups, []tile{a})
+			}
+		}
+	}
+	return groups
+}
+
+// asics cuts a panel into chips; what is left over at the edges is a smaller tile. 0 means one tile.
+func asics(rows, cols, asicRows, asicCols int) []tile {
+	if asicRows <= 0 {
+		asicRows = rows
+	}
+	if asicCols <= 0 {
+		asicCols = cols
+	}
+	var tiles []tile
+	for r := 0; r < rows; r += asicRows {
+		for c := 0; c < cols; c += asicCols {
+			tiles = append(tiles, tile{r0: r, r1: min(r+asicRows, rows), c0: c, c1: min(c+asicCols, cols)})
+		}
+	}
+	return tiles
+}
+
+// judgeGroup evaluates the limits of a group and sets the bits that compare with them.
+func (p DarkParams) judgeGroup(g []tile, panels []PanelPlanes, out []PanelResult) GroupResult {
+	res := GroupResult{Row: g[0].r0, Col: g[0].c0}
+	var ave, rms []float64
+	for _, t := range g {
+		res.Panels = append(res.Panels, t.panel)
+		o := &out[t.panel]
+		for r := t.r0; r < t.r1; r++ {
+			for i := r*panels[t.panel].Cols + t.c0; i < r*panels[t.panel].Cols+t.c1; i++ {
+				res.Pixels++
+				if o.Status[i]&NotJudged == 0 {
+					ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i])
+				}
+			}
+		}
+	}
+	res.Judged = len(ave)
+	res.Ave = limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
+	res.Rms = limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+	for _, t := range g {
+		o := &out[t.panel]
+		for r := t.r0; r < t.r1; r++ {
+			lo, hi := r*panels[t.panel].Cols+t.c0, r*panels[t.panel].Cols+t.c1
+			compare(o.Status[lo:hi], o.Rms[lo:hi], res.Rms, RmsLow, RmsHigh)
+			compare(o.Status[lo:hi], o.Ave[lo:hi], res.Ave, AveLow, AveHigh)
+		}
+	}
+	return res
+}
+
+// compare sets low where v < l.Lo and high where v > l.Hi; a value equal to a limit is good.
+func compare(status []uint64, v []float64, l Limits, low, high uint64) {
+	for i, x := range v {
+		if status[i]&NotJudged != 0 {
+			continue
+		}
+		if x < l.Lo {
+			status[i] |= low
+		}
+		if x > l.Hi {
+			status[i] |= high
+		}
+	}
+}
+
+// judgeCounts sets the bits that need no limits.
+func (p DarkParams) judgeCounts(in *PanelPlanes, out *PanelResult) {
+	for i := range out.Status {
+		if out.Status[i]&NotJudged != 0 {
+			continue
+		}
+		if in.NHi[i] > out.Nevlm {
+			out.Status[i] |= IntHigh
+		}
+		if in.NLo[i] > out.Nevlm {
+			out.Status[i] |= IntLow
+		}
+		if in.GainSeen != nil && p.GainRule.bad(in.GainSeen[i], in.GainWanted) {
+			out.Status[i] |= GainState
+		}
+	}
+}

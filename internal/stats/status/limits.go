@@ -1,0 +1,170 @@
+package status
+
+import (
+	"math"
+
+	"rawstatus/internal/stats/quantile"
+)
+
+// Limits are the two evaluated limits of one quantity in one group of pixels and what they come from.
+type Limits struct {
+	Lo, Hi float64
+	// Mean and Std are the centre and spread: population mean and standard deviation, or for the robust
+	// method median and 1.4826 times the median absolute deviation.
+	Mean, Std float64
+	// Used of the group's judged pixels are behind Mean and Std; clipping leaves some out.
+	Used int
+}
+
+// Method says how centre and spread of a quantity are found.
+type Method string
+
+// The methods.
+const (
+	// MeanStd is the original's: mean and population standard deviation over all judged pixels, the bad
+	// ones included.
+	MeanStd Method = "mean"
+	// Robust is median and 1.4826*MAD, after clipping: values outside the limits are left out and the
+	// limits found again, until none leaves or ClipRounds are done. Half of the pixels may be bad without
+	// moving the limits. Where the MAD is 0 (more than half of the values are equal) the standard
+	// deviation of the values inside stands in for it.
+	Robust Method = "robust"
+)
+
+// ClipRounds ends the clipping of Robust.
+const ClipRounds = 20
+
+// madToSigma makes the median absolute deviation of Gaussian values their standard deviation.
+const madToSigma = 1.4826
+
+// window is what the user asks for one quantity: n sigma to both sides inside absolute limits; a number
+// of sigmas that is not positive means the absolute limit alone.
+type window struct {
+	nLo, nHi, absLo, absHi float64
+}
+
+// around puts the limits around a centre.
+//
+//	lo = centre - nLo*spread if nLo > 0, else absLo; lo = max(lo, absLo)
+//	hi = centre + nHi*spread if nHi > 0, else absHi; hi = min(hi, absHi)
+//
+// A NaN centre leaves NaN limits, as the original does; no comparison with them is true.
+func (w window) around(centre, spread float64) (lo, hi float64) {
+	lo, hi = w.absLo, w.absHi
+	if w.nLo > 0 {
+		if lo = centre - float64(w.nLo*spread); w.absLo > lo {
+			lo = w.absLo
+		}
+	}
+	if w.nHi > 0 {
+		if hi = centre + float64(w.nHi*spread); w.absHi < hi {
+			hi = w.absHi
+		}
+	}
+	return lo, hi
+}
+
+// limits evaluates the window of the values v in panel-index order. v stays as it is.
+func limits(v []float64, w window, m Method) Limits {
+	if m == Robust {
+		return robustLimits(v, w)
+	}
+	l := Limits{Used: len(v)}
+	l.Mean, l.Std = MeanStdOf(v)
+	l.Lo, l.Hi = w.around(l.Mean, l.Std)
+	return l
+}
+
+func robustLimits(v []float64, w window) Limits {
+	in := append([]float64(nil), v...)
+	dev := make([]float64, len(v))
+	var l Limits
+	for range ClipRounds {
+		l = Limits{Used: len(in)}
+		l.Mean, l.Std = medianMAD(in, dev[:len(in)])
+		l.Lo, l.Hi = w.around(l.Mean, l.Std)
+		kept := in[:0]
+		for _, x := range in {
+			if x >= l.Lo && x <= l.Hi {
+				kept = append(kept, x)
+			}
+		}
+		// Nothing left to learn from: the limits of the last round stand.
+		if len(kept) == l.Used || len(kept) == 0 {
+			break
+		}
+		in = kept
+	}
+	return l
+}
+
+// medianMAD reorders v and uses dev, of the same length, as scratch. 0 values give NaN.
+func medianMAD(v, dev []float64) (med, sigma float64) {
+	med = quantile.Median(v)
+	for i, x := range v {
+		dev[i] = math.Abs(x - med)
+	}
+	if sigma = madToSigma * quantile.Median(dev); sigma == 0 {
+		_, sigma = MeanStdOf(v)
+	}
+	return med, sigma
+}
+
+// Floating is a floating-point type.
+type Floating = quantile.Float
+
+// MeanStdOf gives mean and population standard deviation (divided by n, not n-1) of v, bit for bit as
+// numpy.mean and numpy.std of a contiguous array of this type:
+//
+//	mean = sum(v)/n;  std = sqrt(sum((v-mean)^2)/n)
+//
+// with the sums of Sum. NaN for no values.
+func MeanStdOf[T Floating](v []T) (mean, std T) {
+	n := T(len(v))
+	mean = Sum(v, func(x T) T { return x }) / n
+	std = Sum(v, func(x T) T { d := T(x - mean); return T(d * d) }) / n
+	return mean, T(math.Sqrt(float64(std)))
+}
+
+// Sum adds f(v[i]) in numpy's order: buffers of 8192 elements one after the other, each pairwise. The
+// error grows with log n instead of n, and the result is that of the original to the last bit.
+func Sum[T Floating](v []T, f func(T) T) T {
+	var s T
+	for len(v) > 8192 {
+		s += pairwise(v[:8192], f)
+		v = v[8192:]
+	}
+	return s + pairwise(v, f)
+}
+
+// pairwise is numpy's summation of one buffer: 8 running sums up to 128 elements, halves beyond.
+func pairwise[T Floating](v []T, f func(T) T) T {
+	n := len(v)
+	if n > 128 {
+		h := n / 2
+		h -= h % 8
+		return pairwise(v[:h], f) + pairwise(v[h:], f)
+	}
+	if n < 8 {
+		var s T
+		for _, x := range v {
+			s += f(x)
+		}
+		return s
+	}
+	var r [8]T
+	for i := range r {
+		r[i] = f(v[i])
+	}
+	k := 8
+	for ; k+8 <= n; k += 8 {
+		for i := range r {
+			r[i] += f(v[k+i])
+		}
+	}
+	s := ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
+	for _, x := range v[k:] {
+		s += f(x)
+	}
+	return s
+}
