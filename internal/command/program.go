@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (p Program) Run(ctx context.Context, stdout, stderr io.Writer, args []strin
 	e.JSON = wantsJSON(args) // an error in the command line itself is JSON, too
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(stderr, "%s: unexpected: %v\n%s", p.Name, r, debug.Stack())
+			fmt.Fprintf(stderr, "%s", debug.Stack())
 			p.report(e, fault.New(fault.Unexpected, "unexpected: %v", r).
 				WithHint("this is a defect of %s: please report it with the lines above", p.Name))
 			code = int(fault.Unexpected)
@@ -162,7 +163,7 @@ func (p Program) withDefault(args []string) []string {
 			return args
 		}
 		switch name, _, withValue := strings.Cut(word, "="); name {
-		case "json", "quiet", "q":
+		case "json", "quiet":
 		case "site", "log-level":
 			if !withValue {
 				i++
@@ -181,7 +182,7 @@ func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "site", Usage: "site file (TOML); default $RAWSTATUS_SITE, else " + config.DefaultPath},
 		&cli.StringFlag{Name: "log-level", Usage: "least `LEVEL` shown: error, warn, info, debug", DefaultText: "info"},
-		&cli.BoolFlag{Name: "quiet", Usage: "show warnings and errors only, no progress", Aliases: []string{"q"}},
+		&cli.BoolFlag{Name: "quiet", Usage: "show warnings and errors only, no progress"},
 		&cli.BoolFlag{Name: "json", Usage: "results (and errors) as JSON on stdout"},
 	}
 }
@@ -194,17 +195,21 @@ func prepare(e *Env, c *cli.Command) {
 	c.OnUsageError = usageError
 	c.HideHelpCommand = true
 	c.Flags = append(c.Flags, missingFrom(c.Flags, globalFlags())...)
+	required := required(c.Flags)
 	action := c.Action
-	if action == nil { // a group of subcommands
-		action = func(c *cli.Context) error {
-			return fault.New(fault.Usage, "%s needs a subcommand", c.Command.FullName()).
-				WithHint("%s --help lists them", c.Command.HelpName)
-		}
-	}
 	takesArguments := c.Args || c.ArgsUsage != ""
+	if action == nil { // a group of subcommands
+		action, takesArguments = noSubcommand, true
+	}
 	c.Action = func(c *cli.Context) error {
 		if err := e.setUp(c); err != nil {
 			return err
+		}
+		for _, name := range required {
+			if !c.IsSet(name) {
+				return fault.New(fault.Usage, "%s needs --%s", c.Command.HelpName, name).
+					WithHint("%s --help lists the flags", c.Command.HelpName)
+			}
 		}
 		if c.Args().Present() && !takesArguments {
 			return fault.New(fault.Usage, "%s does not know what to do with %q", c.Command.HelpName, c.Args().First()).
@@ -212,6 +217,27 @@ func prepare(e *Env, c *cli.Command) {
 		}
 		return action(c)
 	}
+}
+
+// noSubcommand is the action of a command that is only a group of others.
+func noSubcommand(c *cli.Context) error {
+	hint := c.Command.HelpName + " --help lists the subcommands"
+	if name := c.Args().First(); name != "" {
+		return fault.New(fault.Usage, "%s has no subcommand %q", c.Command.HelpName, name).WithHint("%s", hint)
+	}
+	return fault.New(fault.Usage, "%s needs a subcommand", c.Command.HelpName).WithHint("%s", hint)
+}
+
+// required takes the check of required flags over from the parser, which prints its whole help text on
+// stdout when one is missing: it gives their names and unmarks them.
+func required(flags []cli.Flag) (names []string) {
+	for _, f := range flags {
+		if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() {
+			names = append(names, f.Names()[0])
+			reflect.ValueOf(f).Elem().FieldByName("Required").SetBool(false)
+		}
+	}
+	return names
 }
 
 // missingFrom gives those of flags that own does not define, by any name.
@@ -255,6 +281,13 @@ func (e *Env) setUp(c *cli.Context) error {
 		return err
 	}
 	e.Site = site
+	for _, f := range c.Command.Flags {
+		if s, ok := f.(*settingFlag); ok && c.IsSet(s.Name) {
+			if err := site.Set(s.key, c.String(s.Name), "flag --"+s.Name); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

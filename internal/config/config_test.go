@@ -1,0 +1,196 @@
+package config
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+)
+
+// environ is an environment for Load.
+func environ(kv ...string) func(string) string {
+	m := map[string]string{}
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+func siteFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "site.toml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// find gives one setting of a site.
+func find(t *testing.T, s *Site, key string) Value {
+	t.Helper()
+	for _, v := range s.Values() {
+		if v.Key == key {
+			return v
+		}
+	}
+	t.Fatalf("no setting %q", key)
+	return Value{}
+}
+
+func TestPrecedence(t *testing.T) {
+	path := siteFile(t, "repository = \"/file\"\n[slurm]\npartition = \"milano\"\n")
+	tests := []struct {
+		name          string
+		path          string
+		env           []string
+		flag          string
+		key           string
+		value, origin string
+	}{
+		{name: "default", path: siteFile(t, ""), key: "timezone", value: `"America/Los_Angeles"`, origin: "default"},
+		{name: "file", path: path, key: "repository", value: `"/file"`, origin: path + ":1"},
+		{name: "section", path: path, key: "slurm.partition", value: `"milano"`, origin: path + ":3"},
+		{name: "file named by environment", env: []string{"RAWSTATUS_SITE", path}, key: "repository", value: `"/file"`, origin: path + ":1"},
+		{name: "original variable", path: path, env: []string{"SIT_ROOT", "/sit"}, key: "repository",
+			value: `"/sit/detector/calib/constants"`, origin: "environment SIT_ROOT"},
+		{name: "our variable", path: path, env: []string{"SIT_ROOT", "/sit", "RAWSTATUS_REPOSITORY", "/env"}, key: "repository",
+			value: `"/env"`, origin: "environment RAWSTATUS_REPOSITORY"},
+		{name: "flag", path: path, env: []string{"RAWSTATUS_REPOSITORY", "/env"}, flag: "/flag", key: "repository",
+			value: `"/flag"`, origin: "flag --repository"},
+		{name: "list", path: path, env: []string{"RAWSTATUS_DATA_ROOTS", "/a:/b"}, key: "data_roots", value: `["/a", "/b"]`,
+			origin: "environment RAWSTATUS_DATA_ROOTS"},
+		{name: "data root", path: path, env: []string{"SIT_PSDM_DATA", "/d"}, key: "data_roots", value: `["/d"]`, origin: "environment SIT_PSDM_DATA"},
+		{name: "section by environment", path: path, env: []string{"RAWSTATUS_SLURM_MAX_JOBS", "7"}, key: "slurm.max_jobs", value: "7",
+			origin: "environment RAWSTATUS_SLURM_MAX_JOBS"},
+		{name: "mode", path: path, env: []string{"RAWSTATUS_DIR_MODE", "2770"}, key: "dir_mode", value: `"2770"`, origin: "environment RAWSTATUS_DIR_MODE"},
+		{name: "limits", path: siteFile(t, "[limits.jungfrau]\nint_hi = 12000\n"), key: "limits.jungfrau.int_hi", value: "12000", origin: ":2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Load(tt.path, environ(tt.env...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.flag != "" {
+				if err := s.Set(tt.key, tt.flag, "flag --"+tt.key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v := find(t, s, tt.key)
+			if v.Text() != tt.value || !strings.HasSuffix(v.Origin, tt.origin) {
+				t.Errorf("got %s from %s, want %s from %s", v.Text(), v.Origin, tt.value, tt.origin)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		text string
+		env  []string
+		want string
+	}{
+		{name: "syntax", text: "a\nb", want: "line 1"},
+		{name: "unknown key", text: "timezone = \"UTC\"\nrepositori = \"/x\"\n", want: `line 2: unknown setting "repositori"`},
+		{name: "other case", text: "Repository = \"/x\"\n", want: `line 1: unknown setting "Repository"`},
+		{name: "unknown in section", text: "[slurm]\npartition = \"a\"\nqueue = \"b\"\n", want: `line 3: unknown setting "slurm.queue"`},
+		{name: "unknown section", text: "\n[slrum]\npartition = \"a\"\n", want: `line 2: unknown setting "slrum"`},
+		{name: "unknown limit", text: "[limits.jungfrau]\nint_high = 1\n", want: `line 2: unknown setting "limits.jungfrau.int_high"`},
+		{name: "detector type in upper case", text: "[limits.Jungfrau]\nint_hi = 1\n", want: `line 1: unknown setting "limits.Jungfrau"`},
+		{name: "wrong type", text: "repository = 3\n", want: "line 1"},
+		{name: "mode as a number", text: "dir_mode = 0o2775\n", want: "octal number in quotes"},
+		{name: "mode not octal", text: "dir_mode = \"2789\"\n", want: "octal number"},
+		{name: "mode for the world", text: "file_mode = \"666\"\n", want: "others no writing"},
+		{name: "mode without owner", text: "dir_mode = \"2075\"\n", want: "dir_mode"},
+		{name: "set-id files", text: "file_mode = \"4664\"\n", want: "special bits"},
+		{name: "time zone", text: "timezone = \"Stanford\"\n", want: "Stanford"},
+		{name: "time zone of the node", text: "timezone = \"Local\"\n", want: "Local"},
+		{name: "number by environment", env: []string{"RAWSTATUS_SLURM_MAX_JOBS", "many"}, want: "environment RAWSTATUS_SLURM_MAX_JOBS"},
+		{name: "negative", text: "[slurm]\nmax_jobs = -1\n", want: "slurm.max_jobs"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(siteFile(t, tt.text), environ(tt.env...))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want an error with %q", err, tt.want)
+			}
+			if code := fault.CodeOf(err); code != fault.Usage {
+				t.Errorf("exit code %d, want %d: %v", code, fault.Usage, err)
+			}
+		})
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "absent.toml"), environ()); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("a named file that is absent: %v", err)
+	}
+}
+
+// TestEverySettingIsReachable sets each setting in the file, and by the environment where it has a variable.
+func TestEverySettingIsReachable(t *testing.T) {
+	s := defaults()
+	for _, f := range s.fields() {
+		v := f.variable()
+		if v == "" {
+			continue
+		}
+		text := "7"
+		if _, ok := f.value.Interface().(Mode); ok {
+			text = "0700"
+		}
+		if f.key == "timezone" {
+			text = "UTC"
+		}
+		got, err := Load(siteFile(t, ""), environ(v, text))
+		if err != nil {
+			t.Errorf("%s=%s: %v", v, text, err)
+			continue
+		}
+		if origin := got.Origin(f.key); origin != "environment "+v {
+			t.Errorf("%s comes from %s", f.key, origin)
+		}
+	}
+}
+
+func TestLocation(t *testing.T) {
+	s, err := Load(siteFile(t, ""), environ())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2020, 7, 1, 12, 0, 0, 0, time.UTC).In(s.Location())
+	if got := at.Format("20060102150405"); got != "20200701050000" {
+		t.Errorf("default zone: %s", got)
+	}
+}
+
+func TestMode(t *testing.T) {
+	if got, want := Mode(0o2775).FileMode(), fs.ModeSetgid|0o775; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got, want := Mode(0o1755).FileMode(), fs.ModeSticky|0o755; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func FuzzSiteFile(f *testing.F) {
+	f.Add("repository = \"/x\"\n[slurm]\nprolog = [\"a\"]\n")
+	f.Add("[limits.jungfrau]\nint_hi = 1\n[[x]]\ny.z = 1")
+	f.Add("\"\" = 1\n\"a.b\" = {c = 2}")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := defaults()
+		if err := s.readFile("site.toml", text); err != nil {
+			if fault.CodeOf(err) != fault.Usage || strings.Contains(err.Error(), "line 0") {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		for _, v := range s.Values() {
+			if strings.HasSuffix(v.Origin, ":0") {
+				t.Errorf("%s comes from %s", v.Key, v.Origin)
+			}
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"rawstatus/internal/fault"
+)
+
+// readFile takes what the site file sets.
+func (s *Site) readFile(path, text string) error {
+	meta, err := toml.Decode(text, s)
+	if err != nil {
+		return fileError(path, err)
+	}
+	known := patterns(reflect.TypeFor[Site](), nil)
+	where := newLines(text)
+	for _, key := range meta.Keys() {
+		name := key.String()
+		if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key, pattern) }) {
+			return fault.New(fault.Usage, "site file %q line %d: unknown setting %q", path, where.of(key), name).
+				WithHint("`rawstatus config` lists the settings; all names are in lower case")
+		}
+		if meta.Type(key...) != "Hash" {
+			s.origin[name] = fmt.Sprintf("%s:%d", path, where.of(key))
+		}
+	}
+	return nil
+}
+
+// patterns lists the keys that a site file may have, sections included; "*" stands for a name in lower case.
+func patterns(t reflect.Type, section []string) (list [][]string) {
+	for i := range t.NumField() {
+		name, ok := t.Field(i).Tag.Lookup("toml")
+		if !ok {
+			continue
+		}
+		key := append(slices.Clone(section), name)
+		list = append(list, key)
+		switch inner := t.Field(i).Type; inner.Kind() {
+		case reflect.Struct:
+			list = append(list, patterns(inner, key)...)
+		case reflect.Map:
+			key = append(slices.Clone(key), "*")
+			list = append(append(list, key), patterns(inner.Elem(), key)...)
+		}
+	}
+	return list
+}
+
+// matches compares a key with a pattern.
+func matches(key toml.Key, pattern []string) bool {
+	return slices.EqualFunc(key, pattern, func(name, want string) bool {
+		return name == want || want == "*" && name == strings.ToLower(name)
+	})
+}
+
+// fileError is what the TOML reader found wrong in the site file.
+func fileError(path string, err error) error {
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		return fault.New(fault.Usage, "site file %q line %d: %s", path, parse.Position.Line, parse.Message)
+	}
+	return fault.New(fault.Usage, "site file %q: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
+}
+
+// lines finds the line of a key. The TOML library tells lines only in errors, so a decoder that does
+// nothing but fail is sent to the key.
+type lines struct {
+	meta toml.MetaData
+	root map[string]toml.Primitive
+}
+
+// newLines takes text that has been decoded without an error.
+func newLines(text string) (l lines) {
+	l.meta, _ = toml.Decode(text, &l.root)
+	return l
+}
+
+func (l lines) of(key toml.Key) int {
+	table := l.root
+	for _, name := range key[:len(key)-1] {
+		var inner map[string]toml.Primitive
+		if err := l.meta.PrimitiveDecode(table[name], &inner); err != nil {
+			return 0
+		}
+		table = inner
+	}
+	var parse toml.ParseError
+	if errors.As(l.meta.PrimitiveDecode(table[key[len(key)-1]], failing{}), &parse) {
+		return parse.Position.Line
+	}
+	return 0
+}
+
+// failing is a TOML decoder that fails.
+type failing struct{}
+
+var errHere = errors.New("here")
+
+func (failing) UnmarshalTOML(any) error { return errHere }
+
+var _ toml.Unmarshaler = failing{}
