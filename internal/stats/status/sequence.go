@@ -42,7 +42,7 @@ func NewSequence(c Compat, frames, nrecs, nrecs1 int) Sequence {
 	s := Sequence{N: n, Block: min(n, nrecs1), Accumulate: n, NoResult: n < 3}
 	switch {
 	case c == LCLS2 && nrecs1 == 0:
-		s.GatesGiven, s.NoResult = true, false
+		s.GatesGiven = true
 	case c == LCLS2 && n >= nrecs1:
 		s.Block, s.BlockZeros, s.Zeros = nrecs1-1, 1, 1
 		if n == nrecs1 {
