@@ -30,19 +30,6 @@ type ShardHead struct {
 	Frames uint64 `json:"frames"`
 }
 
-// Names of the planes of profiles data and dark; see accum.Gated for their meaning.
-const (
-	GateLo = "gate_lo"
-	GateHi = "gate_hi"
-	Sum0   = "sum0"
-	Sum1   = "sum1"
-	Sum2   = "sum2"
-	NLo    = "n_lo"
-	NHi    = "n_hi"
-	Min    = "min"
-	Max    = "max"
-)
-
 func shardPrefix(shard int) string { return fmt.Sprintf("%d/", shard) }
 
 // AddPlanes stores the planes of a set under a prefix.
@@ -138,13 +125,13 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 // of frames, and neither it nor the gates are stored.
 func planesOf(a accum.Planes, frames uint64, gated bool) *plane.Set {
 	set := &plane.Set{Frames: frames, Planes: []plane.Plane{
-		{Name: Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: Sum2, Op: plane.Sum, Data: a.Sum2},
-		{Name: NLo, Op: plane.Sum, Data: a.NLo}, {Name: NHi, Op: plane.Sum, Data: a.NHi},
-		{Name: Min, Op: plane.Min, Data: a.Min}, {Name: Max, Op: plane.Max, Data: a.Max},
+		{Name: plane.Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: plane.Sum2, Op: plane.Sum, Data: a.Sum2},
+		{Name: plane.NLo, Op: plane.Sum, Data: a.NLo}, {Name: plane.NHi, Op: plane.Sum, Data: a.NHi},
+		{Name: plane.MinValue, Op: plane.Min, Data: a.Min}, {Name: plane.MaxValue, Op: plane.Max, Data: a.Max},
 	}}
 	if gated {
-		set.Planes = append(set.Planes, plane.Plane{Name: Sum0, Op: plane.Sum, Data: a.Sum0},
-			plane.Plane{Name: GateLo, Op: plane.Same, Data: a.GateLo}, plane.Plane{Name: GateHi, Op: plane.Same, Data: a.GateHi})
+		set.Planes = append(set.Planes, plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: a.Sum0},
+			plane.Plane{Name: plane.GateLo, Op: plane.Same, Data: a.GateLo}, plane.Plane{Name: plane.GateHi, Op: plane.Same, Data: a.GateHi})
 	}
 	return set
 }

@@ -1,0 +1,206 @@
+package reduce
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/status"
+)
+
+// SummarySchema is the version of summary.json.
+const SummarySchema = 1
+
+// Summary is what a reduce step found; it is kept as summary.json beside the partials.
+type Summary struct {
+	Schema     int         `json:"schema"`
+	Plan       string      `json:"plan"`
+	Input      string      `json:"input"`
+	Software   string      `json:"software"`
+	Run        frame.Run   `json:"run"`
+	Detector   string      `json:"detector"`
+	Type       string      `json:"detector_type"`
+	Params     plan.Params `json:"params"`
+	Events     int         `json:"events"` // of the run
+	Work       string      `json:"work"`
+	Groups     []Group     `json:"groups"`
+	Incomplete []string    `json:"incomplete,omitempty"`
+	Notes      []string    `json:"notes,omitempty"`
+	Warnings   []string    `json:"warnings,omitempty"`
+}
+
+// Group is the result of the panels that were evaluated together: one gain mode, or one step.
+type Group struct {
+	GainMode string               `json:"gain_mode,omitempty"`
+	Steps    []int                `json:"steps"`
+	Limits   []status.GroupResult `json:"limits"` // one, or one per panel or ASIC
+	Bits     []status.Line        `json:"bits"`
+	Pixels   int                  `json:"pixels"`
+	Bad      int                  `json:"bad_pixels"`
+	Panels   []Panel              `json:"panels"`
+}
+
+// Panel is the result of one panel in a group.
+type Panel struct {
+	Segment  int            `json:"segment"`
+	Sub      int            `json:"sub,omitempty"`
+	ID       string         `json:"id"`
+	Expected int            `json:"events"` // in which the detector took part
+	Frames   uint64         `json:"frames"` // that were counted
+	Lost     map[string]int `json:"lost,omitempty"`
+	Bad      int            `json:"bad_pixels"`
+	Bits     map[string]int `json:"pixels_per_bit"`
+	File     string         `json:"file"`
+}
+
+func newSummary(work string, p *plan.Plan) *Summary {
+	return &Summary{Schema: SummarySchema, Plan: p.ID, Input: p.Input, Software: p.Software, Run: p.Dataset.Run,
+		Detector: p.Dataset.Detector, Type: p.Dataset.Type, Params: p.Params, Events: p.Dataset.Events, Work: work,
+		Incomplete: p.Incomplete, Notes: p.Dataset.Notes}
+}
+
+func groupSummary(p *plan.Plan, group int, units []int, res *status.DarkResult) Group {
+	c := res.Counts()
+	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: res.Groups, Bits: res.Lines(), Pixels: c.Pixels, Bad: c.Bad}
+	for i, u := range units {
+		unit, panel := p.Units[u], p.Dataset.Panels[p.Units[u].Panel]
+		pc := res.Panels[i].Counts
+		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: res.Panels[i].Frames,
+			Lost: unit.Lost, Bad: pc.Bad, Bits: map[string]int{}}
+		for _, l := range g.Bits {
+			if n := pc.Of(l.Value); n > 0 {
+				out.Bits[l.Name] = n
+			}
+		}
+		g.Panels = append(g.Panels, out)
+	}
+	return g
+}
+
+func (s *Summary) save(work string, mode fs.FileMode) error {
+	b, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return fmt.Errorf("reduce: could not encode the summary: %w", err)
+	}
+	return atomicfile.WriteFile(plan.SummaryFile(work), atomicfile.Options{Mode: mode}, append(b, '\n'))
+}
+
+// LoadSummary reads the summary of a work directory.
+func LoadSummary(work string) (*Summary, error) {
+	path := plan.SummaryFile(work)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Incomplete, "no summary: %w", err).WithHint("make it with: rawstatus reduce --work %s", work)
+	}
+	var s Summary
+	if err := json.Unmarshal(b, &s); err != nil || s.Schema != SummarySchema {
+		return nil, fault.New(fault.Input, "summary %q has schema %d, this program reads %d (%v)", path, s.Schema, SummarySchema, err).
+			WithHint("make it again with: rawstatus reduce --work %s", work)
+	}
+	return &s, nil
+}
+
+// WriteText writes the summary for people: events, limits, the bad-pixel table, files.
+func (s *Summary) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s run %d of %s (%s), begin %s, profile %s, %s\n", s.Run.Experiment, s.Run.Number, s.Detector, s.Type,
+		s.Run.Begin.UTC().Format(time.RFC3339), s.Params.Profile, s.Params.CType)
+	for _, l := range s.Incomplete {
+		fmt.Fprintf(&b, "INCOMPLETE: %s\n", l)
+	}
+	for _, l := range s.Notes {
+		fmt.Fprintf(&b, "note: %s\n", l)
+	}
+	for _, l := range s.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", l)
+	}
+	for i := range s.Groups {
+		s.Groups[i].write(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (g *Group) write(b *strings.Builder) {
+	name := "all gain modes"
+	if g.GainMode != "" {
+		name = "gain mode " + g.GainMode
+	}
+	fmt.Fprintf(b, "\n%s, steps %s: %d of %d pixels bad (%.4f %%)\n", name, strings.Trim(fmt.Sprint(g.Steps), "[]"), g.Bad, g.Pixels,
+		100*float64(g.Bad)/float64(max(1, g.Pixels)))
+	fmt.Fprintf(b, "%8s  %-12s %10s %9s  %s\n", "bit", "name", "pixels", "percent", "rule")
+	for _, l := range g.Bits {
+		fmt.Fprintf(b, "%8d  %-12s %10d %9.4f  %s\n", l.Value, l.Name, l.Count, l.Percent, l.Rule)
+	}
+	for _, l := range g.Limits {
+		where := "all panels"
+		if len(g.Limits) > 1 && len(l.Panels) > 0 {
+			where = fmt.Sprintf("segment %d row %d col %d", g.Panels[l.Panels[0]].Segment, l.Row, l.Col)
+		}
+		fmt.Fprintf(b, "limits of %s: rms %.6g .. %.6g (mean %.6g, std %.6g), average %.6g .. %.6g (mean %.6g, std %.6g), %d pixels\n", where,
+			l.Rms.Lo, l.Rms.Hi, l.Rms.Mean, l.Rms.Std, l.Ave.Lo, l.Ave.Hi, l.Ave.Mean, l.Ave.Std, l.Judged)
+	}
+	for _, p := range g.Panels {
+		fmt.Fprintf(b, "segment %2d: %d of %d events used%s, %d bad pixels\n  %s\n", p.Segment, p.Frames, p.Expected, lostText(p.Lost), p.Bad, p.File)
+	}
+}
+
+func lostText(lost map[string]int) string {
+	if len(lost) == 0 {
+		return ""
+	}
+	return ", lost: " + strings.Trim(fmt.Sprint(lost), "map[]")
+}
+
+// statusFile names the status file of a unit; dirs are the repository's directories of the panels.
+func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
+	u := p.Units[unit]
+	panel := p.Dataset.Panels[u.Panel]
+	return repo.StatusFile{DetType: p.Dataset.Type, DetName: p.Dataset.Detector, Panel: dirs[u.Panel], Segment: panel.Segment, Sub: panel.Sub,
+		Run: p.Dataset.Run, CType: p.Params.CType, GainMode: p.Groups[u.Group].GainMode, Rows: panel.Rows, Cols: panel.Cols}
+}
+
+// sidecar says what the status of the unit's panel (position i in res) means and where it comes from.
+func sidecar(p *plan.Plan, unit, i int, res *status.DarkResult) repo.Sidecar {
+	u, c := p.Units[unit], res.Panels[i].Counts
+	sc := repo.Sidecar{Profile: p.Params.Profile, Family: repo.FamilyDark, PlanID: p.ID, Version: p.Software,
+		Incomplete: p.Incomplete, Notes: p.Dataset.Notes, Parameters: parameters(p.Params),
+		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
+			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps, Skipped: p.Params.Skip}}
+	for _, l := range res.Lines() {
+		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
+	}
+	for _, g := range res.Groups {
+		for _, n := range g.Panels {
+			if n == i && g.Judged > 0 {
+				sc.Limits = append(sc.Limits, repo.Limit{Name: "rms", Lo: g.Rms.Lo, Hi: g.Rms.Hi}, repo.Limit{Name: "average", Lo: g.Ave.Lo, Hi: g.Ave.Hi})
+			}
+		}
+	}
+	for _, f := range p.Dataset.Files {
+		sc.Inputs = append(sc.Inputs, repo.Input{Path: f.Path, Size: f.Size, MTime: f.ModTime.UTC().Format(time.RFC3339Nano)})
+	}
+	return sc
+}
+
+// parameters gives the parameters by the names that plan.json uses.
+func parameters(par plan.Params) map[string]any {
+	b, err := json.Marshal(par)
+	if err != nil {
+		panic("reduce: parameters do not encode: " + err.Error())
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic("reduce: parameters do not decode: " + err.Error())
+	}
+	return m
+}

@@ -1,0 +1,220 @@
+package slurm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+)
+
+// commandTimeout bounds one call of a Slurm command; a busy controller answers within tens of seconds or not at all.
+const commandTimeout = 2 * time.Minute
+
+// Client speaks to the Slurm of this machine through its commands.
+type Client struct {
+	paths map[string]string
+}
+
+// NewClient finds Slurm's commands.
+func NewClient() (*Client, error) {
+	c := &Client{paths: map[string]string{}}
+	for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel", "sacct"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return nil, fault.New(fault.Slurm, "slurm: there is no %s command on this machine", name).
+				WithHint("submit from a machine with Slurm, or use `rawstatus run`, which needs none")
+		}
+		c.paths[name] = path
+	}
+	return c, nil
+}
+
+// CommandError is a Slurm command that failed.
+type CommandError struct {
+	Command string
+	Args    []string
+	Stderr  string
+	Err     error
+}
+
+func (e *CommandError) Error() string {
+	text := e.Stderr
+	if text == "" {
+		text = e.Err.Error()
+	}
+	return fmt.Sprintf("slurm: %s: %s", e.Command, text)
+}
+
+func (e *CommandError) Unwrap() error { return e.Err }
+
+// hints lead from what Slurm's commands say to what the user can do about it.
+var hints = []struct{ says, hint string }{
+	{"Invalid account", "name an account you may charge with --account (sacctmgr show assoc user=$USER lists them)"},
+	{"artition", "name a partition with --partition (sinfo lists them) whose limits allow this request"},
+	{"Invalid qos", "name a quality of service you may use with --qos"},
+	{"eservation", "name a reservation you may use with --reservation (scontrol show reservation)"},
+	{"node configuration is not available", "no node has that much memory or that many cores: lower --mem or --cpus-per-task, or use more tasks"},
+	{"time limit", "lower --time, or use a partition with longer limits"},
+	{"QOSMax", "the account's limits do not allow more jobs now: use fewer --tasks or wait"},
+	{"AssocMax", "the account's limits do not allow more jobs now: use fewer --tasks or wait"},
+	{"configuration source", "Slurm is installed and not configured here: set SLURM_CONF or use `rawstatus run`"},
+	{"contact slurm controller", "Slurm's controller does not answer: try again later or use `rawstatus run`"},
+	{"timed out", "Slurm's controller does not answer: try again later"},
+}
+
+func (e *CommandError) fault() error {
+	f := fault.New(fault.Slurm, "%w", e)
+	f.Err = e
+	for _, h := range hints {
+		if strings.Contains(e.Stderr, h.says) {
+			return f.WithHint("%s", h.hint)
+		}
+	}
+	return f
+}
+
+// run gives the standard output of a Slurm command.
+func (c *Client) run(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.paths[name], args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return "", err
+		}
+		return "", (&CommandError{name, args, strings.TrimSpace(stderr.String()), err}).fault()
+	}
+	return stdout.String(), nil
+}
+
+// Limits is what this Slurm allows in one array and at one time.
+type Limits struct {
+	Cluster      string
+	MaxArraySize int // the highest array index is one less
+	MaxArrayTask int // most elements of one array
+	MaxJobCount  int // most jobs, array elements included, that the controller keeps at a time
+}
+
+// Limits asks the controller for its configuration.
+func (c *Client) Limits(ctx context.Context) (Limits, error) {
+	out, err := c.run(ctx, "scontrol", "show", "config")
+	if err != nil {
+		return Limits{}, err
+	}
+	return parseLimits(out)
+}
+
+// Submit hands a job to sbatch and gives its id.
+func (c *Client) Submit(ctx context.Context, j Job) (int, error) {
+	out, err := c.run(ctx, "sbatch", append([]string{"--parsable"}, j.Args()...)...)
+	if err != nil {
+		return 0, err
+	}
+	// "id" or, in a federation, "id;cluster".
+	id, _, _ := strings.Cut(strings.TrimSpace(out), ";")
+	n, err := strconv.Atoi(id)
+	if err != nil {
+		return 0, fault.New(fault.Slurm, "slurm: sbatch answered %q, expected a job id", strings.TrimSpace(out))
+	}
+	return n, nil
+}
+
+// Test asks sbatch whether it would take a job, without submitting it.
+func (c *Client) Test(ctx context.Context, j Job) error {
+	_, err := c.run(ctx, "sbatch", append([]string{"--test-only"}, j.Args()...)...)
+	return err
+}
+
+// Cancel ends jobs. Jobs that have already ended are no error.
+func (c *Client) Cancel(ctx context.Context, ids []int) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	args := make([]string, len(ids))
+	for i, id := range ids {
+		args[i] = strconv.Itoa(id)
+	}
+	_, err := c.run(ctx, "scancel", args...)
+	return err
+}
+
+// Requeue puts a running job back into the queue, which ends it.
+func (c *Client) Requeue(ctx context.Context, id string) error {
+	_, err := c.run(ctx, "scontrol", "requeue", id)
+	return err
+}
+
+// Running counts this user's jobs that the controller keeps at the moment, array elements one by one.
+func (c *Client) Running(ctx context.Context) (int, error) {
+	out, err := c.run(ctx, "squeue", "--noheader", "--me", "--array", "--format=%A")
+	if err != nil {
+		return 0, err
+	}
+	return strings.Count(out, "\n"), nil
+}
+
+// Named gives the ids of this user's queued or running jobs of a name.
+func (c *Client) Named(ctx context.Context, name string) ([]int, error) {
+	out, err := c.run(ctx, "squeue", "--noheader", "--me", "--name="+name, "--format=%F")
+	if err != nil {
+		return nil, err
+	}
+	var ids []int
+	for _, field := range strings.Fields(out) {
+		id, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, badOutput("squeue", field, "a job id")
+		}
+		if len(ids) == 0 || ids[len(ids)-1] != id {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Elements gives the latest state of every element of the jobs, from the controller for what it still knows and from
+// accounting for the rest. Where the site keeps no accounting, the controller's memory (minutes) is all there is.
+func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
+	all := Elements{}
+	if len(ids) == 0 {
+		return all, nil
+	}
+	list := joinInts(ids, ",")
+	if out, err := c.run(ctx, "sacct", "--noheader", "--parsable2", "--duplicates", "--noconvert",
+		"--jobs="+list, "--format="+sacctFormat); err == nil {
+		if err := all.addSacct(out); err != nil {
+			return nil, err
+		}
+	} else if ctx.Err() != nil {
+		return nil, err
+	}
+	out, err := c.run(ctx, "squeue", "--noheader", "--array", "--states=all", "--jobs="+list, "--format="+squeueFormat)
+	if err != nil {
+		var ce *CommandError
+		if errors.As(err, &ce) && strings.Contains(ce.Stderr, "Invalid job id") {
+			return all, nil // the controller has forgotten all of them
+		}
+		return nil, err
+	}
+	return all, all.addSqueue(out)
+}
+
+func joinInts(list []int, sep string) string {
+	parts := make([]string, len(list))
+	for i, n := range list {
+		parts[i] = strconv.Itoa(n)
+	}
+	return strings.Join(parts, sep)
+}

@@ -1,0 +1,98 @@
+package slurm
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Resources is what one job asks for. Zero values leave the choice to Slurm.
+type Resources struct {
+	Account     string        `json:"account,omitempty"`
+	Partition   string        `json:"partition,omitempty"`
+	QOS         string        `json:"qos,omitempty"`
+	Reservation string        `json:"reservation,omitempty"`
+	Time        time.Duration `json:"time,omitempty"`
+	MemMB       int64         `json:"mem_mb,omitempty"`
+	CPUs        int           `json:"cpus,omitempty"`
+	Nodes       string        `json:"nodes,omitempty"` // as --nodelist
+	Exclusive   bool          `json:"exclusive,omitempty"`
+	Exclude     []string      `json:"exclude,omitempty"`
+	Extra       []string      `json:"extra,omitempty"` // further sbatch options, word by word
+}
+
+// Job is one call of sbatch.
+type Job struct {
+	Name      string
+	Script    string
+	Words     []string // arguments of the script
+	Resources Resources
+	Array     string // as --array; empty for a plain job
+	AfterOK   []int
+	AfterFail []int
+	Chdir     string
+	Log       string // as --output
+}
+
+// Args gives the words of the sbatch command line, without the command itself.
+func (j Job) Args() []string {
+	var args []string
+	add := func(set bool, format string, value any) {
+		if set {
+			args = append(args, fmt.Sprintf(format, value))
+		}
+	}
+	r := j.Resources
+	add(j.Name != "", "--job-name=%s", j.Name)
+	add(j.Chdir != "", "--chdir=%s", j.Chdir)
+	add(j.Log != "", "--output=%s", j.Log)
+	add(r.Account != "", "--account=%s", r.Account)
+	add(r.Partition != "", "--partition=%s", r.Partition)
+	add(r.QOS != "", "--qos=%s", r.QOS)
+	add(r.Reservation != "", "--reservation=%s", r.Reservation)
+	add(r.Time > 0, "--time=%d", int64(math.Ceil(r.Time.Minutes())))
+	add(r.MemMB > 0, "--mem=%dM", r.MemMB)
+	add(r.CPUs > 0, "--cpus-per-task=%d", r.CPUs)
+	add(r.Nodes != "", "--nodelist=%s", r.Nodes)
+	if r.Exclusive {
+		args = append(args, "--exclusive")
+	}
+	add(len(r.Exclude) > 0, "--exclude=%s", strings.Join(r.Exclude, ","))
+	add(j.Array != "", "--array=%s", j.Array)
+	if d := j.dependency(); d != "" {
+		args = append(args, "--dependency="+d, "--kill-on-invalid-dep=yes")
+	}
+	args = append(args, r.Extra...)
+	return append(append(args, j.Script), j.Words...)
+}
+
+func (j Job) dependency() string {
+	switch {
+	case len(j.AfterOK) > 0:
+		return "afterok:" + joinInts(j.AfterOK, ":")
+	case len(j.AfterFail) > 0:
+		return "afternotok:" + joinInts(j.AfterFail, ":")
+	}
+	return ""
+}
+
+// Line gives the command as one could type it.
+func (j Job) Line() string {
+	words := append([]string{"sbatch"}, j.Args()...)
+	for i, w := range words {
+		words[i] = Quote(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// Quote makes one shell word of a string.
+func Quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=+:,./@%[]", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

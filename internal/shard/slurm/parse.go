@@ -1,0 +1,269 @@
+package slurm
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+)
+
+// State is Slurm's word for what became of a job, without what follows it ("CANCELLED by 0").
+type State string
+
+// The states that rawstatus tells apart.
+const (
+	Pending     State = "PENDING"
+	Running     State = "RUNNING"
+	Completing  State = "COMPLETING"
+	Configuring State = "CONFIGURING"
+	Suspended   State = "SUSPENDED"
+	Requeued    State = "REQUEUED"
+	Completed   State = "COMPLETED"
+	Failed      State = "FAILED"
+	Cancelled   State = "CANCELLED"
+	OutOfMemory State = "OUT_OF_MEMORY"
+	NodeFail    State = "NODE_FAIL"
+	BootFail    State = "BOOT_FAIL"
+	Timeout     State = "TIMEOUT"
+	Preempted   State = "PREEMPTED"
+	Deadline    State = "DEADLINE"
+)
+
+// Over tells that a job in this state will not go on by itself.
+func (s State) Over() bool {
+	switch s {
+	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline:
+		return true
+	}
+	return false
+}
+
+// ElementID names one element of an array, or with Index -1 a plain job.
+type ElementID struct{ Job, Index int }
+
+// Element is what Slurm knows about one array element or job.
+type Element struct {
+	ElementID
+	Raw       string // Slurm's own job number of the element
+	State     State
+	Exit      int // exit code of the batch script
+	Signal    int // signal that ended it
+	Node      string
+	Elapsed   time.Duration
+	TimeLimit time.Duration
+	ReqMemMB  int64
+	MaxRSS    int64 // bytes, sampled; counts mapped file pages; 0 when unknown
+	Reason    string
+	Restarts  int      // how often Slurm started it again
+	LostNodes []string // nodes that failed under it
+}
+
+// Elements is the latest state of every element.
+type Elements map[ElementID]*Element
+
+const (
+	sacctFormat  = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
+	squeueFormat = "%F|%K|%A|%T|%M|%N|%l|%m|%r"
+)
+
+func badOutput(command, got, want string) error {
+	return fault.New(fault.Slurm, "slurm: %s printed %q, expected %s", command, got, want).
+		WithHint("this version of Slurm speaks differently; report it with the output of `sbatch --version`")
+}
+
+// addSacct reads sacct's lines. With --duplicates every start of a requeued job has its own, oldest first.
+func (es Elements) addSacct(out string) error {
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\n")
+		f := strings.Split(line, "|")
+		if len(f) < 10 {
+			return badOutput("sacct", line, "10 fields")
+		}
+		name, step, isStep := strings.Cut(f[0], ".")
+		ids, err := parseJobID(name)
+		if err != nil {
+			return badOutput("sacct", f[0], "a job id")
+		}
+		if isStep {
+			if e := es[ids[0]]; e != nil && step == "batch" {
+				e.MaxRSS = max(e.MaxRSS, parseSize(f[4], 1))
+			}
+			continue
+		}
+		state, _, _ := strings.Cut(f[2], " ")
+		for _, id := range ids {
+			e := es[id]
+			if e == nil {
+				e = &Element{ElementID: id}
+				es[id] = e
+			} else {
+				e.Restarts++
+			}
+			e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
+			e.Exit, e.Signal = parseExit(f[3])
+			e.Elapsed = time.Duration(atoi(f[6])) * time.Second
+			e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
+			e.ReqMemMB = parseSize(f[8], 1<<20) >> 20
+			e.Reason = strings.Join(f[9:], "|")
+			if (e.State == NodeFail || e.State == BootFail) && e.Node != "" {
+				e.LostNodes = append(e.LostNodes, e.Node)
+			}
+		}
+	}
+	return nil
+}
+
+// addSqueue reads squeue's lines; what the controller says is newer than accounting.
+func (es Elements) addSqueue(out string) error {
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\n")
+		f := strings.Split(line, "|")
+		if len(f) < 9 {
+			return badOutput("squeue", line, "9 fields")
+		}
+		job, err := strconv.Atoi(f[0])
+		if err != nil {
+			return badOutput("squeue", line, "a job id first")
+		}
+		id := ElementID{job, -1}
+		if f[1] != "N/A" {
+			if id.Index, err = strconv.Atoi(f[1]); err != nil {
+				return badOutput("squeue", line, "an array index second")
+			}
+		}
+		e := es[id]
+		if e == nil {
+			e = &Element{ElementID: id}
+			es[id] = e
+		}
+		if e.State.Over() && State(f[3]).Over() {
+			continue // accounting knows the exit code, too
+		}
+		e.Raw, e.State, e.Reason = f[2], State(f[3]), strings.Join(f[8:], "|")
+		e.Elapsed, e.TimeLimit = parseDuration(f[4]), parseDuration(f[6])
+		if f[5] != "" {
+			e.Node = nodeName(f[5])
+		}
+		if mem := parseSize(f[7], 1<<20) >> 20; mem > 0 {
+			e.ReqMemMB = mem
+		}
+	}
+	return nil
+}
+
+func parseLimits(out string) (Limits, error) {
+	l := Limits{}
+	for line := range strings.Lines(out) {
+		key, value, ok := strings.Cut(line, "=")
+		if !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		switch strings.TrimSpace(key) {
+		case "ClusterName":
+			l.Cluster = value
+		case "MaxArraySize":
+			l.MaxArraySize = atoi(value)
+		case "MaxJobCount":
+			l.MaxJobCount = atoi(value)
+		case "SchedulerParameters":
+			for p := range strings.SplitSeq(value, ",") {
+				if n, ok := strings.CutPrefix(strings.TrimSpace(p), "max_array_tasks="); ok {
+					l.MaxArrayTask = atoi(n)
+				}
+			}
+		}
+	}
+	if l.MaxArraySize < 2 {
+		return l, fault.New(fault.Slurm, "slurm: the controller reports MaxArraySize %d: job arrays are switched off", l.MaxArraySize).
+			WithHint("ask the site to allow job arrays, or use `rawstatus run`")
+	}
+	if l.MaxArrayTask <= 0 || l.MaxArrayTask > l.MaxArraySize {
+		l.MaxArrayTask = l.MaxArraySize
+	}
+	if l.MaxJobCount <= 0 {
+		return l, badOutput("scontrol show config", strconv.Itoa(l.MaxJobCount), "a MaxJobCount")
+	}
+	return l, nil
+}
+
+// parseJobID reads 12, 12_3 and the form of pending elements, 12_[0-3,7%2].
+func parseJobID(s string) ([]ElementID, error) {
+	jobText, index, isArray := strings.Cut(s, "_")
+	job, err := strconv.Atoi(jobText)
+	if err != nil {
+		return nil, err
+	}
+	if !isArray {
+		return []ElementID{{job, -1}}, nil
+	}
+	spec := strings.Trim(index, "[]")
+	spec, _, _ = strings.Cut(spec, "%")
+	// 4 million is the largest MaxArraySize that Slurm can be built with.
+	indices, err := ParseTasks(spec, 4_000_001)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]ElementID, len(indices))
+	for i, n := range indices {
+		ids[i] = ElementID{job, n}
+	}
+	return ids, nil
+}
+
+// parseExit reads "code:signal".
+func parseExit(s string) (code, signal int) {
+	a, b, _ := strings.Cut(s, ":")
+	return atoi(a), atoi(b)
+}
+
+// parseSize reads 100M, 4.5G, 4992K, 100Mn (older versions: per node) in bytes; a number without a letter counts units.
+func parseSize(s string, unit int64) int64 {
+	s = strings.TrimRight(s, "nc?")
+	if s == "" {
+		return 0
+	}
+	shift := map[byte]int64{'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
+	if factor, ok := shift[s[len(s)-1]]; ok {
+		unit, s = factor, s[:len(s)-1]
+	}
+	value, err := strconv.ParseFloat(s, 64)
+	if err != nil || value < 0 || value > 1<<40 {
+		return 0
+	}
+	return int64(value * float64(unit))
+}
+
+// parseDuration reads D-HH:MM:SS, HH:MM:SS, MM:SS; other words (UNLIMITED, INVALID) are 0.
+func parseDuration(s string) time.Duration {
+	days, rest, hasDays := strings.Cut(s, "-")
+	if !hasDays {
+		days, rest = "0", s
+	}
+	var seconds int64
+	for part := range strings.SplitSeq(rest, ":") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return 0
+		}
+		seconds = seconds*60 + int64(n)
+	}
+	return time.Duration(atoi(days))*24*time.Hour + time.Duration(seconds)*time.Second
+}
+
+func nodeName(s string) string {
+	if s == "None assigned" || s == "(null)" {
+		return ""
+	}
+	return s
+}
+
+// atoi gives 0 for words: Slurm writes UNLIMITED, Unknown, N/A and nothing where a number is not known.
+func atoi(s string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		return 0
+	}
+	return n
+}
