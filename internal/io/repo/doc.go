@@ -1,0 +1,32 @@
+// Package repo is the constants repository: the directory tree in which every evaluated constant of
+// every physical panel is kept, as the original programs write and read it.
+//
+//	<root>/
+//	  <dettype>/                               detector type in lower case
+//	    .aliases.txt                           short names of panels, see [Repo.Alias]
+//	    default/<dettype>_default_<ctype>.txt  written by people
+//	    logs/<year>/<YYYY-mm-ddTHHMMSS>_log_<command>_<login>_<pid>.txt
+//	    merge_tmp/<detName>-<YYYYmmddHHMMSS>-<exp>-r<run:%04d>-status_extra.txt
+//	    <panel>/                               the panel's id, or <detName>-seg<NN>
+//	      <ctype>/
+//	        <dettype>_<alias>_<YYYYmmddHHMMSS>_<exp>_r<run:%04d>_<ctype>[_<gmode>][_slice].dat
+//	        <same name with .json>             sidecar: what the words mean and where they come from
+//	        .lock
+//	  <year>/<year>_lcls1_<command>.txt        at-start log, only if root contains "work"
+//
+// Times in names are the begin of the run in the time zone of the site.
+//
+// A record of .aliases.txt is one line of fields separated by single blanks (the experiment is
+// right-justified in ten columns):
+//
+//	<alias:%04d> <panel> <YYYY-mm-ddTHH:MM:SS>[ <exp:%10s>][ r<run:%04d>][ <extra>...] <login>
+//
+// # Status file and sidecar
+//
+// Two files cannot appear at one instant. The sidecar is written first and holds the SHA-256 of the
+// status file it belongs to. A reader starts from a status file and takes a sidecar only if the hash is
+// that of the bytes it has read: so it never takes a wrong one, and a status file never appears without
+// its own. What a crash between the two leaves is a sidecar that belongs to nothing yet (nobody looks at
+// it) or, when a file was being replaced, one that does not match, which [Repo.ReadStatus] reports as an
+// error with the way out: run the same reduction again.
+package repo

@@ -1,0 +1,150 @@
+package repo
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+)
+
+// stampForm is the time in file names.
+const stampForm = "20060102150405"
+
+// maxName is what a file system takes for one name, less room for temporary names.
+const maxName = 240
+
+// CheckName refuses what must not become a part of a path: empty and overlong words, separators, leading
+// points, blanks, control and shell characters. what says in the error which word it is.
+func CheckName(what, s string) error {
+	if plausible(s) {
+		return nil
+	}
+	if len(s) > 60 {
+		s = s[:60] + "..."
+	}
+	return fault.New(fault.Input, "%s %q cannot be a part of a path", what, s).
+		WithHint("allowed are letters, digits and . : - _ + = @ , (not in front: . -)")
+}
+
+func plausible(s string) bool {
+	if s == "" || len(s) > maxName || s[0] == '.' || s[0] == '-' {
+		return false
+	}
+	for _, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune(".:-_+=@,", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// PanelDirs gives the directory name of each panel of one detector: its id, or <detName>-seg<NN> (with
+// -<MM> for sub-panels) where the id is empty, not unique or not fit for a name.
+func PanelDirs(panels []frame.Panel) []string {
+	ids, segments := map[string]int{}, map[string]int{}
+	segment := func(p frame.Panel) string {
+		name := strings.NewReplacer(".", "-", ":", "-", "|", "-", "/", "-", " ", "-").Replace(p.Detector)
+		return fmt.Sprintf("%s-seg%02d", name, p.Segment)
+	}
+	for _, p := range panels {
+		ids[p.ID]++
+		segments[segment(p)]++
+	}
+	dirs := make([]string, len(panels))
+	for i, p := range panels {
+		switch {
+		case ids[p.ID] == 1 && plausible(p.ID) && !slices.Contains(reserved, p.ID):
+			dirs[i] = p.ID
+		case segments[segment(p)] > 1:
+			dirs[i] = fmt.Sprintf("%s-%02d", segment(p), p.Sub)
+		default:
+			dirs[i] = segment(p)
+		}
+	}
+	return dirs
+}
+
+// reserved are the directories beside the panels.
+var reserved = []string{"default", "logs", "merge_tmp"}
+
+// Name is what the name of a file in a panel's ctype directory says.
+type Name struct {
+	DetType    string
+	Alias      string
+	Stamp      string // YYYYmmddHHMMSS in the site's time zone
+	Experiment string
+	Run        int
+	CType      string
+	GainMode   string // canonical: "gm0-Normal" is read as "g0"; empty when the name has none
+	Slice      bool
+	Ext        string // ".dat", ".txt" or ".data"
+}
+
+// String is the file's name.
+func (n Name) String() string { return n.stem() + n.Ext }
+
+func (n Name) prefix() string {
+	return fmt.Sprintf("%s_%s_%s_%s_r%04d", n.DetType, n.Alias, n.Stamp, n.Experiment, n.Run)
+}
+
+func (n Name) stem() string {
+	s := n.prefix() + "_" + n.CType
+	if n.GainMode != "" {
+		s += "_" + n.GainMode
+	}
+	if n.Slice {
+		s += "_slice"
+	}
+	return s
+}
+
+// Extensions of files with constants, the preferred one first.
+var extensions = []string{".dat", ".txt", ".data"}
+
+var (
+	namePattern = regexp.MustCompile(`^([^_]+)_([0-9]+)_([0-9]{14})_(.+)_r([0-9]{1,9})_(.+)$`)
+	gainName    = regexp.MustCompile(`^gm([0-2])-`)
+)
+
+// ParseName takes a file's name in a ctype directory apart; false for a file of another kind.
+func ParseName(file, ctype string) (Name, bool) {
+	ext := filepath.Ext(file)
+	if !slices.Contains(extensions, ext) {
+		return Name{}, false
+	}
+	m := namePattern.FindStringSubmatch(strings.TrimSuffix(file, ext))
+	if m == nil {
+		return Name{}, false
+	}
+	n := Name{DetType: m[1], Alias: m[2], Stamp: m[3], Experiment: m[4], CType: ctype, Ext: ext}
+	n.Run, _ = strconv.Atoi(m[5]) // at most nine digits
+	rest, ok := strings.CutPrefix(m[6], ctype)
+	if !ok || rest != "" && rest[0] != '_' {
+		return Name{}, false
+	}
+	rest, n.Slice = strings.CutSuffix(rest, "_slice")
+	n.GainMode = strings.TrimPrefix(rest, "_")
+	if g := gainName.FindStringSubmatch(n.GainMode); g != nil {
+		n.GainMode = "g" + g[1]
+	}
+	return n, true
+}
+
+// Stamp writes a time as file names have it.
+func (r *Repo) Stamp(t time.Time) string { return t.In(r.Loc).Format(stampForm) }
+
+// ParseStamp reads a time-stamp as users give it: YYYYmmddHHMMSS in the site's time zone.
+func (r *Repo) ParseStamp(s string) (time.Time, error) {
+	t, err := time.ParseInLocation(stampForm, s, r.Loc)
+	if err != nil {
+		return t, fault.New(fault.Usage, "time-stamp %q is not of the form YYYYmmddHHMMSS", s)
+	}
+	return t, nil
+}

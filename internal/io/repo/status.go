@@ -1,0 +1,322 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/filelock"
+	"rawstatus/internal/io/frame"
+)
+
+// StatusFile names the status of one panel and, for multi-gain detectors, gain mode.
+type StatusFile struct {
+	DetType  string // as in the data; directories have it in lower case
+	DetName  string
+	Panel    string // directory name, an element of PanelDirs
+	Segment  int
+	Sub      int
+	Run      frame.Run
+	CType    string // status_data, status_dark, ...
+	GainMode string // empty for single-gain detectors
+	Slice    bool   // a part of the panel only
+	Rows     int
+	Cols     int
+}
+
+// Families of bits: which rule a bit value stands for. Values from 1024 on mean the same in all.
+const (
+	FamilyDark     = "dark"     // 1..64: rms and average limits, saturated and cold fractions, gain bits
+	FamilyFeatures = "features" // 1..512: features 2, 3, 6, 11 of det_pixel_status
+)
+
+// SidecarSchema is the version of the sidecar. 1: first.
+const SidecarSchema = 1
+
+// Sidecar says what the words of a status file mean and where they come from. It lies beside the file
+// under the same name with extension .json.
+type Sidecar struct {
+	Schema   int    `json:"schema"`
+	Profile  string `json:"profile"` // data, dark, features, light, max, ...
+	Family   string `json:"bit_family"`
+	Bits     []Bit  `json:"bits"`
+	DetName  string `json:"detector"`
+	DetType  string `json:"detector_type"`
+	Panel    string `json:"panel"`
+	Segment  int    `json:"segment"`
+	Sub      int    `json:"sub,omitempty"`
+	GainMode string `json:"gain_mode,omitempty"`
+	CType    string `json:"ctype"`
+	Rows     int    `json:"rows"`
+	Cols     int    `json:"cols"`
+	frame.Run
+	Frames     Frames         `json:"frames"`
+	BadPixels  int            `json:"bad_pixels"` // pixels whose word is not 0
+	Limits     []Limit        `json:"limits,omitempty"`
+	Parameters map[string]any `json:"parameters,omitempty"`
+	Incomplete []string       `json:"incomplete,omitempty"` // what --allow-incomplete has accepted
+	Notes      []string       `json:"notes,omitempty"`
+	PlanID     string         `json:"plan_id,omitempty"`
+	Inputs     []Input        `json:"inputs"`
+	Version    string         `json:"version"`
+	// StatusSHA256 binds the sidecar to the bytes of its status file. WriteStatus fills it in.
+	StatusSHA256 string `json:"status_sha256"`
+}
+
+// Bit is the meaning of one bit and how many pixels have it.
+type Bit struct {
+	Value  uint64 `json:"value"`
+	Name   string `json:"name"`
+	Rule   string `json:"rule"`
+	Pixels int    `json:"pixels"`
+}
+
+// Frames counts what went in.
+type Frames struct {
+	Events  int   `json:"events"`          // events of the run that were selected
+	Used    int   `json:"used"`            // frames of this panel that were counted
+	Missing int   `json:"missing"`         // selected events without a frame of this panel
+	Damaged int   `json:"damaged"`         // frames that were rejected
+	Steps   []int `json:"steps,omitempty"` // numbers of the steps that went in
+}
+
+// Limit is one evaluated limit.
+type Limit struct {
+	Name string  `json:"name"`
+	Lo   float64 `json:"lo"`
+	Hi   float64 `json:"hi"`
+}
+
+// Input is a file that a result was made from.
+type Input struct {
+	Path   string `json:"path"`
+	Size   int64  `json:"size"`
+	MTime  string `json:"mtime,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// sidecarPath is where the sidecar of a status file lies.
+func sidecarPath(status string) string {
+	return strings.TrimSuffix(status, filepath.Ext(status)) + ".json"
+}
+
+// WriteStatus writes the status of one panel and its sidecar into the repository and gives the path of
+// the status file. Everything in the sidecar that follows from sf and status is filled in. A file of
+// another profile is refused unless replace is set. Warnings tell what could not be done as configured
+// (an absent group).
+func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, replace bool) (path string, warnings []string, err error) {
+	if sf.Rows*sf.Cols != len(status) {
+		panic(fmt.Sprintf("io/repo: %d words for a panel of %dx%d", len(status), sf.Rows, sf.Cols))
+	}
+	dir, err := r.ctypeDir(sf)
+	if err != nil {
+		return "", nil, err
+	}
+	n, err := r.name(ctx, sf, ".dat")
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(dir, n.String())
+	var text bytes.Buffer
+	text.Grow(2 * len(status))
+	if err := calibtxt.WritePlain(&text, status, sf.Cols); err != nil {
+		return "", nil, err
+	}
+	sc.describe(sf, status, text.Bytes())
+	return path, r.Policy.Warnings(), r.writePair(ctx, path, text.Bytes(), &sc, replace)
+}
+
+// WriteMerged writes the merged status of one panel, with the header that psana needs, and its sidecar.
+func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, h calibtxt.Header) (path string, err error) {
+	dir, err := r.ctypeDir(sf)
+	if err != nil {
+		return "", err
+	}
+	n, err := r.name(ctx, sf, ".txt")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, n.String())
+	h.FileName, h.Shape = path, []int{sf.Rows, sf.Cols}
+	var text bytes.Buffer
+	text.Grow(2*len(status) + 1024)
+	if err := calibtxt.WriteArray(&text, h, status); err != nil {
+		return "", err
+	}
+	sc.describe(sf, status, text.Bytes())
+	return path, r.writePair(ctx, path, text.Bytes(), &sc, true)
+}
+
+// ctypeDir makes the directory of a status file, after checking all words of its path.
+func (r *Repo) ctypeDir(sf StatusFile) (string, error) {
+	words := []struct{ what, s string }{
+		{"detector type", sf.DetType}, {"panel", sf.Panel}, {"experiment", sf.Run.Experiment}, {"constants type", sf.CType},
+	}
+	if sf.GainMode != "" {
+		words = append(words, struct{ what, s string }{"gain mode", sf.GainMode})
+	}
+	for _, w := range words {
+		if err := CheckName(w.what, w.s); err != nil {
+			return "", err
+		}
+	}
+	if strings.Contains(sf.DetType, "_") || slices.Contains(reserved, sf.Panel) {
+		return "", fault.New(fault.Input, "detector type %q, panel %q: not usable as names in a repository", sf.DetType, sf.Panel)
+	}
+	dir := filepath.Join(r.PanelDir(sf.DetType, sf.Panel), sf.CType)
+	return dir, r.Policy.MkdirAll(dir)
+}
+
+// name gives the file name, with the panel's alias.
+func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error) {
+	alias, err := r.Alias(ctx, sf.DetType, sf.Panel,
+		AliasRecord{Experiment: sf.Run.Experiment, Run: sf.Run.Number, Extra: []string{sf.DetName}})
+	if err != nil {
+		return Name{}, err
+	}
+	n := Name{DetType: strings.ToLower(sf.DetType), Alias: alias, Stamp: r.Stamp(sf.Run.Begin), Experiment: sf.Run.Experiment,
+		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Ext: ext}
+	if len(n.String()) > maxName {
+		return Name{}, fault.New(fault.Input, "file name %q is too long", n)
+	}
+	return n, nil
+}
+
+// describe fills in what follows from the file itself.
+func (sc *Sidecar) describe(sf StatusFile, status []uint64, text []byte) {
+	sc.Schema = SidecarSchema
+	sc.DetName, sc.DetType, sc.Panel, sc.Segment, sc.Sub = sf.DetName, sf.DetType, sf.Panel, sf.Segment, sf.Sub
+	sc.GainMode, sc.CType, sc.Rows, sc.Cols, sc.Run = sf.GainMode, sf.CType, sf.Rows, sf.Cols, sf.Run
+	sc.Run.Begin = sf.Run.Begin.UTC()
+	sc.BadPixels = 0
+	for _, v := range status {
+		if v != 0 {
+			sc.BadPixels++
+		}
+	}
+	sc.StatusSHA256 = hashOf(text)
+}
+
+func hashOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// writePair writes sidecar and status file, in this order, under the lock of their directory.
+func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Sidecar, replace bool) error {
+	meta, err := json.MarshalIndent(sc, "", "  ")
+	if err != nil {
+		return fmt.Errorf("could not encode the sidecar of %q: %w", path, err)
+	}
+	lock, err := filelock.Acquire(ctx, filepath.Dir(path), r.LockWait, r.Policy)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if !replace {
+		if err := sameProfile(path, sc.Profile); err != nil {
+			return err
+		}
+	}
+	opt := r.Policy.File()
+	opt.Keep = true
+	if err := atomicfile.WriteFile(sidecarPath(path), opt, append(meta, '\n')); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, opt, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// sameProfile refuses to replace a file that was made by another profile or another program.
+func sameProfile(path, profile string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	old := "another program (it has no sidecar)"
+	sc, err := readSidecar(path)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		old = "an unknown profile (its sidecar cannot be read)"
+	case err == nil && sc.Profile == profile:
+		return nil
+	case err == nil:
+		old = "profile " + sc.Profile
+	}
+	return fault.New(fault.Usage, "%q was written by %s, not by profile %s", path, old, profile).
+		WithHint("give another constants type with -C, or --replace to replace it")
+}
+
+// readSidecar reads the sidecar beside a status file.
+func readSidecar(status string) (*Sidecar, error) {
+	path := sidecarPath(status)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var sc Sidecar
+	if err := json.Unmarshal(b, &sc); err != nil {
+		return nil, fault.New(fault.Input, "sidecar %q: %w", path, err)
+	}
+	if sc.Schema != SidecarSchema {
+		return nil, fault.New(fault.Input, "sidecar %q has schema %d, this program knows %d", path, sc.Schema, SidecarSchema).
+			WithHint("use the version of this program that wrote it, or a newer one")
+	}
+	return &sc, nil
+}
+
+// Read is a status file as read.
+type Read struct {
+	Shape   []int
+	Values  []uint64
+	Sidecar *Sidecar // nil for files of other programs
+	SHA256  string   // of the file's bytes
+	Size    int64
+}
+
+// settle is how long ReadStatus waits for a writer that is between the sidecar and the status file.
+const settle = 200 * time.Millisecond
+
+// ReadStatus reads a status file exactly, with its sidecar. want is the shape it must have, or nil.
+func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
+	for try := 0; ; try++ {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fault.New(fault.Input, "could not read a status file: %w", err)
+		}
+		read := &Read{SHA256: hashOf(b), Size: int64(len(b))}
+		read.Sidecar, err = readSidecar(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if read.Sidecar != nil && read.Sidecar.StatusSHA256 != read.SHA256 {
+			if try < 3 {
+				time.Sleep(settle)
+				continue
+			}
+			return nil, fault.New(fault.Input, "%q and its sidecar do not belong together", path).
+				WithHint("a replacement was interrupted or the file was changed by hand: run the reduction that made it again, or remove the .json beside it")
+		}
+		a, err := calibtxt.ReadStatus(bytes.NewReader(b), read.Size, path, want)
+		if err != nil {
+			return nil, err
+		}
+		read.Shape, read.Values = a.Shape, a.Values
+		return read, nil
+	}
+}
