@@ -2,7 +2,7 @@
 //
 // Every output carries this string, so that a constant can be traced to the code that made it. It is
 // taken from the build information that the go command stamps into each binary (module version, or the
-// commit and whether the work tree was modified); `make build` sets it with -ldflags -X where no version
+// commit and whether the work tree was modified); `make build VERSION=v1.2.3` sets it where no version
 // control is at hand.
 package version
 

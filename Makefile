@@ -1,0 +1,48 @@
+# rawstatus: what to type. Needs Go, git and make; `make ci` installs the rest of what its tests use.
+
+GO       ?= go
+PACKAGES ?= ./...
+FUZZTIME ?= 5s
+LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
+TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
+
+.PHONY: help build test race demo lint imports fuzz-smoke cross ci clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/rawstatus and bin/mergedeploy
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: ## all tests; those that need more than Go say so and are skipped
+	$(GO) test $(PACKAGES)
+
+race: ## all tests with the race detector
+	$(GO) test -race $(PACKAGES)
+
+demo: build ## simulate a run with known bad pixels, find them, deploy the result: see scratch/demo
+	bin/rawstatus demo --work scratch/demo
+
+lint: imports ## format, vet, staticcheck, tidy modules, import rule
+	@unformatted=$$(gofmt -l $$(git ls-files -c -o --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(TOOLS) staticcheck $(PACKAGES)
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+imports: ## the import rule of internal/lint
+	$(GO) test -count=1 ./internal/lint
+
+fuzz-smoke: ## each fuzz target for FUZZTIME (default 5s)
+	.ci/fuzz-smoke $(FUZZTIME)
+
+cross: ## builds and vets for arm64 and without assembly
+	GOARCH=arm64 $(GO) vet $(PACKAGES)
+	$(GO) vet -tags noasm $(PACKAGES)
+
+ci: ## everything that continuous integration does (installs Debian packages when root)
+	.ci/run
+
+clean: ## what the build and the demo leave behind
+	rm -rf bin scratch

@@ -1,0 +1,115 @@
+// Package lint holds the rules of this module that no other tool knows: which package may import which.
+//
+// Imports run downwards only. Programs use workflows (shard, publish, report, simulate), workflows use
+// internal/io and internal/stats, and those two know nothing of each other, so that reading, counting,
+// judging and publishing can each be tested, replaced or thrown away without the others. The test of
+// this package checks the whole module and is part of `make lint`.
+package lint
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Module is the path of this module.
+const Module = "rawstatus"
+
+// Package is what `go list -json` tells of a package, as far as the rules need it.
+type Package struct {
+	ImportPath string
+	GoFiles    []string // without tests
+	Imports    []string // without those of tests
+}
+
+// room is a package or a tree of packages that share one rule. Packages of one room may import each
+// other.
+type room struct {
+	path string   // directory in the module; a tree unless it is a single package
+	uses []string // rooms below it
+	bans []string // imports from outside the module that it may not have, with everything below them
+	why  string   // the reason, for the message
+}
+
+var (
+	base  = []string{"internal/fault", "internal/detector", "internal/version"}
+	lower = append([]string{"internal/io", "internal/stats"}, base...)
+	works = append([]string{"internal/shard", "internal/publish", "internal/report", "internal/simulate", "internal/config"}, lower...)
+
+	logAndFlags = []string{"github.com/sirupsen/logrus", "github.com/urfave/cli", "log", "flag"}
+	onlyFlags   = []string{"github.com/urfave/cli", "log", "flag"}
+	world       = append([]string{"os", "io/fs", "path/filepath", "time", "net", "syscall", "math/rand"}, logAndFlags...)
+)
+
+// rooms is the table of DESIGN: every package of the module stands in one of them.
+var rooms = []room{
+	{"internal/fault", nil, logAndFlags, "everything imports it"},
+	{"internal/detector", []string{"internal/fault"}, logAndFlags, "it is a table"},
+	{"internal/version", nil, logAndFlags, "everything imports it"},
+	{"internal/config", base, logAndFlags, "it gives values; programs decide what to do with them"},
+	{"internal/io", base, logAndFlags, "io and stats are strangers, and libraries return errors instead of logging"},
+	{"internal/stats", base, world, "stats is arithmetic on pixels: slices in, slices out, the same everywhere and always"},
+	{"internal/shard", append([]string{"internal/config", "jobs"}, lower...), onlyFlags, "workflows do not know each other nor the programs"},
+	{"internal/publish", append([]string{"internal/config"}, lower...), logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/report", lower, logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/simulate", lower, logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/command", append([]string{"internal/config"}, base...), []string{"log", "flag"}, "the shell of the programs knows nothing of what they do"},
+	{"internal/testenv", nil, nil, "it serves tests only"},
+	{"internal/lint", nil, logAndFlags, "it serves tests only"},
+	{"jobs", nil, logAndFlags, "it only embeds the job scripts"},
+	{"bench", append([]string{"internal/command", "internal/testenv"}, works...), nil, "a program"},
+	{"cmd", append([]string{"internal/command", "jobs"}, works...), []string{"log", "flag"}, "a program"},
+}
+
+// empty are directories that must hold no Go file themselves: the names io and stats mean one thing only.
+var empty = []string{"internal/io", "internal/stats"}
+
+// Check gives a sentence for each breach of the rules.
+func Check(packages []Package) (breaches []string) {
+	for _, p := range packages {
+		dir := strings.TrimPrefix(p.ImportPath, Module+"/")
+		r, ok := roomOf(dir)
+		if !ok {
+			breaches = append(breaches, fmt.Sprintf("%s stands in no room of DESIGN: put it into one, or open a room in internal/lint", dir))
+			continue
+		}
+		if slices.Contains(empty, dir) && len(p.GoFiles) > 0 {
+			breaches = append(breaches, fmt.Sprintf("%s holds Go files: move them into a package named after what they handle", dir))
+		}
+		for _, imported := range p.Imports {
+			if !r.allows(imported) {
+				breaches = append(breaches, fmt.Sprintf("%s must not import %s: %s", dir, imported, r.why))
+			}
+		}
+	}
+	return breaches
+}
+
+// roomOf finds the room of a directory of the module.
+func roomOf(dir string) (room, bool) {
+	for _, r := range rooms {
+		if within(dir, r.path) {
+			return r, true
+		}
+	}
+	return room{}, false
+}
+
+// allows tells whether a package of the room may import another package.
+func (r room) allows(imported string) bool {
+	dir, ours := strings.CutPrefix(imported, Module+"/")
+	if !ours {
+		return !slices.ContainsFunc(r.bans, func(ban string) bool { return within(imported, ban) })
+	}
+	if r.path == "cmd" && within(dir, "cmd") {
+		return false // a program is not a library
+	}
+	if within(dir, "internal/testenv") || path.Base(dir) == "iotest" {
+		return r.path == "internal/testenv" || r.path == "bench"
+	}
+	return within(dir, r.path) || slices.ContainsFunc(r.uses, func(use string) bool { return within(dir, use) })
+}
+
+// within tells whether a path is tree or lies below it.
+func within(p, tree string) bool { return p == tree || strings.HasPrefix(p, tree+"/") }
