@@ -3,6 +3,7 @@ package calibtxt
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -259,9 +260,28 @@ func (l *lines) checkHeader() (int, error) {
 	return count, nil
 }
 
+// Four values of one digit, each followed by a blank, as they lie in eight bytes.
+const (
+	fourZeros = 0x2030203020302030 // "0 0 0 0 "
+	fourOther = 0xfff0fff0fff0fff0 // bits that are 0 for any four digits
+	fourSixes = 0x0006000600060006 // carries into bit 4 of what is not a digit
+)
+
 // statusRow appends the values of one line.
 func (l *lines) statusRow(a []uint64, line []byte) ([]uint64, error) {
 	for i := 0; i < len(line); {
+		// Nearly all of a status array is words of one digit.
+		for i+8 <= len(line) {
+			x := binary.LittleEndian.Uint64(line[i:]) ^ fourZeros
+			if (x|x+fourSixes)&fourOther != 0 {
+				break
+			}
+			a = append(a, x&0xf, x>>16&0xf, x>>32&0xf, x>>48&0xf)
+			i += 8
+		}
+		if i == len(line) {
+			break
+		}
 		c := line[i]
 		if c == ' ' || c == '\t' {
 			i++
