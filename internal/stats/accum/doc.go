@@ -1,0 +1,36 @@
+// Package accum counts pixels: exact integer statistics of the frames of one panel.
+//
+// Gated has sums, counts and extremes of every pixel, with or without gates; Max has only maxima; Gain
+// counts frames in the wrong gain. All follow the same rules:
+//
+//   - Add takes a band of pixels of some frames. A band begins at a multiple of Grain pixels and ends
+//     at one or at the last pixel; anything else is a mistake of the caller and panics.
+//   - Bands that do not overlap may be added from different goroutines at the same time.
+//   - Everything is exact for up to 2^32-1 frames of 16 bits, and the order of frames does not matter.
+//   - Frames are read in groups of 8 across the band: give many frames of a band of some ten thousand
+//     pixels at once, so that its accumulators (832 bytes for 32 pixels) stay in the cache.
+package accum
+
+import "fmt"
+
+// Grain is the number of pixels at whose multiples bands begin and end.
+const Grain = 64
+
+// group is the number of frames that a kernel reads side by side: eight streams are what the hardware
+// follows when it prefetches.
+const group = 8
+
+// checkBand panics unless frames are a band from pixel lo on of a panel with so many pixels, and gives
+// the band's end.
+func checkBand(pixels, lo int, frames [][]uint16) (hi int) {
+	n := len(frames[0])
+	for _, f := range frames {
+		if len(f) != n {
+			panic(fmt.Sprintf("stats/accum: frames of %d and %d pixels in one band", n, len(f)))
+		}
+	}
+	if lo < 0 || lo%Grain != 0 || n > pixels-lo || ((lo+n)%Grain != 0 && lo+n != pixels) {
+		panic(fmt.Sprintf("stats/accum: band [%d, %d) of %d pixels is not cut at multiples of %d", lo, lo+n, pixels, Grain))
+	}
+	return lo + n
+}

@@ -1,0 +1,56 @@
+package kernel
+
+// Width is the number of pixels of a Block.
+const Width = 32
+
+// MaxFrames is the largest number of frames that one call of a kernel takes. Overflow is impossible
+// within a call: squares of a group are added in 32 bits only where no value exceeds Params.fast, and
+// 16 frames of at most 16383 give 16*16383^2 = 4294443024 < 2^32.
+const MaxFrames = 16
+
+// FlushAfter is the number of frames after which Flush must be called at the latest. The narrowest
+// counters are N, NLo and NHi: 16 bits hold 65535 frames; Sum holds 65535 frames too, since
+// 65535*65535 = 4294836225 < 2^32. Sq needs no flush: (2^32-1)*65535^2 < 2^64.
+const FlushAfter = 65535
+
+// Block is the statistics of 32 neighbouring pixels in the order in which vector registers leave them:
+// element SumPos[i] of Sum and SqPos[i] of Sq belong to pixel i, all other arrays are in pixel order.
+// It is 13 cache lines; a sweep over a block touches what it needs and nothing else.
+type Block struct {
+	Sum      [Width]uint32 // of y inside the gate
+	Sq       [Width]uint64 // of y*y inside the gate
+	N        [Width]uint16 // frames inside the gate; Ungated leaves it alone
+	Min, Max [Width]uint16 // of all y
+	Lo       [Width]uint16 // gate: inside if (y-Lo) mod 2^16 <= Range
+	Range    [Width]uint16
+	NLo, NHi [Width]uint16 // frames with y < Below, y > Above
+}
+
+// Reset makes an empty block with open gates.
+func (b *Block) Reset() {
+	*b = Block{}
+	for i := range Width {
+		b.Min[i], b.Range[i] = 0xffff, 0xffff
+	}
+}
+
+// SumPos and SqPos give the elements of a pixel in Sum and Sq. Vector registers are made of lanes of 8
+// pixels; unpacking leaves pixels 0-3 of all lanes in the first half and 4-7 in the second, and
+// squares are widened to 64 bits by even and odd elements.
+var SumPos, SqPos = positions()
+
+func positions() (sum, sq [Width]uint8) {
+	for i := range uint8(Width) {
+		lane, half, r := i/8, i%8/4, i%4
+		sum[i] = 16*half + 4*lane + r
+		sq[i] = 16*half + 8*(r%2) + 2*lane + r/2
+	}
+	return sum, sq
+}
+
+// Params are the constants of an accumulation, of every y = raw & Mask.
+type Params struct {
+	Mask  uint16
+	Below uint16 // y < Below is counted in NLo
+	Above uint16 // y > Above is counted in NHi
+}

@@ -1,0 +1,5 @@
+//go:build !noasm
+
+package kernel
+
+var best = portable

@@ -1,0 +1,66 @@
+package kernel
+
+import "fmt"
+
+// impl is one implementation of all kernels. Its functions see whole blocks, 1..MaxFrames frames, all
+// at least as long as needed.
+type impl struct {
+	name           string
+	gated, ungated func(blocks []Block, frames [][]uint16, p *Params)
+	max            func(dst []uint16, frames [][]uint16, mask uint16)
+	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
+}
+
+var portable = impl{name: "go", gated: gatedGo, ungated: ungatedGo, max: maxGo, gain: gainRef}
+
+// Name gives the implementation in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
+func Name() string { return best.name }
+
+// Gated adds up to MaxFrames frames to blocks; see gatedRef for what it counts. frames[k][i] is pixel
+// i of the first block on.
+func Gated(blocks []Block, frames [][]uint16, p *Params) {
+	check("Gated", Width*len(blocks), frames)
+	if len(blocks) > 0 && len(frames) > 0 {
+		best.gated(blocks, frames, p)
+	}
+}
+
+// Ungated is Gated with open gates, except that N is left alone.
+func Ungated(blocks []Block, frames [][]uint16, p *Params) {
+	check("Ungated", Width*len(blocks), frames)
+	if len(blocks) > 0 && len(frames) > 0 {
+		best.ungated(blocks, frames, p)
+	}
+}
+
+// Max sets dst[i] to the maximum of itself and frames[k][i] & mask over up to MaxFrames frames.
+func Max(dst []uint16, frames [][]uint16, mask uint16) {
+	check("Max", len(dst), frames)
+	if len(dst) > 0 && len(frames) > 0 {
+		best.max(dst, frames, mask)
+	}
+}
+
+// Gain counts in same[i] the frames with frames[k][i] & mask == want, and in second[i] those == other,
+// over up to MaxFrames frames. want != other.
+func Gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
+	check("Gain", len(same), frames)
+	if len(second) != len(same) || want == other {
+		panic(fmt.Sprintf("stats/kernel: Gain: %d and %d counters for values %#x and %#x", len(same), len(second), want, other))
+	}
+	if len(same) > 0 && len(frames) > 0 {
+		best.gain(same, second, frames, mask, want, other)
+	}
+}
+
+// check refuses frames that are too short or too many for one call.
+func check(name string, pixels int, frames [][]uint16) {
+	if len(frames) > MaxFrames {
+		panic(fmt.Sprintf("stats/kernel: %s: %d frames, at most %d", name, len(frames), MaxFrames))
+	}
+	for k, f := range frames {
+		if len(f) < pixels {
+			panic(fmt.Sprintf("stats/kernel: %s: frame %d has %d pixels, %d needed", name, k, len(f), pixels))
+		}
+	}
+}

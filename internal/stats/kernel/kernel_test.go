@@ -1,0 +1,3 @@
+package kernel
+
+func implementations() []impl { return []impl{portable} }
