@@ -1,0 +1,107 @@
+package lint
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Invocation is a call of one of our programs that a document shows.
+type Invocation struct {
+	Where string   // file:line
+	Words []string // of the command line, without the program's name
+}
+
+// Invocations finds the calls of a program in the Markdown files below root: lines of code blocks and
+// code spans that begin with the program's name, or with a path that ends in it.
+func Invocations(root, program string) (list []Invocation, err error) {
+	span := regexp.MustCompile("`((?:bin/)?" + program + "(?: [^`]*)?)`")
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
+			return skipHidden(err)
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		add := func(line int, command string) {
+			if words := Words(command); len(words) > 0 && filepath.Base(words[0]) == program {
+				list = append(list, Invocation{fmt.Sprintf("%s:%d", path, line), words[1:]})
+			}
+		}
+		code, open, begin := false, "", 0
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.HasPrefix(line, "```") {
+				code = !code
+				continue
+			}
+			if !code {
+				for _, m := range span.FindAllStringSubmatch(line, -1) {
+					add(i+1, m[1])
+				}
+				continue
+			}
+			if open == "" {
+				begin = i + 1
+			}
+			if head, more := strings.CutSuffix(line, `\`); more {
+				open += head + " "
+				continue
+			}
+			add(begin, open+line)
+			open = ""
+		}
+		return nil
+	})
+	return list, err
+}
+
+func skipHidden(err error) error {
+	if err != nil {
+		return err
+	}
+	return filepath.SkipDir
+}
+
+// Words splits a command line as a document shows it: a prompt and what follows a comment sign, a pipe
+// or a redirection are left out.
+func Words(command string) []string {
+	words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(command), "$ "))
+	for i, w := range words {
+		if strings.HasPrefix(w, "#") || w == "|" || w == "&&" || w == ";" || strings.HasPrefix(w, ">") || strings.HasPrefix(w, "2>") {
+			return words[:i]
+		}
+	}
+	return words
+}
+
+// Undefined gives the sentence that says what is wrong with an invocation, or "": help gives the help
+// text of a command, "" for that of the program itself, and false if there is no such command.
+func Undefined(inv Invocation, help func(command string) (string, bool)) string {
+	command, flags := "", []string(nil)
+	for _, w := range inv.Words {
+		switch {
+		case strings.HasPrefix(w, "-"):
+			name, _, _ := strings.Cut(w, "=")
+			flags = append(flags, strings.Trim(name, "[],"))
+		case command == "" && len(flags) == 0:
+			command = w
+		}
+	}
+	text, ok := help(command)
+	if !ok {
+		return fmt.Sprintf("%s: there is no command %q", inv.Where, command)
+	}
+	for _, f := range flags {
+		if !regexp.MustCompile(`(?m)[\s,]` + regexp.QuoteMeta(f) + `([\s,=]|$)`).MatchString(text) {
+			return fmt.Sprintf("%s: command %q has no flag %s", inv.Where, command, f)
+		}
+	}
+	return ""
+}
