@@ -175,7 +175,7 @@ func sidecar(p *plan.Plan, unit, i int, res *status.DarkResult) repo.Sidecar {
 	sc := repo.Sidecar{Profile: p.Params.Profile, Family: repo.FamilyDark, PlanID: p.ID, Version: p.Software,
 		Incomplete: p.Incomplete, Notes: p.Dataset.Notes, Parameters: parameters(p.Params),
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
-			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps, Skipped: p.Params.Skip}}
+			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
 	for _, l := range res.Lines() {
 		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
 	}
