@@ -1,7 +1,6 @@
 package config
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,15 +162,6 @@ func TestLocation(t *testing.T) {
 	at := time.Date(2020, 7, 1, 12, 0, 0, 0, time.UTC).In(s.Location())
 	if got := at.Format("20060102150405"); got != "20200701050000" {
 		t.Errorf("default zone: %s", got)
-	}
-}
-
-func TestMode(t *testing.T) {
-	if got, want := Mode(0o2775).FileMode(), fs.ModeSetgid|0o775; got != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got, want := Mode(0o1755).FileMode(), fs.ModeSticky|0o755; got != want {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -2,26 +2,11 @@ package config
 
 import (
 	"fmt"
-	"io/fs"
 	"strconv"
 )
 
 // Mode is a file mode as chmod takes it, special bits included (2775 is set-group-id, rwxrwxr-x).
 type Mode uint32
-
-// FileMode is the mode in the bits of package io/fs.
-func (m Mode) FileMode() fs.FileMode {
-	mode := fs.FileMode(m & 0o777)
-	for _, special := range []struct {
-		bit  Mode
-		mode fs.FileMode
-	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
-		if m&special.bit != 0 {
-			mode |= special.mode
-		}
-	}
-	return mode
-}
 
 // String is the octal number.
 func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }
