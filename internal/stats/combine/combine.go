@@ -1,0 +1,178 @@
+// Package combine merges the status arrays of one panel from several sources (kinds of status, runs) into
+// one, bit by bit, and says which source gave which bit.
+package combine
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Source is one status array.
+type Source struct {
+	Name   string
+	Status []uint64
+	Bits   uint64 // bits that are used; the others are taken as 0. AllBits uses all
+}
+
+// AllBits selects every bit of a Source.
+const AllBits = ^uint64(0)
+
+// Rule says in how many sources a pixel must have a bit. The zero Rule is OR: one is enough.
+//
+// With AtLeast or Fraction the sources are taken as repeated measurements: sources in which the pixel is
+// unjudged do not vote, neither for good nor for bad. A bit stays when at least AtLeast and at least
+// Fraction of the voting sources have it; when fewer than AtLeast vote, all of them must. A pixel that no
+// source judged keeps its unjudged bits. AND is Fraction 1.
+type Rule struct {
+	AtLeast  int
+	Fraction float64
+	Unjudged uint64 // the bits of pixels that were not judged (status.NotJudged)
+}
+
+// Validate says what is wrong with r for n sources, in words for the user.
+func (r Rule) Validate(n int) error {
+	switch {
+	case r.AtLeast < 0 || r.AtLeast > n:
+		return fmt.Errorf("bits wanted in at least %d of %d sources", r.AtLeast, n)
+	case !(r.Fraction >= 0 && r.Fraction <= 1):
+		return fmt.Errorf("bits wanted in the fraction %v of the sources: wanted 0..1", r.Fraction)
+	}
+	return nil
+}
+
+// need is the number of votes of n that set a bit. The product is taken down by a billionth so that
+// 0.1 of 30 is 3, whatever the last digit of 0.1*30.
+func (r Rule) need(n int) int {
+	return min(max(1, r.AtLeast, int(math.Ceil(float64(r.Fraction*float64(n))-1e-9))), n)
+}
+
+// Result is a merged status.
+type Result struct {
+	Status []uint64
+	Table  []Row
+}
+
+// Row is one bit of the per-bit source table.
+type Row struct {
+	Value  uint64
+	Counts []int // pixels with this bit, by source
+	Alone  []int // pixels of these that have it from no other source
+	Merged int   // pixels with this bit in the result
+}
+
+// Merge combines the sources by the rule. All have the same length; the order of sources changes nothing
+// but the order of the table's columns.
+func Merge(sources []Source, rule Rule) (*Result, error) {
+	if len(sources) == 0 {
+		return nil, fmt.Errorf("no status arrays to merge")
+	}
+	if err := rule.Validate(len(sources)); err != nil {
+		return nil, err
+	}
+	n := len(sources[0].Status)
+	for _, s := range sources {
+		if len(s.Status) != n {
+			return nil, fmt.Errorf("%s has %d pixels, %s has %d", s.Name, len(s.Status), sources[0].Name, n)
+		}
+	}
+	res := &Result{Status: make([]uint64, n)}
+	words := make([]uint64, len(sources))
+	t := newTally(len(sources))
+	for i := range res.Status {
+		for j, s := range sources {
+			words[j] = s.Status[i] & s.Bits
+		}
+		res.Status[i] = rule.merge(words)
+		t.count(words, res.Status[i])
+	}
+	res.Table = t.rows()
+	return res, nil
+}
+
+// merge combines the words of one pixel.
+func (r Rule) merge(words []uint64) uint64 {
+	var or uint64
+	for _, w := range words {
+		or |= w
+	}
+	if r.AtLeast <= 1 && r.Fraction == 0 {
+		return or
+	}
+	voters := 0
+	for _, w := range words {
+		if w&r.Unjudged == 0 {
+			voters++
+		}
+	}
+	if voters == 0 {
+		return or
+	}
+	need := r.need(voters)
+	var merged uint64
+	for rest := or &^ r.Unjudged; rest != 0; rest &= rest - 1 {
+		bit, votes := rest&-rest, 0
+		for _, w := range words {
+			if w&r.Unjudged == 0 && w&bit != 0 {
+				votes++
+			}
+		}
+		if votes >= need {
+			merged |= bit
+		}
+	}
+	return merged
+}
+
+// tally counts bits by source.
+type tally struct {
+	sources int
+	byBit   [64]Row
+}
+
+func newTally(sources int) *tally {
+	return &tally{sources: sources}
+}
+
+func (t *tally) count(words []uint64, merged uint64) {
+	all := merged
+	for _, w := range words {
+		all |= w
+	}
+	for ; all != 0; all &= all - 1 {
+		bit := all & -all
+		row := t.row(bit)
+		if merged&bit != 0 {
+			row.Merged++
+		}
+		from, which := 0, 0
+		for j, w := range words {
+			if w&bit != 0 {
+				row.Counts[j]++
+				from, which = from+1, j
+			}
+		}
+		if from == 1 {
+			row.Alone[which]++
+		}
+	}
+}
+
+func (t *tally) row(bit uint64) *Row {
+	r := &t.byBit[bits.TrailingZeros64(bit)]
+	if r.Counts == nil {
+		*r = Row{Value: bit, Counts: make([]int, t.sources), Alone: make([]int, t.sources)}
+	}
+	return r
+}
+
+// rows gives the bits that occur, by value.
+func (t *tally) rows() []Row {
+	var rows []Row
+	for _, r := range t.byBit {
+		if r.Counts != nil {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
