@@ -1,0 +1,158 @@
+package reduce
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/pack"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/testenv"
+)
+
+// TestAgainstNumpy compares planes, status and limits with a numpy computation of the same rules.
+func TestAgainstNumpy(t *testing.T) {
+	py := testenv.Numpy(t)
+	short := func(e, p int) frame.State {
+		if p == 2 && e >= 2 {
+			return frame.Missing
+		}
+		return frame.Present
+	}
+	for _, profile := range []string{"data", "dark"} {
+		for _, per := range []string{"detector", "panel"} {
+			t.Run(profile+"/"+per, func(t *testing.T) {
+				par := params(profile)
+				par.LimitsPer, par.AllowIncomplete = per, true
+				againstNumpy(t, py, rawRun(t, 3, []string{"g1"}, 90, short), par)
+			})
+		}
+	}
+}
+
+// againstNumpy runs one detector with one group through task and reduce, and through reference.py.
+func againstNumpy(t *testing.T, py string, x *frame.Index, par plan.Params) {
+	t.Helper()
+	j := prepare(t, x, par, 2*len(x.Panels))
+	j.tasks(t, 2)
+	sum := j.reduce(t)
+	dir := t.TempDir()
+	dumpFrames(t, j, dir)
+	b, err := json.Marshal(map[string]any{"params": par, "panels": len(j.plan.Units)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "job.json"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(py, "testdata/reference.py", dir).CombinedOutput(); err != nil {
+		t.Fatalf("reference.py: %v\n%s", err, out)
+	}
+	for i, p := range sum.Groups[0].Panels {
+		merged, err := pack.Open(j.plan.MergedFile(j.work, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer merged.Close()
+		if len(merged.Entries()) < 6 {
+			t.Fatalf("panel %d has planes %v", i, merged.Entries())
+		}
+		for _, e := range merged.Entries() {
+			got, err := merged.Load(e.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := readNpy(t, dir, e.Name, i); !reflect.DeepEqual(got, want) {
+				t.Errorf("panel %d: plane %s differs from numpy's", i, e.Name)
+			}
+		}
+		read, err := j.repo.ReadStatus(p.File, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := readNpy(t, dir, "status", i); !reflect.DeepEqual(any(read.Values), want) {
+			t.Errorf("panel %d: status differs from numpy's", i)
+		}
+	}
+	compareLimits(t, sum, filepath.Join(dir, "limits.json"))
+}
+
+func dumpFrames(t *testing.T, j job, dir string) {
+	t.Helper()
+	x, err := j.plan.OpenIndex(j.work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := frame.OpenPread(j.plan.Dataset.Files, frame.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for u := range j.plan.Units {
+		panel := j.plan.Dataset.Panels[j.plan.Units[u].Panel]
+		exts, err := x.Frames(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		px := make([][]uint16, len(exts))
+		release, err := src.Block(context.Background(), panel, exts, 0, panel.Pixels(), px)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []uint16
+		for _, f := range px {
+			all = append(all, f...)
+		}
+		release()
+		if err := npy.Write(filepath.Join(dir, fmt.Sprintf("frames%d.npy", u)), []int{len(exts), panel.Rows, panel.Cols}, all); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readNpy(t *testing.T, dir, name string, i int) any {
+	t.Helper()
+	a, err := npy.Read(filepath.Join(dir, fmt.Sprintf("%s%d.npy", name, i)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Data
+}
+
+func compareLimits(t *testing.T, sum *Summary, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []struct{ Rms, Ave [4]float64 }
+	if err := json.Unmarshal(b, &want); err != nil {
+		t.Fatal(err)
+	}
+	k := 0
+	for _, g := range sum.Groups[0].Limits {
+		if g.Judged == 0 {
+			continue
+		}
+		got := [][4]float64{{g.Rms.Lo, g.Rms.Hi, g.Rms.Mean, g.Rms.Std}, {g.Ave.Lo, g.Ave.Hi, g.Ave.Mean, g.Ave.Std}}
+		for q, w := range [][4]float64{want[k].Rms, want[k].Ave} {
+			for l := range w {
+				if math.Abs(got[q][l]-w[l]) > 1e-12*math.Abs(w[l]) {
+					t.Errorf("limits %d: %v, numpy has %v", k, got[q], w)
+				}
+			}
+		}
+		k++
+	}
+	if k == 0 || k != len(want) {
+		t.Errorf("%d sets of limits, numpy has %d", k, len(want))
+	}
+}
