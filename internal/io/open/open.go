@@ -1,0 +1,315 @@
+package open
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+)
+
+// Options are how to read; zero values mean the defaults.
+type Options struct {
+	Settle      time.Duration // how long a file without end of run must not change, default 2 s
+	NoSmalldata bool          // do not use smalldata files
+	Reads       int           // reads in flight while indexing
+}
+
+// format is a raw format: how its files are recognised and indexed.
+type format struct {
+	name string
+	// parse takes the base name of a run's first-chunk data or smalldata file apart. It is nil for
+	// formats whose files are always named one by one.
+	parse func(base string) (runFile, bool)
+	// suffixes that files named one by one have.
+	suffixes []string
+	index    func(ctx context.Context, in input, opt Options) (*frame.Index, error)
+}
+
+// formats is every format there is. A further one is a line here.
+var formats = []format{
+	xtc2Format,
+}
+
+// runFile is what a file name tells.
+type runFile struct {
+	experiment string
+	run        int
+}
+
+// input is what a format indexes: the files of one run in a directory, or named files.
+type input struct {
+	Dataset
+	experiment string
+	run        int
+	dir        string   // of a run
+	files      []string // named files; empty for a run
+}
+
+// Index finds the files of a dataset of one run and indexes them. With a detector named, or a single
+// one there, the index has only its panels and the events to which it contributed.
+func Index(ctx context.Context, d Dataset, opt Options) (*frame.Index, error) {
+	if opt.Settle == 0 {
+		opt.Settle = 2 * time.Second
+	}
+	f, in, err := find(d)
+	if err != nil {
+		return nil, err
+	}
+	x, err := f.index(ctx, in, opt)
+	if err != nil {
+		return nil, err
+	}
+	if ahead := time.Until(x.Run.Begin); ahead > 24*time.Hour {
+		x.Notes = append(x.Notes, fmt.Sprintf("the run begins in the future, at %s: the clock of its data is not what it should be",
+			x.Run.Begin.Format(time.RFC3339)))
+	}
+	return selectDetector(x, d.Detector)
+}
+
+// find gives the format and the files of a dataset.
+func find(d Dataset) (format, input, error) {
+	run, err := d.Run()
+	if err != nil {
+		return format{}, input{}, err
+	}
+	in := input{Dataset: d, experiment: d.Experiment, run: run}
+	if len(d.Files) > 0 {
+		f, err := formatOf(d.Files)
+		for _, path := range d.Files {
+			abs, absErr := filepath.Abs(path)
+			if err == nil && absErr != nil {
+				err = fmt.Errorf("open: %w", absErr)
+			}
+			in.files = append(in.files, abs)
+		}
+		return f, in, err
+	}
+	dirs, err := candidates(d)
+	if err != nil {
+		return format{}, in, err
+	}
+	have := map[string][]int{} // runs by experiment
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return format{}, in, fault.New(fault.Input, "could not list %q: %w", dir, err)
+		}
+		smd, err := os.ReadDir(filepath.Join(dir, "smalldata"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return format{}, in, fault.New(fault.Input, "could not list %q: %w", filepath.Join(dir, "smalldata"), err)
+		}
+		for _, e := range append(entries, smd...) {
+			for _, f := range formats {
+				r, ok := runFile{}, false
+				if f.parse != nil {
+					r, ok = f.parse(e.Name())
+				}
+				if !ok {
+					continue
+				}
+				if r.run == run && (d.Experiment == "" || r.experiment == d.Experiment) && len(d.Runs) > 0 {
+					in.experiment = r.experiment
+					in.dir, err = filepath.Abs(dir)
+					return f, in, err
+				}
+				have[r.experiment] = append(have[r.experiment], r.run)
+			}
+		}
+	}
+	return format{}, in, noRun(d, run, dirs, have)
+}
+
+// formatOf gives the format of named files, by their suffix.
+func formatOf(files []string) (format, error) {
+	var known []string
+	for _, f := range formats {
+		for _, s := range f.suffixes {
+			if strings.HasSuffix(files[0], s) {
+				return f, nil
+			}
+		}
+		known = append(known, f.suffixes...)
+	}
+	return format{}, fault.New(fault.Usage, "%q is not named like a raw file", files[0]).
+		WithHint("names of raw files end in %s", strings.Join(known, ", "))
+}
+
+// candidates lists the directories where the files of a run may be.
+func candidates(d Dataset) ([]string, error) {
+	if d.Dir != "" {
+		return []string{d.Dir}, nil
+	}
+	if len(d.Roots) == 0 || d.Experiment == "" {
+		return nil, fault.New(fault.Usage, "nothing says where the raw data of %q are", d).
+			WithHint("name the experiment and its directory (--dir), or set the roots of the data in the site file or SIT_PSDM_DATA")
+	}
+	var dirs []string
+	for _, root := range d.Roots {
+		if len(d.Experiment) >= 3 {
+			ins := d.Experiment[:3]
+			dirs = append(dirs, filepath.Join(root, ins, d.Experiment, "xtc"), filepath.Join(root, strings.ToUpper(ins), d.Experiment, "xtc"))
+		}
+		dirs = append(dirs, filepath.Join(root, d.Experiment, "xtc"), filepath.Join(root, d.Experiment))
+	}
+	return dirs, nil
+}
+
+// noRun is the error for a run that is not there; it lists what is.
+func noRun(d Dataset, run int, dirs []string, have map[string][]int) error {
+	what := fmt.Sprintf("run %d of %s", run, d.Experiment)
+	if len(d.Runs) == 0 {
+		what = "a run: none is named"
+	}
+	err := fault.New(fault.Input, "could not find %s in %s", what, strings.Join(dirs, ", "))
+	if runs := have[d.Experiment]; len(runs) > 0 {
+		return err.WithHint("runs of %s there: %s", d.Experiment, formatRanges(ranges(runs)))
+	}
+	var others []string
+	for exp, runs := range have {
+		others = append(others, fmt.Sprintf("%s runs %s", exp, formatRanges(ranges(runs))))
+	}
+	if len(others) > 0 {
+		slices.Sort(others)
+		return err.WithHint("there is %s", strings.Join(others, "; "))
+	}
+	return err.WithHint("no raw files are there; is the directory right and mounted on this machine?")
+}
+
+// ranges makes ascending ranges of numbers.
+func ranges(n []int) []Range {
+	slices.Sort(n)
+	var out []Range
+	for _, r := range slices.Compact(n) {
+		if k := len(out); k > 0 && out[k-1].Last == r-1 {
+			out[k-1].Last = r
+		} else {
+			out = append(out, Range{r, r})
+		}
+	}
+	return out
+}
+
+// selectDetector reduces an index to one detector.
+func selectDetector(x *frame.Index, name string) (*frame.Index, error) {
+	names := x.Detectors()
+	if name == "" && len(names) != 1 {
+		return x, nil
+	}
+	if name == "" {
+		name = names[0]
+	}
+	if !slices.Contains(names, name) {
+		return nil, noDetector(x, name)
+	}
+	return ownEvents(x.Select(name)), nil
+}
+
+// noDetector is the error for a detector that is not there; it lists what is.
+func noDetector(x *frame.Index, name string) error {
+	type kind struct{ name, typ string }
+	count := map[kind]int{}
+	for _, p := range x.Panels {
+		count[kind{p.Detector, p.Type}]++
+	}
+	var have []string
+	for k, n := range count {
+		have = append(have, fmt.Sprintf("%s (%s, %d panels)", k.name, k.typ, n))
+	}
+	slices.Sort(have)
+	err := fault.New(fault.Input, "no detector %q with frames in run %d of %s", name, x.Run.Number, x.Run.Experiment)
+	if len(have) == 0 {
+		return err.WithHint("the run has no detector with frames; rawstatus inspect --names shows what it has")
+	}
+	return err.WithHint("the run has %s", strings.Join(have, ", "))
+}
+
+// ownEvents drops the events to which no panel contributed and of which nothing says that it should
+// have: events of other detectors that run at a higher rate.
+func ownEvents(x *frame.Index) *frame.Index {
+	n := len(x.Panels)
+	events := x.Events
+	x.Events = nil
+	extents := x.Extents[:0]
+	counts := map[int32]int{}
+	for e, event := range events {
+		row := x.Extents[e*n : (e+1)*n]
+		if slices.ContainsFunc(row, func(e frame.Extent) bool { return e.State != frame.Missing || e.Damage != 0 }) {
+			extents = append(extents, row...)
+			x.Events = append(x.Events, event)
+			counts[event.Step]++
+		}
+	}
+	if dropped := len(events) - len(x.Events); dropped > 0 {
+		x.Notes = append(slices.Clone(x.Notes), fmt.Sprintf("%d of %d events of the run are without this detector", dropped, len(events)))
+	}
+	x.Extents = extents
+	x.Steps = slices.Clone(x.Steps)
+	for i := range x.Steps {
+		x.Steps[i].Events = counts[int32(x.Steps[i].Number)]
+	}
+	x.Steps = slices.DeleteFunc(x.Steps, func(s frame.Step) bool { return s.Number < 0 && s.Events == 0 })
+	return x
+}
+
+// handles are the files opened for one index.
+type handles struct {
+	files []*os.File
+	stats []os.FileInfo
+}
+
+// open opens a file and remembers what it was like.
+func (h *handles) open(path string) (*os.File, frame.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, frame.File{}, fault.New(fault.Input, "could not open a raw file: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fault.New(fault.Input, "%q is no file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, frame.File{}, err
+	}
+	h.files, h.stats = append(h.files, f), append(h.stats, st)
+	return f, frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime()}, nil
+}
+
+func (h *handles) close() {
+	for _, f := range h.files {
+		f.Close() // only read
+	}
+}
+
+// growing waits and lists the files that changed meanwhile. Files untouched for long need no wait.
+func (h *handles) growing(ctx context.Context, settle time.Duration) ([]string, error) {
+	const old = 10 * time.Minute
+	newest := slices.MaxFunc(h.stats, func(a, b os.FileInfo) int { return cmp.Compare(a.ModTime().UnixNano(), b.ModTime().UnixNano()) })
+	if age := time.Since(newest.ModTime()); age < max(old, settle) {
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	var changed []string
+	for i, f := range h.files {
+		st, err := os.Stat(f.Name())
+		if err != nil {
+			return nil, fault.New(fault.Input, "a raw file went away while it was indexed: %w", err)
+		}
+		if st.Size() != h.stats[i].Size() || !st.ModTime().Equal(h.stats[i].ModTime()) {
+			changed = append(changed, f.Name())
+		}
+	}
+	return changed, nil
+}

@@ -1,0 +1,409 @@
+package xtc2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/io/frame"
+)
+
+const (
+	// peek is read at a place where a header is expected: enough for the headers of a datagram and of
+	// its first panel.
+	peek = 512
+	// small datagrams are read whole, many at once.
+	small = 32 << 10
+	// stretch is read at once from files of small datagrams.
+	stretch = 1 << 20
+)
+
+// slot is what a datagram holds of one segment.
+type slot struct {
+	off    int64  // of the array in the file
+	layout uint32 // of the array, 0: there is none
+	damage uint16 // of root, ShapesData and Data
+	state  frame.State
+}
+
+// entry is one datagram of a stream.
+type entry struct {
+	ts      uint64
+	off     int64
+	size    int64
+	slots   []slot // of an event, parallel to the segments of its config
+	info    *info  // of a transition that tells something
+	file    int32  // index into the scan's files
+	config  int32  // index into the scan's configs, -1 before the first
+	damage  uint16 // of the root
+	service Service
+}
+
+// info is what a transition tells.
+type info struct {
+	hasRun     bool
+	experiment string
+	run        int
+	doc        string             // step_docstring
+	modes      map[segment]string // gain modes by the panels' configuration
+}
+
+// scan is the reading of one stream.
+type scan struct {
+	b      *builder
+	stream Stream
+
+	files   []*File // nil: not found
+	configs []*config
+	entries []entry
+	missing []string
+	notes   []string
+	problem error // first place where a file could not be read on
+	endRun  bool  // the last run of the stream has its EndRun
+	next    chunk // what the last Enable announced
+	arena   []slot
+
+	events  errgroup.Group // reads of events under way
+	mu      sync.Mutex
+	cut     map[int32]int // events behind the end of a file, by file
+	stale   error         // why the smalldata file cannot be believed
+	staleAt int64
+}
+
+// chunk is the file that follows.
+type chunk struct {
+	name string
+	id   int
+}
+
+// errStale wraps the reason why a smalldata file is not used.
+type errStale struct{ error }
+
+// run reads the stream: by its smalldata file if that can be believed, else header by header.
+func (s *scan) run(ctx context.Context) error {
+	if s.stream.Smd != nil && !(s.b.opt.NoSmalldata && s.stream.First != nil) {
+		err := s.fromSmalldata(ctx)
+		var stale errStale
+		if !errors.As(err, &stale) {
+			return err
+		}
+		*s = scan{b: s.b, stream: s.stream, notes: []string{fmt.Sprintf("stream %d: smalldata not used: %v", s.stream.Number, stale.error)}}
+	}
+	if s.stream.First == nil {
+		s.missing = append(s.missing, fmt.Sprintf("stream %d: data file not found", s.stream.Number))
+		return nil
+	}
+	return s.fromData(ctx)
+}
+
+// config is the configuration in force, -1 before the first.
+func (s *scan) config() int32 { return int32(len(s.configs)) - 1 }
+
+func (s *scan) table() *Table {
+	if len(s.configs) == 0 {
+		return newTable(nil)
+	}
+	return s.configs[len(s.configs)-1].Table
+}
+
+// newSlots gives the slots of one event.
+func (s *scan) newSlots() []slot {
+	if len(s.configs) == 0 {
+		return nil
+	}
+	n := len(s.configs[len(s.configs)-1].segments)
+	if len(s.arena) < n {
+		s.arena = make([]slot, max(n, 4096))
+	}
+	slots := s.arena[:n:n]
+	s.arena = s.arena[n:]
+	return slots
+}
+
+// hasContent tells the transitions whose content matters.
+func hasContent(s Service) bool {
+	return s == Configure || s == BeginRun || s == BeginStep || s == Enable
+}
+
+// transition adds a datagram that is no event.
+func (s *scan) transition(w *window, h Header, file int32) error {
+	e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config(), damage: h.Damage()}
+	switch h.Service() {
+	case EndRun:
+		s.endRun = true
+	case BeginRun:
+		s.endRun = false
+	}
+	if hasContent(h.Service()) {
+		d, table, err := w.datagram(h, s.table())
+		if err != nil {
+			return err
+		}
+		if h.Service() == Configure {
+			s.configs = append(s.configs, newConfig(table))
+			e.config = s.config()
+			for _, id := range table.Doubles {
+				s.b.counts.add("NamesId %#x is described twice in a Configure; the last description counts", id)
+			}
+		}
+		if d.Problem != nil {
+			s.missing = append(s.missing, d.Problem.Error())
+		}
+		if name, id, ok := d.chunkInfo(); ok && h.Service() == Enable {
+			s.next = chunk{path.Base(filepath.ToSlash(name)), id}
+		}
+		e.info = d.info()
+	}
+	s.entries = append(s.entries, e)
+	return nil
+}
+
+// fromData reads all datagram headers of the stream's files.
+func (s *scan) fromData(ctx context.Context) error {
+	s.files = []*File{s.stream.First}
+	for n := 0; n < len(s.files); n++ {
+		err := s.walkFile(ctx, int32(n))
+		if err != nil && !isProblem(err) {
+			s.events.Wait()
+			return err
+		}
+		if err != nil {
+			s.note(err)
+		}
+		f, err := s.nextFile(s.files[n], err == nil)
+		if err != nil {
+			s.events.Wait()
+			return err
+		}
+		if f != nil {
+			s.files = append(s.files, f)
+		}
+	}
+	return s.events.Wait()
+}
+
+// note keeps a problem that ends the reading of a file.
+func (s *scan) note(err error) {
+	s.missing = append(s.missing, err.Error())
+	if s.problem == nil {
+		s.problem = err
+	}
+}
+
+// nextFile opens the chunk after f: the one announced, else, where the run has not ended, the one that
+// has the next number in its name. It is nil when there is none.
+func (s *scan) nextFile(f *File, clean bool) (*File, error) {
+	next, announced := s.next, s.next.name != "" && s.next.id > f.Chunk
+	s.next = chunk{}
+	if !announced {
+		name, ok := ParseName(filepath.Base(f.Path))
+		if !ok || s.endRun && clean {
+			return nil, nil
+		}
+		name.Chunk, name.InProgress = f.Chunk+1, false
+		next = chunk{name.String(), name.Chunk}
+	}
+	g, err := s.stream.Open(next.name)
+	switch {
+	case err == nil:
+		g.Chunk = next.id
+		return g, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case announced:
+		s.missing = append(s.missing, fmt.Sprintf("stream %d: chunk file %q not found", s.stream.Number, next.name))
+	}
+	return nil, nil
+}
+
+// walkFile reads one file header by header and starts the reading of its events.
+func (s *scan) walkFile(ctx context.Context, n int32) error {
+	f := s.files[n]
+	w := &window{f: f, step: peek}
+	ahead := &lookahead{f: f}
+	for off := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := ahead.take(ctx, w, off); err != nil {
+			return err
+		}
+		h, err := w.header(off)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		off += h.Size()
+		if !h.Service().IsEvent() {
+			if err := s.transition(w, h, n); err != nil {
+				return err
+			}
+			continue
+		}
+		e := entry{ts: h.TS, service: h.Service(), off: h.Offset, size: h.Size(), file: n, config: s.config(), damage: h.Damage(), slots: s.newSlots()}
+		s.entries = append(s.entries, e)
+		if e.config < 0 {
+			continue
+		}
+		c := s.configs[e.config]
+		if h.Size() <= small {
+			w.step = stretch
+			if err := s.readEvent(w, h, c, e.slots); err != nil {
+				return err
+			}
+			continue
+		}
+		in := w // the event's window is its own from here on
+		w = &window{f: f, step: peek}
+		in.step = peek
+		ahead.predict(off, h.Size())
+		if err := s.start(ctx, func() error { return s.readEvent(in, h, c, e.slots) }); err != nil {
+			return err
+		}
+	}
+}
+
+// start runs the reading of one event beside others, at most Options.Reads at a time.
+func (s *scan) start(ctx context.Context, read func() error) error {
+	select {
+	case s.b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.events.Go(func() error {
+		defer func() { <-s.b.slots }()
+		return read()
+	})
+	return nil
+}
+
+// lookahead reads the beginnings of the datagrams that follow, supposing that they are all as long as
+// the last event. The supposition only moves reads forward in time: headers are used where the chain
+// of datagrams really leads.
+type lookahead struct {
+	f       *File
+	pending map[int64]chan *window
+}
+
+const aheadDepth = 16
+
+// take makes w hold the bytes at off if they were read ahead.
+func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
+	ch, ok := a.pending[off]
+	if !ok {
+		a.pending = nil // wrong supposition: the reads under way end unheard
+		return nil
+	}
+	delete(a.pending, off)
+	select {
+	case got := <-ch:
+		w.off, w.buf = got.off, got.buf // empty after a failed read: header reads again and reports
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// predict starts to read what probably follows at off.
+func (a *lookahead) predict(off, size int64) {
+	if a.pending == nil {
+		a.pending = map[int64]chan *window{}
+	}
+	for i := range int64(aheadDepth) {
+		at := off + i*size
+		if at+headerSize > a.f.Size {
+			return
+		}
+		if _, ok := a.pending[at]; ok {
+			continue
+		}
+		ch := make(chan *window, 1)
+		a.pending[at] = ch
+		go func() {
+			w := &window{f: a.f, step: peek}
+			if _, err := w.at(at, headerSize, "datagram header"); err != nil {
+				w.buf = nil
+			}
+			ch <- w
+		}()
+	}
+}
+
+// readEvent finds the panels of one event. It fails only when a read fails.
+func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
+	for i := range slots {
+		slots[i] = slot{damage: h.Damage(), state: frame.Missing}
+	}
+	panelDamage := false
+	err := w.walk(h.root, 0, func(x xtc) error {
+		if x.typ() != typeShapesData {
+			return nil
+		}
+		b, err := w.block(x)
+		panelDamage = panelDamage || (b.damage|b.dataDamage)&damagePanel != 0
+		i, isPanel := c.slot[b.namesID]
+		if !isPanel {
+			if err == nil && c.byID[b.namesID] == nil {
+				s.b.counts.add("stream %d: ShapesData with unknown NamesId %#x", s.stream.Number, b.namesID)
+			}
+			return err
+		}
+		if slots[i].state != frame.Missing {
+			s.b.counts.add("%s segment %d is twice in one event; the first counts", c.segments[i].detector, c.segments[i].number)
+			return err
+		}
+		slots[i].damage |= b.damage | b.dataDamage
+		slots[i].state = frame.Bad
+		if err != nil {
+			return err
+		}
+		return s.placePanel(w, b, c, &slots[i])
+	})
+	if err != nil && !isProblem(err) {
+		return err
+	}
+	if err != nil {
+		s.b.counts.add("stream %d: events that could not be read to their end, e.g. %v", s.stream.Number, err)
+	}
+	for i := range slots {
+		switch {
+		case slots[i].state == frame.Missing && err != nil:
+			slots[i].state = frame.Bad
+		case h.Damage()&DamageCorrupted != 0, slots[i].layout != 0 && h.Damage()&damageRoot != 0 && !panelDamage:
+			slots[i].state = frame.Damaged
+		}
+	}
+	return nil
+}
+
+// placePanel finds the array of a panel and its layout.
+func (s *scan) placePanel(w *window, b block, c *config, to *slot) error {
+	names, field := c.byID[b.namesID], c.field[b.namesID]
+	shapes, err := w.at(b.shapes.off, min(b.shapes.n, shapeSize*len(names.Fields)), "Shapes")
+	if err != nil {
+		return err
+	}
+	p, ok := names.place(field, shapes, b.data.n)
+	if !ok {
+		return w.f.fail(b.data.off, fmt.Sprintf("Data of %s segment %d", names.DetName, names.Segment), "all fields up to "+names.Fields[field].Name,
+			fmt.Sprintf("%d bytes", b.data.n), nil)
+	}
+	f := names.Fields[field]
+	l := layout{typ: f.Type, rank: f.Rank}
+	copy(l.dims[:], p.dims[:f.Rank])
+	to.off, to.layout = b.data.off+int64(p.off), s.b.layouts.id(l)
+	to.state = frame.Present
+	if (b.damage|b.dataDamage)&damagePanel != 0 {
+		to.state = frame.Damaged
+	}
+	return nil
+}
