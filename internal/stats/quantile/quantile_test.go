@@ -272,3 +272,46 @@ func BenchmarkGates(b *testing.B) {
 		})
 	}
 }
+
+func TestMiddleOfEqualsSorting(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for range 600 {
+		raw := pathological(r, 1+r.IntN(300))
+		scale := []int64{1, -1, 12600, 1 << 44, -(1 << 44)}[r.IntN(5)]
+		v := make([]int64, len(raw))
+		for i, x := range raw {
+			v[i] = scale * int64(x)
+		}
+		want := slices.Clone(v)
+		slices.Sort(want)
+		before := slices.Clone(v)
+		a, b := MiddleOf(v, make([]int64, len(v)))
+		if n := len(v); a != want[(n-1)/2] || b != want[n/2] {
+			t.Fatalf("%d values: middle %d, %d, sorting gives %d, %d", n, a, b, want[(n-1)/2], want[n/2])
+		}
+		if !slices.Equal(v, before) {
+			t.Fatal("values were reordered")
+		}
+	}
+}
+
+func BenchmarkMiddleOf(b *testing.B) {
+	r := rand.New(rand.NewPCG(7, 7))
+	// Many different pixels: the branch predictor learns a single one by heart.
+	const n, pixels = 1000, 512
+	v, scratch := make([]int32, n*pixels), make([]int32, n)
+	for i := range v {
+		v[i] = int32(12600 * 15 * r.NormFloat64())
+	}
+	b.Run("buckets", func(b *testing.B) {
+		for i := 0; b.Loop(); i = (i + 1) % pixels {
+			MiddleOf(v[i*n:(i+1)*n], scratch)
+		}
+	})
+	b.Run("quickselect", func(b *testing.B) {
+		for i := 0; b.Loop(); i = (i + 1) % pixels {
+			copy(scratch, v[i*n:(i+1)*n])
+			Middle(scratch)
+		}
+	})
+}
