@@ -1,4 +1,5 @@
 # rawstatus: what to type. Needs Go, git and make; `make ci` installs the rest of what its tests use.
+.DEFAULT_GOAL := help
 
 GO       ?= go
 PACKAGES ?= ./...
@@ -6,10 +7,12 @@ FUZZTIME ?= 5s
 LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
 TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 
+include .ci/slurm/slurm.mk
+
 .PHONY: help build test race demo lint imports fuzz-smoke cross ci clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/rawstatus and bin/mergedeploy
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...

@@ -3,11 +3,13 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/testenv"
 )
 
 // environ is an environment for Load.
@@ -162,6 +164,38 @@ func TestLocation(t *testing.T) {
 	at := time.Date(2020, 7, 1, 12, 0, 0, 0, time.UTC).In(s.Location())
 	if got := at.Format("20060102150405"); got != "20200701050000" {
 		t.Errorf("default zone: %s", got)
+	}
+}
+
+// TestDocument wants docs/configuration.md to name every setting with its default, and its example to be valid.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	for _, v := range defaults().Values() {
+		row := ""
+		for line := range strings.Lines(doc) {
+			if strings.HasPrefix(line, "|") && strings.Contains(strings.Split(line, "|")[1], "`"+v.Key+"`") {
+				row = line
+			}
+		}
+		if row == "" {
+			t.Errorf("%s is not documented", v.Key)
+		} else if def := strings.Trim(v.Text(), `"[]`); def != "" && !strings.HasPrefix(def, "http") && !strings.Contains(row, def) {
+			t.Errorf("%s: the default %s is not in %q", v.Key, def, row)
+		}
+	}
+	for _, key := range patterns(reflect.TypeFor[Limits](), nil) {
+		if !strings.Contains(doc, "`"+key[0]+"`") {
+			t.Errorf("limit %s is not documented", key[0])
+		}
+	}
+	_, example, found := strings.Cut(doc, "```toml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if s, err := Load(siteFile(t, example), environ()); err != nil || !found || s.Slurm.Partition == "" {
+		t.Errorf("the example: %v", err)
 	}
 }
 

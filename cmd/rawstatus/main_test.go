@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/lint"
+	"rawstatus/internal/testenv"
+)
+
+// call runs the program in this process.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(context.Background(), &out, &err, append([]string{"rawstatus"}, args...))
+	return code, out.String(), err.String()
+}
+
+// help gives the help text of a command.
+func help(t *testing.T, command string) (string, bool) {
+	t.Helper()
+	args := []string{"--help"}
+	if command != "" {
+		args = []string{command, "--help"}
+	}
+	code, stdout, _ := call(t, args...)
+	return stdout, code == 0 && (command == "" || strings.Contains(stdout, "rawstatus "+command))
+}
+
+// TestDocuments wants every call of the program in the documents to be one that the program knows.
+func TestDocuments(t *testing.T) {
+	list, err := lint.Invocations(testenv.Root(t), "rawstatus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 10 {
+		t.Fatalf("only %d calls found", len(list))
+	}
+	for _, inv := range list {
+		if wrong := lint.Undefined(inv, func(command string) (string, bool) { return help(t, command) }); wrong != "" {
+			t.Error(wrong)
+		}
+	}
+}
+
+// TestReadmeExitCodes wants the table of the README to be that of the code.
+func TestReadmeExitCodes(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range fault.Codes() {
+		if row := fmt.Sprintf("\n| %d | %s |\n", m.Code, m.Text); !strings.Contains(string(text), row) {
+			t.Errorf("README lacks %q", row)
+		}
+	}
+}
+
+func TestConfigCommand(t *testing.T) {
+	t.Setenv("RAWSTATUS_TIMEZONE", "UTC")
+	t.Setenv("RAWSTATUS_SITE", "")
+	code, stdout, stderr := call(t, "config", "-o", "/repo")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"timezone = \"UTC\"", "# environment RAWSTATUS_TIMEZONE", "repository = \"/repo\"", "# flag --repository", "# default"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+	code, stdout, _ = call(t, "config", "--json")
+	if code != 0 || !strings.Contains(stdout, `"origin": "environment RAWSTATUS_TIMEZONE"`) {
+		t.Errorf("exit code %d, --json: %s", code, stdout)
+	}
+}
+
+// TestConfigIsASiteFile feeds the printed configuration back.
+func TestConfigIsASiteFile(t *testing.T) {
+	t.Setenv("RAWSTATUS_SITE", "")
+	_, stdout, _ := call(t, "config")
+	file := filepath.Join(t.TempDir(), "site.toml")
+	if err := os.WriteFile(file, []byte(stdout), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, again, stderr := call(t, "config", "--site", file)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	strip := func(s string) (out string) {
+		for line := range strings.Lines(s) {
+			value, _, _ := strings.Cut(line, "  #")
+			out += strings.TrimSpace(value) + "\n"
+		}
+		return out
+	}
+	if strip(stdout) != strip(again) {
+		t.Errorf("before:\n%s\nafter:\n%s", stdout, again)
+	}
+}
