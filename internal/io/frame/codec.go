@@ -8,8 +8,6 @@ import (
 
 // Codecs of detectors whose stored frames are not plain pixels.
 const (
-	// U8: pixels of one byte.
-	U8 Codec = "u8"
 	// EpixUHR: one ASIC of an epixuhr, 48384 bytes of eight serial lanes of 12-bit words.
 	EpixUHR Codec = "epixuhr"
 	// EpixUHR3x2: six ASICs of 168 x 192 words of 12 bits, put together to 336 x 576.
