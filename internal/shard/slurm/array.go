@@ -2,15 +2,15 @@ package slurm
 
 import (
 	"strconv"
-	"strings"
 
-	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/reduce"
 )
 
 // Chunk is one Slurm array: the tasks Offset+i for i in Indices.
 type Chunk struct {
-	Offset  int
-	Indices []int // ascending
+	Offset  int   `json:"offset"`
+	Indices []int `json:"indices"` // ascending
+	Job     int   `json:"job"`     // 0 while not submitted
 }
 
 // Chunks cuts ascending task numbers into arrays that the cluster accepts.
@@ -29,7 +29,7 @@ func Chunks(tasks []int, lim Limits) []Chunk {
 
 // Spec gives the --array option of a chunk: ranges, and a throttle of that many running at a time unless 0.
 func (c Chunk) Spec(throttle int) string {
-	spec := FormatTasks(c.Indices)
+	spec := reduce.Ranges(c.Indices)
 	if throttle > 0 {
 		spec += "%" + strconv.Itoa(throttle)
 	}
@@ -50,55 +50,4 @@ func Throttles(chunks []Chunk, limit int) []int {
 		shares[i] = max(1, limit*len(c.Indices)/total)
 	}
 	return shares
-}
-
-// FormatTasks writes ascending numbers as ranges: 0-3,7,9-10.
-func FormatTasks(tasks []int) string {
-	var b strings.Builder
-	for i := 0; i < len(tasks); {
-		j := i
-		for j+1 < len(tasks) && tasks[j+1] == tasks[j]+1 {
-			j++
-		}
-		if b.Len() > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(tasks[i]))
-		if j > i {
-			b.WriteByte('-')
-			b.WriteString(strconv.Itoa(tasks[j]))
-		}
-		i = j + 1
-	}
-	return b.String()
-}
-
-// ParseTasks reads ranges as FormatTasks writes them; numbers must be below limit. The result ascends.
-func ParseTasks(spec string, limit int) ([]int, error) {
-	chosen := make([]bool, limit)
-	for part := range strings.SplitSeq(spec, ",") {
-		from, to, isRange := strings.Cut(strings.TrimSpace(part), "-")
-		if !isRange {
-			to = from
-		}
-		first, err1 := strconv.Atoi(from)
-		last, err2 := strconv.Atoi(to)
-		if err1 != nil || err2 != nil || first < 0 || last < first {
-			return nil, fault.New(fault.Usage, "tasks %q: %q is not a number or a range", spec, part).
-				WithHint("write tasks as 3,17 or 0-7,12")
-		}
-		if last >= limit {
-			return nil, fault.New(fault.Usage, "tasks %q: there is no task %d, the plan has 0-%d", spec, last, limit-1)
-		}
-		for t := first; t <= last; t++ {
-			chosen[t] = true
-		}
-	}
-	var tasks []int
-	for t, yes := range chosen {
-		if yes {
-			tasks = append(tasks, t)
-		}
-	}
-	return tasks, nil
 }

@@ -29,10 +29,10 @@ type Job struct {
 	Words     []string // arguments of the script
 	Resources Resources
 	Array     string // as --array; empty for a plain job
-	AfterOK   []int
-	AfterFail []int
-	Chdir     string
-	Log       string // as --output
+	// Job ids: all must have ended well, any may have failed, all must have ended.
+	AfterOK, AfterFail, AfterAny []string
+	Chdir                        string
+	Log                          string // as --output
 }
 
 // Args gives the words of the sbatch command line, without the command itself.
@@ -68,13 +68,16 @@ func (j Job) Args() []string {
 }
 
 func (j Job) dependency() string {
-	switch {
-	case len(j.AfterOK) > 0:
-		return "afterok:" + joinInts(j.AfterOK, ":")
-	case len(j.AfterFail) > 0:
-		return "afternotok:" + joinInts(j.AfterFail, ":")
+	var parts []string
+	for _, d := range []struct {
+		kind string
+		ids  []string
+	}{{"afterok", j.AfterOK}, {"afternotok", j.AfterFail}, {"afterany", j.AfterAny}} {
+		if len(d.ids) > 0 {
+			parts = append(parts, d.kind+":"+strings.Join(d.ids, ":"))
+		}
 	}
-	return ""
+	return strings.Join(parts, ",")
 }
 
 // Line gives the command as one could type it.

@@ -80,35 +80,36 @@ func (es Elements) addSacct(out string) error {
 		if len(f) < 10 {
 			return badOutput("sacct", line, "10 fields")
 		}
+		if strings.Contains(f[0], "[") {
+			continue // elements not yet started, in a form that Slurm cuts short; squeue lists them one by one
+		}
 		name, step, isStep := strings.Cut(f[0], ".")
-		ids, err := parseJobID(name)
+		id, err := parseJobID(name)
 		if err != nil {
 			return badOutput("sacct", f[0], "a job id")
 		}
+		e := es[id]
 		if isStep {
-			if e := es[ids[0]]; e != nil && step == "batch" {
+			if e != nil && step == "batch" {
 				e.MaxRSS = max(e.MaxRSS, parseSize(f[4], 1))
 			}
 			continue
 		}
+		if e == nil {
+			e = &Element{ElementID: id}
+			es[id] = e
+		} else {
+			e.Restarts++
+		}
 		state, _, _ := strings.Cut(f[2], " ")
-		for _, id := range ids {
-			e := es[id]
-			if e == nil {
-				e = &Element{ElementID: id}
-				es[id] = e
-			} else {
-				e.Restarts++
-			}
-			e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
-			e.Exit, e.Signal = parseExit(f[3])
-			e.Elapsed = time.Duration(atoi(f[6])) * time.Second
-			e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
-			e.ReqMemMB = parseSize(f[8], 1<<20) >> 20
-			e.Reason = strings.Join(f[9:], "|")
-			if (e.State == NodeFail || e.State == BootFail) && e.Node != "" {
-				e.LostNodes = append(e.LostNodes, e.Node)
-			}
+		e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
+		e.Exit, e.Signal = parseExit(f[3])
+		e.Elapsed = time.Duration(atoi(f[6])) * time.Second
+		e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
+		e.ReqMemMB = parseSize(f[8], 1<<20) >> 20
+		e.Reason = strings.Join(f[9:], "|")
+		if (e.State == NodeFail || e.State == BootFail) && e.Node != "" {
+			e.LostNodes = append(e.LostNodes, e.Node)
 		}
 	}
 	return nil
@@ -188,28 +189,15 @@ func parseLimits(out string) (Limits, error) {
 	return l, nil
 }
 
-// parseJobID reads 12, 12_3 and the form of pending elements, 12_[0-3,7%2].
-func parseJobID(s string) ([]ElementID, error) {
+// parseJobID reads 12 and 12_3.
+func parseJobID(s string) (ElementID, error) {
 	jobText, index, isArray := strings.Cut(s, "_")
 	job, err := strconv.Atoi(jobText)
-	if err != nil {
-		return nil, err
+	if err != nil || !isArray {
+		return ElementID{job, -1}, err
 	}
-	if !isArray {
-		return []ElementID{{job, -1}}, nil
-	}
-	spec := strings.Trim(index, "[]")
-	spec, _, _ = strings.Cut(spec, "%")
-	// 4 million is the largest MaxArraySize that Slurm can be built with.
-	indices, err := ParseTasks(spec, 4_000_001)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]ElementID, len(indices))
-	for i, n := range indices {
-		ids[i] = ElementID{job, n}
-	}
-	return ids, nil
+	n, err := strconv.Atoi(index)
+	return ElementID{job, n}, err
 }
 
 // parseExit reads "code:signal".
@@ -229,10 +217,11 @@ func parseSize(s string, unit int64) int64 {
 		unit, s = factor, s[:len(s)-1]
 	}
 	value, err := strconv.ParseFloat(s, 64)
-	if err != nil || value < 0 || value > 1<<40 {
+	value *= float64(unit)
+	if err != nil || !(value >= 0 && value < 1<<62) {
 		return 0
 	}
-	return int64(value * float64(unit))
+	return int64(value)
 }
 
 // parseDuration reads D-HH:MM:SS, HH:MM:SS, MM:SS; other words (UNLIMITED, INVALID) are 0.

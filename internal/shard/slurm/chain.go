@@ -1,0 +1,269 @@
+package slurm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	scripts "rawstatus/jobs/slurm"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/shard/plan"
+)
+
+// Chain submits and follows the jobs of one plan.
+type Chain struct {
+	Client  *Client
+	Work    string // absolute
+	Plan    *plan.Plan
+	Request Request
+
+	verified map[int]stamp // partials that were verified as they are
+}
+
+// OpenChain opens the chain of a work directory whose plan was submitted before.
+func OpenChain(client *Client, work string) (*Chain, error) {
+	abs, err := filepath.Abs(work)
+	if err != nil {
+		return nil, fmt.Errorf("slurm: %w", err)
+	}
+	p, err := plan.Load(abs)
+	if err != nil {
+		return nil, err
+	}
+	r, err := LoadRequest(abs, p)
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{Client: client, Work: abs, Plan: p, Request: r}, nil
+}
+
+// Parts of a job name.
+const (
+	reducePart = "reduce"
+	repairPart = "repair"
+	deployPart = "deploy"
+)
+
+// Draft makes the attempt with this number at these tasks (ascending; none: reduce alone), not yet submitted.
+func (c *Chain) Draft(number int, tasks []int, lim Limits) *Attempt {
+	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, lim)}
+}
+
+// arrayJobs gives the array jobs of an attempt.
+func (c *Chain) arrayJobs(a *Attempt) []Job {
+	jobs := make([]Job, len(a.Chunks))
+	throttles := Throttles(a.Chunks, c.Request.Throttle)
+	for i, chunk := range a.Chunks {
+		jobs[i] = c.job(a, chunkPart(i), scripts.Array, a.Task, "%A_%a")
+		jobs[i].Array = chunk.Spec(throttles[i])
+		jobs[i].Words = []string{c.Work}
+		if chunk.Offset > 0 {
+			jobs[i].Words = append(jobs[i].Words, strconv.Itoa(chunk.Offset))
+		}
+	}
+	return jobs
+}
+
+func (c *Chain) reduceJob(a *Attempt, arrays []string) Job {
+	j := c.job(a, reducePart, scripts.Reduce, a.Reduce, "%j")
+	j.AfterOK = arrays
+	for _, id := range a.After {
+		j.AfterAny = append(j.AfterAny, strconv.Itoa(id))
+	}
+	j.Words = append([]string{c.Work}, c.Request.ReduceWords...)
+	return j
+}
+
+func (c *Chain) repairJob(a *Attempt, reduce string) Job {
+	j := c.job(a, repairPart, scripts.Repair, small(a.Reduce), "%j")
+	j.AfterFail, j.Words = []string{reduce}, []string{c.Work}
+	return j
+}
+
+func (c *Chain) deployJob(a *Attempt, reduce string) Job {
+	j := c.job(a, deployPart, scripts.Deploy, a.Reduce, "%j")
+	j.AfterOK, j.Words = []string{reduce}, c.Request.Deploy
+	return j
+}
+
+// small is what a job needs that only speaks to Slurm.
+func small(r Resources) Resources {
+	r.MemMB, r.CPUs, r.Time, r.Exclusive = smallMemMB, 1, smallTime, false
+	return r
+}
+
+const (
+	smallMemMB = 500
+	smallTime  = 30 * time.Minute
+)
+
+func (c *Chain) job(a *Attempt, part, script string, r Resources, logName string) Job {
+	dir := Dir(c.Work, c.Plan)
+	return Job{Name: a.Name(part), Script: filepath.Join(dir, script), Resources: r, Chdir: c.Work,
+		Log: filepath.Join(dir, "log", part+"-"+logName+".log")}
+}
+
+// Lines gives the sbatch command lines of an attempt that is not submitted; words in angle brackets stand for job ids.
+func (c *Chain) Lines(a *Attempt) []string {
+	var lines, arrays []string
+	for i, j := range c.arrayJobs(a) {
+		lines = append(lines, j.Line())
+		arrays = append(arrays, "<"+chunkPart(i)+">")
+	}
+	lines = append(lines, c.reduceJob(a, arrays).Line(), c.repairJob(a, "<"+reducePart+">").Line())
+	if len(c.Request.Deploy) > 0 {
+		lines = append(lines, c.deployJob(a, "<"+reducePart+">").Line())
+	}
+	return lines
+}
+
+// Scripts gives the job scripts as they are submitted, by file name.
+func (c *Chain) Scripts() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for name, program := range map[string]string{
+		scripts.Array: c.Request.Program, scripts.Reduce: c.Request.Program, scripts.Repair: c.Request.Program, scripts.Deploy: c.Request.Deployer,
+	} {
+		if program == "" {
+			continue
+		}
+		text, err := scripts.Render(name, Quote(program), c.Request.SiteLines)
+		if err != nil {
+			return nil, fmt.Errorf("slurm: could not make %s: %w", name, err)
+		}
+		out[name] = text
+	}
+	return out, nil
+}
+
+// Preflight asks Slurm whether it would take the jobs of an attempt.
+func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
+	if err := c.writeScripts(); err != nil {
+		return err
+	}
+	tasks := 0
+	for _, chunk := range a.Chunks {
+		tasks += len(chunk.Indices)
+	}
+	running, err := c.Client.Running(ctx)
+	if err != nil {
+		return err
+	}
+	if free := lim.MaxJobCount - running; tasks+3 > free {
+		return fault.New(fault.Slurm, "slurm: %d tasks, but the controller keeps at most %d jobs (MaxJobCount) and you have %d", tasks, lim.MaxJobCount, running).
+			WithHint("use fewer and larger tasks with --tasks, or wait")
+	}
+	jobs := []Job{c.reduceJob(a, nil)}
+	if arrays := c.arrayJobs(a); len(arrays) > 0 {
+		jobs = append(jobs, arrays[0])
+	}
+	for _, j := range jobs {
+		j.AfterAny = nil
+		if err := c.Client.Test(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Chain) writeScripts() error {
+	texts, err := c.Scripts()
+	if err != nil {
+		return err
+	}
+	for name, text := range texts {
+		path := filepath.Join(Dir(c.Work, c.Plan), name)
+		if err := atomicfile.WriteFile(path, atomicfile.Options{Mode: 0o775}, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Submit claims the attempt and submits its jobs. If sbatch refuses one, those before it are cancelled and the
+// attempt's record says why.
+func (c *Chain) Submit(ctx context.Context, a *Attempt) error {
+	if err := c.writeScripts(); err != nil {
+		return err
+	}
+	if err := a.claim(c.Work, c.Plan); err != nil {
+		return err
+	}
+	return c.proceed(ctx, a, false)
+}
+
+// proceed submits the jobs of an attempt that have no id yet. With adopt it looks first for jobs by name, which the
+// submitter may have submitted and not written down.
+func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
+	submit := func(id *int, j Job) error {
+		if *id != 0 {
+			return nil
+		}
+		if adopt {
+			ids, err := c.Client.Named(ctx, j.Name)
+			if err != nil {
+				return err
+			}
+			if len(ids) > 0 {
+				*id = slices.Max(ids)
+				return a.save(c.Work, c.Plan)
+			}
+		}
+		n, err := c.Client.Submit(ctx, j)
+		if err != nil {
+			return err
+		}
+		*id = n
+		return a.save(c.Work, c.Plan)
+	}
+	err := func() error {
+		var arrays []string
+		for i, j := range c.arrayJobs(a) {
+			if err := submit(&a.Chunks[i].Job, j); err != nil {
+				return err
+			}
+			arrays = append(arrays, strconv.Itoa(a.Chunks[i].Job))
+		}
+		if err := submit(&a.ReduceJob, c.reduceJob(a, arrays)); err != nil {
+			return err
+		}
+		reduce := strconv.Itoa(a.ReduceJob)
+		if a.Try < c.Request.MaxAttempts {
+			if err := submit(&a.RepairJob, c.repairJob(a, reduce)); err != nil {
+				return err
+			}
+		}
+		if len(c.Request.Deploy) > 0 {
+			return submit(&a.DeployJob, c.deployJob(a, reduce))
+		}
+		return nil
+	}()
+	if err == nil {
+		a.Complete = true
+		return a.save(c.Work, c.Plan)
+	}
+	a.Complete, a.Error = true, err.Error()
+	undo := context.WithoutCancel(ctx)
+	return errors.Join(err, c.Client.Cancel(undo, a.Jobs()), a.save(c.Work, c.Plan))
+}
+
+// abandoned tells that the submitter of an attempt is gone before it submitted everything.
+func (a *Attempt) abandoned() bool {
+	if a.Complete {
+		return false
+	}
+	if host, err := os.Hostname(); err == nil && host == a.Host {
+		_, err := os.Stat(filepath.Join("/proc", strconv.Itoa(a.PID)))
+		return err != nil
+	}
+	return time.Since(a.Submitted) > abandonedAfter
+}
+
+// abandonedAfter is longer than submitting a chain takes when every command takes as long as it may.
+const abandonedAfter = 20 * time.Minute

@@ -1,0 +1,178 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rawstatus/internal/fault"
+)
+
+// Which says which tasks a person wants to submit again.
+type Which int
+
+const (
+	WhichFailed  Which = iota // without a partial and not with Slurm any more
+	WhichMissing              // without a partial, whatever Slurm says
+)
+
+// Select gives the tasks of a report that were meant.
+func (r *Report) Select(w Which) []int {
+	var tasks []int
+	for _, t := range r.Tasks {
+		switch t.State {
+		case StateDone:
+		case StateRunning, StatePending:
+			if w == WhichMissing {
+				tasks = append(tasks, t.Task)
+			}
+		default:
+			tasks = append(tasks, t.Task)
+		}
+	}
+	return tasks
+}
+
+// Again drafts the attempt that submits some tasks again, with the resources that their failures ask for. Without
+// tasks it is a reduce alone.
+func (c *Chain) Again(r *Report, tasks []int, lim Limits) *Attempt {
+	a := c.Draft(len(r.attempts)+1, tasks, lim)
+	if last := r.last(); last != nil {
+		a.Task, a.Reduce = last.Task, last.Reduce
+	}
+	var verdicts []Verdict
+	for _, n := range tasks {
+		t := &r.Tasks[n]
+		verdicts = append(verdicts, t.verdict)
+		a.Reasons = append(a.Reasons, Reason{n, t.Reason})
+	}
+	a.Task = Escalate(a.Task, verdicts, c.Request.MaxMemMB, c.Request.MaxTime)
+	a.Reduce = Escalate(a.Reduce, []Verdict{r.Reduce.verdict}, c.Request.MaxMemMB, c.Request.MaxTime)
+	for _, id := range r.live {
+		if !slices.Contains(a.After, id) {
+			a.After = append(a.After, id)
+		}
+	}
+	return a
+}
+
+// last is the latest attempt that was submitted.
+func (r *Report) last() *Attempt {
+	for i := len(r.attempts) - 1; i >= 0; i-- {
+		if r.attempts[i].Error == "" {
+			return r.attempts[i]
+		}
+	}
+	return nil
+}
+
+// Replace cancels what waits for the end of earlier attempts and submits a new one.
+func (c *Chain) Replace(ctx context.Context, r *Report, a *Attempt) error {
+	self := os.Getenv("SLURM_JOB_ID")
+	var waiting []int
+	for _, s := range []*JobState{&r.Reduce, r.Repair, r.Deploy} {
+		if s == nil || s.State != StatePending && s.State != StateRunning || s.Job == self {
+			continue
+		}
+		id, err := strconv.Atoi(s.Job)
+		if err != nil {
+			return fmt.Errorf("slurm: job id %q: %w", s.Job, err)
+		}
+		waiting = append(waiting, id)
+	}
+	if err := c.Client.Cancel(ctx, waiting); err != nil {
+		return err
+	}
+	return c.Submit(ctx, a)
+}
+
+// Repair is what the repair job does: it drafts the next attempt, or says why there is none to make. A nil attempt
+// without an error means that nothing is missing.
+func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, error) {
+	r, err := c.Report(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.Done || r.Deploy != nil && r.Reduce.State == StateDone {
+		return r, nil, nil
+	}
+	var hopeless []string
+	for _, t := range r.Tasks {
+		if t.State == StateFailed && (t.verdict.Action == Stop || t.verdict.Action == Hold) {
+			hopeless = append(hopeless, fmt.Sprintf("task %d: %s", t.Task, t.Reason))
+		}
+	}
+	tasks := r.Select(WhichFailed)
+	reduced := r.Reduce.verdict
+	// Reduce is not at fault when partials are missing; and a job removed because it could never start was not
+	// cancelled by a person.
+	if r.Reduce.State == StateFailed && len(tasks) == 0 && reduced.Action == Stop && r.Reduce.Exit != int(fault.Incomplete) {
+		hopeless = append(hopeless, "reduce: "+reduced.Reason)
+	}
+	if len(hopeless) > 0 {
+		if len(hopeless) > shownFailures {
+			hopeless = append(hopeless[:shownFailures], fmt.Sprintf("... and %d more", len(hopeless)-shownFailures))
+		}
+		return r, nil, fault.New(fault.Incomplete, "not submitted again, a person has to look first:\n  %s", strings.Join(hopeless, "\n  ")).
+			WithHint("remove the cause, then: rawstatus rerun --work %s", Quote(c.Work))
+	}
+	a := c.Again(r, tasks, lim)
+	last := r.last()
+	if last == nil || last.Try >= c.Request.MaxAttempts {
+		return r, nil, fault.New(fault.Incomplete, "%d tasks are still missing after %d attempts", len(tasks), len(r.attempts)).
+			WithHint("see `rawstatus status %s`, then: rawstatus rerun --work %s", Quote(c.Work), Quote(c.Work))
+	}
+	a.Try = last.Try + 1
+	return r, a, nil
+}
+
+// Cancel ends all jobs of the plan that are queued or run, and says which.
+func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
+	attempts, err := LoadAttempts(c.Work, c.Plan)
+	if err != nil {
+		return nil, err
+	}
+	var repairs, others []int
+	for _, a := range attempts {
+		for _, id := range a.Jobs() {
+			if id == a.RepairJob {
+				repairs = append(repairs, id)
+			} else {
+				others = append(others, id)
+			}
+		}
+	}
+	elements, err := c.Client.Elements(ctx, append(slices.Clone(repairs), others...))
+	if err != nil {
+		return nil, err
+	}
+	over := func(id int) bool {
+		for _, e := range elements {
+			if e.Job == id && !e.State.Over() {
+				return false
+			}
+		}
+		return true
+	}
+	repairs, others = slices.DeleteFunc(repairs, over), slices.DeleteFunc(others, over)
+	// Repair jobs go first: they must not see the others cancelled, and start.
+	if err := c.Client.Cancel(ctx, repairs); err != nil {
+		return nil, err
+	}
+	return append(repairs, others...), c.Client.Cancel(ctx, others)
+}
+
+// Recover submits the rest of an attempt whose submitter was killed on the way.
+func (c *Chain) Recover(ctx context.Context) error {
+	attempts, err := LoadAttempts(c.Work, c.Plan)
+	if err != nil || len(attempts) == 0 {
+		return err
+	}
+	if last := attempts[len(attempts)-1]; last.abandoned() {
+		return c.proceed(ctx, last, true)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+// Package slurm holds the batch scripts. They work by hand as they stand; rawstatus submits copies that name the
+// binary and carry the site's lines.
+package slurm
+
+import (
+	"embed"
+	"strings"
+)
+
+//go:embed *.sbatch
+var files embed.FS
+
+// The scripts.
+const (
+	Array  = "rawstatus-array.sbatch"
+	Reduce = "rawstatus-reduce.sbatch"
+	Repair = "rawstatus-repair.sbatch"
+	Deploy = "mergedeploy.sbatch"
+)
+
+// Render gives a script with the path of its program and the site's lines filled in. quotedBin is one shell word.
+func Render(name, quotedBin string, siteLines []string) ([]byte, error) {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "bin="):
+			line = "bin=" + quotedBin + "\n"
+		case strings.HasPrefix(line, "# site: "):
+			line = ""
+			for _, s := range siteLines {
+				line += s + "\n"
+			}
+		}
+		out.WriteString(line)
+	}
+	return []byte(out.String()), nil
+}
