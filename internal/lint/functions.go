@@ -1,0 +1,47 @@
+package lint
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+)
+
+// MaxLines is the longest that a function may be: what fits on a screen or two can be understood.
+const MaxLines = 90
+
+// LongFunctions gives a sentence for each function below root, generated files apart, that is longer
+// than a number of lines.
+func LongFunctions(root string, lines int) (breaches []string, err error) {
+	files := token.NewFileSet()
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
+			return skipHidden(err)
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(files, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		if ast.IsGenerated(file) {
+			return nil
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			begin, end := files.Position(f.Pos()), files.Position(f.End())
+			if n := end.Line - begin.Line + 1; n > lines {
+				breaches = append(breaches, fmt.Sprintf("%s:%d: function %s has %d lines, more than %d", path, begin.Line, f.Name.Name, n, lines))
+			}
+		}
+		return nil
+	})
+	return breaches, err
+}
