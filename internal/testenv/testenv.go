@@ -68,3 +68,51 @@ func Numpy(t testing.TB) string {
 	}
 	return py
 }
+
+// maxLink is more than the text of any link of the data set has.
+const maxLink = 256
+
+// Tree gives a directory with links to all files below a folder of the shared data set. The data set
+// holds symbolic links (a run's files under the names a run has); where a copy of it has turned them
+// into small files with the link's text, Tree follows that text.
+func Tree(t testing.TB, rel string) string {
+	t.Helper()
+	from, to := filepath.Join(Shared(t), rel), t.TempDir()
+	from, err := filepath.Abs(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, name), 0o755)
+		}
+		return os.Symlink(target(path), filepath.Join(to, name))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// target gives the file that a link, or the text of what was a link, stands for.
+func target(path string) string {
+	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > maxLink {
+		return path
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return path
+	}
+	real := filepath.Join(filepath.Dir(path), string(text))
+	if _, err := os.Stat(real); err != nil {
+		return path
+	}
+	return real
+}

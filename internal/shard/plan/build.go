@@ -21,7 +21,7 @@ type Options struct {
 // minShard is the least number of frames worth a shard of its own.
 const minShard = 64
 
-// Build makes the plan for the index of one detector (frame.Index.Select).
+// Build makes the plan for the index of one detector, whose events are those in which it took part.
 func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, error) {
 	if len(x.Panels) == 0 {
 		return nil, fault.New(fault.Input, "run %d of %s has no panels to work on", x.Run.Number, x.Run.Experiment)
@@ -113,24 +113,9 @@ func groups(x *frame.Index, par Params) ([]Group, error) {
 	return out, nil
 }
 
-// taken tells for each event whether the detector took part: detectors may run at different rates, and
-// an event in which no panel of the detector left a trace is not lost, it was never taken.
-func taken(x *frame.Index) []bool {
-	out := make([]bool, len(x.Events))
-	for e := range x.Events {
-		for panel := range x.Panels {
-			if t := x.At(e, panel); t.State != frame.Missing || t.Damage != 0 {
-				out[e] = true
-				break
-			}
-		}
-	}
-	return out
-}
-
 // selection gives the usable frames of a panel in a group, as positions in events, and the states of
 // those that are not usable.
-func (p *Plan) selection(events []frame.Event, taken []bool, extents []frame.Extent, group, panel int) (use []int, lost map[string]int) {
+func (p *Plan) selection(events []frame.Event, extents []frame.Extent, group, panel int) (use []int, lost map[string]int) {
 	par, g := p.Params, p.Groups[group]
 	member := map[int32]bool{}
 	for i := range p.Dataset.Steps {
@@ -143,7 +128,7 @@ func (p *Plan) selection(events []frame.Event, taken []bool, extents []frame.Ext
 		if par.Events > 0 && len(use) == par.Events {
 			break
 		}
-		if inStep[ev.Step] <= par.Skip || !taken[e] || !member[ev.Step] {
+		if inStep[ev.Step] <= par.Skip || !member[ev.Step] {
 			continue
 		}
 		if extents[e].State == frame.Present {
@@ -169,14 +154,13 @@ func ofPanel(x *frame.Index, panel int) []frame.Extent {
 
 // units makes a unit for each panel and group in which the panel is expected.
 func (p *Plan) units(x *frame.Index) {
-	took := taken(x)
 	for gi, g := range p.Groups {
 		for panel := range x.Panels {
 			expected := slices.ContainsFunc(g.Steps, func(n int) bool { return mode(x.StepAt(n), panel) == g.GainMode })
 			if !expected || !wanted(p.Params, x.Panels[panel]) {
 				continue
 			}
-			events, lost := p.selection(x.Events, took, ofPanel(x, panel), gi, panel)
+			events, lost := p.selection(x.Events, ofPanel(x, panel), gi, panel)
 			u := Unit{Panel: panel, Group: gi, Selected: len(events), Lost: lost, Expected: len(events)}
 			for _, n := range lost {
 				u.Expected += n

@@ -14,22 +14,16 @@ import (
 )
 
 // indexKind is the pack kind of index.pack. Its head is the frame.Index without events and extents;
-// its arrays are, one element per event: "ts", "step", "taken" (1 where the detector took part), and for
-// each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state".
+// its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state".
 const indexKind = "index"
 
 // EncodeIndex gives the index of a detector as the bytes of index.pack, and their SHA-256.
 func EncodeIndex(x *frame.Index) (b []byte, sum string, err error) {
-	ts, step, took := make([]uint64, len(x.Events)), make([]int32, len(x.Events)), make([]uint8, len(x.Events))
+	ts, step := make([]uint64, len(x.Events)), make([]int32, len(x.Events))
 	for i, e := range x.Events {
 		ts[i], step[i] = e.TS, e.Step
 	}
-	for i, t := range taken(x) {
-		if t {
-			took[i] = 1
-		}
-	}
-	arrays := []pack.Array{{Name: "ts", Data: ts}, {Name: "step", Data: step}, {Name: "taken", Data: took}}
+	arrays := []pack.Array{{Name: "ts", Data: ts}, {Name: "step", Data: step}}
 	for p := range x.Panels {
 		arrays = append(arrays, panelColumns(p, ofPanel(x, p))...)
 	}
@@ -63,7 +57,6 @@ type Index struct {
 	plan   *Plan
 	r      *pack.Reader
 	events []frame.Event
-	taken  []bool
 }
 
 // OpenIndex reads the index of a plan from its work directory.
@@ -89,13 +82,9 @@ func (p *Plan) OpenIndex(work string) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, err := column[uint8](r, "taken", len(ts))
-	if err != nil {
-		return nil, err
-	}
-	x.events, x.taken = make([]frame.Event, len(ts)), make([]bool, len(ts))
+	x.events = make([]frame.Event, len(ts))
 	for i := range ts {
-		x.events[i], x.taken[i] = frame.Event{TS: ts[i], Step: step[i]}, took[i] != 0
+		x.events[i] = frame.Event{TS: ts[i], Step: step[i]}
 	}
 	return x, nil
 }
@@ -116,7 +105,7 @@ func (x *Index) Frames(unit int) ([]frame.Extent, error) {
 	if err != nil {
 		return nil, err
 	}
-	use, _ := x.plan.selection(x.events, x.taken, extents, u.Group, u.Panel)
+	use, _ := x.plan.selection(x.events, extents, u.Group, u.Panel)
 	if len(use) != u.Selected {
 		return nil, fmt.Errorf("plan: %s has %d frames in the index and %d in the plan", x.plan.UnitName(unit), len(use), u.Selected)
 	}

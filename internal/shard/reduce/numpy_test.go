@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/testenv"
@@ -33,6 +35,28 @@ func TestAgainstNumpy(t *testing.T) {
 				par := params(profile)
 				par.LimitsPer, par.AllowIncomplete = per, true
 				againstNumpy(t, py, rawRun(t, 3, []string{"g1"}, 90, short), par)
+			})
+		}
+	}
+}
+
+// TestRealRunsAgainstNumpy does the same with the frames of real cameras.
+func TestRealRunsAgainstNumpy(t *testing.T) {
+	py := testenv.Numpy(t)
+	for _, run := range []struct {
+		exp, det string
+		run      int
+	}{{"ueddaq02", "epixquad", 109}, {"mfx101332224", "jungfrau", 7}} {
+		x, err := open.Index(context.Background(), open.Dataset{Experiment: run.exp, Runs: open.OneRun(run.run),
+			Dir: testenv.Tree(t, "data/xtc2/"+run.exp+"/xtc"), Detector: run.det}, open.Options{Settle: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, profile := range []string{"data", "dark"} {
+			t.Run(run.det+"/"+profile, func(t *testing.T) {
+				par := params(profile)
+				par.MinFrames = 2
+				againstNumpy(t, py, x, par)
 			})
 		}
 	}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"runtime"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/shard/plan"
+)
+
+func newPlanCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "index a run and cut the work into tasks",
+		Description: "Writes plan.json and index.pack into the work directory. Then do every task with `rawstatus task` (or the\n" +
+			"job array of `rawstatus submit`) and finish with `rawstatus reduce`. `rawstatus run` does all of it on this machine.",
+		Flags: concat(dataFlags(), jobFlags(), []cli.Flag{workFlag(), tasksFlag(), workersFlag()}),
+		Action: func(c *cli.Context) error {
+			p, work, err := makePlan(c, e)
+			if err != nil {
+				return err
+			}
+			if e.JSON {
+				return e.PrintJSON(p)
+			}
+			_, err = fmt.Fprintf(e.Stdout, "plan %.12s in %s: %d tasks, next: rawstatus task --work %s --task 0-%d\n", p.ID, work, len(p.Tasks), work, len(p.Tasks)-1)
+			return err
+		},
+	}
+}
+
+func tasksFlag() cli.Flag {
+	return &cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "one per panel and gain mode"}
+}
+
+func workersFlag() cli.Flag {
+	return &cli.IntFlag{Name: "workers", Usage: "goroutines that count, `N`", Value: runtime.GOMAXPROCS(0), DefaultText: "all cores"}
+}
+
+func concat(lists ...[]cli.Flag) []cli.Flag {
+	var out []cli.Flag
+	for _, l := range lists {
+		out = append(out, l...)
+	}
+	return out
+}
+
+// makePlan indexes the run that the flags name and saves its plan. A work directory that already holds
+// this very plan is left as it is, so that partials done before are used.
+func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
+	x, err := indexDetector(c, e)
+	if err != nil {
+		return nil, "", err
+	}
+	par, err := jobParams(c, e, x.Panels[0])
+	if err != nil {
+		return nil, "", err
+	}
+	work := workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
+	p, err := savePlan(c.Context, work, x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")}, fs.FileMode(e.Site.FileMode))
+	if err != nil {
+		return nil, "", err
+	}
+	e.Log.WithField("plan", p.ID[:12]).Infof("%d panels, %d gain modes or steps, %d shards in %d tasks; work directory %s",
+		len(p.Dataset.Panels), len(p.Groups), len(p.Shards), len(p.Tasks), work)
+	for i, t := range p.Tasks {
+		e.Log.Debugf("task %d: shards %v, %.3f GB of raw data, at most %d MiB of memory", i, t.Shards, float64(t.Bytes)/1e9, t.Memory>>20)
+	}
+	return p, work, nil
+}
+
+func savePlan(ctx context.Context, work string, x *frame.Index, par plan.Params, opt plan.Options, mode fs.FileMode) (*plan.Plan, error) {
+	index, sum, err := plan.EncodeIndex(x)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Build(x, sum, par, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := atomicfile.MkdirAll(work, 0o2775, nil); err != nil {
+		return nil, fmt.Errorf("could not make the work directory: %w", err)
+	}
+	if old, err := plan.Load(work); err == nil && old.ID == p.ID {
+		return p, nil
+	}
+	return p, plan.Save(work, p, index, mode)
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
+)
+
+func newReduceCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "reduce",
+		Usage: "merge the partials of a plan, judge the pixels, write the constants repository",
+		Flags: concat([]cli.Flag{&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true}}, reduceFlags()),
+		Action: func(c *cli.Context) error {
+			p, err := plan.Load(c.String("work"))
+			if err != nil {
+				return err
+			}
+			return runReduce(c, e, p, c.String("work"), time.Now())
+		},
+	}
+}
+
+// reduceFlags say where results go.
+func reduceFlags() []cli.Flag {
+	return []cli.Flag{
+		command.Repository(),
+		&cli.BoolFlag{Name: "replace", Usage: "replace status files that another profile has written"},
+	}
+}
+
+// repository gives the constants repository in force.
+func repository(e *environment) (*repo.Repo, error) {
+	if e.Site.Repository == "" {
+		return nil, fault.New(fault.Usage, "no constants repository").WithHint("name it with -o, RAWSTATUS_REPOSITORY or the site file")
+	}
+	policy := &access.Policy{DirMode: uint32(e.Site.DirMode), FileMode: uint32(e.Site.FileMode), Group: e.Site.Group}
+	return repo.New(e.Site.Repository, policy, e.Site.Location()), nil
+}
+
+// runReduce reduces, prints the summary, and keeps log and summary in the repository's log file.
+func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, start time.Time) error {
+	r, err := repository(e)
+	if err != nil {
+		return err
+	}
+	file, err := r.CreateLog(p.Dataset.Type, "rawstatus", start)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	defer e.AddLogFile(file)()
+	logParameters(e, p, work)
+	sum, err := reduce.Run(c.Context, work, p, reduce.Options{Repo: r, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)})
+	if err != nil {
+		e.Log.Errorf("reduce failed: %v", err)
+		return err
+	}
+	var text bytes.Buffer
+	if err := sum.WriteText(&text); err != nil {
+		return err
+	}
+	if _, err := file.Write(text.Bytes()); err != nil {
+		return fmt.Errorf("could not write the log file: %w", err)
+	}
+	for _, w := range sum.Warnings {
+		e.Log.Warn(w)
+	}
+	for _, l := range sum.Incomplete {
+		e.Log.Warn("incomplete: " + l)
+	}
+	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), file.Name())
+	if e.JSON {
+		return e.PrintJSON(sum)
+	}
+	_, err = e.Stdout.Write(text.Bytes())
+	return err
+}
+
+// logParameters writes what was asked for: one line per group of facts.
+func logParameters(e *environment, p *plan.Plan, work string) {
+	d := p.Dataset
+	e.Log.Infof("rawstatus %s, plan %.12s in %s", p.Software, p.ID, work)
+	e.Log.Infof("%s run %d, begin %s, detector %s (%s), %d panels, %d events, %d files", d.Run.Experiment, d.Run.Number,
+		d.Run.Begin.UTC().Format(time.RFC3339Nano), d.Detector, d.Type, len(d.Panels), d.Events, len(d.Files))
+	if par, err := json.Marshal(p.Params); err == nil {
+		e.Log.Infof("parameters: %s", par)
+	}
+	for _, n := range d.Notes {
+		e.Log.Info("note: " + n)
+	}
+}

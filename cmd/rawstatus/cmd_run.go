@@ -1,0 +1,31 @@
+package main
+
+import (
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+func newRunCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "plan, all tasks and reduce on this machine",
+		Description: "The same command again goes on where it was stopped: partials that are complete are kept. Example:\n" +
+			"  rawstatus run --exp mfx101332224 --run 7 -d jungfrau --dir /data/mfx101332224/xtc -o /constants",
+		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), tasksFlag(), workersFlag()}),
+		Action: func(c *cli.Context) error {
+			start := time.Now()
+			if _, err := repository(e); err != nil {
+				return err
+			}
+			p, work, err := makePlan(c, e)
+			if err != nil {
+				return err
+			}
+			if err := doTasks(c, e, p, work, allTasks(p)); err != nil {
+				return err
+			}
+			return runReduce(c, e, p, work, start)
+		},
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/task"
+)
+
+func newTaskCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "task",
+		Usage: "do tasks of a plan: read raw data, count, leave partials",
+		Description: "A task whose verified partial is already there is not done again. In a Slurm job array the number of the\n" +
+			"task is taken from SLURM_ARRAY_TASK_ID.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true},
+			&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5", DefaultText: "SLURM_ARRAY_TASK_ID"},
+			workersFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			list := c.String("task")
+			if list == "" {
+				list = os.Getenv("SLURM_ARRAY_TASK_ID")
+			}
+			tasks, err := parseNumbers(list, 0)
+			if err != nil || len(tasks) == 0 {
+				return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5")
+			}
+			p, err := plan.Load(c.String("work"))
+			if err != nil {
+				return err
+			}
+			if err := doTasks(c, e, p, c.String("work"), tasks); err != nil {
+				return err
+			}
+			if e.JSON {
+				return e.PrintJSON(map[string]any{"plan": p.ID, "tasks": tasks})
+			}
+			_, err = fmt.Fprintf(e.Stdout, "%d tasks of plan %.12s done\n", len(tasks), p.ID)
+			return err
+		},
+	}
+}
+
+func allTasks(p *plan.Plan) []int {
+	out := make([]int, len(p.Tasks))
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// doTasks does tasks one after the other, each with all workers.
+func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int) error {
+	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode)}
+	for _, n := range tasks {
+		res, err := task.Run(c.Context, work, p, n, opt)
+		if err != nil {
+			return err
+		}
+		log := e.Log.WithField("task", n)
+		if res.Reused {
+			log.Infof("partial is already there: %s", res.Path)
+			continue
+		}
+		log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
+			float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9))
+	}
+	return nil
+}

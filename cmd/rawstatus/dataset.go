@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/open"
+)
+
+// dataFlags name raw data and a detector; every command that reads raw data has them.
+func dataFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"},
+		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
+		&cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"},
+		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's files", DefaultText: "searched under the site's data roots"},
+		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
+		&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"},
+		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when the data have only one"},
+		&cli.DurationFlag{Name: "settle", Usage: "how long a file without end of run must not change to count as complete", Value: 2 * time.Second},
+	}
+}
+
+// datasetOf makes the data set that the flags name; a flag wins over the same key in --dataset.
+func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
+	var d open.Dataset
+	var err error
+	if s := c.String("dataset"); s != "" {
+		if d, err = open.ParseDataset(s); err != nil {
+			return d, err
+		}
+	}
+	if c.IsSet("exp") {
+		d.Experiment = c.String("exp")
+	}
+	if c.IsSet("run") {
+		if d.Runs, err = open.ParseRuns(c.String("run")); err != nil {
+			return d, fault.New(fault.Usage, "--run %q: %w", c.String("run"), err)
+		}
+	}
+	if c.IsSet("dir") {
+		d.Dir = c.String("dir")
+	}
+	if c.IsSet("det") {
+		d.Detector = c.String("det")
+	}
+	d.Files, d.RunInFile, d.Roots = c.StringSlice("file"), c.Int("run-in-file"), e.Site.DataRoots
+	if len(d.Files) == 0 && d.Experiment == "" && d.Dir == "" {
+		return d, fault.New(fault.Usage, "no raw data named").WithHint("give --exp and --run (with --dir), or --dataset, or --file")
+	}
+	return d, nil
+}
+
+// indexDetector indexes the run for one detector.
+func indexDetector(c *cli.Context, e *environment) (*frame.Index, error) {
+	d, err := datasetOf(c, e)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle")})
+	if err != nil {
+		return nil, err
+	}
+	switch names := x.Detectors(); len(names) {
+	case 0:
+		return nil, fault.New(fault.Input, "run %d of %s has no area detector", x.Run.Number, x.Run.Experiment).
+			WithHint("`rawstatus inspect --names` shows what it has")
+	case 1:
+	default:
+		return nil, fault.New(fault.Usage, "run %d of %s has several detectors", x.Run.Number, x.Run.Experiment).
+			WithHint("pick one with -d: %s", strings.Join(names, ", "))
+	}
+	e.Log.Infof("indexed %d events of %s in %d files in %.2f s", len(x.Events), x.Panels[0].Detector, len(x.Files), time.Since(begin).Seconds())
+	return x, nil
+}
