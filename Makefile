@@ -9,7 +9,7 @@ TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 
 include .ci/slurm/slurm.mk
 
-.PHONY: help build test race demo lint imports fuzz-smoke cross ci clean
+.PHONY: help build test race demo lint imports bench gen gen-check fuzz-smoke cross ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,16 @@ lint: imports ## format, vet, staticcheck, tidy modules, import rule
 
 imports: ## the import rule of internal/lint
 	$(GO) test -count=1 ./internal/lint
+
+bench: ## the Go benchmarks of all packages
+	$(GO) test -run '^$$' -bench . $(PACKAGES)
+
+gen: ## what is generated: assembly of the kernels
+	$(GO) generate $(PACKAGES)
+
+gen-check: gen ## generated files are those of their generators
+	@changed=$$(git status --porcelain -- $$(git grep -lE '^// Code generated .* DO NOT EDIT' -- '*.go' '*.s')); \
+	if [ -n "$$changed" ]; then echo "commit what the generators wrote:"; echo "$$changed"; exit 1; fi
 
 fuzz-smoke: ## each fuzz target for FUZZTIME (default 5s)
 	.ci/fuzz-smoke $(FUZZTIME)
