@@ -55,7 +55,7 @@ func CreateStream(opt StreamOptions) (*StreamWriter, error) {
 	if opt.NoSmalldata {
 		return s, nil
 	}
-	name := fmt.Sprintf("%s-r%04d-s%03d-c000.smd.xtc2", opt.Experiment, opt.Run, opt.Stream)
+	name := Name{Experiment: opt.Experiment, Run: opt.Run, Stream: opt.Stream, Smalldata: true}.String()
 	if s.smd, err = createFile(filepath.Join(opt.Dir, smalldataDir, name)); err != nil {
 		s.Abort()
 		return nil, err
@@ -64,7 +64,7 @@ func CreateStream(opt StreamOptions) (*StreamWriter, error) {
 }
 
 func (s *StreamWriter) chunkName(chunk int) string {
-	return fmt.Sprintf("%s-r%04d-s%03d-c%03d.xtc2", s.opt.Experiment, s.opt.Run, s.opt.Stream, chunk)
+	return Name{Experiment: s.opt.Experiment, Run: s.opt.Run, Stream: s.opt.Stream, Chunk: chunk}.String()
 }
 
 func createFile(path string) (*outFile, error) {
@@ -192,6 +192,9 @@ func (s *StreamWriter) remove(files []*outFile) {
 		os.Remove(o.path + inProgress)
 	}
 }
+
+// Offset is the size of the present chunk file so far.
+func (s *StreamWriter) Offset() int64 { return s.big.pos }
 
 // Paths lists the stream's raw files in order of chunks; smalldata is not among them.
 func (s *StreamWriter) Paths() []string {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/simulate"
+)
+
+func newSimulateCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "simulate",
+		Usage: "write an XTC2 run with planted bad pixels and a file that tells the truth about it",
+		Description: "The run is DIR/EXP-rNNNN-sSSS-cCCC.xtc2 with DIR/smalldata, the truth DIR/EXP-rNNNN-truth.json.\n" +
+			"Planted pixels count per panel and gain mode; both profiles find them with their default limits.\n" +
+			"The same options give the same bytes.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "out", Usage: "`DIR` to write into", Required: true},
+			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`", Value: "tstx00417"},
+			&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "run `NUMBER`", Value: 1},
+			&cli.StringFlag{Name: "detector-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other", Value: "jungfrau"},
+			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector", DefaultText: "its type"},
+			&cli.IntFlag{Name: "panels", Usage: "`N` panels", Value: 2},
+			&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"},
+			&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"},
+			&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events of each step", Value: 100},
+			&cli.IntFlag{Name: "steps", Usage: "`N` steps of one gain mode", DefaultText: "one for each gain mode"},
+			&cli.StringFlag{Name: "gain-modes", Usage: "`MODES`, a step each, e.g. g0,g1,g2 or FH,FM,FL,AHL-H,AML-M", DefaultText: "the first of the type"},
+			&cli.IntFlag{Name: "streams", Usage: "spread the panels over `N` streams", Value: 1},
+			&cli.IntFlag{Name: "chunks", Usage: "cut each stream into `N` files", Value: 1},
+			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` that all that is random follows from", Value: 1},
+			&cli.TimestampFlag{Name: "begin", Usage: "begin of the run, `TIME` as 2026-01-15T20:00:00Z", Layout: time.RFC3339},
+			&cli.Float64Flag{Name: "pedestal", Usage: "`ADU`", Value: 1000},
+			&cli.Float64Flag{Name: "sigma", Usage: "noise in `ADU`", Value: 15},
+			&cli.IntFlag{Name: "dead", Usage: "plant `N` constant pixels"},
+			&cli.IntFlag{Name: "hot", Usage: "plant `N` pixels of high average"},
+			&cli.IntFlag{Name: "noisy", Usage: "plant `N` pixels of high rms"},
+			&cli.IntFlag{Name: "saturated", Usage: "plant `N` pixels above the upper intensity limit"},
+			&cli.IntFlag{Name: "cold", Usage: "plant `N` pixels below the lower intensity limit"},
+			&cli.IntSliceFlag{Name: "missing-panel", Usage: "`SEGMENT` that is configured and never sends data"},
+			&cli.IntFlag{Name: "lost-events", Usage: "`N` events that one stream does not get"},
+			&cli.IntFlag{Name: "damaged-events", Usage: "`N` events with one damaged frame"},
+			&cli.BoolFlag{Name: "no-smalldata", Usage: "no smalldata files"},
+			&cli.BoolFlag{Name: "no-endrun", Usage: "no EndRun at the end"},
+			&cli.Int64Flag{Name: "truncate", Usage: "cut `BYTES` from the last file of the last stream"},
+		},
+		Action: func(c *cli.Context) error { return runSimulate(c, e) },
+	}
+}
+
+func runSimulate(c *cli.Context, e *environment) error {
+	if c.Args().Present() {
+		return fault.New(fault.Usage, "%q is no option of simulate", c.Args().First()).WithHint("rawstatus simulate --help lists them")
+	}
+	cfg := simulate.Config{
+		Dir: c.String("out"), Experiment: c.String("exp"), Run: c.Int("run"),
+		Type: c.String("detector-type"), Detector: c.String("name"), Panels: c.Int("panels"), Rows: c.Int("rows"), Cols: c.Int("cols"),
+		Events: c.Int("events"), Steps: c.Int("steps"), Streams: c.Int("streams"), Chunks: c.Int("chunks"), Seed: c.Uint64("seed"),
+		Pedestal: c.Float64("pedestal"), Sigma: c.Float64("sigma"),
+		Dead: c.Int("dead"), Hot: c.Int("hot"), Noisy: c.Int("noisy"), Saturated: c.Int("saturated"), Cold: c.Int("cold"),
+		MissingPanels: c.IntSlice("missing-panel"), LostEvents: c.Int("lost-events"), DamagedEvents: c.Int("damaged-events"),
+		NoSmalldata: c.Bool("no-smalldata"), NoEndRun: c.Bool("no-endrun"), Truncate: c.Int64("truncate"),
+	}
+	if modes := c.String("gain-modes"); modes != "" {
+		cfg.GainModes = strings.Split(modes, ",")
+	}
+	if begin := c.Timestamp("begin"); begin != nil {
+		cfg.Begin = *begin
+	}
+	truth, err := simulate.Write(c.Context, cfg)
+	if err != nil {
+		return err
+	}
+	e.Log.WithField("files", len(truth.Files)).WithField("truth", truth.Path()).Info("simulated run written")
+	if e.JSON {
+		return e.PrintJSON(truth)
+	}
+	return printTruth(e.Stdout, truth)
+}
+
+// printTruth writes what was planted, a line for each panel, gain mode and kind.
+func printTruth(w io.Writer, truth *simulate.Truth) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "segment\tgain mode\tplanted\tpixels\tbit")
+	for _, p := range truth.Panels {
+		if p.Missing {
+			fmt.Fprintf(t, "%d\t\tmissing\t\t\n", p.Segment)
+			continue
+		}
+		for _, x := range p.Planted {
+			fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\n", p.Segment, x.GainMode, x.Kind, len(x.Pixels), x.Data)
+		}
+	}
+	fmt.Fprintf(t, "frames lost in %d events, damaged in %d\n", len(truth.Lost), len(truth.Damaged))
+	fmt.Fprintf(t, "truth in %s\n", truth.Path())
+	return t.Flush()
+}

@@ -1,0 +1,258 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/xtc2"
+)
+
+// readoutGroups is the mask of readout groups in all datagrams.
+const readoutGroups = 1
+
+// Write writes a run and its truth file into cfg.Dir, streams in parallel. The files appear when they
+// are complete; after an error none is left.
+func Write(ctx context.Context, cfg Config) (*Truth, error) {
+	g, err := NewGenerator(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := g.cfg
+	if c.Dir == "" {
+		return nil, fault.New(fault.Usage, "simulate: no folder for the run").WithHint("give --out")
+	}
+	truth := g.Truth()
+	if _, err := os.Lstat(truth.Path()); err == nil {
+		return nil, fault.New(fault.Usage, "simulate: %q exists", truth.Path()).WithHint("choose another folder or run number, or remove the run")
+	}
+	plan := c.schedule()
+	lost := c.losses()
+	streams := make([]*stream, 0, c.Streams)
+	abort := func() {
+		for _, s := range streams {
+			s.w.Abort()
+		}
+	}
+	for i := range c.Streams {
+		s, err := newStream(g, i, lost)
+		if err != nil {
+			abort()
+			return nil, err
+		}
+		streams = append(streams, s)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range streams {
+		group.Go(func() error { return s.write(ctx, plan) })
+	}
+	if err := group.Wait(); err != nil {
+		abort()
+		return nil, err
+	}
+	if err := complete(streams, c.Truncate, truth); err != nil {
+		return nil, err
+	}
+	g.addLosses(truth, plan, lost, streams[c.Streams-1].cut)
+	return truth, truth.write()
+}
+
+// complete gives the files of all streams their names and cuts the last one.
+func complete(streams []*stream, cut int64, truth *Truth) error {
+	for _, s := range streams {
+		if err := s.w.Close(); err != nil {
+			return err
+		}
+		for _, path := range s.w.Paths() {
+			truth.Files = append(truth.Files, filepath.Base(path))
+		}
+	}
+	if cut == 0 {
+		return nil
+	}
+	truth.Incomplete = true
+	last := streams[len(streams)-1]
+	paths := last.w.Paths()
+	path := paths[len(paths)-1]
+	st, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	size := max(0, st.Size()-cut)
+	if err := os.Truncate(path, size); err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	for _, e := range last.ends {
+		if e.offset > size {
+			last.cut = append(last.cut, e.event)
+		}
+	}
+	return nil
+}
+
+// addLosses lists lost, cut and damaged frames in the order of events.
+func (g *Generator) addLosses(t *Truth, plan []action, lost losses, cut []int) {
+	c := g.cfg
+	ofStream := func(stream int) (segments []int) {
+		for _, p := range c.sentPanels() {
+			if c.streamOf(p) == stream {
+				segments = append(segments, p)
+			}
+		}
+		return segments
+	}
+	for _, a := range plan {
+		if a.service != xtc2.L1Accept {
+			continue
+		}
+		loss := Loss{Event: a.event, TS: a.ts, Step: a.step}
+		if stream, ok := lost.stream[a.event]; ok {
+			loss.Segments, loss.Why = ofStream(stream), "lost"
+			t.Lost = append(t.Lost, loss)
+		}
+		if segment, ok := lost.panel[a.event]; ok {
+			loss.Segments, loss.Why = []int{segment}, "damaged"
+			t.Damaged = append(t.Damaged, loss)
+		}
+		if slices.Contains(cut, a.event) && len(ofStream(c.Streams-1)) > 0 {
+			loss.Segments, loss.Why = ofStream(c.Streams-1), "truncated"
+			t.Lost = append(t.Lost, loss)
+		}
+	}
+}
+
+// stream is one stream being written.
+type stream struct {
+	g      *Generator
+	number int
+	lost   losses
+	w      *xtc2.StreamWriter
+	d      xtc2.Draft
+	panels []streamPanel
+	// ends has the events of the present chunk and where they end in it, for Truncate.
+	ends []end
+	cut  []int // events that Truncate takes
+}
+
+type streamPanel struct {
+	segment int
+	blocks
+}
+
+type end struct {
+	event  int
+	offset int64
+}
+
+func newStream(g *Generator, number int, lost losses) (*stream, error) {
+	c := g.cfg
+	s := &stream{g: g, number: number, lost: lost}
+	var segments []int
+	for p := range c.Panels {
+		if c.streamOf(p) == number {
+			segments = append(segments, p)
+		}
+	}
+	for i, p := range segments {
+		s.panels = append(s.panels, streamPanel{p, c.blocksOf(p, number, i, len(segments))})
+	}
+	var err error
+	s.w, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
+	return s, err
+}
+
+func (s *stream) write(ctx context.Context, plan []action) error {
+	for _, a := range plan {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if stream, ok := s.lost.stream[a.event]; ok && stream == s.number && a.service == xtc2.L1Accept && s.g.cfg.Streams > 1 {
+			continue
+		}
+		s.d.Begin(a.service, a.ts, s.number, readoutGroups)
+		s.fill(a)
+		if err := s.w.Write(&s.d); err != nil {
+			return err
+		}
+		if a.chunk {
+			s.ends = s.ends[:0]
+		}
+		if a.service == xtc2.L1Accept && s.g.cfg.Truncate > 0 {
+			s.ends = append(s.ends, end{a.event, s.w.Offset()})
+		}
+	}
+	return nil
+}
+
+// fill gives a datagram its content.
+func (s *stream) fill(a action) {
+	c := s.g.cfg
+	switch a.service {
+	case xtc2.Configure:
+		s.configure()
+	case xtc2.BeginRun:
+		s.d.Values(xtc2.RunInfoNames(s.number), 0, c.Experiment, uint32(c.Run))
+	case xtc2.BeginStep:
+		if s.number == 0 {
+			s.d.Values(xtc2.ScanNames(s.number), 0, float64(a.step), c.stepDoc(a.step))
+		}
+		for _, p := range s.panels {
+			if p.update != nil {
+				s.d.Values(p.update, 0, c.configValues(c.modeName(a.step), false)...)
+			}
+		}
+	case xtc2.Enable:
+		if a.chunk {
+			s.w.SwitchChunk(&s.d)
+		}
+	case xtc2.L1Accept:
+		s.event(a.event)
+	}
+}
+
+func (s *stream) configure() {
+	c := s.g.cfg
+	for _, p := range s.panels {
+		s.d.Names(p.data)
+		if p.config != nil {
+			s.d.Names(p.config)
+			s.d.Values(p.config, 0, c.configValues(c.modeName(0), true)...)
+			s.d.Names(p.update)
+		}
+	}
+	if s.number == 0 {
+		s.d.Names(xtc2.ScanNames(s.number))
+	}
+	s.d.Names(xtc2.RunInfoNames(s.number))
+	s.d.Names(xtc2.ChunkInfoNames(s.number))
+}
+
+// event gives an L1Accept the frames of the stream's panels. A lost event of the only stream comes
+// without any; what a damaged frame holds must not be used and shows if it is: all bits are set.
+func (s *stream) event(event int) {
+	c := s.g.cfg
+	if stream, ok := s.lost.stream[event]; ok && stream == s.number {
+		s.d.Damage(xtc2.DamageMissingData)
+		return
+	}
+	for _, p := range s.panels {
+		if slices.Contains(c.MissingPanels, p.segment) {
+			continue
+		}
+		if segment, ok := s.lost.panel[event]; ok && segment == p.segment {
+			s.d.Damage(xtc2.DamageMissingData)
+			s.d.Values(p.data, xtc2.DamageMissingData, c.dataValues(event, func(dst []byte) {
+				for i := range dst {
+					dst[i] = 0xff
+				}
+			})...)
+			continue
+		}
+		s.d.Values(p.data, 0, c.dataValues(event, func(dst []byte) { s.g.Frame(dst, event, p.segment) })...)
+	}
+}
