@@ -286,14 +286,20 @@ func meanRms(n uint32, sum1, sum2 uint64, original bool) (mean, rms float64) {
 	if v >= 0 || original {
 		return mean, math.Sqrt(v)
 	}
+	return mean, StdOf(n, sum1, sum2)
+}
+
+// StdOf gives the population standard deviation sqrt(n*sum2 - sum1^2)/n of n values from their exact sums;
+// the difference is exact. NaN for no values or sums that no values have.
+func StdOf(n uint32, sum1, sum2 uint64) float64 {
 	h1, l1 := bits.Mul64(uint64(n), sum2)
 	h2, l2 := bits.Mul64(sum1, sum1)
 	lo, borrow := bits.Sub64(l1, l2, 0)
 	hi, borrow := bits.Sub64(h1, h2, borrow)
-	if borrow != 0 {
-		return mean, math.NaN() // no values have such sums
+	if borrow != 0 || n == 0 {
+		return math.NaN()
 	}
-	return mean, math.Sqrt(math.Ldexp(float64(hi), 64)+float64(lo)) / d
+	return math.Sqrt(math.Ldexp(float64(hi), 64)+float64(lo)) / float64(n)
 }
 
 // tile is a rectangle of a panel.
