@@ -10,40 +10,12 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/frame"
 )
 
 // stampForm is the time in file names.
 const stampForm = "20060102150405"
-
-// maxName is what a file system takes for one name, less room for temporary names.
-const maxName = 240
-
-// CheckName refuses what must not become a part of a path: empty and overlong words, separators, leading
-// points, blanks, control and shell characters. what says in the error which word it is.
-func CheckName(what, s string) error {
-	if plausible(s) {
-		return nil
-	}
-	if len(s) > 60 {
-		s = s[:60] + "..."
-	}
-	return fault.New(fault.Input, "%s %q cannot be a part of a path", what, s).
-		WithHint("allowed are letters, digits and . : - _ + = @ , (not in front: . -)")
-}
-
-func plausible(s string) bool {
-	if s == "" || len(s) > maxName || s[0] == '.' || s[0] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && !strings.ContainsRune(".:-_+=@,", rune(c)) {
-			return false
-		}
-	}
-	return true
-}
 
 // PanelDirs gives the directory name of each panel of one detector: its id, or <detName>-seg<NN> (with
 // -<MM> for sub-panels) where the id is empty, not unique or not fit for a name.
@@ -60,7 +32,7 @@ func PanelDirs(panels []frame.Panel) []string {
 	dirs := make([]string, len(panels))
 	for i, p := range panels {
 		switch {
-		case ids[p.ID] == 1 && plausible(p.ID) && !slices.Contains(reserved, p.ID):
+		case ids[p.ID] == 1 && access.Plausible(p.ID) && !slices.Contains(reserved, p.ID):
 			dirs[i] = p.ID
 		case segments[segment(p)] > 1:
 			dirs[i] = fmt.Sprintf("%s-%02d", segment(p), p.Sub)

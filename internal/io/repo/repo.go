@@ -74,7 +74,7 @@ func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord
 	if alias, _ := findAlias(string(text), panel); alias != "" {
 		return alias, nil
 	}
-	if err := CheckName("panel", panel); err != nil {
+	if err := access.CheckName("panel", panel); err != nil {
 		return "", err
 	}
 	if err := r.Policy.MkdirAll(r.TypeDir(dettype)); err != nil {
@@ -163,7 +163,7 @@ func (r *Repo) Panels(dettype string) ([]string, error) {
 	}
 	var panels []string
 	for _, e := range entries {
-		if e.IsDir() && plausible(e.Name()) && !slices.Contains(reserved, e.Name()) {
+		if e.IsDir() && access.Plausible(e.Name()) && !slices.Contains(reserved, e.Name()) {
 			panels = append(panels, e.Name())
 		}
 	}

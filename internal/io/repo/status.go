@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/filelock"
@@ -170,7 +171,7 @@ func (r *Repo) ctypeDir(sf StatusFile) (string, error) {
 		words = append(words, struct{ what, s string }{"gain mode", sf.GainMode})
 	}
 	for _, w := range words {
-		if err := CheckName(w.what, w.s); err != nil {
+		if err := access.CheckName(w.what, w.s); err != nil {
 			return "", err
 		}
 	}
@@ -190,7 +191,7 @@ func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error
 	}
 	n := Name{DetType: strings.ToLower(sf.DetType), Alias: alias, Stamp: r.Stamp(sf.Run.Begin), Experiment: sf.Run.Experiment,
 		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Ext: ext}
-	if len(n.String()) > maxName {
+	if len(n.String()) > access.MaxName {
 		return Name{}, fault.New(fault.Input, "file name %q is too long", n)
 	}
 	return n, nil
@@ -289,12 +290,12 @@ type Read struct {
 	Size    int64
 }
 
-// settle is how long ReadStatus waits for a writer that is between the sidecar and the status file.
-const settle = 200 * time.Millisecond
+// settle is the longest pause of ReadStatus for a writer that is between the sidecar and the status file.
+const settle = 256 * time.Millisecond
 
 // ReadStatus reads a status file exactly, with its sidecar. want is the shape it must have, or nil.
 func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
-	for try := 0; ; try++ {
+	for pause := time.Millisecond; ; pause *= 2 {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fault.New(fault.Input, "could not read a status file: %w", err)
@@ -305,8 +306,8 @@ func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
 			return nil, err
 		}
 		if read.Sidecar != nil && read.Sidecar.StatusSHA256 != read.SHA256 {
-			if try < 3 {
-				time.Sleep(settle)
+			if pause <= settle {
+				time.Sleep(pause)
 				continue
 			}
 			return nil, fault.New(fault.Input, "%q and its sidecar do not belong together", path).

@@ -1,0 +1,217 @@
+package calib
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
+)
+
+// Ledger is the record of deployments in a directory. Whoever writes holds the lock of the place.
+type Ledger struct {
+	Dir    string
+	Policy *access.Policy
+}
+
+func (l *Ledger) path() string { return filepath.Join(l.Dir, "ledger.jsonl") }
+
+// Load gives one record per deployment in its last state, oldest first.
+func (l *Ledger) Load() ([]Record, error) {
+	text, err := os.ReadFile(l.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("could not read the ledger: %w", err)
+	}
+	var records []Record
+	at := map[string]int{}
+	for n := 1; len(text) > 0; n++ {
+		line, rest, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			break // cut off by a crash; the next writer removes it
+		}
+		text = rest
+		var r Record
+		if err := json.Unmarshal(line, &r); err != nil || r.ID == "" {
+			return nil, fault.New(fault.Input, "ledger %q line %d is not a record: %v", l.path(), n, err).
+				WithHint("somebody changed the ledger by hand: restore it from a backup, or move the folder away to begin a new one")
+		}
+		if i, known := at[r.ID]; known {
+			records[i].State, records[i].Reason = r.State, r.Reason
+			if r.Documents != nil {
+				records[i].Documents = r.Documents
+			}
+			continue
+		}
+		at[r.ID] = len(records)
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// Append adds a line and makes it durable.
+func (l *Ledger) Append(r Record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("could not encode a record: %w", err)
+	}
+	if err := l.Policy.MkdirAll(l.Dir); err != nil {
+		return err
+	}
+	f, err := l.Policy.Open(l.path(), os.O_RDWR)
+	if err != nil {
+		return fmt.Errorf("could not open the ledger: %w", err)
+	}
+	defer f.Close()
+	end, err := wholeLines(f)
+	if err != nil {
+		return fmt.Errorf("could not read the ledger: %w", err)
+	}
+	if err := f.Truncate(end); err != nil {
+		return fmt.Errorf("could not remove the cut end of the ledger: %w", err)
+	}
+	if _, err := f.WriteAt(append(line, '\n'), end); err != nil {
+		return fmt.Errorf("could not append to the ledger: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("could not append to the ledger: %w", err)
+	}
+	return f.Close()
+}
+
+// Mark appends the end of a deployment.
+func (l *Ledger) Mark(r Record, s State, reason string) error {
+	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Documents: r.Documents})
+}
+
+// wholeLines gives the length of a file up to its last newline.
+func wholeLines(f *os.File) (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	b := make([]byte, 1<<16)
+	for end := st.Size(); end > 0; {
+		n := min(end, int64(len(b)))
+		if _, err := f.ReadAt(b[:n], end-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
+			return end - n + int64(i) + 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
+}
+
+// Pending gives the deployment that was begun and not ended, if there is one.
+func Pending(records []Record) (Record, bool) {
+	for i := len(records) - 1; i >= 0; i-- {
+		if records[i].State == Intent {
+			return records[i], true
+		}
+	}
+	return Record{}, false
+}
+
+func (l *Ledger) contentPath(sum string) string {
+	return filepath.Join(l.Dir, "content", sum+".zst")
+}
+
+// Keep stores a content under its hash; the hash is checked.
+func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
+	if err := checkSum(sum); err != nil {
+		return err
+	}
+	path := l.contentPath(sum)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := l.Policy.MkdirAll(filepath.Dir(path)); err != nil {
+		return err
+	}
+	r, err := open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return atomicfile.Write(path, l.Policy.File(), func(w io.Writer) error {
+		z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
+		if err != nil {
+			return err
+		}
+		h := sha256.New()
+		if _, err := io.Copy(io.MultiWriter(z, h), r); err != nil {
+			return err
+		}
+		if got := hex.EncodeToString(h.Sum(nil)); got != sum {
+			return fault.New(fault.Temporary, "content changed while it was read: SHA-256 is %s, not %s", got, sum).
+				WithHint("run the same command again")
+		}
+		return z.Close()
+	})
+}
+
+// Content opens a stored content.
+func (l *Ledger) Content(sum string) (io.ReadCloser, error) {
+	if err := checkSum(sum); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(l.contentPath(sum))
+	if err != nil {
+		return nil, fault.New(fault.Input, "the content %s is not in the ledger: %w", sum, err)
+	}
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &contentReader{z, f}, nil
+}
+
+type contentReader struct {
+	*zstd.Decoder
+	f *os.File
+}
+
+func (c *contentReader) Close() error {
+	c.Decoder.Close()
+	return c.f.Close()
+}
+
+// Stored lists the hashes of all stored contents.
+func (l *Ledger) Stored() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(l.Dir, "content"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var sums []string
+	for _, e := range entries {
+		if sum, ok := strings.CutSuffix(e.Name(), ".zst"); ok && checkSum(sum) == nil {
+			sums = append(sums, sum)
+		}
+	}
+	return sums, err
+}
+
+func checkSum(sum string) error {
+	if b, err := hex.DecodeString(sum); err != nil || len(b) != sha256.Size {
+		return fault.New(fault.Input, "%q is not a SHA-256", sum)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package calibdir
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/filelock"
+)
+
+// Dir is the directory of one type of constants of one detector.
+type Dir struct {
+	Root   string // calibration directory of the experiment
+	Group  string
+	Source string
+	CType  string
+	Policy *access.Policy
+	Loc    *time.Location // for the times in HISTORY
+	// LockWait is how long to wait for another deployment.
+	LockWait time.Duration
+
+	// step, when set by a test, is called before each step of a deployment and can stop it there.
+	step func(name string) error
+}
+
+var _ calib.Place = (*Dir)(nil)
+
+// New gives the place of a type of constants in the calibration directory root.
+func New(root, group, source, ctype string, policy *access.Policy, loc *time.Location) (*Dir, error) {
+	for _, w := range []struct{ what, s string }{{"group", group}, {"source", source}, {"constants type", ctype}} {
+		if err := access.CheckName(w.what, w.s); err != nil {
+			return nil, err
+		}
+	}
+	return &Dir{Root: root, Group: group, Source: source, CType: ctype, Policy: policy, Loc: loc, LockWait: time.Minute}, nil
+}
+
+// String implements calib.Place.
+func (d *Dir) String() string { return d.path() }
+
+func (d *Dir) path() string { return filepath.Join(d.Root, d.Group, d.Source, d.CType) }
+
+func (d *Dir) ledger() *calib.Ledger {
+	return &calib.Ledger{Dir: filepath.Join(d.path(), ".ledger"), Policy: d.Policy}
+}
+
+// Target implements calib.Place.
+func (d *Dir) Target(r calib.Range) calib.Item {
+	return calib.Item{Range: r, Name: r.String() + ".data"}
+}
+
+// Items implements calib.Place.
+func (d *Dir) Items(context.Context) (items []calib.Item, notes []string, err error) {
+	entries, err := os.ReadDir(d.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("could not list constants: %w", err)
+	}
+	for _, e := range entries {
+		stem, ok := strings.CutSuffix(e.Name(), ".data")
+		if !ok || e.IsDir() {
+			continue
+		}
+		r, why := parseStem(stem)
+		if why != "" {
+			notes = append(notes, fmt.Sprintf("%s: %s", filepath.Join(d.path(), e.Name()), why))
+			continue
+		}
+		items = append(items, calib.Item{Range: r, Name: e.Name()})
+	}
+	return items, notes, nil
+}
+
+// parseStem reads a file name without .data as psana does; why tells what psana makes of a bad one.
+func parseStem(stem string) (r calib.Range, why string) {
+	const breaks = "breaks every look-up of psana in this directory: "
+	parts := strings.Split(stem, "-")
+	if len(parts) != 2 {
+		return r, "ignored by psana: not <begin>-<end>"
+	}
+	if parts[0] == "" || strings.Trim(parts[0], "0123456789") != "" {
+		return r, "ignored by psana: begin is not a number"
+	}
+	if parts[1] != "end" && (parts[1] == "" || strings.Trim(parts[1], "0123456789") != "") {
+		return r, breaks + "end is neither a number nor \"end\""
+	}
+	r, err := calib.ParseRange(stem)
+	switch {
+	case err == nil:
+		return r, ""
+	case strings.Contains(err.Error(), "before it begins"):
+		return r, "ignored by psana: ends before it begins"
+	}
+	return r, breaks + "a run above 9999"
+}
+
+// Read implements calib.Place.
+func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, error) {
+	path := filepath.Join(d.path(), item.Name)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fault.New(fault.Input, "could not read a deployed constant: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, "", err
+	}
+	h := sha256.New()
+	if s, err := calibtxt.ReadStatus(io.TeeReader(f, h), st.Size(), path, nil); err == nil && s.Header {
+		return &calib.Array{Shape: s.Shape, Values: s.Values}, hex.EncodeToString(h.Sum(nil)), nil
+	}
+	// A file of others: whatever psana would make of it.
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, "", err
+	}
+	h.Reset()
+	a, err := calibtxt.Load(io.TeeReader(f, h), st.Size(), path)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, v := range a.Floats {
+		a.Ints = append(a.Ints, uint64(int64(v)))
+	}
+	return &calib.Array{Shape: a.Shape, Values: a.Ints}, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Records implements calib.Place.
+func (d *Dir) Records(context.Context) ([]calib.Record, error) { return d.ledger().Load() }
+
+// Content implements calib.Place.
+func (d *Dir) Content(_ context.Context, rec calib.Record) (io.ReadCloser, error) {
+	return d.ledger().Content(rec.Content)
+}
+
+// Collect implements calib.Place.
+func (d *Dir) Collect(ctx context.Context) (int, error) {
+	if _, err := os.Stat(d.path()); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	lock, err := d.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Release()
+	n, err := d.sweep()
+	if err != nil {
+		return n, err
+	}
+	return n, d.repair()
+}
+
+// sweep removes temporaries. Under the lock nobody is writing them.
+func (d *Dir) sweep() (int, error) {
+	total := 0
+	for _, dir := range []string{d.path(), d.ledger().Dir, filepath.Join(d.ledger().Dir, "content")} {
+		n, err := atomicfile.RemoveStale(dir, 0)
+		total += n
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// enter makes sure that the directory is where it seems to be and locks the detector.
+func (d *Dir) enter(ctx context.Context) (*filelock.Lock, error) {
+	if err := d.Policy.MkdirAll(d.Root); err != nil {
+		return nil, err
+	}
+	if err := d.noWayOut(); err != nil {
+		return nil, err
+	}
+	if err := d.Policy.MkdirAll(d.path()); err != nil {
+		return nil, err
+	}
+	return filelock.Acquire(ctx, filepath.Dir(d.path()), d.LockWait, d.Policy)
+}
+
+// noWayOut refuses symbolic links below the root: what is written stays in the tree.
+func (d *Dir) noWayOut() error {
+	path := d.Root
+	for _, name := range []string{d.Group, d.Source, d.CType, ".ledger", "content"} {
+		path = filepath.Join(path, name)
+		st, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !st.IsDir() {
+			return fault.New(fault.Input, "%q is not a directory (%v): nothing is written through it", path, st.Mode().Type()).
+				WithHint("deploy into the real tree, or remove the link")
+		}
+	}
+	return nil
+}
