@@ -32,7 +32,7 @@ func BenchmarkKernels(b *testing.B) {
 	blocks := make([]Block, pixels/Width)
 	frames := noisyDark(blocks, 8, pixels)
 	dst, second := make([]uint16, pixels), make([]uint16, pixels)
-	for _, m := range append(implementations(), impl{name: "ref", gated: gatedRef, ungated: ungatedRef, max: maxRef, gain: gainRef}) {
+	for _, m := range append(others(), definition) {
 		for _, k := range []struct {
 			name string
 			run  func()

@@ -4,9 +4,11 @@ package kernel
 const Width = 32
 
 // MaxFrames is the largest number of frames that one call of a kernel takes. Overflow is impossible
-// within a call: squares of a group are added in 32 bits only where no value exceeds Params.fast, and
+// within a call: squares of a group are added in 32 bits only where no value exceeds fast, and
 // 16 frames of at most 16383 give 16*16383^2 = 4294443024 < 2^32.
 const MaxFrames = 16
+
+const fast = 16383
 
 // FlushAfter is the number of frames after which Flush must be called at the latest. The narrowest
 // counters are N, NLo and NHi: 16 bits hold 65535 frames; Sum holds 65535 frames too, since

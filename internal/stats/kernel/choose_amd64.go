@@ -2,4 +2,125 @@
 
 package kernel
 
-var best = portable
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+//go:generate sh -c "cd _gen && go run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg kernel"
+
+const (
+	levelAVX2 level = iota + 1
+	levelAVX512
+	levelVNNI
+)
+
+// available lists the levels that this processor has, fastest first.
+func available() (list []level) {
+	avx512 := cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
+	if avx512 && cpu.X86.HasAVX512VNNI {
+		list = append(list, levelVNNI)
+	}
+	if avx512 {
+		list = append(list, levelAVX512)
+	}
+	if cpu.X86.HasAVX2 {
+		list = append(list, levelAVX2)
+	}
+	return append(list, levelGo)
+}
+
+func (l level) String() string { return [...]string{"go", "avx2", "avx512", "avx512vnni"}[l] }
+
+// The switches below call assembly by name, since the compiler knows of named functions only that
+// they do not keep their arguments: nothing here allocates.
+
+func (l level) gated(blocks []Block, frames [][]uint16, p *Params) {
+	b, n, t, limit := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks), table(frames), min(p.Above, fast)
+	switch l {
+	case levelAVX2:
+		gatedAVX2(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	case levelAVX512:
+		gatedAVX512(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	case levelVNNI:
+		gatedVNNI(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	default:
+		gatedGo(blocks, frames, p)
+	}
+}
+
+func (l level) ungated(blocks []Block, frames [][]uint16, p *Params) {
+	b, n, t, limit := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks), table(frames), min(p.Above, fast)
+	switch l {
+	case levelAVX2:
+		ungatedAVX2(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	case levelAVX512:
+		ungatedAVX512(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	case levelVNNI:
+		ungatedVNNI(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+	default:
+		ungatedGo(blocks, frames, p)
+	}
+}
+
+// pair gives the number of pixels of two vectors, and how often they go into so many pixels.
+func (l level) pair(pixels int) (width, times int) {
+	width = 64
+	if l == levelAVX2 {
+		width = 32
+	}
+	return width, pixels / width
+}
+
+func (l level) max(dst []uint16, frames [][]uint16, mask uint16) {
+	width, n := l.pair(len(dst))
+	done := n * width
+	switch t := table(frames); {
+	case l == levelGo:
+		done = 0
+	case n == 0:
+	case l == levelAVX2:
+		maxAVX2(&dst[0], n, &t[0], len(frames), mask)
+	default:
+		maxAVX512(&dst[0], n, &t[0], len(frames), mask)
+	}
+	if done < len(dst) {
+		r := rest(frames, done)
+		maxGo(dst[done:], r[:len(frames)], mask)
+	}
+}
+
+func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
+	width, n := l.pair(len(same))
+	done := n * width
+	switch t := table(frames); {
+	case l == levelGo:
+		done = 0
+	case n == 0:
+	case l == levelAVX2:
+		gainAVX2(&same[0], &second[0], n, &t[0], len(frames), mask, want, other)
+	default:
+		gainAVX512(&same[0], &second[0], n, &t[0], len(frames), mask, want, other)
+	}
+	if done < len(same) {
+		r := rest(frames, done)
+		gainRef(same[done:], second[done:], r[:len(frames)], mask, want, other)
+	}
+}
+
+// table gives the addresses of frames.
+func table(frames [][]uint16) (t [MaxFrames]*uint16) {
+	for i, f := range frames {
+		t[i] = &f[0]
+	}
+	return t
+}
+
+// rest gives the pixels of frames from a position on.
+func rest(frames [][]uint16, from int) (r [MaxFrames][]uint16) {
+	for i, f := range frames {
+		r[i] = f[from:]
+	}
+	return r
+}

@@ -2,19 +2,17 @@ package kernel
 
 import "fmt"
 
-// impl is one implementation of all kernels. Its functions see whole blocks, 1..MaxFrames frames, all
-// at least as long as needed.
-type impl struct {
-	name           string
-	gated, ungated func(blocks []Block, frames [][]uint16, p *Params)
-	max            func(dst []uint16, frames [][]uint16, mask uint16)
-	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
-}
+// level is a set of implementations of all kernels, one per instruction set. Its methods see whole
+// blocks, 1..MaxFrames frames, all at least as long as needed.
+type level uint8
 
-var portable = impl{name: "go", gated: gatedGo, ungated: ungatedGo, max: maxGo, gain: gainRef}
+const levelGo level = 0
 
-// Name gives the implementation in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
-func Name() string { return best.name }
+// best is the fastest level that this processor has.
+var best = available()[0]
+
+// Name gives the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
+func Name() string { return best.String() }
 
 // Gated adds up to MaxFrames frames to blocks; see gatedRef for what it counts. frames[k][i] is pixel
 // i of the first block on.

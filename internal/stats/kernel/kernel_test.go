@@ -1,3 +1,278 @@
 package kernel
 
-func implementations() []impl { return []impl{portable} }
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+func TestMain(m *testing.M) {
+	var names []string
+	for _, i := range available() {
+		names = append(names, i.String())
+	}
+	fmt.Println("kernels on this machine:", strings.Join(names, " "), "- in use:", Name())
+	os.Exit(m.Run())
+}
+
+// guarded gives n pixels whose end (or begin, if atEnd is false) lies at a page that must not be touched.
+func guarded(t testing.TB, n int, atEnd bool) []uint16 {
+	t.Helper()
+	page := os.Getpagesize()
+	size := (2*n + page - 1) / page * page
+	mem, err := syscall.Mmap(-1, 0, size+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Munmap(mem) })
+	for _, guard := range [][]byte{mem[:page], mem[page+size:]} {
+		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := page
+	if atEnd {
+		at = page + size - 2*n
+	}
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&mem[at])), n)
+}
+
+// impl is an implementation under test.
+type impl struct {
+	name           string
+	gated, ungated func(blocks []Block, frames [][]uint16, p *Params)
+	max            func(dst []uint16, frames [][]uint16, mask uint16)
+	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
+}
+
+// others are the implementations to compare with the definition.
+func others() (list []impl) {
+	for _, l := range available() {
+		list = append(list, impl{l.String(), l.gated, l.ungated, l.max, l.gain})
+	}
+	return list
+}
+
+var definition = impl{"definition", gatedRef, ungatedRef, maxRef, gainRef}
+
+// patterns fill a pixel with values that could go wrong.
+var patterns = []struct {
+	name string
+	word func(r *rand.Rand) uint16
+}{
+	{"zero", func(*rand.Rand) uint16 { return 0 }},
+	{"ffff", func(*rand.Rand) uint16 { return 0xffff }},
+	{"3fff", func(*rand.Rand) uint16 { return 0x3fff }},
+	{"4000", func(*rand.Rand) uint16 { return 0x4000 }},
+	{"8000", func(*rand.Rand) uint16 { return 0x8000 }},
+	{"dark", func(r *rand.Rand) uint16 { return uint16(2000 + 15*r.NormFloat64()) }},
+	{"random", func(r *rand.Rand) uint16 { return uint16(r.Uint32()) }},
+	{"mixed", func(r *rand.Rand) uint16 {
+		if r.IntN(200) == 0 {
+			return uint16(r.Uint32())
+		}
+		return uint16(2000 + 15*r.NormFloat64())
+	}},
+	{"edges", func(r *rand.Rand) uint16 {
+		return []uint16{0, 1, 0x3ffe, 0x3fff, 0x4000, 0x7fff, 0x8000, 0xc000, 0xfffe, 0xffff}[r.IntN(10)]
+	}},
+}
+
+var params = []Params{
+	{0x3fff, 1, 16000}, {0x3fff, 0, 0x3fff}, {0xffff, 0, 0xffff}, {0xffff, 0xffff, 0}, {0xffff, 1, 0xfffe},
+	{0x7fff, 1, 0x7ffe}, {0x0ffe, 5, 0x0ff0}, {0, 1, 0}, {0xffff, 0x8000, 0x7fff}, {0xffff, 2000, 2000},
+}
+
+// setGates gives blocks gates of all kinds, the one that is around dark data most often.
+func setGates(r *rand.Rand, blocks []Block) {
+	for i := range blocks {
+		b := &blocks[i]
+		b.Reset()
+		for j := range Width {
+			switch r.IntN(6) {
+			case 0: // open
+			case 1:
+				b.Lo[j], b.Range[j] = uint16(r.Uint32()), uint16(r.Uint32())
+			case 2:
+				b.Lo[j], b.Range[j] = uint16(r.Uint32())&0x3fff, 0
+			default:
+				b.Lo[j], b.Range[j] = 1975, 50
+			}
+		}
+	}
+}
+
+func asBytes(b []Block) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&b[0])), len(b)*int(unsafe.Sizeof(b[0])))
+}
+
+func TestBlockKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, count := range []int{1, 2, 3, 9} {
+		for n := 1; n <= MaxFrames; n++ {
+			pixels := count * Width
+			frames := make([][]uint16, n)
+			for k := range frames {
+				f := guarded(t, pixels+k%2, k%3 > 0)
+				frames[k] = f[k%2:] // some frames lie on odd words
+			}
+			for _, pat := range patterns {
+				p := params[r.IntN(len(params))]
+				for k := range frames {
+					for i := range frames[k] {
+						frames[k][i] = pat.word(r)
+					}
+				}
+				start := make([]Block, count)
+				setGates(r, start)
+				gatedRef(start, frames[:1], &p) // accumulators are not empty
+				for _, m := range others() {
+					for _, gated := range []bool{true, false} {
+						want, got := slices.Clone(start), slices.Clone(start)
+						if gated {
+							gatedRef(want, frames, &p)
+							m.gated(got, frames, &p)
+						} else {
+							ungatedRef(want, frames, &p)
+							m.ungated(got, frames, &p)
+						}
+						if !bytes.Equal(asBytes(got), asBytes(want)) {
+							t.Fatalf("%s gated=%v: %d blocks, %d frames of %s, %+v: %s", m.name, gated, count, n, pat.name, p, firstDifference(got, want))
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// firstDifference names the first field and pixel where blocks differ.
+func firstDifference(got, want []Block) string {
+	for i := range got {
+		g, w := &got[i], &want[i]
+		for j := range Width {
+			for _, f := range []struct {
+				name      string
+				got, want uint64
+			}{
+				{"Sum", uint64(g.Sum[SumPos[j]]), uint64(w.Sum[SumPos[j]])}, {"Sq", g.Sq[SqPos[j]], w.Sq[SqPos[j]]},
+				{"N", uint64(g.N[j]), uint64(w.N[j])}, {"Min", uint64(g.Min[j]), uint64(w.Min[j])}, {"Max", uint64(g.Max[j]), uint64(w.Max[j])},
+				{"NLo", uint64(g.NLo[j]), uint64(w.NLo[j])}, {"NHi", uint64(g.NHi[j]), uint64(w.NHi[j])},
+				{"Lo", uint64(g.Lo[j]), uint64(w.Lo[j])}, {"Range", uint64(g.Range[j]), uint64(w.Range[j])},
+			} {
+				if f.got != f.want {
+					return fmt.Sprintf("block %d pixel %d: %s is %d, want %d", i, j, f.name, f.got, f.want)
+				}
+			}
+		}
+	}
+	return "no difference"
+}
+
+// TestNothingOverflows runs every kernel up to the flush limit with the largest values, those that are
+// squared in 32 bits and those that are not.
+func TestNothingOverflows(t *testing.T) {
+	for _, v := range []uint16{0x3fff, 0x4000, 0x7fff, 0xffff} {
+		p := &Params{Mask: 0xffff, Below: 0xffff, Above: 0}
+		frames := make([][]uint16, MaxFrames)
+		for k := range frames {
+			frames[k] = slices.Repeat([]uint16{v}, Width)
+		}
+		for _, m := range others() {
+			b := make([]Block, 1)
+			b[0].Reset()
+			left := FlushAfter
+			for ; left >= MaxFrames; left -= MaxFrames {
+				m.gated(b, frames, p)
+			}
+			m.gated(b, frames[:left], p)
+			for j := range Width {
+				below := uint16(FlushAfter)
+				if v == 0xffff {
+					below = 0
+				}
+				if b[0].N[j] != FlushAfter || b[0].NHi[j] != FlushAfter || b[0].NLo[j] != below ||
+					b[0].Sum[SumPos[j]] != FlushAfter*uint32(v) || b[0].Sq[SqPos[j]] != FlushAfter*uint64(v)*uint64(v) {
+					t.Fatalf("%s value %#x pixel %d: %+v", m.name, v, j, b[0])
+				}
+			}
+		}
+	}
+}
+
+func TestPlaneKernels(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for pixels := range 200 {
+		n := 1 + r.IntN(MaxFrames)
+		pat := patterns[r.IntN(len(patterns))]
+		frames := make([][]uint16, n)
+		for k := range frames {
+			frames[k] = guarded(t, pixels+1, k%2 == 0)[1:]
+			for i := range frames[k] {
+				frames[k][i] = pat.word(r)
+			}
+		}
+		if pixels == 0 {
+			continue
+		}
+		for _, m := range others() {
+			for _, mask := range []uint16{0x3fff, 0xffff, 0x0ffe, 0} {
+				want := make([]uint16, pixels)
+				for i := range want {
+					want[i] = uint16(r.Uint32()) & 0x1fff
+				}
+				got := guarded(t, pixels, pixels%2 == 0)
+				copy(got, want)
+				maxRef(want, frames, mask)
+				m.max(got, frames, mask)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%s max of %d pixels, %d frames of %s, mask %#x", m.name, pixels, n, pat.name, mask)
+				}
+			}
+			same, second := make([]uint16, pixels), make([]uint16, pixels)
+			a, b := guarded(t, pixels, true), guarded(t, pixels, true)
+			gainRef(same, second, frames, 0xc000, 0x4000, 0x8000)
+			m.gain(a, b, frames, 0xc000, 0x4000, 0x8000)
+			if !slices.Equal(a, same) || !slices.Equal(b, second) {
+				t.Fatalf("%s gain of %d pixels, %d frames of %s", m.name, pixels, n, pat.name)
+			}
+		}
+	}
+}
+
+func TestCallersMistakesPanic(t *testing.T) {
+	p := &Params{Mask: 0x3fff}
+	short := [][]uint16{make([]uint16, 63)}
+	for name, f := range map[string]func(){
+		"short":    func() { Gated(make([]Block, 2), short, p) },
+		"short2":   func() { Ungated(make([]Block, 2), short, p) },
+		"many":     func() { Gated(make([]Block, 1), slices.Repeat(short, 17), p) },
+		"max":      func() { Max(make([]uint16, 64), short, 1) },
+		"gain":     func() { Gain(make([]uint16, 64), make([]uint16, 64), short, 3, 1, 2) },
+		"counters": func() { Gain(make([]uint16, 62), make([]uint16, 63), short, 3, 1, 2) },
+		"equal":    func() { Gain(make([]uint16, 63), make([]uint16, 63), short, 3, 1, 1) },
+	} {
+		func() {
+			defer func() {
+				if s, ok := recover().(string); !ok || !strings.HasPrefix(s, "stats/kernel: ") {
+					t.Errorf("%s: %q", name, s)
+				}
+			}()
+			f()
+		}()
+	}
+	Gated(nil, nil, p)
+	Max(nil, short, 1)
+}

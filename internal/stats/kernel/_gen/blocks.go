@@ -1,0 +1,331 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of kernel.Block in bytes.
+const (
+	offSum   = 0
+	offSq    = 128
+	offN     = 384
+	offMin   = 448
+	offMax   = 512
+	offLo    = 576
+	offRange = 640
+	offNLo   = 704
+	offNHi   = 768
+	sizeOf   = 832
+)
+
+// ahead is the distance in bytes to prefetch in each frame.
+const ahead = 512
+
+// blockKernel has what the parts of gated and ungated share.
+type blockKernel struct {
+	isa
+	gated               bool
+	blocks, px          reg.GPVirtual // the block; the byte position in frames
+	table               reg.GPVirtual // pointers to frames
+	n                   reg.GPVirtual // frames
+	mask, one           reg.VecVirtual
+	low                 reg.VecVirtual // lower halves of 64-bit elements
+	lo, rng             reg.VecVirtual
+	q, s                [2]reg.VecVirtual // squares and sums: halves of unpacking
+	cnt, lst, mst       reg.VecVirtual
+	below, limit, above Mem
+}
+
+// blocks writes gated or ungated: Block statistics of 1..16 frames. Per vector of pixels frames go by
+// in pairs: unpacking puts the two values of a pixel side by side, and a multiply-add of such pairs
+// gives the sum of two squares, or of two values, in 32 bits without waste.
+//
+// Values above 16383 and values beyond the counting limits show in the extremes of the group; then the
+// few lines after "rare" count them, and square in 64 bits where needed.
+func blocks(v isa, gated bool) {
+	name := "ungated" + v.suffix
+	if gated {
+		name = "gated" + v.suffix
+	}
+	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, n int, mask, below, above, limit uint16)")
+	Pragma("noescape")
+	if gated {
+		Doc(name + " is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).")
+	} else {
+		Doc(name + " is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).")
+	}
+	k := blockKernel{isa: v, gated: gated}
+	k.blocks, k.table, k.n, k.px = GP64(), GP64(), GP64(), GP64()
+	count := GP64()
+	Load(Param("blocks"), k.blocks)
+	Load(Param("count"), count)
+	Load(Param("frames"), k.table)
+	Load(Param("n"), k.n)
+	XORQ(k.px, k.px)
+	k.mask, k.one = v.vec(), v.vec()
+	v.word(NewParamAddr("mask", 32), k.mask)
+	v.ones(k.one)
+	if k.evex {
+		k.low = k.vec()
+		k.set(k.low)
+		VPSRLQ(U8(32), k.low, k.low)
+	}
+	k.below, k.above, k.limit = NewParamAddr("below", 34), NewParamAddr("above", 36), NewParamAddr("limit", 38)
+	Label("block")
+	for at := 0; at < 64; at += v.bytes {
+		k.vector(at)
+	}
+	ADDQ(U32(sizeOf), k.blocks)
+	ADDQ(U8(64), k.px)
+	DECQ(count)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
+
+// field gives a 16-bit array of the block for the vector at that byte of the block's pixels.
+func (k *blockKernel) field(off, at int) Mem { return Mem{Base: k.blocks, Disp: off + at} }
+
+// vector does one vector of pixels, at bytes from the start of the block's pixels.
+func (k *blockKernel) vector(at int) {
+	tag := label("%d", at)
+	for i := range k.q {
+		k.q[i], k.s[i] = k.vec(), k.vec()
+		k.zero(k.q[i])
+		k.zero(k.s[i])
+	}
+	k.lst, k.mst = k.vec(), k.vec()
+	k.set(k.lst)
+	k.zero(k.mst)
+	if k.gated {
+		k.cnt, k.lo, k.rng = k.vec(), k.vec(), k.vec()
+		k.zero(k.cnt)
+		k.load(k.field(offLo, at), k.lo)
+		k.load(k.field(offRange, at), k.rng)
+	}
+	f := GP64()
+	XORQ(f, f)
+	next := GP64()
+	MOVQ(U32(2), next)
+	Label("pair" + tag)
+	CMPQ(next, k.n)
+	JG(LabelRef("single" + tag))
+	a := k.value(f, 0, at)
+	b := k.value(f, 1, at)
+	k.pair(a, b)
+	MOVQ(next, f)
+	ADDQ(U8(2), next)
+	JMP(LabelRef("pair" + tag))
+	Label("single" + tag)
+	CMPQ(f, k.n)
+	JGE(LabelRef("test" + tag))
+	a = k.value(f, 0, at)
+	b = k.vec()
+	k.zero(b)
+	k.pair(a, b)
+	Label("test" + tag)
+	k.commitNarrow(at)
+	wide := k.rare(at, tag)
+	Label("widen" + tag)
+	k.widen(wide)
+	Label("add" + tag)
+	k.commitWide(at, wide)
+}
+
+// raw gives y of frame f+i.
+func (k *blockKernel) raw(f reg.GPVirtual, i, at int, prefetch bool) reg.VecVirtual {
+	p, y := GP64(), k.vec()
+	MOVQ(Mem{Base: k.table, Index: f, Scale: 8, Disp: 8 * i}, p)
+	k.and(Mem{Base: p, Index: k.px, Scale: 1, Disp: at}, k.mask, y)
+	if prefetch && at == 0 {
+		PREFETCHT0(Mem{Base: p, Index: k.px, Scale: 1, Disp: ahead})
+	}
+	return y
+}
+
+// value gives y of frame f+i, zero outside the gate, after noting extremes and the count.
+func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
+	y := k.raw(f, i, at, true)
+	VPMINUW(y, k.lst, k.lst)
+	VPMAXUW(y, k.mst, k.mst)
+	if !k.gated {
+		return y
+	}
+	if k.evex {
+		in := k.inside(y)
+		VPADDW(k.one, k.cnt, in, k.cnt)
+		return y
+	}
+	VPSUBW(k.insideMask(y), k.cnt, k.cnt)
+	return y
+}
+
+// inside zeroes what is outside the gate and gives the predicate.
+func (k *blockKernel) inside(y reg.VecVirtual) reg.OpmaskVirtual {
+	t, in := k.vec(), K()
+	VPSUBW(k.lo, y, t)
+	VPCMPUW(U8(2), k.rng, t, in) // t <= range
+	VMOVDQU16_Z(y, in, y)
+	return in
+}
+
+// insideMask is inside where predicates are vectors of 0 and -1.
+func (k *blockKernel) insideMask(y reg.VecVirtual) reg.VecVirtual {
+	t, in := k.vec(), k.vec()
+	VPSUBW(k.lo, y, t)
+	VPMINUW(t, k.rng, in)
+	VPCMPEQW(t, in, in)
+	VPAND(in, y, y)
+	return in
+}
+
+// pair adds two frames to sums and squares.
+func (k *blockKernel) pair(a, b reg.VecVirtual) {
+	l, h := k.vec(), k.vec()
+	VPUNPCKLWD(b, a, l)
+	VPUNPCKHWD(b, a, h)
+	k.squares(l, k.one, k.q[0], k.s[0])
+	k.squares(h, k.one, k.q[1], k.s[1])
+}
+
+// rare is the way of groups with values beyond a limit. It leaves through add with squares in 64 bits,
+// or through widen when only counting was due.
+func (k *blockKernel) rare(at int, tag string) (w [4]reg.VecVirtual) {
+	for i := range w {
+		w[i] = k.vec()
+	}
+	t, u := k.vec(), k.vec()
+	k.word(k.limit, t)
+	VPSUBUSW(t, k.mst, t)
+	k.word(k.below, u)
+	VPSUBUSW(k.lst, u, u)
+	k.or(u, t)
+	k.jumpIfZero(t, "widen"+tag)
+
+	big := k.vec()
+	k.set(big)
+	VPSRLW(U8(2), big, big) // 16383 = fast
+	VPSUBUSW(big, k.mst, big)
+	high := GP64()
+	k.anySet(big, high)
+	k.counts(at, tag)
+	TESTQ(high, high)
+	JZ(LabelRef("widen" + tag))
+
+	for h := range k.s {
+		k.zero(k.s[h])
+		k.zero(w[2*h])
+		k.zero(w[2*h+1])
+	}
+	f := GP64()
+	XORQ(f, f)
+	Label("wide" + tag)
+	y := k.raw(f, 0, at, false)
+	if k.gated && k.evex {
+		k.inside(y)
+	} else if k.gated {
+		k.insideMask(y)
+	}
+	z := k.vec()
+	k.zero(z)
+	for h, unpack := range []func(...Op){VPUNPCKLWD, VPUNPCKHWD} {
+		d, e := k.vec(), k.vec()
+		unpack(z, y, d)
+		VPADDD(d, k.s[h], k.s[h])
+		VPMULLD(d, d, d)
+		VPSRLQ(U8(32), d, e)
+		VPADDQ(e, w[2*h+1], w[2*h+1])
+		k.even(d, d)
+		VPADDQ(d, w[2*h], w[2*h])
+	}
+	INCQ(f)
+	CMPQ(f, k.n)
+	JL(LabelRef("wide" + tag))
+	JMP(LabelRef("add" + tag))
+	return w
+}
+
+// counts adds to NLo and NHi.
+func (k *blockKernel) counts(at int, tag string) {
+	below, above, nlo, nhi := k.vec(), k.vec(), k.vec(), k.vec()
+	k.word(k.below, below)
+	k.word(k.above, above)
+	k.load(k.field(offNLo, at), nlo)
+	k.load(k.field(offNHi, at), nhi)
+	f := GP64()
+	XORQ(f, f)
+	Label("count" + tag)
+	y := k.raw(f, 0, at, false)
+	if k.evex {
+		lt, gt := K(), K()
+		VPCMPUW(U8(1), below, y, lt)
+		VPCMPUW(U8(6), above, y, gt)
+		VPADDW(k.one, nlo, lt, nlo)
+		VPADDW(k.one, nhi, gt, nhi)
+	} else {
+		t := k.vec()
+		VPMAXUW(y, below, t)
+		VPCMPEQW(y, t, t) // -1 if y >= below
+		VPADDW(k.one, t, t)
+		VPADDW(t, nlo, nlo)
+		VPMINUW(y, above, t)
+		VPCMPEQW(y, t, t) // -1 if y <= above
+		VPADDW(k.one, t, t)
+		VPADDW(t, nhi, nhi)
+	}
+	INCQ(f)
+	CMPQ(f, k.n)
+	JL(LabelRef("count" + tag))
+	k.store(nlo, k.field(offNLo, at))
+	k.store(nhi, k.field(offNHi, at))
+}
+
+// widen splits the group's squares into even and odd elements in 64 bits.
+func (k *blockKernel) widen(w [4]reg.VecVirtual) {
+	for h, q := range k.q {
+		VPSRLQ(U8(32), q, w[2*h+1])
+		k.even(q, w[2*h])
+	}
+}
+
+// even sets to = x with the upper half of each 64-bit element zero.
+func (k *blockKernel) even(x, to reg.VecVirtual) {
+	if k.evex {
+		VPANDD(k.low, x, to)
+		return
+	}
+	z := k.vec()
+	k.zero(z)
+	VPBLENDD(U8(0xaa), z, x, to)
+}
+
+// accumulate does op on memory and a register, and stores the result in both.
+func (k *blockKernel) accumulate(op func(...Op), off int, r reg.VecVirtual) {
+	m := Mem{Base: k.blocks, Disp: off}
+	op(m, r, r)
+	k.store(r, m)
+}
+
+// commitNarrow adds counts and extremes of the group to the block; the extremes stay for the tests.
+func (k *blockKernel) commitNarrow(at int) {
+	if k.gated {
+		k.accumulate(VPADDW, offN+at, k.cnt)
+	}
+	t := k.vec()
+	VPMINUW(k.field(offMin, at), k.lst, t)
+	k.store(t, k.field(offMin, at))
+	VPMAXUW(k.field(offMax, at), k.mst, t)
+	k.store(t, k.field(offMax, at))
+}
+
+// commitWide adds sums and squares of the group to the block.
+func (k *blockKernel) commitWide(at int, w [4]reg.VecVirtual) {
+	for h := range 2 {
+		k.accumulate(VPADDD, offSum+64*h+at, k.s[h])
+		for i := range 2 {
+			k.accumulate(VPADDQ, offSq+128*h+64*i+at, w[2*h+i])
+		}
+	}
+}
