@@ -44,7 +44,7 @@ gen: ## what is generated: assembly of the kernels
 	$(GO) generate $(PACKAGES)
 
 gen-check: gen ## generated files are those of their generators
-	@changed=$$(git status --porcelain -- $$(git grep -lE '^// Code generated .* DO NOT EDIT' -- '*.go' '*.s')); \
+	@changed=$$(git grep -lE '^// Code generated .* DO NOT EDIT' -- '*.go' '*.s' | xargs -r git status --porcelain --); \
 	if [ -n "$$changed" ]; then echo "commit what the generators wrote:"; echo "$$changed"; exit 1; fi
 
 fuzz-smoke: ## each fuzz target for FUZZTIME (default 5s)

@@ -26,7 +26,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			// which is in the order of the help text.
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e),
-				newSimulateCommand(e), newConfigCommand(e),
+				newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
 	}.Run(ctx, stdout, stderr, args)
