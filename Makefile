@@ -4,6 +4,7 @@
 GO       ?= go
 PACKAGES ?= ./...
 FUZZTIME ?= 5s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
 TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 

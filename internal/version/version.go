@@ -1,9 +1,8 @@
 // Package version says which build of the software is running.
 //
-// Every output carries this string, so that a constant can be traced to the code that made it. It is
-// taken from the build information that the go command stamps into each binary (module version, or the
-// commit and whether the work tree was modified); `make build VERSION=v1.2.3` sets it where no version
-// control is at hand.
+// Every output carries this string, so that a constant can be traced to the code that made it. `make build`
+// sets it to what git describe says; a plain go build has the build information that the go command stamps
+// into each binary (module version, or the commit and whether the work tree was modified).
 package version
 
 import (
@@ -14,7 +13,7 @@ import (
 // stamped is set by -ldflags "-X rawstatus/internal/version.stamped=v1.2.3"; empty in a plain go build.
 var stamped string
 
-// String is the version of this build, for example "v1.2.3" or "devel 1a2b3c4d5e6f 2026-03-01 modified".
+// String is the version of this build, for example "v1.2.3", "v1.2.3-4-g1a2b3c4-dirty" or "devel 1a2b3c4d5e6f 2026-03-01 modified".
 var String = sync.OnceValue(func() string {
 	if stamped != "" {
 		return stamped
