@@ -251,6 +251,10 @@ func TestHugeHeaderIsNotAllocated(t *testing.T) {
 	b = append(b, make([]byte, 100)...)
 	_, err := Decode(bytes.NewReader(b), int64(len(b)), "f.npy")
 	wantInputError(t, "huge header", err)
+	var e *Error
+	if errors.As(err, &e) && e.What != "header length" {
+		t.Errorf("%v: it was read", err)
+	}
 	b[6] = 4
 	_, err = Decode(bytes.NewReader(b), int64(len(b)), "f.npy")
 	wantInputError(t, "version 4", err)

@@ -144,9 +144,7 @@ func (d *Draft) Values(n *Names, damage uint16, values ...any) {
 	at := d.open(typeShapesData, n.ID, 0)
 	shapes := d.open(typeShapes, 0, 0)
 	for i, f := range n.Fields {
-		if f.Rank > 0 {
-			d.shape(f, values[i])
-		}
+		d.shape(f, values[i])
 	}
 	d.close(shapes)
 	data := d.open(typeData, 0, damage)
@@ -160,6 +158,7 @@ func (d *Draft) Values(n *Names, damage uint16, values ...any) {
 // textSize is the length of a text value in the file: NUL and padding to four bytes included.
 func textSize(s string) int { return (len(s) + 4) / 4 * 4 }
 
+// shape appends the dimensions of an array; scalars have none.
 func (d *Draft) shape(f Field, v any) {
 	dims := make([]int, 0, maxRank)
 	switch v := v.(type) {
@@ -170,6 +169,9 @@ func (d *Draft) shape(f Field, v any) {
 	}
 	if len(dims) != f.Rank || len(dims) > maxRank {
 		panic(fmt.Sprintf("xtc2: field %s of rank %d gets %T with dimensions %v", f.Name, f.Rank, v, dims))
+	}
+	if f.Rank == 0 {
+		return
 	}
 	for len(dims) < maxRank {
 		dims = append(dims, 0)

@@ -142,6 +142,7 @@ func (s *StreamWriter) shadow(d *Draft, at int64) []byte {
 	switch {
 	case service.IsEvent():
 		s.small.Begin(service, ts, 0, 0)
+		copy(s.small.b[8:prefixSize], b[8:prefixSize]) // env
 		s.small.Values(smdInfo, 0, uint64(at), uint64(len(b)))
 	case service == EndRun:
 		s.small.b = append(s.small.b[:0], b[:headerSize]...)
