@@ -25,7 +25,7 @@ func TestGoldenFeatures(t *testing.T) {
 			t.Run(c.Name+"/"+r.Dir, func(t *testing.T) { checkFeatures(t, c, r) })
 		}
 	}
-	if results < 46 {
+	if results < 47 {
 		t.Errorf("only %d results found", results)
 	}
 }

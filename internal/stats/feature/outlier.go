@@ -2,6 +2,7 @@ package feature
 
 import (
 	"math"
+	"slices"
 
 	"rawstatus/internal/stats/quantile"
 	"rawstatus/internal/stats/status"
@@ -50,7 +51,7 @@ func search[T quantile.Float](arr []T, state []uint64, vmin, vmax, snr float64, 
 		_, spr = status.MeanStdOf(sel)
 	}
 	s.Med, s.Spr = float64(med), float64(spr)
-	s.Degenerate = len(sel) > 0 && spr == 0
+	s.Degenerate = len(sel) > 0 && slices.Min(sel) == slices.Max(sel)
 	s.Lo = s.Med - float64(snr*s.Spr)
 	s.Hi = s.Med + float64(snr*s.Spr)
 	if vmin > s.Lo || (!compat && len(sel) == 0) {

@@ -1,55 +1,14 @@
-package quantile
+package quantile_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"rawstatus/internal/stats/quantile"
+	"rawstatus/internal/stats/refstat"
 )
-
-// pathological makes n values of one pixel in a way real pixels misbehave.
-func pathological(r *rand.Rand, n int) []uint16 {
-	v := make([]uint16, n)
-	kind := r.IntN(8)
-	base := uint16(r.IntN(16000))
-	for i := range v {
-		switch kind {
-		case 0: // dark noise
-			v[i] = base + uint16(r.IntN(60))
-		case 1: // dead or stuck
-			v[i] = base
-		case 2: // any 16 bits
-			v[i] = uint16(r.Uint32())
-		case 3: // telegraph
-			v[i] = base + uint16(r.IntN(2))*500
-		case 4: // a single outlier
-			v[i] = base
-			if i == n/2 {
-				v[i] = 65535
-			}
-		case 5: // extremes
-			v[i] = uint16(r.IntN(2)) * 65535
-		case 6: // drift
-			v[i] = base + uint16(3*i)
-		case 7: // a little wider than one byte
-			v[i] = base + uint16(r.IntN(258))
-		}
-	}
-	return v
-}
-
-func pathologicalBlock(r *rand.Rand, frames, pixels int) [][]uint16 {
-	block := make([][]uint16, frames)
-	for k := range block {
-		block[k] = make([]uint16, pixels)
-	}
-	for i := range pixels {
-		for k, x := range pathological(r, frames) {
-			block[k][i] = x
-		}
-	}
-	return block
-}
 
 func column(block [][]uint16, i int, mask uint16) []uint16 {
 	c := make([]uint16, len(block))
@@ -63,14 +22,14 @@ func TestOrderEqualsSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, frames := range []int{1, 2, 3, 10, 50, 51, 130, 1000} {
 		for _, pixels := range []int{1, 7, 130, 301} {
-			block := pathologicalBlock(r, frames, pixels)
+			block := refstat.Frames(r, frames, pixels)
 			mask := []uint16{0xffff, 0x3fff}[r.IntN(2)]
 			ranks := []int{0, (frames - 1) / 2, frames / 2, frames - 1, r.IntN(frames)}
 			dst := make([][]uint16, len(ranks))
 			for j := range dst {
 				dst[j] = make([]uint16, pixels)
 			}
-			Order(dst, block, mask, ranks)
+			quantile.Order(dst, block, mask, ranks)
 			for i := range pixels {
 				want := column(block, i, mask)
 				slices.Sort(want)
@@ -87,7 +46,7 @@ func TestOrderEqualsSorting(t *testing.T) {
 func TestSelectEqualsSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	for range 400 {
-		v := pathological(r, 1+r.IntN(600))
+		v := refstat.Pixel(r, 1+r.IntN(600))
 		f := make([]float64, len(v))
 		for i, x := range v {
 			f[i] = float64(x) / 7
@@ -100,17 +59,17 @@ func TestSelectEqualsSorting(t *testing.T) {
 			med = (want[n/2-1] + want[n/2]) / 2
 		}
 		k := r.IntN(n)
-		if got := Select(slices.Clone(f), k); got != want[k] {
+		if got := quantile.Select(slices.Clone(f), k); got != want[k] {
 			t.Fatalf("rank %d of %d: got %v, sorting gives %v", k, n, got, want[k])
 		}
-		if got := Median(f); got != med {
+		if got := quantile.Median(f); got != med {
 			t.Fatalf("median of %d: got %v, sorting gives %v", n, got, med)
 		}
 	}
-	if got := Median([]float64{1, math.NaN(), 3}); !math.IsNaN(got) {
+	if got := quantile.Median([]float64{1, math.NaN(), 3}); !math.IsNaN(got) {
 		t.Errorf("median with a NaN: got %v, wanted NaN", got)
 	}
-	if got := Median([]float32{}); got == got {
+	if got := quantile.Median([]float32{}); got == got {
 		t.Errorf("median of nothing: got %v, wanted NaN", got)
 	}
 }
@@ -119,7 +78,7 @@ func TestFrameMedian(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	var hist [1 << 16]uint32
 	for range 300 {
-		f := pathological(r, 1+r.IntN(500))
+		f := refstat.Pixel(r, 1+r.IntN(500))
 		want := make([]uint16, len(f))
 		for i, x := range f {
 			want[i] = x & 0x3fff
@@ -127,7 +86,7 @@ func TestFrameMedian(t *testing.T) {
 		slices.Sort(want)
 		n := len(f)
 		twice := uint32(want[(n-1)/2]) + uint32(want[n/2])
-		if got := FrameMedian(f, 0x3fff, &hist); got != twice {
+		if got := quantile.FrameMedian(f, 0x3fff, &hist); got != twice {
 			t.Fatalf("%d pixels: twice the median is %d, sorting gives %d", n, got, twice)
 		}
 	}
@@ -139,7 +98,7 @@ func TestFrameMedian(t *testing.T) {
 }
 
 // gatesSlowly is section 1.3 of the rules, word by word.
-func gatesSlowly(y []uint16, p GateParams) (lo, hi int) {
+func gatesSlowly(y []uint16, p quantile.GateParams) (lo, hi int) {
 	s := slices.Clone(y)
 	slices.Sort(s)
 	n := len(s)
@@ -155,13 +114,13 @@ func gatesSlowly(y []uint16, p GateParams) (lo, hi int) {
 func TestGatesEqualTheRule(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	for range 60 {
-		p := GateParams{DataBits: 0x3fff, FracLo: r.Float64() / 2, FracHi: 0.5 + r.Float64()/2, IntLo: 1, IntHi: 16000}
+		p := quantile.GateParams{DataBits: 0x3fff, FracLo: r.Float64() / 2, FracHi: 0.5 + r.Float64()/2, IntLo: 1, IntHi: 16000}
 		if r.IntN(2) == 0 {
-			p = GateParams{DataBits: 0xffff, FracLo: 0.05, FracHi: 0.95, IntLo: 1.5, IntHi: 65535}
+			p = quantile.GateParams{DataBits: 0xffff, FracLo: 0.05, FracHi: 0.95, IntLo: 1.5, IntHi: 65535}
 		}
-		block := pathologicalBlock(r, 1+r.IntN(120), 40)
+		block := refstat.Frames(r, 1+r.IntN(120), 40)
 		lo, hi := make([]uint16, 40), make([]uint16, 40)
-		Gates(block, p, lo, hi)
+		quantile.Gates(block, p, lo, hi)
 		for i := range lo {
 			wlo, whi := gatesSlowly(column(block, i, p.DataBits), p)
 			if int(lo[i]) != wlo || int(hi[i]) != whi {
@@ -175,8 +134,8 @@ func TestGatesEqualTheRule(t *testing.T) {
 			parts[0], parts[1] = append(parts[0], f[:cut]), append(parts[1], f[cut:])
 		}
 		slo, shi := make([]uint16, 40), make([]uint16, 40)
-		Gates(parts[0], p, slo[:cut], shi[:cut])
-		Gates(parts[1], p, slo[cut:], shi[cut:])
+		quantile.Gates(parts[0], p, slo[:cut], shi[:cut])
+		quantile.Gates(parts[1], p, slo[cut:], shi[cut:])
 		if !slices.Equal(lo, slo) || !slices.Equal(hi, shi) {
 			t.Fatalf("split at pixel %d changes the windows", cut)
 		}
@@ -184,14 +143,14 @@ func TestGatesEqualTheRule(t *testing.T) {
 }
 
 func TestGatesOfOddPixels(t *testing.T) {
-	p := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+	p := quantile.GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
 	wide := p
 	wide.DataBits, wide.IntHi = 0xffff, 65535
 	wraps := wide
 	wraps.RawMax = 65535
 	for _, c := range []struct {
 		name   string
-		p      GateParams
+		p      quantile.GateParams
 		value  uint16
 		lo, hi uint16
 	}{
@@ -201,12 +160,12 @@ func TestGatesOfOddPixels(t *testing.T) {
 		{"dead", p, 0, 1, 1},
 		{"saturated at the largest value", wide, 65535, 65535, 65535},
 		{"saturated at the largest value as the original", wraps, 65535, 65535, 0},
-		{"no value can be inside", GateParams{DataBits: 0xffff, FracHi: 1, IntLo: 70000, IntHi: 80000}, 5, 1, 0},
-		{"limits below zero", GateParams{DataBits: 0xffff, FracHi: 1, IntLo: -5, IntHi: -2}, 5, 1, 0},
+		{"no value can be inside", quantile.GateParams{DataBits: 0xffff, FracHi: 1, IntLo: 70000, IntHi: 80000}, 5, 1, 0},
+		{"limits below zero", quantile.GateParams{DataBits: 0xffff, FracHi: 1, IntLo: -5, IntHi: -2}, 5, 1, 0},
 	} {
 		block := [][]uint16{{c.value}, {c.value}, {c.value}}
 		lo, hi := make([]uint16, 1), make([]uint16, 1)
-		Gates(block, c.p, lo, hi)
+		quantile.Gates(block, c.p, lo, hi)
 		if lo[0] != c.lo || hi[0] != c.hi {
 			t.Errorf("%s: window [%d, %d], wanted [%d, %d]", c.name, lo[0], hi[0], c.lo, c.hi)
 		}
@@ -215,7 +174,7 @@ func TestGatesOfOddPixels(t *testing.T) {
 
 func TestThresholds(t *testing.T) {
 	for _, lim := range []float64{-3, -0.5, 0, 0.5, 1, 1.5, 16000, 16000.5, 65535, 65535.5, 70000} {
-		p := GateParams{IntLo: lim, IntHi: lim}
+		p := quantile.GateParams{IntLo: lim, IntHi: lim}
 		for _, y := range []uint16{0, 1, 2, 15999, 16000, 16001, 65534, 65535} {
 			if got, want := uint32(y) < p.Below(), float64(y) < lim; got != want {
 				t.Errorf("%d below %v: got %v", y, lim, got)
@@ -228,18 +187,18 @@ func TestThresholds(t *testing.T) {
 }
 
 func TestRanksUseFloatProducts(t *testing.T) {
-	lo, hi := GateParams{FracLo: 0.29, FracHi: 0.56}.Ranks(101)
+	lo, hi := quantile.GateParams{FracLo: 0.29, FracHi: 0.56}.Ranks(101)
 	if lo != 28 || hi != 57 {
 		t.Errorf("ranks of 0.29 and 0.56 among 101: got %d and %d, wanted 28 and 57", lo, hi)
 	}
 }
 
 func TestValidate(t *testing.T) {
-	good := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+	good := quantile.GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
 	if err := good.Validate(); err != nil {
 		t.Errorf("good parameters: %v", err)
 	}
-	for _, bad := range []GateParams{
+	for _, bad := range []quantile.GateParams{
 		{DataBits: 1, FracLo: math.NaN(), FracHi: 1, IntHi: 1},
 		{DataBits: 1, FracLo: 0.9, FracHi: 0.1, IntHi: 1},
 		{DataBits: 1, FracHi: 1, IntLo: 2, IntHi: 1},
@@ -264,10 +223,10 @@ func BenchmarkGates(b *testing.B) {
 				}
 			}
 			lo, hi := make([]uint16, pixels), make([]uint16, pixels)
-			p := GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
+			p := quantile.GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
 			b.SetBytes(int64(2 * frames * pixels))
 			for b.Loop() {
-				Gates(block, p, lo, hi)
+				quantile.Gates(block, p, lo, hi)
 			}
 		})
 	}
@@ -276,7 +235,7 @@ func BenchmarkGates(b *testing.B) {
 func TestMiddleOfEqualsSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	for range 600 {
-		raw := pathological(r, 1+r.IntN(300))
+		raw := refstat.Pixel(r, 1+r.IntN(300))
 		scale := []int64{1, -1, 12600, 1 << 44, -(1 << 44)}[r.IntN(5)]
 		v := make([]int64, len(raw))
 		for i, x := range raw {
@@ -285,7 +244,7 @@ func TestMiddleOfEqualsSorting(t *testing.T) {
 		want := slices.Clone(v)
 		slices.Sort(want)
 		before := slices.Clone(v)
-		a, b := MiddleOf(v, make([]int64, len(v)))
+		a, b := quantile.MiddleOf(v, make([]int64, len(v)))
 		if n := len(v); a != want[(n-1)/2] || b != want[n/2] {
 			t.Fatalf("%d values: middle %d, %d, sorting gives %d, %d", n, a, b, want[(n-1)/2], want[n/2])
 		}
@@ -305,13 +264,13 @@ func BenchmarkMiddleOf(b *testing.B) {
 	}
 	b.Run("buckets", func(b *testing.B) {
 		for i := 0; b.Loop(); i = (i + 1) % pixels {
-			MiddleOf(v[i*n:(i+1)*n], scratch)
+			quantile.MiddleOf(v[i*n:(i+1)*n], scratch)
 		}
 	})
 	b.Run("quickselect", func(b *testing.B) {
 		for i := 0; b.Loop(); i = (i + 1) % pixels {
 			copy(scratch, v[i*n:(i+1)*n])
-			Middle(scratch)
+			quantile.Middle(scratch)
 		}
 	})
 }

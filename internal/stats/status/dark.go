@@ -353,13 +353,15 @@ func asics(rows, cols, asicRows, asicCols int) []tile {
 // judgeGroup evaluates the limits of a group and sets the bits that compare with them.
 func (p DarkParams) judgeGroup(g []tile, panels []PanelPlanes, out []PanelResult) GroupResult {
 	res := GroupResult{Row: g[0].r0, Col: g[0].c0}
-	var ave, rms []float64
 	for _, t := range g {
 		res.Panels = append(res.Panels, t.panel)
+		res.Pixels += (t.r1 - t.r0) * (t.c1 - t.c0)
+	}
+	ave, rms := make([]float64, 0, res.Pixels), make([]float64, 0, res.Pixels)
+	for _, t := range g {
 		o := &out[t.panel]
 		for r := t.r0; r < t.r1; r++ {
 			for i := r*panels[t.panel].Cols + t.c0; i < r*panels[t.panel].Cols+t.c1; i++ {
-				res.Pixels++
 				if o.Status[i]&NotJudged == 0 {
 					ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i])
 				}

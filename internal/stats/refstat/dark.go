@@ -1,0 +1,154 @@
+package refstat
+
+import (
+	"math"
+	"slices"
+
+	"rawstatus/internal/stats/quantile"
+	"rawstatus/internal/stats/status"
+)
+
+// DarkPanel is what the dark rules say about one panel.
+type DarkPanel struct {
+	Status   []uint64
+	Ave, Rms []float64
+	Lo, Hi   []uint16 // windows; whole range in profile data
+	AveLim   status.Limits
+	RmsLim   status.Limits
+}
+
+// Dark judges panels of equal shape by the sane dark rules (profiles dark and data, method mean, limits per
+// detector or panel). frames[p] are the raw frames of panel p, none for an absent panel; gainMask and wanted
+// are the gain bits and the pattern that GainExpected wants, gainMask 0 for none.
+func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gainMask, wanted uint16) []DarkPanel {
+	out := make([]DarkPanel, len(frames))
+	for i := range frames {
+		out[i] = darkValues(frames[i], pixels, g, nrecs1, p)
+	}
+	for _, group := range groups(len(out), p.Scope) {
+		var ave, rms []float64
+		for _, i := range group {
+			for k, s := range out[i].Status {
+				if s == 0 {
+					ave, rms = append(ave, out[i].Ave[k]), append(rms, out[i].Rms[k])
+				}
+			}
+		}
+		a := limits(ave, p.IntNLo, p.IntNHi, p.IntLo, p.IntHi)
+		r := limits(rms, p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi)
+		for _, i := range group {
+			out[i].AveLim, out[i].RmsLim = a, r
+		}
+	}
+	for i := range out {
+		for k := range out[i].Status {
+			if out[i].Status[k] == 0 {
+				out[i].Status[k] = darkBits(&out[i], k, frames[i], g, p, gainMask, wanted)
+			}
+		}
+	}
+	return out
+}
+
+func groups(panels int, s status.Scope) [][]int {
+	var all []int
+	var each [][]int
+	for i := range panels {
+		all, each = append(all, i), append(each, []int{i})
+	}
+	if s == status.PerPanel {
+		return each
+	}
+	return [][]int{all}
+}
+
+func limits(v []float64, nLo, nHi, absLo, absHi float64) status.Limits {
+	l := status.Limits{Lo: absLo, Hi: absHi, Used: len(v)}
+	l.Mean, l.Std = meanStd(v)
+	if nLo > 0 {
+		l.Lo = math.Max(l.Mean-nLo*l.Std, absLo)
+	}
+	if nHi > 0 {
+		l.Hi = math.Min(l.Mean+nHi*l.Std, absHi)
+	}
+	return l
+}
+
+// darkValues finds windows, averages and rms; Status holds the unjudged bits.
+func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams) DarkPanel {
+	d := DarkPanel{Status: make([]uint64, pixels), Ave: make([]float64, pixels), Rms: make([]float64, pixels),
+		Lo: make([]uint16, pixels), Hi: make([]uint16, pixels)}
+	for k := range pixels {
+		d.Hi[k] = 65535
+		switch n := uint64(len(frames)); {
+		case n == 0:
+			d.Status[k] = 1024
+			continue
+		case n < p.MinFrames:
+			d.Status[k] = 2048
+			continue
+		}
+		var y []uint16
+		for _, f := range frames {
+			y = append(y, f[k]&g.DataBits)
+		}
+		if p.Profile == status.ProfileDark {
+			d.Lo[k], d.Hi[k] = window(y[:min(nrecs1, len(y))], g)
+		}
+		n, s1, s2 := 0., 0., 0.
+		for _, v := range y {
+			if v >= d.Lo[k] && v <= d.Hi[k] {
+				n, s1, s2 = n+1, s1+float64(v), s2+float64(v)*float64(v)
+			}
+		}
+		if n > 0 {
+			d.Ave[k] = s1 / n
+			d.Rms[k] = math.Sqrt(s2/n - float64(d.Ave[k]*d.Ave[k]))
+		}
+	}
+	return d
+}
+
+// window is the rule of stage 1 and the clipping.
+func window(block []uint16, g quantile.GateParams) (lo, hi uint16) {
+	s := slices.Clone(block)
+	slices.Sort(s)
+	n := float64(len(s) - 1)
+	a := math.Trunc(math.Max(float64(s[int(math.Floor(g.FracLo*n))]), g.IntLo))
+	b := math.Trunc(math.Min(float64(s[int(math.Ceil(g.FracHi*n))]), g.IntHi))
+	if !(b > a) {
+		b++
+	}
+	return uint16(math.Max(a, math.Ceil(g.IntLo))), uint16(math.Min(b, math.Floor(g.IntHi)))
+}
+
+func darkBits(d *DarkPanel, k int, frames [][]uint16, g quantile.GateParams, p status.DarkParams, gainMask, wanted uint16) (s uint64) {
+	below, above, wrong := 0, 0, false
+	for _, f := range frames {
+		y := float64(f[k] & g.DataBits)
+		if y < p.IntLo {
+			below++
+		}
+		if y > p.IntHi {
+			above++
+		}
+		wrong = wrong || f[k]&gainMask != wanted
+	}
+	n := len(frames)
+	if p.Profile == status.ProfileDark {
+		n--
+	}
+	allowed := int(p.FracLm * float64(n))
+	for _, rule := range []struct {
+		bit uint64
+		bad bool
+	}{
+		{1, d.Rms[k] > d.RmsLim.Hi}, {2, d.Rms[k] < d.RmsLim.Lo}, {4, above > allowed}, {8, below > allowed},
+		{16, d.Ave[k] > d.AveLim.Hi}, {32, d.Ave[k] < d.AveLim.Lo}, {64, gainMask != 0 && wrong},
+	} {
+		if rule.bad {
+			s += rule.bit
+		}
+	}
+	return s
+}

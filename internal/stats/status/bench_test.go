@@ -1,0 +1,36 @@
+package status
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// BenchmarkEvalDark judges one jungfrau panel of 1000 frames; bytes are those of its planes.
+func BenchmarkEvalDark(b *testing.B) {
+	const rows, cols = 512, 1024
+	r := rand.New(rand.NewPCG(1, 1))
+	p := AbsentPanel(rows, cols)
+	p.Frames = 1000
+	for i := range p.Sum0 {
+		mean, sigma := 2000+r.IntN(200), 10+r.IntN(10)
+		p.Sum0[i], p.Sum1[i] = 1000, uint64(1000*mean)
+		p.Sum2[i] = uint64(1000 * (mean*mean + sigma*sigma))
+	}
+	params := DarkParams{Profile: ProfileData, Scope: PerDetector, Method: MeanStd, IntLo: 1, IntHi: 16000, IntNLo: 6, IntNHi: 6,
+		RmsLo: 0.001, RmsHi: 16000, RmsNLo: 6, RmsNHi: 6, FracLm: 0.1, MinFrames: 3, ASICRows: 256, ASICCols: 256}
+	for name, change := range map[string]func(*DarkParams){
+		"mean":   func(*DarkParams) {},
+		"robust": func(p *DarkParams) { p.Method, p.Scope = Robust, PerASIC },
+	} {
+		b.Run(name, func(b *testing.B) {
+			q := params
+			change(&q)
+			b.SetBytes(28 * rows * cols)
+			for b.Loop() {
+				if _, err := EvalDark([]PanelPlanes{p}, q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
