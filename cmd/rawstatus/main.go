@@ -26,7 +26,8 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			// which is in the order of the help text.
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e),
-				newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
+				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e),
+				newInspectCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
 	}.Run(ctx, stdout, stderr, args)

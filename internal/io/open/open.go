@@ -32,6 +32,8 @@ type format struct {
 	// suffixes that files named one by one have.
 	suffixes []string
 	index    func(ctx context.Context, in input, opt Options) (*frame.Index, error)
+	// survey tells what each file of the input holds; nil for formats that have nothing but frames.
+	survey func(ctx context.Context, in input, opt Options) ([]Contents, error)
 }
 
 // formats is every format there is. A further one is a line here.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,27 +26,20 @@ var xtc2Format = format{
 	},
 	suffixes: []string{".xtc2", ".xtc2" + inProgress},
 	index:    indexXtc2,
+	survey:   surveyXtc2,
 }
 
 // indexXtc2 opens the streams of a run and indexes them.
 func indexXtc2(ctx context.Context, in input, opt Options) (*frame.Index, error) {
 	h := &handles{}
 	defer h.close()
-	paths, err := xtc2Paths(in)
+	streams, err := xtc2Streams(in, h, opt)
 	if err != nil {
 		return nil, err
 	}
-	req := xtc2.Request{Experiment: in.experiment, Run: in.run, RunInFile: in.RunInFile}
+	req := xtc2.Request{Experiment: in.experiment, Run: in.run, RunInFile: in.RunInFile, Streams: streams}
 	if len(in.files) > 0 && in.RunInFile == 0 {
 		req.RunInFile = in.run // of named files, the run number chooses by runinfo
-	}
-	var moving []string
-	for _, p := range paths {
-		s, err := p.open(h, opt)
-		if err != nil {
-			return nil, err
-		}
-		req.Streams = append(req.Streams, s)
 	}
 	x, err := xtc2.BuildIndex(ctx, req, xtc2.Options{
 		Reads: opt.Reads, NoSmalldata: opt.NoSmalldata,
@@ -54,6 +48,7 @@ func indexXtc2(ctx context.Context, in input, opt Options) (*frame.Index, error)
 	if err != nil {
 		return nil, err
 	}
+	var moving []string
 	for _, f := range x.Files {
 		if strings.HasSuffix(f.Path, inProgress) {
 			moving = append(moving, fmt.Sprintf("%q is still being copied: in progress", f.Path))
@@ -61,6 +56,71 @@ func indexXtc2(ctx context.Context, in input, opt Options) (*frame.Index, error)
 	}
 	x.Missing = append(moving, x.Missing...)
 	return x, nil
+}
+
+// surveyXtc2 looks at the first file of each stream, or its smalldata where there are no data. Chunks
+// that follow are not looked at.
+func surveyXtc2(ctx context.Context, in input, opt Options) ([]Contents, error) {
+	h := &handles{}
+	defer h.close()
+	streams, err := xtc2Streams(in, h, opt)
+	if err != nil {
+		return nil, err
+	}
+	var list []Contents
+	for _, s := range streams {
+		f := s.First
+		if f == nil {
+			f = s.Smd
+		}
+		v, err := xtc2.Look(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		c := Contents{Path: f.Path, Size: f.Size}
+		for n, count := range v.Services {
+			if count > 0 {
+				c.Transitions = append(c.Transitions, Count{xtc2.Service(n).String(), count})
+			}
+		}
+		for _, bits := range slices.Sorted(maps.Keys(v.Damage)) {
+			c.Damage = append(c.Damage, Count{fmt.Sprintf("%#06x", bits), v.Damage[bits]})
+		}
+		if v.Problem != nil {
+			c.Problem = v.Problem.Error()
+		}
+		for _, t := range v.Tables {
+			var names []Description
+			for _, n := range t.List {
+				d := Description{ID: fmt.Sprintf("%#x", n.ID), Detector: n.DetName, Type: n.DetType, Segment: n.Segment,
+					Serial: n.DetID, Algorithm: n.Alg, Version: n.Version.String()}
+				for _, f := range n.Fields {
+					d.Fields = append(d.Fields, fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank))
+				}
+				names = append(names, d)
+			}
+			c.Configures = append(c.Configures, names)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// xtc2Streams opens the streams of a run.
+func xtc2Streams(in input, h *handles, opt Options) ([]xtc2.Stream, error) {
+	paths, err := xtc2Paths(in)
+	if err != nil {
+		return nil, err
+	}
+	var streams []xtc2.Stream
+	for _, p := range paths {
+		s, err := p.open(h, opt)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, s)
+	}
+	return streams, nil
 }
 
 // streamPaths is where the files of one stream are; empty where there is none.

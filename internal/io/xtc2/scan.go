@@ -15,16 +15,6 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-const (
-	// peek is read at a place where a header is expected: enough for the headers of a datagram and of
-	// its first panel.
-	peek = 512
-	// small datagrams are read whole, many at once.
-	small = 32 << 10
-	// stretch is read at once from files of small datagrams.
-	stretch = 1 << 20
-)
-
 // slot is what a datagram holds of one segment.
 type slot struct {
 	off    int64  // of the array in the file
@@ -225,26 +215,17 @@ func (s *scan) nextFile(f *File, clean bool) (*File, error) {
 
 // walkFile reads one file header by header and starts the reading of its events.
 func (s *scan) walkFile(ctx context.Context, n int32) error {
-	f := s.files[n]
-	w := &window{f: f, step: peek}
-	ahead := &lookahead{f: f}
-	for off := int64(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := ahead.take(ctx, w, off); err != nil {
-			return err
-		}
-		h, err := w.header(off)
+	chain := newChain(s.files[n])
+	for {
+		h, err := chain.next(ctx)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		off += h.Size()
 		if !h.Service().IsEvent() {
-			if err := s.transition(w, h, n); err != nil {
+			if err := s.transition(chain.w, h, n); err != nil {
 				return err
 			}
 			continue
@@ -256,17 +237,12 @@ func (s *scan) walkFile(ctx context.Context, n int32) error {
 		}
 		c := s.configs[e.config]
 		if h.Size() <= small {
-			w.step = stretch
-			if err := s.readEvent(w, h, c, e.slots); err != nil {
-				return err
-			}
-			continue
+			err = s.readEvent(chain.w, h, c, e.slots)
+		} else {
+			w := chain.takeWindow()
+			err = s.start(ctx, func() error { return s.readEvent(w, h, c, e.slots) })
 		}
-		in := w // the event's window is its own from here on
-		w = &window{f: f, step: peek}
-		in.step = peek
-		ahead.predict(off, h.Size())
-		if err := s.start(ctx, func() error { return s.readEvent(in, h, c, e.slots) }); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -284,58 +260,6 @@ func (s *scan) start(ctx context.Context, read func() error) error {
 		return read()
 	})
 	return nil
-}
-
-// lookahead reads the beginnings of the datagrams that follow, supposing that they are all as long as
-// the last event. The supposition only moves reads forward in time: headers are used where the chain
-// of datagrams really leads.
-type lookahead struct {
-	f       *File
-	pending map[int64]chan *window
-}
-
-const aheadDepth = 16
-
-// take makes w hold the bytes at off if they were read ahead.
-func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
-	ch, ok := a.pending[off]
-	if !ok {
-		a.pending = nil // wrong supposition: the reads under way end unheard
-		return nil
-	}
-	delete(a.pending, off)
-	select {
-	case got := <-ch:
-		w.off, w.buf = got.off, got.buf // empty after a failed read: header reads again and reports
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// predict starts to read what probably follows at off.
-func (a *lookahead) predict(off, size int64) {
-	if a.pending == nil {
-		a.pending = map[int64]chan *window{}
-	}
-	for i := range int64(aheadDepth) {
-		at := off + i*size
-		if at+headerSize > a.f.Size {
-			return
-		}
-		if _, ok := a.pending[at]; ok {
-			continue
-		}
-		ch := make(chan *window, 1)
-		a.pending[at] = ch
-		go func() {
-			w := &window{f: a.f, step: peek}
-			if _, err := w.at(at, headerSize, "datagram header"); err != nil {
-				w.buf = nil
-			}
-			ch <- w
-		}()
-	}
 }
 
 // readEvent finds the panels of one event. It fails only when a read fails.

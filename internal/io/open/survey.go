@@ -1,0 +1,40 @@
+package open
+
+import "context"
+
+// Contents is what a raw file holds.
+type Contents struct {
+	Path        string          `json:"path"`
+	Size        int64           `json:"size"`
+	Transitions []Count         `json:"transitions"`          // datagrams by kind, in the order of the format's numbers
+	Damage      []Count         `json:"damage,omitempty"`     // datagrams by their damage bits
+	Configures  [][]Description `json:"configures,omitempty"` // what each Configure describes, in the order of the file
+	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read on
+}
+
+// Count is a number of things of a name.
+type Count struct {
+	Name string `json:"name"`
+	N    int    `json:"n"`
+}
+
+// Description is one entry of a configuration.
+type Description struct {
+	ID        string   `json:"id"`
+	Detector  string   `json:"detector"`
+	Type      string   `json:"type"`
+	Segment   int      `json:"segment"`
+	Serial    string   `json:"serial"`
+	Algorithm string   `json:"algorithm"`
+	Version   string   `json:"version"`
+	Fields    []string `json:"fields"`
+}
+
+// Survey tells what the files of a dataset hold, whether or not it can be indexed.
+func Survey(ctx context.Context, d Dataset, opt Options) ([]Contents, error) {
+	f, in, err := find(d)
+	if err != nil || f.survey == nil {
+		return nil, err
+	}
+	return f.survey(ctx, in, opt)
+}

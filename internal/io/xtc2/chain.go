@@ -1,0 +1,146 @@
+package xtc2
+
+import (
+	"context"
+	"io"
+)
+
+const (
+	// peek is read at a place where a header is expected: enough for the headers of a datagram and of
+	// its first panel.
+	peek = 512
+	// small datagrams are read whole, many at once.
+	small = 32 << 10
+	// stretch is read at once from files of small datagrams.
+	stretch = 1 << 20
+)
+
+// chain reads the datagram headers of a file one after the other.
+type chain struct {
+	w     *window // holds the beginning of the last datagram
+	off   int64   // of the next
+	ahead lookahead
+}
+
+func newChain(f *File) *chain {
+	return &chain{w: &window{f: f, step: peek}, ahead: lookahead{f: f}}
+}
+
+// next gives the next header, io.EOF at the end of the file.
+func (c *chain) next(ctx context.Context) (Header, error) {
+	if err := ctx.Err(); err != nil {
+		return Header{}, err
+	}
+	if err := c.ahead.take(ctx, c.w, c.off); err != nil {
+		return Header{}, err
+	}
+	h, err := c.w.header(c.off)
+	if err != nil {
+		return h, err
+	}
+	c.off += h.Size()
+	if h.Service().IsEvent() {
+		c.w.step = stretch
+		if h.Size() > small {
+			c.w.step = peek
+			c.ahead.predict(c.off, h.Size())
+		}
+	}
+	return h, nil
+}
+
+// takeWindow gives away the window on the last datagram, for a reader beside the chain.
+func (c *chain) takeWindow() *window {
+	w := c.w
+	c.w = &window{f: w.f, step: peek}
+	return w
+}
+
+// lookahead reads the beginnings of the datagrams that follow, supposing that they are all as long as
+// the last event. The supposition only moves reads forward in time: headers are used where the chain
+// of datagrams really leads.
+type lookahead struct {
+	f       *File
+	pending map[int64]chan *window
+}
+
+const aheadDepth = 16
+
+// take makes w hold the bytes at off if they were read ahead.
+func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
+	ch, ok := a.pending[off]
+	if !ok {
+		a.pending = nil // wrong supposition: the reads under way end unheard
+		return nil
+	}
+	delete(a.pending, off)
+	select {
+	case got := <-ch:
+		w.off, w.buf = got.off, got.buf // empty after a failed read: header reads again and reports
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// predict starts to read what probably follows at off.
+func (a *lookahead) predict(off, size int64) {
+	if a.pending == nil {
+		a.pending = map[int64]chan *window{}
+	}
+	for i := range int64(aheadDepth) {
+		at := off + i*size
+		if at+headerSize > a.f.Size {
+			return
+		}
+		if _, ok := a.pending[at]; ok {
+			continue
+		}
+		ch := make(chan *window, 1)
+		a.pending[at] = ch
+		go func() {
+			w := &window{f: a.f, step: peek}
+			if _, err := w.at(at, headerSize, "datagram header"); err != nil {
+				w.buf = nil
+			}
+			ch <- w
+		}()
+	}
+}
+
+// Survey is what a file holds, from its headers and Configures.
+type Survey struct {
+	Services [16]int        // datagrams by Service
+	Damage   map[uint16]int // datagrams by their root damage, other than 0
+	Tables   []*Table       // of each Configure
+	Problem  error          // where the file cannot be read on, or a Configure not to its end
+}
+
+// Look surveys a file. The error is a failed read; what is wrong with the content is in the result.
+func Look(ctx context.Context, f *File) (*Survey, error) {
+	s := &Survey{Damage: map[uint16]int{}}
+	for c := newChain(f); ; {
+		h, err := c.next(ctx)
+		if err == nil && h.Service() == Configure {
+			var d *Datagram
+			var t *Table
+			if d, t, err = c.w.datagram(h, nil); err == nil {
+				s.Tables = append(s.Tables, t)
+				s.Problem = d.Problem
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return s, nil
+		case err != nil && isProblem(err):
+			s.Problem = err
+			return s, nil
+		case err != nil:
+			return nil, err
+		}
+		s.Services[h.Service()]++
+		if h.Damage() != 0 {
+			s.Damage[h.Damage()]++
+		}
+	}
+}
