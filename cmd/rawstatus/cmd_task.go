@@ -20,7 +20,7 @@ func newTaskCommand(e *environment) *cli.Command {
 			"task is taken from SLURM_ARRAY_TASK_ID.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true},
-			&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5", DefaultText: "SLURM_ARRAY_TASK_ID"},
+			&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"},
 			workersFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -28,16 +28,18 @@ func newTaskCommand(e *environment) *cli.Command {
 			if list == "" {
 				list = os.Getenv("SLURM_ARRAY_TASK_ID")
 			}
-			tasks, err := parseNumbers(list, 0)
-			if err != nil || len(tasks) == 0 {
-				return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5")
-			}
 			p, err := plan.Load(c.String("work"))
 			if err != nil {
 				return err
 			}
+			tasks := allTasks(p)
+			if list != "all" {
+				if tasks, err = parseNumbers(list, 0); err != nil || len(tasks) == 0 {
+					return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5, or all")
+				}
+			}
 			if err := doTasks(c, e, p, c.String("work"), tasks); err != nil {
-				return err
+				return requeued(c, e, err)
 			}
 			if e.JSON {
 				return e.PrintJSON(map[string]any{"plan": p.ID, "tasks": tasks})

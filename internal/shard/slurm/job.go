@@ -3,8 +3,11 @@ package slurm
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
+
+	"rawstatus/internal/fault"
 )
 
 // Resources is what one job asks for. Zero values leave the choice to Slurm.
@@ -87,6 +90,46 @@ func (j Job) Line() string {
 		words[i] = Quote(w)
 	}
 	return strings.Join(words, " ")
+}
+
+// ParseTime reads a time limit as sbatch does: minutes, minutes:seconds, hours:minutes:seconds, days-hours,
+// days-hours:minutes, days-hours:minutes:seconds.
+func ParseTime(s string) (time.Duration, error) {
+	bad := fault.New(fault.Usage, "time limit %q is not one", s).WithHint("write minutes, HH:MM:SS or D-HH:MM:SS")
+	days, rest, hasDays := strings.Cut(s, "-")
+	units := []time.Duration{time.Hour, time.Minute, time.Second}
+	if !hasDays {
+		days, rest = "0", s
+		if strings.Count(s, ":") < 2 {
+			units = units[1:]
+		}
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	parts := strings.Split(rest, ":")
+	if err != nil || len(parts) > len(units) {
+		return 0, bad
+	}
+	total := time.Duration(n) * 24 * time.Hour
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, 10, 20)
+		if err != nil {
+			return 0, bad
+		}
+		total += time.Duration(n) * units[i]
+	}
+	if total <= 0 {
+		return 0, bad
+	}
+	return total, nil
+}
+
+// ParseMemory reads an amount of memory as sbatch does, in MB: 4000, 4000M, 8G.
+func ParseMemory(s string) (int64, error) {
+	mb := parseSize(strings.ToUpper(s), 1<<20) >> 20
+	if mb <= 0 {
+		return 0, fault.New(fault.Usage, "memory %q is not an amount", s).WithHint("write 4000M or 8G")
+	}
+	return mb, nil
 }
 
 // Quote makes one shell word of a string.

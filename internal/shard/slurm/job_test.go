@@ -73,3 +73,30 @@ func TestChunks(t *testing.T) {
 		t.Errorf("no throttle: %q", got)
 	}
 }
+
+func TestParseTime(t *testing.T) {
+	for in, want := range map[string]time.Duration{"10": 10 * time.Minute, "1:30": 90 * time.Second, "01:00:05": time.Hour + 5*time.Second,
+		"2-0": 48 * time.Hour, "1-2:30": 26*time.Hour + 30*time.Minute, "1-00:00:01": 24*time.Hour + time.Second} {
+		if got, err := ParseTime(in); err != nil || got != want {
+			t.Errorf("%q: got %s, %v; want %s", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "0", "-5", "1:2:3:4", "x", "1h", "99999999999999999999", "1-2:3:4:5"} {
+		if got, err := ParseTime(in); err == nil {
+			t.Errorf("%q: got %s", in, got)
+		}
+	}
+}
+
+func TestParseMemory(t *testing.T) {
+	for in, want := range map[string]int64{"4000": 4000, "100M": 100, "8G": 8192, "8g": 8192} {
+		if got, err := ParseMemory(in); err != nil || got != want {
+			t.Errorf("%q: got %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "0", "M", "-3G", "much", "1K"} {
+		if got, err := ParseMemory(in); err == nil {
+			t.Errorf("%q: got %d", in, got)
+		}
+	}
+}

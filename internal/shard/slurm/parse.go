@@ -95,13 +95,16 @@ func (es Elements) addSacct(out string) error {
 			}
 			continue
 		}
+		state, _, _ := strings.Cut(f[2], " ")
+		if state == "" {
+			return badOutput("sacct", line, "a state")
+		}
 		if e == nil {
 			e = &Element{ElementID: id}
 			es[id] = e
 		} else {
 			e.Restarts++
 		}
-		state, _, _ := strings.Cut(f[2], " ")
 		e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
 		e.Exit, e.Signal = parseExit(f[3])
 		e.Elapsed = time.Duration(atoi(f[6])) * time.Second
@@ -126,6 +129,9 @@ func (es Elements) addSqueue(out string) error {
 		job, err := strconv.Atoi(f[0])
 		if err != nil {
 			return badOutput("squeue", line, "a job id first")
+		}
+		if f[3] == "" {
+			return badOutput("squeue", line, "a state")
 		}
 		id := ElementID{job, -1}
 		if f[1] != "N/A" {

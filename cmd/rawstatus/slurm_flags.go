@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
+)
+
+// Defaults of what a job asks for, where neither flag nor site file says.
+const (
+	defaultCPUs     = 4
+	defaultAttempts = 4
+	memoryShare     = 1.25  // of the plan's bound: the page cache of what is read counts, too
+	memoryExtraMB   = 100   // the shell, the kernel's tables
+	assumedRate     = 100e6 // bytes per second and task, for the time limit
+	timeFactor      = 3     // times the estimate
+	leastTime       = 10 * time.Minute
+	reduceMemoryMB  = 2000
+	bytesPerTask    = 16 << 30 // raw data of a task, by default
+	fewTasks        = 8        // at least, as far as there are panels
+)
+
+// words is a flag that may be repeated. Unlike a slice flag it does not split at commas.
+type words []string
+
+func (w *words) Set(s string) error { *w = append(*w, s); return nil }
+func (w *words) String() string     { return strings.Join(*w, " ") }
+
+// slurmFlags say what the jobs ask for.
+func slurmFlags() []cli.Flag {
+	return []cli.Flag{
+		command.Setting("slurm.partition", "partition", "Slurm `PARTITION`", "p"),
+		command.Setting("slurm.account", "account", "`ACCOUNT` to charge; {exp} stands for the experiment", "A"),
+		command.Setting("slurm.reservation", "reservation", "`RESERVATION` to use"),
+		command.Setting("slurm.qos", "qos", "quality of service `QOS`"),
+		command.Setting("slurm.time", "time", "`TIME` limit of a task, as sbatch takes it"),
+		&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G", DefaultText: "what the plan needs"},
+		&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "cores of a task, `N`", Value: defaultCPUs},
+		&cli.StringFlag{Name: "nodes", Usage: "only on these `NODES`, e.g. ana[1-4]"},
+		&cli.BoolFlag{Name: "exclusive", Usage: "whole nodes"},
+		&cli.GenericFlag{Name: "sbatch-arg", Usage: "further `OPTION` of sbatch, e.g. --sbatch-arg=--comment=night; may be repeated", Value: &words{}},
+		&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks of a run at a time, 0 = no limit"},
+		&cli.IntFlag{Name: "max-attempts", Usage: "submit what failed again, up to `N` attempts in all", Value: defaultAttempts},
+		&cli.StringFlag{Name: "max-mem", Usage: "never ask for more than this `MEMORY`", DefaultText: "no limit"},
+		&cli.StringFlag{Name: "max-time", Usage: "never ask for more than this `TIME`", DefaultText: "no limit"},
+	}
+}
+
+// deployFlags say what follows reduce.
+func deployFlags() []cli.Flag {
+	return []cli.Flag{
+		command.CalibDir(),
+		&cli.BoolFlag{Name: "merge", Usage: "a further job merges the status files (mergedeploy)"},
+		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "a further job merges and deploys (mergedeploy --deploy)"},
+		&cli.GenericFlag{Name: "deploy-arg", Usage: "further `OPTION` of mergedeploy; may be repeated", Value: &words{}},
+	}
+}
+
+// request makes what every attempt at a plan starts from.
+func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
+	s := e.Site.Slurm
+	task := slurm.Resources{
+		Account: strings.ReplaceAll(s.Account, "{exp}", p.Dataset.Run.Experiment), Partition: s.Partition, QOS: s.QOS, Reservation: s.Reservation,
+		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodes"), Exclusive: c.Bool("exclusive"),
+		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
+	}
+	r := slurm.Request{Throttle: c.Int("throttle"), MaxAttempts: c.Int("max-attempts")}
+	if task.CPUs < 1 || r.Throttle < 0 || r.MaxAttempts < 1 {
+		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1, --throttle at 0")
+	}
+	var bytes, memory int64
+	for _, t := range p.Tasks {
+		bytes, memory = max(bytes, t.Bytes), max(memory, t.Memory)
+	}
+	task.MemMB = int64(memoryShare*float64(memory>>20)) + memoryExtraMB
+	task.Time = max(leastTime, time.Duration(timeFactor*float64(bytes)/assumedRate*float64(time.Second)))
+	for _, f := range []struct {
+		text string
+		set  func(string) error
+	}{
+		{c.String("mem"), func(s string) (err error) { task.MemMB, err = slurm.ParseMemory(s); return err }},
+		{s.Time, func(s string) (err error) { task.Time, err = slurm.ParseTime(s); return err }},
+		{c.String("max-mem"), func(s string) (err error) { r.MaxMemMB, err = slurm.ParseMemory(s); return err }},
+		{c.String("max-time"), func(s string) (err error) { r.MaxTime, err = slurm.ParseTime(s); return err }},
+	} {
+		if f.text == "" {
+			continue
+		}
+		if err := f.set(f.text); err != nil {
+			return r, err
+		}
+	}
+	r.Task, r.Reduce = task, task
+	r.Reduce.MemMB, r.Reduce.Exclusive = reduceMemory(p), false
+	var err error
+	if r.Program, err = os.Executable(); err != nil {
+		return r, fmt.Errorf("could not tell the path of this program: %w", err)
+	}
+	if r.SiteLines, err = siteLines(c, e); err != nil {
+		return r, err
+	}
+	repository, err := filepath.Abs(e.Site.Repository)
+	if err != nil {
+		return r, err
+	}
+	r.ReduceWords = []string{"--repository", repository}
+	if c.Bool("replace") {
+		r.ReduceWords = append(r.ReduceWords, "--replace")
+	}
+	return r, nil
+}
+
+// reducePixelBytes is what reduce holds of a pixel: the merged planes, those of one partial, limits in float64.
+const reducePixelBytes = 200
+
+// reduceMemory is what reduce needs in MB: all panels of one gain mode at a time.
+func reduceMemory(p *plan.Plan) int64 {
+	var pixels int64
+	for _, panel := range p.Dataset.Panels {
+		pixels += int64(panel.Pixels())
+	}
+	return max(reduceMemoryMB, pixels*reducePixelBytes>>20)
+}
+
+// siteLines are the lines that the site puts into job scripts.
+func siteLines(c *cli.Context, e *environment) ([]string, error) {
+	var lines []string
+	for _, m := range e.Site.Slurm.Modules {
+		lines = append(lines, "module load "+slurm.Quote(m))
+	}
+	lines = append(lines, e.Site.Slurm.Prolog...)
+	if site := c.String("site"); site != "" {
+		abs, err := filepath.Abs(site)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, "export RAWSTATUS_SITE="+slurm.Quote(abs))
+	}
+	return lines, nil
+}
+
+// deployWords gives the command line of the mergedeploy job, empty when none is wanted.
+func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, program string, err error) {
+	extra := *c.Generic("deploy-arg").(*words)
+	if !c.Bool("merge") && !c.Bool("deploy") {
+		if len(extra) > 0 {
+			return nil, "", fault.New(fault.Usage, "--deploy-arg without --merge or --deploy")
+		}
+		return nil, "", nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", fmt.Errorf("could not tell the path of this program: %w", err)
+	}
+	program = filepath.Join(filepath.Dir(self), "mergedeploy")
+	if _, err := os.Stat(program); err != nil {
+		return nil, "", fault.New(fault.Usage, "no mergedeploy beside rawstatus: %w", err).WithHint("install both programs into one directory")
+	}
+	d := p.Dataset
+	dir := filepath.Dir(d.Files[0].Path)
+	line = []string{"--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector, "--dir", dir}
+	for _, f := range []struct{ flag, path string }{{"--repository", e.Site.Repository}, {"--calib-dir", e.Site.CalibDir}} {
+		if f.path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(f.path)
+		if err != nil {
+			return nil, "", err
+		}
+		line = append(line, f.flag, abs)
+	}
+	if c.Bool("deploy") {
+		line = append(line, "--deploy")
+	}
+	return append(line, extra...), program, nil
+}

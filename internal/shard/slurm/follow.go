@@ -1,0 +1,34 @@
+package slurm
+
+import (
+	"context"
+	"time"
+)
+
+// quietPolls is how many reports in a row must find no job of ours before the chain counts as ended: between the end of one
+// job and the start of the next, Slurm may for a moment show neither.
+const quietPolls = 3
+
+// Follow looks at the chain until it is done or no job of it is left, and shows every report.
+func (c *Chain) Follow(ctx context.Context, every time.Duration, show func(*Report)) (*Report, error) {
+	for quiet := 0; ; {
+		r, err := c.Report(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if show != nil {
+			show(r)
+		}
+		if quiet++; r.Active {
+			quiet = 0
+		}
+		if r.Done || quiet >= quietPolls {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		case <-time.After(every):
+		}
+	}
+}
