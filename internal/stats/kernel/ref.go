@@ -13,12 +13,7 @@ func gatedRef(blocks []Block, frames [][]uint16, p *Params) {
 		b := &blocks[i]
 		for _, f := range frames {
 			for j, raw := range f[i*Width : (i+1)*Width] {
-				y := raw & p.Mask
-				b.extremes(j, y, p)
-				if y-b.Lo[j] <= b.Range[j] {
-					b.N[j]++
-					b.add(j, y)
-				}
+				b.gatedOne(j, raw&p.Mask, p)
 			}
 		}
 	}
@@ -38,8 +33,20 @@ func ungatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	}
 }
 
+func (b *Block) gatedOne(j int, y uint16, p *Params) {
+	b.extremes(j, y, p)
+	if y-b.Lo[j] <= b.Range[j] {
+		b.N[j]++
+		b.add(j, y)
+	}
+}
+
 func (b *Block) extremes(j int, y uint16, p *Params) {
 	b.Min[j], b.Max[j] = min(b.Min[j], y), max(b.Max[j], y)
+	b.count(j, y, p)
+}
+
+func (b *Block) count(j int, y uint16, p *Params) {
 	if y < p.Below {
 		b.NLo[j]++
 	}
