@@ -39,6 +39,7 @@ type format struct {
 // formats is every format there is. A further one is a line here.
 var formats = []format{
 	xtc2Format,
+	xtc1Format,
 }
 
 // runFile is what a file name tells.
@@ -118,6 +119,9 @@ func find(d Dataset) (format, input, error) {
 				if !ok {
 					continue
 				}
+				if r.experiment == "" { // the name does not tell
+					r.experiment = cmp.Or(d.Experiment, experimentOf(dir))
+				}
 				if r.run == run && (d.Experiment == "" || r.experiment == d.Experiment) && len(d.Runs) > 0 {
 					in.experiment = r.experiment
 					in.dir, err = filepath.Abs(dir)
@@ -128,6 +132,14 @@ func find(d Dataset) (format, input, error) {
 		}
 	}
 	return format{}, in, noRun(d, run, dirs, have)
+}
+
+// experimentOf gives the experiment of a directory .../<experiment>/xtc or .../<experiment>.
+func experimentOf(dir string) string {
+	if filepath.Base(dir) == "xtc" {
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Base(dir)
 }
 
 // formatOf gives the format of named files, by their suffix.

@@ -103,7 +103,7 @@ func list(dir, experiment string, run int, keep func(stream int) bool) ([]Found,
 	var found []Found
 	for _, e := range entries {
 		n, ok := ParseName(e.Name())
-		if ok && n.Run == run && (experiment == "" || n.Experiment == experiment || oldName.MatchString(n.Experiment)) && (keep == nil || keep(n.Stream)) {
+		if ok && n.Run == run && (experiment == "" || n.Experiment == experiment || n.IsNumbered()) && (keep == nil || keep(n.Stream)) {
 			found = append(found, Found{Name: n, Path: filepath.Join(dir, e.Name())})
 		}
 	}
@@ -115,8 +115,10 @@ func list(dir, experiment string, run int, keep func(stream int) bool) ([]Found,
 	}), nil
 }
 
-// oldName are experiment parts of file names that are numbers: the experiment's name is only in the path.
-var oldName = regexp.MustCompile(`^e\d+$`)
+var numbered = regexp.MustCompile(`^e\d+$`)
+
+// IsNumbered tells old names, where a number stands for the experiment, whose name is only in the path.
+func (n Name) IsNumbered() bool { return numbered.MatchString(n.Experiment) }
 
 // SmallPath gives where the smalldata file of a data file would be.
 func SmallPath(path string) string {

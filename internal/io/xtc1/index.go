@@ -251,7 +251,7 @@ func (b *builder) nothing(x *frame.Index) error {
 func (b *builder) runOf() frame.Run {
 	run := frame.Run{Experiment: b.req.Experiment, Number: b.req.Run}
 	name, ok := ParseName(filepath.Base(b.scans[0].f.Path))
-	if ok && run.Experiment == "" {
+	if ok && run.Experiment == "" && !name.IsNumbered() {
 		run.Experiment = name.Experiment
 	}
 	if ok && run.Number == 0 {
