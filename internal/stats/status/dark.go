@@ -76,6 +76,8 @@ func (p DarkParams) Validate() error {
 		return fmt.Errorf("fraction of frames %v: wanted 0..1", p.FracLm)
 	case !finite(p.IntNLo) || !finite(p.IntNHi) || !finite(p.RmsNLo) || !finite(p.RmsNHi):
 		return fmt.Errorf("numbers of sigma %v %v %v %v: wanted finite numbers", p.IntNLo, p.IntNHi, p.RmsNLo, p.RmsNHi)
+	case p.GainRule != GainOff && p.GainRule != GainExpected && p.GainRule != GainImpossible:
+		return fmt.Errorf("gain rule %q: wanted expected or impossible", p.GainRule)
 	case p.ASICRows < 0 || p.ASICCols < 0:
 		return fmt.Errorf("chip of %d x %d pixels", p.ASICRows, p.ASICCols)
 	}
@@ -100,8 +102,8 @@ type PanelPlanes struct {
 	Sum0               []uint32
 	Sum1, Sum2         []uint64
 	NLo, NHi           []uint32
-	GainSeen           []uint8  // nil: the detector has no gain bits or the rule is off
-	GainWanted         uint8    // pattern of the gain mode
+	GainOdd, GainNever []uint32 // nil: the detector has no gain bits or the rule is off
+	GainWanted         uint16   // gain bits of the gain mode
 	Known              []uint64 // nil, or bits known before: pixels with NotJudged bits are left out
 	GateLo, GateHi     []uint16 // nil: the window accepts everything
 	MinValue, MaxValue []uint16 // not judged; carried for reports
@@ -121,7 +123,7 @@ func PanelFromSet(s *plane.Set, rows, cols int) (PanelPlanes, error) {
 	err := firstError(
 		get(s, plane.Sum0, &p.Sum0), get(s, plane.Sum1, &p.Sum1), get(s, plane.Sum2, &p.Sum2),
 		get(s, plane.NLo, &p.NLo), get(s, plane.NHi, &p.NHi),
-		getIfThere(s, plane.GainSeen, &p.GainSeen), getIfThere(s, plane.GateLo, &p.GateLo), getIfThere(s, plane.GateHi, &p.GateHi),
+		getIfThere(s, plane.GainOdd, &p.GainOdd), getIfThere(s, plane.GainNever, &p.GainNever), getIfThere(s, plane.GateLo, &p.GateLo), getIfThere(s, plane.GateHi, &p.GateHi),
 		getIfThere(s, plane.MinValue, &p.MinValue), getIfThere(s, plane.MaxValue, &p.MaxValue))
 	if err == nil {
 		err = p.check()
@@ -164,8 +166,8 @@ func (p *PanelPlanes) check() error {
 		must bool
 	}{
 		{plane.Sum0, len(p.Sum0), true}, {plane.Sum1, len(p.Sum1), true}, {plane.Sum2, len(p.Sum2), true},
-		{plane.NLo, len(p.NLo), true}, {plane.NHi, len(p.NHi), true}, {plane.GainSeen, len(p.GainSeen), p.GainSeen != nil},
-		{"known bits", len(p.Known), p.Known != nil},
+		{plane.NLo, len(p.NLo), true}, {plane.NHi, len(p.NHi), true}, {plane.GainOdd, len(p.GainOdd), p.GainOdd != nil},
+		{plane.GainNever, len(p.GainNever), p.GainNever != nil}, {"known bits", len(p.Known), p.Known != nil},
 		{plane.GateLo, len(p.GateLo), p.GateLo != nil}, {plane.GateHi, len(p.GateHi), p.GateHi != nil},
 		{plane.MinValue, len(p.MinValue), p.MinValue != nil}, {plane.MaxValue, len(p.MaxValue), p.MaxValue != nil},
 	} {
@@ -222,6 +224,9 @@ func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
 	for i := range panels {
 		if err := panels[i].check(); err != nil {
 			return nil, fmt.Errorf("panel %d: %w", i, err)
+		}
+		if p.GainRule != GainOff && panels[i].Frames > 0 && p.GainRule.counts(&panels[i]) == nil {
+			return nil, fmt.Errorf("panel %d: gain rule %q needs counts of gain bits, which were not taken", i, p.GainRule)
 		}
 		res.Panels[i] = p.values(&panels[i])
 	}
@@ -409,7 +414,7 @@ func (p DarkParams) judgeCounts(in *PanelPlanes, out *PanelResult) {
 		if in.NLo[i] > out.Nevlm {
 			out.Status[i] |= IntLow
 		}
-		if in.GainSeen != nil && p.GainRule.bad(in.GainSeen[i], in.GainWanted) {
+		if counts := p.GainRule.counts(in); counts != nil && counts[i] > 0 {
 			out.Status[i] |= GainState
 		}
 	}

@@ -1,32 +1,35 @@
 package status
 
-// GainRule says which gain-bit patterns make a pixel bad (bit GainState). All are evaluated from the same
-// plane gain_seen, so the rule can be changed without raw data.
+// GainRule says which gain bits make a pixel bad (bit GainState). Both rules are evaluated from counts that
+// are taken together, so the rule can be changed without raw data.
 type GainRule string
 
-// The rules.
+// The rules. One frame is enough.
 const (
 	GainOff GainRule = ""
-	// GainExpected wants the pattern of the step's gain mode in every frame (LCLS-I).
+	// GainExpected wants the gain bits of the step's gain mode in every frame (LCLS-I).
 	GainExpected GainRule = "expected"
-	// GainImpossible only objects to pattern 10, which the chip cannot deliver, in any mode (LCLS-II).
+	// GainImpossible only objects to the value that no mode has (LCLS-II; jungfrau: binary 10).
 	GainImpossible GainRule = "impossible"
 )
 
-// impossiblePattern is the gain-bit pattern 10.
-const impossiblePattern = 2
+// Gain bits of jungfrau, in their place in the raw word.
+const (
+	JungfrauGainMask  uint16 = 0xc000
+	JungfrauGainNever uint16 = 0x8000
+)
 
-// JungfrauPatterns are the gain-bit patterns of jungfrau's gain modes 0, 1, 2 (normal, forced gain 1,
-// forced gain 2).
-var JungfrauPatterns = [...]uint8{0, 1, 3}
+// JungfrauGainWanted are the gain bits of jungfrau's gain modes 0, 1, 2 (normal, forced gain 1, forced
+// gain 2).
+var JungfrauGainWanted = [...]uint16{0, 0x4000, 0xc000}
 
-// bad: seen has bit g set when pattern g was seen.
-func (r GainRule) bad(seen, wanted uint8) bool {
+// counts gives the counts that the rule looks at; nil if it is off or they were not taken.
+func (r GainRule) counts(p *PanelPlanes) []uint32 {
 	switch r {
 	case GainExpected:
-		return seen&^(1<<wanted) != 0
+		return p.GainOdd
 	case GainImpossible:
-		return seen&(1<<impossiblePattern) != 0
+		return p.GainNever
 	}
-	return false
+	return nil
 }

@@ -94,13 +94,12 @@ func (d darkRun) planes(r *golden.Result, lo, hi []uint16) []status.PanelPlanes 
 			Sum0: all.Sum0[a:b], Sum1: all.Sum1[a:b], Sum2: all.Sum2[a:b], NLo: all.NLo[a:b], NHi: all.NHi[a:b],
 			MinValue: all.Min[a:b], MaxValue: all.Max[a:b]}
 		if r.GainIndex != nil {
-			p.GainWanted = status.JungfrauPatterns[*r.GainIndex]
-			p.GainSeen = make([]uint8, n)
+			p.GainWanted = status.JungfrauGainWanted[*r.GainIndex]
+			gain := accum.NewGain(n, status.JungfrauGainMask, p.GainWanted, status.JungfrauGainNever)
 			for _, f := range d.frames[:d.seq.Accumulate] {
-				for j, raw := range f[a:b] {
-					p.GainSeen[j] |= 1 << (raw >> 14)
-				}
+				gain.Add(0, [][]uint16{f[a:b]})
 			}
+			p.GainOdd, p.GainNever = gain.Planes()
 		}
 		p.AddZeros(d.seq.Zeros, d.gates.Below(), d.gates.Above())
 		panels[i] = p

@@ -50,18 +50,15 @@ func production(t *testing.T, r *rand.Rand, frames [][]uint16, rows, cols, nrecs
 	for at := 0; at < len(frames); {
 		next := min(len(frames), at+1+r.IntN(len(frames)))
 		acc := accum.NewGated(n, accum.Params{DataBits: g.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}, lo, hi)
-		seen := make([]uint8, n)
+		gain := accum.NewGain(n, status.JungfrauGainMask, status.JungfrauGainWanted[1], status.JungfrauGainNever)
 		acc.Add(0, frames[at:next])
-		for _, f := range frames[at:next] {
-			for i, raw := range f {
-				seen[i] |= 1 << (raw >> 14)
-			}
-		}
+		gain.Add(0, frames[at:next])
 		a := acc.Planes()
+		odd, never := gain.Planes()
 		sets = append(sets, &plane.Set{Frames: uint64(next - at), Planes: []plane.Plane{
 			{Name: plane.Sum0, Op: plane.Sum, Data: a.Sum0}, {Name: plane.Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: plane.Sum2, Op: plane.Sum, Data: a.Sum2},
 			{Name: plane.NLo, Op: plane.Sum, Data: a.NLo}, {Name: plane.NHi, Op: plane.Sum, Data: a.NHi},
-			{Name: plane.GainSeen, Op: plane.Or, Data: seen}, {Name: plane.GateLo, Op: plane.Same, Data: a.GateLo}}})
+			{Name: plane.GainOdd, Op: plane.Sum, Data: odd}, {Name: plane.GainNever, Op: plane.Sum, Data: never}, {Name: plane.GateLo, Op: plane.Same, Data: a.GateLo}}})
 		at = next
 	}
 	r.Shuffle(len(sets), func(i, j int) { sets[i], sets[j] = sets[j], sets[i] })
@@ -74,7 +71,6 @@ func production(t *testing.T, r *rand.Rand, frames [][]uint16, rows, cols, nrecs
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.GainWanted = 1
 	return out
 }
 

@@ -77,7 +77,9 @@ func (p *PanelPlanes) AddZeros(n int, below uint32, above int32) {
 	for i := range p.MinValue {
 		p.MinValue[i] = 0
 	}
-	for i := range p.GainSeen {
-		p.GainSeen[i] |= 1
+	if p.GainWanted != 0 {
+		for i := range p.GainOdd {
+			p.GainOdd[i] += uint32(n)
+		}
 	}
 }
