@@ -125,6 +125,11 @@ func checkPanels(t *testing.T, x *frame.Index, truth *Truth) {
 
 func checkSteps(t *testing.T, x *frame.Index, truth *Truth) {
 	t.Helper()
+	for _, note := range x.Notes { // the scan and the panels' configuration tell the gain mode, the same one
+		if strings.Contains(note, "gain") {
+			t.Errorf("note %q", note)
+		}
+	}
 	if len(x.Steps) != len(truth.Steps) {
 		t.Fatalf("steps %+v, want %+v", x.Steps, truth.Steps)
 	}
@@ -402,6 +407,30 @@ func TestNoise(t *testing.T) {
 	} {
 		if math.Abs(c[0]-c[1]) > c[2] {
 			t.Errorf("%s: %.2f ADU, want %.2f +- %.2f", what, c[0], c[1], c[2])
+		}
+	}
+}
+
+func TestGainBits(t *testing.T) {
+	for typ, modes := range map[string]map[string]uint16{
+		"jungfrau": {"g0": 0, "g1": 1, "g2": 3},
+		"epix10ka": {"FH": 0, "FM": 0, "FL": 1, "AHL-H": 0, "AML-M": 0},
+	} {
+		for mode, want := range modes {
+			g, err := NewGenerator(Config{Type: typ, Rows: 20, Cols: 20, Events: 2, Panels: 1, GainModes: []string{mode},
+				Dead: 1, Hot: 1, Noisy: 1, Saturated: 1, Cold: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dst := make([]byte, 2*20*20)
+			for e := range 2 {
+				g.Frame(dst, e, 0)
+				for i := range 20 * 20 {
+					if v := uint16(dst[2*i]) | uint16(dst[2*i+1])<<8; v>>14 != want {
+						t.Fatalf("%s %s pixel %d: gain bits %b, want %b", typ, mode, i, v>>14, want)
+					}
+				}
+			}
 		}
 	}
 }

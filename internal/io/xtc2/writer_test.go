@@ -289,6 +289,23 @@ func list(t *testing.T, dir string) string {
 	return strings.Join(names, " ")
 }
 
+func TestSmalldataHasHeaderOfEndRun(t *testing.T) {
+	w := newStream(t, StreamOptions{})
+	var d Draft
+	d.Begin(Configure, 1, 0, 1)
+	d.Names(everyType)
+	write(t, w, &d)
+	d.Begin(EndRun, 2, 0, 1)
+	d.Values(everyType, 0, everyValue()...)
+	write(t, w, &d)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if smd := split(t, w.smd.path); len(smd) != 2 || len(smd[1]) != headerSize {
+		t.Errorf("smalldata %x", smd)
+	}
+}
+
 func TestAbortAndRefusal(t *testing.T) {
 	dir := t.TempDir()
 	w := newStream(t, StreamOptions{Dir: dir})
