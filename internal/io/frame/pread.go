@@ -44,7 +44,11 @@ func (s *pread) Name() string { return "pread" }
 
 // Footprint implements Source.
 func (s *pread) Footprint(lanes []Lane) (arena, window int64) {
-	n := superFrames(lanes, s.opt.Arena)
+	return s.footprint(lanes, superFrames(lanes, s.opt.Arena))
+}
+
+// footprint is Footprint with superblocks of n frames.
+func (s *pread) footprint(lanes []Lane, n int) (arena, window int64) {
 	for _, l := range lanes {
 		arena += 2 * int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
 		if l.Panel.Codec != Identity {
@@ -84,7 +88,10 @@ func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
 	if err := checkLanes(s.files, sw); err != nil {
 		return err
 	}
-	return runSweep(ctx, sw, superFrames(sw.Lanes, s.opt.Arena), s)
+	if err := runSweep(ctx, sw, superFrames(sw.Lanes, s.opt.Arena), s); err != nil {
+		return err
+	}
+	return s.unchanged()
 }
 
 // load implements loader: the superblock is read as a whole, in the order of the file.
@@ -301,11 +308,11 @@ func (s *pread) decodeRun(run []piece, parts [][]byte) error {
 // decodePiece decodes a frame, through a buffer if only a part of it is wanted.
 func (s *pread) decodePiece(p piece, raw []byte) error {
 	if len(p.px) == p.panel.Pixels() {
-		return decode(p.panel, raw, p.px)
+		return Decode(p.panel.Codec, p.panel, raw, p.px)
 	}
 	all := s.pool.get(p.panel.Pixels())
 	defer s.pool.put(all)
-	if err := decode(p.panel, raw, all); err != nil {
+	if err := Decode(p.panel.Codec, p.panel, raw, all); err != nil {
 		return err
 	}
 	copy(p.px, all[p.lo:])

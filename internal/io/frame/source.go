@@ -133,20 +133,12 @@ func openUnchanged(files []File, open func(string) (Reader, error)) (fds []Reade
 				WithHint("is %q still there and readable? After moving raw data make a new plan", want.Path)
 		}
 		fds = append(fds, f)
-		st, err := f.Stat()
-		if err != nil {
-			return fds, fmt.Errorf("frame: could not stat %q: %w", want.Path, err)
-		}
-		if st.Size() != want.Size || !st.ModTime().Equal(want.ModTime) {
-			return fds, fault.New(fault.Input, "frame: %q changed since it was indexed: %d bytes of %s, indexed as %d bytes of %s",
-				want.Path, st.Size(), st.ModTime().UTC().Format(timeForm), want.Size, want.ModTime.UTC().Format(timeForm)).
-				WithHint("make a new plan from the file as it is now")
+		if err := sameFile(f, want); err != nil {
+			return fds, err
 		}
 	}
 	return fds, nil
 }
-
-const timeForm = "2006-01-02T15:04:05.999999999Z"
 
 // closeAll closes files that were only read.
 func closeAll(fds []Reader) error {
@@ -183,9 +175,4 @@ func checkExtent(files []File, panel Panel, e Extent) error {
 		return fault.New(fault.Input, "frame: %q byte %#x: frame of %v needs %d bytes, the file has %d", f.Path, e.Offset, panel, e.Length, f.Size)
 	}
 	return nil
-}
-
-// decode turns the bytes of an extent into the panel's pixels.
-func decode(panel Panel, raw []byte, dst []uint16) error {
-	return fmt.Errorf("codec %q is not known", panel.Codec)
 }

@@ -2,8 +2,10 @@ package frame
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -97,8 +99,21 @@ func runSweep(ctx context.Context, s Sweep, n int, l loader) error {
 	for w := range s.Workers {
 		g.Go(func() error { return work(ctx, s, l, w, tasks) })
 	}
-	return g.Wait()
+	err := g.Wait()
+	var p *panicked
+	if errors.As(err, &p) {
+		panic(p.Error()) // where the caller can recover it
+	}
+	return err
 }
+
+// panicked carries a panic of Do to the caller of Sweep.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
 
 // deal sends the batches of a superblock to the workers.
 func deal(ctx context.Context, s Sweep, b *super, last map[[2]int]chan struct{}, tasks chan<- task) error {
@@ -183,7 +198,7 @@ func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task)
 		}
 		if err == nil {
 			t.Worker = worker
-			err = l.guard(func() error { return s.Do(t.Batch) })
+			err = do(s, l, t.Batch)
 		}
 		if t.from.left.Add(-1) == 0 {
 			t.from.release()
@@ -196,6 +211,16 @@ func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task)
 		}
 	}
 	return nil
+}
+
+// do calls Do for a batch.
+func do(s Sweep, l loader, b Batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicked{r, debug.Stack()}
+		}
+	}()
+	return l.guard(func() error { return s.Do(b) })
 }
 
 // checkLanes refuses lanes with extents that do not fit.

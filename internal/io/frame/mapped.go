@@ -1,0 +1,245 @@
+package frame
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"rawstatus/internal/fault"
+)
+
+// mapped is the Source that computes on mapped files in place: the fastest way where the page cache
+// holds the file or a local disk fills it. Windows are mapped for one superblock at a time. Single
+// blocks, coded frames and frames at odd offsets go through its pread.
+//
+// A file that is cut while it is mapped, or a disk that fails, shows as a fault on access; Sweep turns
+// that into an error.
+type mapped struct {
+	*pread
+	mu      sync.Mutex
+	windows []window
+}
+
+// window is a mapped part of a file.
+type window struct {
+	file int32
+	off  int64 // of mem in the file
+	mem  []byte
+}
+
+// OpenMapped opens the files of an index for mapping. Files whose size or modification time differ
+// from the index are refused. Options.Open is not used.
+func OpenMapped(files []File, opt Options) (Source, error) {
+	opt.Open = openOS
+	p, err := openPread(files, opt)
+	if err != nil {
+		return nil, err
+	}
+	return &mapped{pread: p}, nil
+}
+
+// Name implements Source.
+func (s *mapped) Name() string { return "mapped" }
+
+// Footprint implements Source.
+func (s *mapped) Footprint(lanes []Lane) (arena, window int64) {
+	n := superFrames(lanes, s.opt.Window)
+	for _, l := range lanes {
+		if !direct(l.Panel, l.Extents) {
+			a, _ := s.footprint([]Lane{l}, n)
+			arena += a
+			continue
+		}
+		window += 2 * int64(n) * 2 * int64(l.Panel.Pixels())
+	}
+	return arena, window
+}
+
+// Sweep implements Source.
+func (s *mapped) Sweep(ctx context.Context, sw Sweep) error {
+	if err := checkLanes(s.files, sw); err != nil {
+		return err
+	}
+	n := superFrames(sw.Lanes, s.opt.Window)
+	if slices.ContainsFunc(sw.Lanes, func(l Lane) bool { return !direct(l.Panel, l.Extents) }) {
+		n = superFrames(sw.Lanes, s.opt.Arena)
+	}
+	if err := runSweep(ctx, sw, n, s); err != nil {
+		return err
+	}
+	// The last page of a file that was cut reads as zeros behind its end, without a fault.
+	return s.unchanged()
+}
+
+// direct tells whether frames can be used where they lie.
+func direct(panel Panel, exts []Extent) bool {
+	return panel.Codec == Identity && !slices.ContainsFunc(exts, func(e Extent) bool { return e.Offset%2 != 0 })
+}
+
+// load implements loader.
+func (s *mapped) load(ctx context.Context, lanes []Lane, first, n int) ([][][]uint16, func(), error) {
+	staged := slices.Clone(lanes)
+	var spans []span
+	for i, l := range lanes {
+		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
+		if direct(l.Panel, exts) {
+			staged[i].Extents = nil
+			spans = extend(spans, exts)
+		}
+	}
+	frames, release, err := s.pread.load(ctx, staged, first, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	var held []window
+	free := func() {
+		for _, w := range held {
+			s.unmap(w)
+		}
+		release()
+	}
+	for _, sp := range spans {
+		w, err := s.mapSpan(sp)
+		if err != nil {
+			free()
+			return nil, nil, err
+		}
+		held = append(held, w)
+	}
+	for i, l := range lanes {
+		if staged[i].Extents != nil {
+			continue
+		}
+		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
+		frames[i] = make([][]uint16, len(exts))
+		for j, e := range exts {
+			frames[i][j] = pixelsIn(held, e)
+		}
+	}
+	return frames, free, nil
+}
+
+// span is the part of a file that a superblock needs, and within it the bytes that it really needs.
+type span struct {
+	file     int32
+	from, to int64
+	wanted   []Extent
+}
+
+// extend adds extents to the spans of their files.
+func extend(spans []span, exts []Extent) []span {
+	for _, e := range exts {
+		i := slices.IndexFunc(spans, func(s span) bool { return s.file == e.File })
+		if i < 0 {
+			i = len(spans)
+			spans = append(spans, span{file: e.File, from: e.Offset})
+		}
+		s := &spans[i]
+		s.from, s.to = min(s.from, e.Offset), max(s.to, e.Offset+int64(e.Length))
+		s.wanted = append(s.wanted, e)
+	}
+	return spans
+}
+
+// mapSpan maps a span and tells the system to bring in what is not in memory yet.
+func (s *mapped) mapSpan(sp span) (window, error) {
+	page := int64(os.Getpagesize())
+	from := sp.from / page * page
+	f := s.fds[sp.file].(osReader)
+	mem, err := unix.Mmap(int(f.Fd()), from, int(sp.to-from), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return window{}, fmt.Errorf("frame: could not map %d bytes of %q at byte %#x: %w", sp.to-from, s.files[sp.file].Path, from, err)
+	}
+	w := window{file: sp.file, off: from, mem: mem}
+	if !cached(int(f.Fd()), from, sp.to-from) {
+		for _, e := range sp.wanted {
+			at := e.Offset / page * page
+			// Advice may be refused; then pages come when they are touched.
+			_ = unix.Fadvise(int(f.Fd()), at, e.Offset+int64(e.Length)-at, unix.FADV_WILLNEED)
+		}
+	}
+	s.mu.Lock()
+	s.windows = append(s.windows, w)
+	s.mu.Unlock()
+	return w, nil
+}
+
+// unmap gives a window back.
+func (s *mapped) unmap(w window) {
+	s.mu.Lock()
+	s.windows = slices.DeleteFunc(s.windows, func(x window) bool { return &x.mem[0] == &w.mem[0] })
+	s.mu.Unlock()
+	_ = unix.Munmap(w.mem)
+	if s.opt.DropBehind {
+		s.fds[w.file].(osReader).forget(w.off, int64(len(w.mem)))
+	}
+}
+
+// pixelsIn gives the pixels of an extent in the window of its file.
+func pixelsIn(windows []window, e Extent) []uint16 {
+	for _, w := range windows {
+		if w.file == e.File && e.Length > 0 {
+			at := e.Offset - w.off
+			b := w.mem[at : at+int64(e.Length)]
+			return unsafe.Slice((*uint16)(unsafe.Pointer(&b[0])), len(b)/2)
+		}
+	}
+	return nil
+}
+
+// cached tells whether nearly all pages of a part of a file are in memory, as far as the system can
+// say (Linux 6.5 or later).
+func cached(fd int, off, n int64) bool {
+	span := [2]uint64{uint64(off), uint64(n)}
+	var stat struct{ Cache, Dirty, Writeback, Evicted, RecentlyEvicted uint64 }
+	_, _, errno := unix.Syscall6(unix.SYS_CACHESTAT, uintptr(fd), uintptr(unsafe.Pointer(&span)), uintptr(unsafe.Pointer(&stat)), 0, 0, 0)
+	return errno == 0 && stat.Cache >= uint64(n)/uint64(os.Getpagesize())*63/64
+}
+
+// guard implements loader: a fault on mapped memory becomes an error.
+func (s *mapped) guard(do func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if f, ok := r.(interface {
+			runtime.Error
+			Addr() uintptr
+		}); ok {
+			if err = s.faultAt(f.Addr()); err != nil {
+				return
+			}
+		}
+		panic(r)
+	}()
+	return do()
+}
+
+// faultAt explains a fault in one of the windows; nil if the address is elsewhere.
+func (s *mapped) faultAt(addr uintptr) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.windows {
+		start := uintptr(unsafe.Pointer(&w.mem[0]))
+		if addr < start || addr-start >= uintptr(len(w.mem)) {
+			continue
+		}
+		path, off := s.files[w.file].Path, w.off+int64(addr-start)
+		if st, err := s.fds[w.file].Stat(); err == nil && st.Size() <= off {
+			return fault.New(fault.Input, "frame: %q byte %#x: truncated: the file was cut to %d bytes while it was read", path, off, st.Size()).
+				WithHint("the file was cut after it was indexed; make a new plan")
+		}
+		return fmt.Errorf("frame: could not read mapped %q at byte %#x: %w", path, off, syscall.EIO)
+	}
+	return nil
+}
