@@ -11,9 +11,6 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// CodecU8 widens pixels of one byte to uint16.
-const CodecU8 frame.Codec = "u8"
-
 // maxFrame bounds the bytes of one frame, whose length an extent keeps in 32 bits.
 const maxFrame = 1<<32 - 1
 
@@ -69,7 +66,7 @@ func BuildIndex(ctx context.Context, path string, opt IndexOptions) (*frame.Inde
 	}
 	codec := frame.Identity
 	if h.DType.Size == 1 {
-		codec = CodecU8
+		codec = frame.Widen
 	}
 	for p := range panels {
 		panel := frame.Panel{Detector: opt.Detector, Type: opt.Type, Segment: p, Rows: shape[2], Cols: shape[3], Codec: codec}

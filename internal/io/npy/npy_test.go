@@ -324,15 +324,33 @@ func TestBuildIndex(t *testing.T) {
 		}
 	}
 
-	if err := Write(path, []int{3, 4, 5}, make([]uint8, 60)); err != nil {
+	small := make([]uint8, 60)
+	for i := range small {
+		small[i] = uint8(240 + 40 - i) // the last frame is 240, 239, ...
+	}
+	if err := Write(path, []int{3, 4, 5}, small); err != nil {
 		t.Fatal(err)
 	}
 	if x, err = BuildIndex(context.Background(), path, IndexOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if p := x.Panels[0]; p.Codec != CodecU8 || p.Detector != "npy" || x.At(2, 0).Length != 20 || x.Run.Begin.IsZero() {
+	if p := x.Panels[0]; p.Codec != frame.Widen || p.Detector != "npy" || x.At(2, 0).Length != 20 || x.Run.Begin.IsZero() {
 		t.Errorf("panel %+v extent %+v begin %v", p, x.At(2, 0), x.Run.Begin)
 	}
+	src, err := frame.OpenPread(x.Files, frame.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	got := make([][]uint16, 1)
+	release, err := src.Block(context.Background(), x.Panels[0], []frame.Extent{*x.At(2, 0)}, 0, 20, got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0][0] != 240 || got[0][19] != 221 {
+		t.Errorf("pixels of one byte read as %v", got[0])
+	}
+	release()
 	if _, err := BuildIndex(context.Background(), path, IndexOptions{PanelIDs: []string{"a", "b"}}); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("wrong number of ids: %v", err)
 	}
