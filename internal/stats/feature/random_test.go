@@ -107,3 +107,124 @@ func checkAgainst(t *testing.T, p refstat.FeatureParams, frames [][]uint16, want
 		t.Fatalf("%+v, %d frames, %d good: status %v, wanted %v", p, len(frames), len(good), got.Status, want.Status)
 	}
 }
+
+// TestWideResiduals uses windows of 15 x 15 on all 16 bits, where residuals need 64 bits, and on 14, where
+// 32 suffice, with values at both ends.
+func TestWideResiduals(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, mask := range []uint16{0xffff, 0x3fff} {
+		p := refstat.FeatureParams{Features: []int{6}, SNR: 8, DataBits: mask, MinFrames: 2, Rows: 16, Cols: 17, WR: 15, WC: 15}
+		frames := make([][]uint16, 4)
+		for k := range frames {
+			frames[k] = make([]uint16, p.Rows*p.Cols)
+			for i := range frames[k] {
+				// A step through each corner of the window gives the largest residuals.
+				if i/p.Cols+i%p.Cols < 2+r.IntN(3) {
+					frames[k][i] = mask
+				}
+			}
+		}
+		checkAgainst(t, p, frames, refstat.Features(frames, p))
+	}
+}
+
+func TestFlatnessRefuses(t *testing.T) {
+	for _, c := range [][4]int{{10, 10, 11, 3}, {10, 10, 3, 11}, {10, 10, 1, 3}, {10, 10, 3, 1}, {9000, 9000, 8999, 8998}} {
+		if _, err := feature.NewFlatness(c[0], c[1], c[2], c[3], 0xffff); err == nil {
+			t.Errorf("window %d x %d on %d x %d: no error", c[2], c[3], c[0], c[1])
+		}
+	}
+}
+
+func TestBandsKeepEveryRowOnce(t *testing.T) {
+	for rows := 2; rows < 60; rows++ {
+		for wr := 2; wr <= min(rows, 16); wr++ {
+			f, err := feature.NewFlatness(rows, 20, wr, 3, 0x3fff)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := 0
+			for _, b := range f.Bands() {
+				if b.Keep.Lo != next || b.Keep.Lo != b.Read.Lo || b.Keep.Hi > b.Read.Hi || b.Read.Hi-b.Read.Lo != wr || b.Read.Hi > rows {
+					t.Fatalf("%d rows, window of %d: band %+v after row %d", rows, wr, b, next)
+				}
+				next = b.Keep.Hi
+			}
+			if next != rows {
+				t.Fatalf("%d rows, window of %d: rows from %d are not kept", rows, wr, next)
+			}
+		}
+	}
+}
+
+// TestDegenerateInput is the table of outcomes that the package comment promises.
+func TestDegenerateInput(t *testing.T) {
+	const rows, cols = 4, 5
+	constant := func(frames int, v uint16) [][]uint16 {
+		f := make([][]uint16, frames)
+		for k := range f {
+			f[k] = slices.Repeat([]uint16{v}, rows*cols)
+		}
+		return f
+	}
+	noisy := func(frames int) [][]uint16 {
+		r := rand.New(rand.NewPCG(7, 8))
+		f := constant(frames, 1000)
+		for k := range f {
+			for i := range f[k] {
+				f[k][i] += uint16(r.IntN(50))
+			}
+		}
+		return f
+	}
+	zeros, nan := make([]float64, rows*cols), make([]float64, rows*cols)
+	for i := range nan {
+		nan[i] = math.NaN()
+	}
+	for _, c := range []struct {
+		name     string
+		features []int
+		frames   [][]uint16
+		peds     []float64
+		want     uint64 // of every pixel
+	}{
+		{"no frames", []int{2}, nil, nil, status.NoData},
+		{"too few frames", []int{1, 2}, noisy(2), nil, status.LowStats},
+		{"constant frames are good frames, equal means tell nothing", []int{1, 2}, constant(5, 1000), nil, status.EvalError},
+		{"all dead", []int{2}, constant(5, 0), nil, status.MeanLow},
+		{"all saturated", []int{2}, constant(5, 16383), nil, status.MeanHigh},
+		{"no noise at all", []int{3}, constant(5, 1000), nil, status.StdLow},
+		{"flat light without noise", []int{6}, constant(5, 1000), nil, status.EvalError},
+		{"no pedestals", []int{11}, noisy(5), nil, status.EvalError},
+		{"NaN pedestals", []int{11}, noisy(5), nan, status.EvalError},
+		{"equal maxima", []int{11}, constant(5, 1000), zeros, status.EvalError},
+		{"ordinary noise", []int{1, 2, 3, 6}, noisy(40), nil, 0},
+	} {
+		p := feature.Params{Features: c.features, SNR: 8, DataBits: 0x3fff, MinFrames: 3}
+		in := &feature.Panel{Rows: rows, Cols: cols, Frames: uint64(len(c.frames)), GoodFrames: uint64(len(c.frames)), Pedestals: c.peds}
+		if slices.Contains(c.features, 1) && len(c.frames) > 0 {
+			twice := make([]uint32, len(c.frames))
+			var hist [1 << 16]uint32
+			for k, f := range c.frames {
+				twice[k] = quantile.FrameMedian(f, p.DataBits, &hist)
+			}
+			if good, s := feature.GoodFrames(twice, p); slices.Contains(good, false) {
+				t.Errorf("%s: frames rejected by %+v", c.name, s)
+			}
+		}
+		fillSums(in, p, c.frames, c.frames)
+		if slices.Contains(c.features, 6) {
+			in.Resid = residuals(t, "3,3", rows, cols, p.DataBits, c.frames)
+		}
+		res, err := feature.Evaluate(in, p)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		for i, s := range res.Status {
+			if s != c.want {
+				t.Errorf("%s: pixel %d has status %s, wanted %s", c.name, i, status.Names(status.Features, s), status.Names(status.Features, c.want))
+				break
+			}
+		}
+	}
+}
