@@ -1,9 +1,13 @@
 package refstat
 
-import "math/rand/v2"
+// Rand is what math/rand/v2's generators offer and this needs.
+type Rand interface {
+	IntN(n int) int
+	Uint32() uint32
+}
 
 // Pixel makes n raw values of one pixel in one of the ways in which real pixels behave and misbehave.
-func Pixel(r *rand.Rand, n int) []uint16 {
+func Pixel(r Rand, n int) []uint16 {
 	v := make([]uint16, n)
 	kind := r.IntN(12)
 	base := uint16(r.IntN(16000))
@@ -44,7 +48,7 @@ func Pixel(r *rand.Rand, n int) []uint16 {
 
 // Frames makes frames in which every pixel is a Pixel; now and then all pixels are dark noise around one
 // level, so that limits are narrow, or all frames are the same.
-func Frames(r *rand.Rand, frames, pixels int) [][]uint16 {
+func Frames(r Rand, frames, pixels int) [][]uint16 {
 	f := make([][]uint16, frames)
 	for k := range f {
 		f[k] = make([]uint16, pixels)
