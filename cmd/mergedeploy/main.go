@@ -21,10 +21,20 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	return command.Program{
 		Name:  "mergedeploy",
 		Usage: "merge the status files of a run and deploy them as calibration constants",
+		Description: "Without a command's name the flags are those of deploy:\n" +
+			"   mergedeploy -e EXP -r RUN -d DET [-o REPO] [-c CALIBDIR] [-R 0-end] [-t TSTAMP] [-D]",
+		Default: "deploy",
 		Commands: func(e *environment) []*cli.Command {
-			// To add a command: write cmd_<name>.go with new<Name>Command(e), and put it into this list,
-			// which is in the order of the help text.
-			return []*cli.Command{}
+			return []*cli.Command{
+				newDeployCommand(e),
+				newMergeCommand(e),
+				newHistoryCommand(e),
+				newShowCommand(e),
+				newDiffCommand(e),
+				newRollbackCommand(e),
+				newVerifyCommand(e),
+				newGCCommand(e),
+			}
 		},
 	}.Run(ctx, stdout, stderr, args)
 }

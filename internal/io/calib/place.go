@@ -25,8 +25,8 @@ type Place interface {
 	Deploy(ctx context.Context, rec Record, content Content) (done Record, unchanged bool, err error)
 	// Records gives the ledger, oldest first.
 	Records(ctx context.Context) ([]Record, error)
-	// Content gives the bytes of an earlier deployment.
-	Content(ctx context.Context, rec Record) (io.ReadCloser, error)
+	// Content gives what an earlier deployment has deployed, so that it can be deployed again.
+	Content(ctx context.Context, rec Record) (Content, error)
 	// Collect removes leftovers of interrupted writers and says how many.
 	Collect(ctx context.Context) (removed int, err error)
 }

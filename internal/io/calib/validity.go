@@ -133,7 +133,7 @@ func EffectOf(items []Item, added Item) Effect {
 	for run := added.Range.Begin; run <= added.Range.End; run++ {
 		now, then := name(items, run), name(after, run)
 		if then != added.Name {
-			e.Shadowed = extend(e.Shadowed, run, then)
+			e.Shadowed = Extend(e.Shadowed, run, then)
 			continue
 		}
 		if n := len(e.Used); n > 0 && e.Used[n-1].End == run-1 {
@@ -141,12 +141,13 @@ func EffectOf(items []Item, added Item) Effect {
 		} else {
 			e.Used = append(e.Used, Range{run, run})
 		}
-		e.Instead = extend(e.Instead, run, now)
+		e.Instead = Extend(e.Instead, run, now)
 	}
 	return e
 }
 
-func extend(uses []Use, run int, name string) []Use {
+// Extend adds a run and what it uses to stretches of ascending runs.
+func Extend(uses []Use, run int, name string) []Use {
 	if n := len(uses); n > 0 && uses[n-1].Name == name && uses[n-1].Runs.End == run-1 {
 		uses[n-1].Runs.End = run
 		return uses

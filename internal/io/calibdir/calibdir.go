@@ -1,6 +1,7 @@
 package calibdir
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -122,30 +123,46 @@ func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, er
 		return nil, "", err
 	}
 	h := sha256.New()
-	if s, err := calibtxt.ReadStatus(io.TeeReader(f, h), st.Size(), path, nil); err == nil && s.Header {
-		return &calib.Array{Shape: s.Shape, Values: s.Values}, hex.EncodeToString(h.Sum(nil)), nil
-	}
-	// A file of others: whatever psana would make of it.
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, "", err
-	}
-	h.Reset()
-	a, err := calibtxt.Load(io.TeeReader(f, h), st.Size(), path)
+	a, err := readArray(io.TeeReader(f, h), st.Size(), path)
 	if err != nil {
 		return nil, "", err
+	}
+	return a, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// readArray reads a text as psana does, whole numbers exactly.
+func readArray(r io.Reader, size int64, name string) (*calib.Array, error) {
+	var seen bytes.Buffer // of a text that turns out not to be ours
+	s, err := calibtxt.ReadStatus(io.TeeReader(r, &seen), size, name, nil)
+	if err == nil && s.Header {
+		return &calib.Array{Shape: s.Shape, Values: s.Values}, nil
+	}
+	a, err := calibtxt.Load(io.MultiReader(&seen, r), size, name)
+	if err != nil {
+		return nil, err
 	}
 	for _, v := range a.Floats {
 		a.Ints = append(a.Ints, uint64(int64(v)))
 	}
-	return &calib.Array{Shape: a.Shape, Values: a.Ints}, hex.EncodeToString(h.Sum(nil)), nil
+	return &calib.Array{Shape: a.Shape, Values: a.Ints}, nil
 }
 
 // Records implements calib.Place.
 func (d *Dir) Records(context.Context) ([]calib.Record, error) { return d.ledger().Load() }
 
 // Content implements calib.Place.
-func (d *Dir) Content(_ context.Context, rec calib.Record) (io.ReadCloser, error) {
-	return d.ledger().Content(rec.Content)
+func (d *Dir) Content(_ context.Context, rec calib.Record) (calib.Content, error) {
+	c := calib.Content{Path: rec.Source, SHA256: rec.Content, Open: func() (io.ReadCloser, error) { return d.ledger().Content(rec.Content) }}
+	if c.Path == "" {
+		c.Path = filepath.Join(d.path(), rec.Name)
+	}
+	r, err := c.Open()
+	if err != nil {
+		return c, err
+	}
+	defer r.Close()
+	c.Array, err = readArray(r, rec.Size, "content of "+rec.ID)
+	return c, err
 }
 
 // Collect implements calib.Place.
@@ -210,4 +227,26 @@ func (d *Dir) noWayOut() error {
 		}
 	}
 	return nil
+}
+
+// Find lists the group and source of every detector that has a directory of the type of constants; an
+// empty source stands for any.
+func Find(root, source, ctype string) (found [][2]string, err error) {
+	groups, err := os.ReadDir(root)
+	if err != nil {
+		return nil, fault.New(fault.Input, "could not look into the calibration directory: %w", err).WithHint("name it with -c")
+	}
+	for _, g := range groups {
+		sources, err := os.ReadDir(filepath.Join(root, g.Name()))
+		if err != nil {
+			continue // a file, or not ours to read
+		}
+		for _, s := range sources {
+			st, err := os.Stat(filepath.Join(root, g.Name(), s.Name(), ctype))
+			if err == nil && st.IsDir() && (source == "" || s.Name() == source) {
+				found = append(found, [2]string{g.Name(), s.Name()})
+			}
+		}
+	}
+	return found, nil
 }

@@ -7,8 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/frame"
 )
 
 // Found is a file with constants of a panel.
@@ -92,4 +98,109 @@ func Choose(files []Found, stamp, gainMode string) (chosen Found, ok bool) {
 		}
 	}
 	return chosen, ok
+}
+
+// Located is a panel that has constants of some run.
+type Located struct {
+	DetType  string
+	DetName  string // empty when neither sidecar nor alias record tells
+	Panel    string
+	Segment  int // -1 when nothing tells
+	Sub      int
+	Rows     int // 0 when nothing tells
+	Cols     int
+	Run      frame.Run
+	ByRecord bool // told by a sidecar; else by names alone
+}
+
+var segmentName = regexp.MustCompile(`-seg([0-9]{2,4})(?:-([0-9]{2}))?$`)
+
+// Locate lists the panels for which the repository has status files of a run, by type, segment and panel.
+// With panel it looks at directories of that name only; an empty experiment or a negative run stands
+// for any.
+func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, error) {
+	types, err := os.ReadDir(r.Root)
+	if err != nil {
+		return nil, fault.New(fault.Input, "could not look into the repository: %w", err).
+			WithHint("name it with -o, RAWSTATUS_REPOSITORY or in the site file")
+	}
+	var found []Located
+	for _, t := range types {
+		if !t.IsDir() || !access.Plausible(t.Name()) || t.Name() == "scripts" {
+			continue
+		}
+		panels, err := r.Panels(t.Name())
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range panels {
+			if panel != "" && p != panel {
+				continue
+			}
+			x, err := r.locate(t.Name(), p, experiment, run)
+			if err != nil {
+				return nil, err
+			}
+			if x != nil {
+				found = append(found, *x)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b Located) int {
+		return cmp.Or(cmp.Compare(a.DetType, b.DetType), cmp.Compare(a.DetName, b.DetName), cmp.Compare(a.Segment, b.Segment),
+			cmp.Compare(a.Sub, b.Sub), cmp.Compare(a.Panel, b.Panel))
+	})
+	return found, nil
+}
+
+// locate looks at one panel; nil when it has nothing of the run.
+func (r *Repo) locate(dettype, panel, experiment string, run int) (*Located, error) {
+	types, err := r.StatusTypes(dettype, panel)
+	if err != nil {
+		return nil, err
+	}
+	var x *Located
+	for _, ctype := range types {
+		files, _, err := r.Files(dettype, panel, ctype)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range slices.Backward(files) {
+			if experiment != "" && f.Experiment != experiment || run >= 0 && f.Run != run || x != nil && x.ByRecord {
+				continue
+			}
+			begin, err := r.ParseStamp(f.Stamp)
+			if err != nil {
+				continue
+			}
+			if x == nil {
+				x = &Located{DetType: dettype, DetName: r.aliasDetector(dettype, panel), Panel: panel, Segment: -1,
+					Run: frame.Run{Experiment: f.Experiment, Number: f.Run, Begin: begin}}
+				if m := segmentName.FindStringSubmatch(panel); m != nil {
+					x.Segment, _ = strconv.Atoi(m[1]) // digits
+					x.Sub, _ = strconv.Atoi(m[2])     // digits or empty
+				}
+			}
+			if sc, err := ReadSidecar(f.Path); err == nil {
+				*x = Located{DetType: sc.DetType, DetName: sc.DetName, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
+					Rows: sc.Rows, Cols: sc.Cols, Run: sc.Run, ByRecord: true}
+			}
+		}
+	}
+	return x, nil
+}
+
+// aliasDetector gives the detector's name that the alias record of a panel remembers.
+func (r *Repo) aliasDetector(dettype, panel string) string {
+	text, err := os.ReadFile(filepath.Join(r.TypeDir(dettype), ".aliases.txt"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		// alias, panel, time, experiment, run, detector, login
+		if f := strings.Fields(line); len(f) >= 7 && f[1] == panel {
+			return f[5]
+		}
+	}
+	return ""
 }

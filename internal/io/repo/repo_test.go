@@ -182,7 +182,7 @@ func TestInterruptedPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sc, err := readSidecar(path)
+	sc, err := ReadSidecar(path)
 	if err != nil {
 		t.Fatal(err)
 	}

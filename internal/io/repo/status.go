@@ -250,7 +250,7 @@ func sameProfile(path, profile string) error {
 		return nil
 	}
 	old := "another program (it has no sidecar)"
-	sc, err := readSidecar(path)
+	sc, err := ReadSidecar(path)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		old = "an unknown profile (its sidecar cannot be read)"
@@ -263,8 +263,8 @@ func sameProfile(path, profile string) error {
 		WithHint("give another constants type with -C, or --replace to replace it")
 }
 
-// readSidecar reads the sidecar beside a status file.
-func readSidecar(status string) (*Sidecar, error) {
+// ReadSidecar reads the sidecar beside a status file.
+func ReadSidecar(status string) (*Sidecar, error) {
 	path := sidecarPath(status)
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -301,7 +301,7 @@ func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
 			return nil, fault.New(fault.Input, "could not read a status file: %w", err)
 		}
 		read := &Read{SHA256: hashOf(b), Size: int64(len(b))}
-		read.Sidecar, err = readSidecar(path)
+		read.Sidecar, err = ReadSidecar(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

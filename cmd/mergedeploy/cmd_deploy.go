@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/publish"
+)
+
+// deployResult is the outcome for programs.
+type deployResult struct {
+	Merged    *publish.Merged `json:"merged"`
+	Plan      *publish.Plan   `json:"plan"`
+	Deployed  *calib.Record   `json:"deployed,omitempty"`
+	Unchanged bool            `json:"unchanged,omitempty"` // the same deployment was in force already
+}
+
+func newDeployCommand(e *environment) *cli.Command {
+	flags := slices.Concat(subjectFlags(), mergeFlags(), placeFlags(), []cli.Flag{
+		&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", Value: "0-end"},
+		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
+		&cli.StringFlag{Name: "comment", Usage: "`TEXT` for the history"},
+		&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad},
+		&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew},
+		&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen},
+	})
+	for _, r := range publish.Rules {
+		if r.Forcible() {
+			flags = append(flags, &cli.BoolFlag{Name: "force-" + r.Name, Usage: "deploy although " + r.What})
+		}
+	}
+	return &cli.Command{
+		Name:  "deploy",
+		Usage: "merge, show the plan, and with -D deploy",
+		Description: "Merges all status_* of the panels that hold for the run, writes status_merged, shows what a deployment would\n" +
+			"change for which runs, and with -D carries it out: atomic, recorded, read back. What would harm analysis is refused.",
+		Flags:  flags,
+		Action: func(c *cli.Context) error { return runDeploy(c, e) },
+	}
+}
+
+func runDeploy(c *cli.Context, e *environment) error {
+	validity, err := calib.ParseRange(c.String("validity"))
+	if err != nil {
+		return err
+	}
+	s, err := begin(c, e)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	m, err := s.merge(c)
+	if err != nil {
+		return err
+	}
+	place, err := placeFor(e, &m.Subject)
+	if err != nil {
+		return err
+	}
+	gate := publish.DefaultGate
+	gate.MaxBad, gate.MaxNew, gate.MaxUnseen = c.Float64("max-bad"), c.Float64("max-new"), c.Float64("max-unjudged")
+	for _, r := range publish.Rules {
+		if c.Bool("force-" + r.Name) {
+			gate.Force = append(gate.Force, r.Name)
+		}
+	}
+	plan, err := publish.NewPlan(c.Context, place, m, ctype, validity, gate)
+	if err != nil {
+		return err
+	}
+	plan.Text(s.out)
+	res := deployResult{Merged: m, Plan: plan}
+	if err := execute(c, e, place, plan, &res); err != nil {
+		return err
+	}
+	if e.JSON {
+		return e.PrintJSON(res)
+	}
+	return nil
+}
+
+// execute deploys if asked to.
+func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Plan, res *deployResult) error {
+	switch {
+	case c.Bool("dry-run"):
+		return plan.Allowed()
+	case !c.Bool("deploy"):
+		if len(plan.Refused()) > 0 {
+			e.Log.Warn("this plan would be refused (see above)")
+		}
+		e.Log.Info("nothing is deployed: -D does it")
+		return nil
+	}
+	rec, unchanged, err := plan.Execute(c.Context, place, os.Args, c.String("comment"))
+	if err != nil {
+		return err
+	}
+	res.Deployed, res.Unchanged = &rec, unchanged
+	if unchanged {
+		e.Log.Infof("already in force: deployment %s of %s", rec.ID, rec.Time.Format(time.RFC3339))
+		return nil
+	}
+	e.Log.Infof("deployed %s: %s in %s, %d bad pixels", rec.ID, rec.Name, plan.Place, rec.Bad)
+	return nil
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/publish"
+)
+
+func newDiffCommand(e *environment) *cli.Command {
+	const what = "`ARRAY`: a file, run=<n> for what analysis uses for a run, or the id of a deployment"
+	return &cli.Command{
+		Name:  "diff",
+		Usage: "compare two arrays: newly bad, newly good, bad for other reasons",
+		Flags: append(lookFlags(),
+			&cli.StringFlag{Name: "from", Usage: what},
+			&cli.StringFlag{Name: "to", Usage: what},
+			&cli.IntFlag{Name: "pixels", Usage: "also list up to `N` pixels that differ"},
+		),
+		Action: func(c *cli.Context) error { return runDiff(c, e) },
+	}
+}
+
+func runDiff(c *cli.Context, e *environment) error {
+	from, to := c.String("from"), c.String("to")
+	if from == "" || to == "" {
+		return fault.New(fault.Usage, "two arrays are compared").WithHint("give --from and --to")
+	}
+	var place calib.Place
+	if !publish.IsFile(from) || !publish.IsFile(to) {
+		var err error
+		if place, err = placeNamed(c, e); err != nil {
+			return err
+		}
+	}
+	a, err := publish.LoadArray(c.Context, place, from)
+	if err != nil {
+		return err
+	}
+	b, err := publish.LoadArray(c.Context, place, to)
+	if err != nil {
+		return err
+	}
+	d, err := publish.Diff(from, to, a, b, c.Int("pixels"))
+	if err != nil {
+		return err
+	}
+	if e.JSON {
+		return e.PrintJSON(d)
+	}
+	d.Text(e.Stdout)
+	return nil
+}

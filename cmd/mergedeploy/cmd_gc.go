@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+func newGCCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "gc",
+		Usage: "remove what interrupted deployments have left, and complete or undo them",
+		Flags: lookFlags(),
+		Action: func(c *cli.Context) error {
+			place, err := placeNamed(c, e)
+			if err != nil {
+				return err
+			}
+			n, err := place.Collect(c.Context)
+			if err != nil {
+				return err
+			}
+			if e.JSON {
+				return e.PrintJSON(map[string]int{"removed": n})
+			}
+			fmt.Fprintf(e.Stdout, "%d temporary files removed\n", n)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/io/calib"
+)
+
+func newHistoryCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "history",
+		Usage: "list the deployments, oldest first",
+		Flags: append(lookFlags(), &cli.BoolFlag{Name: "all", Usage: "also what was aborted, and what other programs had deployed"}),
+		Action: func(c *cli.Context) error {
+			place, err := placeNamed(c, e)
+			if err != nil {
+				return err
+			}
+			records, err := place.Records(c.Context)
+			if err != nil {
+				return err
+			}
+			shown := []calib.Record{}
+			for _, r := range records {
+				if c.Bool("all") || r.State != calib.Aborted && r.Action != calib.ActionFound {
+					shown = append(shown, r)
+				}
+			}
+			if e.JSON {
+				return e.PrintJSON(shown)
+			}
+			fmt.Fprintln(e.Stdout, place)
+			for _, r := range shown {
+				fmt.Fprintf(e.Stdout, "%s  %-8s %-7s %-10s %8d bad  run %d  %s@%s %s", r.ID, r.Action, r.State, r.Range, r.Bad, r.Run,
+					r.Login, r.Host, r.Time.In(e.Site.Location()).Format(time.RFC3339))
+				for _, text := range []string{r.Comment, r.Reason} {
+					if text != "" {
+						fmt.Fprintf(e.Stdout, "  %s", text)
+					}
+				}
+				fmt.Fprintln(e.Stdout)
+			}
+			return nil
+		},
+	}
+}

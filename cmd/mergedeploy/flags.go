@@ -1,0 +1,140 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/publish"
+	"rawstatus/internal/stats/status"
+)
+
+// subjectFlags name the detector and run, and what is merged.
+func subjectFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "raw data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"},
+		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
+		&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number", Value: -1, DefaultText: "none"},
+		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when there is only one"},
+		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's raw files, to take panels and time from them", DefaultText: "the repository tells"},
+		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
+		&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"},
+		&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID` (directory in the repository)"},
+		&cli.StringFlag{Name: "tstamp", Aliases: []string{"t"}, Usage: "merge what holds for this `TIME` (YYYYmmddHHMMSS) instead of the run's"},
+		command.Repository(),
+	}
+}
+
+// mergeFlags say what is merged and how.
+func mergeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "only", Usage: "merge only this `TYPE`, e.g. status_dark; may be repeated"},
+		&cli.StringSliceFlag{Name: "exclude", Usage: "leave this `TYPE` out; may be repeated"},
+		&cli.StringSliceFlag{Name: "bits", Usage: "merge only these bits: `VALUE`, name or group (noise, intensity, gain, flatness, maximum, unjudged, spatial)"},
+		&cli.BoolFlag{Name: "and", Usage: "a bit must be in every type, not in one of them"},
+		&cli.StringFlag{Name: "runs", Usage: "let these `RUNS` vote for each bit, e.g. 10-20,25; with --fraction or --at-least"},
+		&cli.Float64Flag{Name: "fraction", Usage: "`FRACTION` of the voting runs that must have a bit"},
+		&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"},
+		&cli.BoolFlag{Name: "mixed-bits", Usage: "merge files whose bits mean different things"},
+		&cli.StringFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `good, bad or copy:<mode>`"},
+		&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `good or bad`"},
+	}
+}
+
+// repository gives the repository of the site.
+func repository(e *environment) (*repo.Repo, error) {
+	if e.Site.Repository == "" {
+		return nil, fault.New(fault.Usage, "no repository is configured").WithHint("name it with -o, in the environment or in the site file")
+	}
+	return repo.New(e.Site.Repository, policy(e), e.Site.Location()), nil
+}
+
+func policy(e *environment) *access.Policy {
+	return &access.Policy{DirMode: uint32(e.Site.DirMode), FileMode: uint32(e.Site.FileMode), Group: e.Site.Group}
+}
+
+// wanted takes from the flags what the user says about the subject.
+func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
+	w := publish.Wanted{Experiment: c.String("exp"), Run: c.Int("run"), Detector: c.String("det"), Panel: c.String("panel"), Stamp: c.String("tstamp")}
+	if c.String("dataset") == "" && c.String("dir") == "" && len(c.StringSlice("file")) == 0 {
+		return w, nil
+	}
+	var d open.Dataset
+	var err error
+	if s := c.String("dataset"); s != "" {
+		if d, err = open.ParseDataset(s); err != nil {
+			return w, err
+		}
+	}
+	if w.Experiment != "" {
+		d.Experiment = w.Experiment
+	}
+	if w.Run >= 0 {
+		d.Runs = open.OneRun(w.Run)
+	}
+	if dir := c.String("dir"); dir != "" {
+		d.Dir = dir
+	}
+	if w.Detector != "" {
+		d.Detector = w.Detector
+	}
+	d.Files, d.RunInFile, d.Roots = c.StringSlice("file"), c.Int("run-in-file"), e.Site.DataRoots
+	w.Raw = &d
+	return w, nil
+}
+
+// mergeOptions takes the options from the flags.
+func mergeOptions(c *cli.Context) (publish.MergeOptions, error) {
+	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
+		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"), MixedBits: c.Bool("mixed-bits"),
+		MissingGain: c.String("missing-gain"), MissingPanel: c.String("missing-panel")}
+	for _, t := range append(slices.Clone(o.Only), o.Exclude...) {
+		if !strings.HasPrefix(t, "status_") || t == "status_merged" || t == "status_extra" {
+			return o, fault.New(fault.Usage, "%q is not a type that is merged", t).WithHint("types are called status_*; status_merged and status_extra are results")
+		}
+	}
+	var err error
+	if o.Bits, err = parseBits(c.StringSlice("bits")); err != nil {
+		return o, err
+	}
+	voting := o.Fraction != 0 || o.AtLeast != 0
+	if voting != c.IsSet("runs") {
+		return o, fault.New(fault.Usage, "--runs and one of --fraction and --at-least go together")
+	}
+	if voting {
+		if o.Runs, err = open.ParseRuns(c.String("runs")); err != nil {
+			return o, err
+		}
+	}
+	if o.Fraction < 0 || o.Fraction > 1 || o.AtLeast < 0 {
+		return o, fault.New(fault.Usage, "--fraction %g, --at-least %d: wanted a fraction from 0 to 1, a number from 1", o.Fraction, o.AtLeast)
+	}
+	return o, nil
+}
+
+// parseBits makes a mask of bit values, names and groups; 0 when nothing is asked for.
+func parseBits(words []string) (mask uint64, err error) {
+	for _, word := range words {
+		if v, err := strconv.ParseUint(word, 0, 64); err == nil && v != 0 {
+			mask |= v
+			continue
+		}
+		known := false
+		for _, b := range status.Table {
+			if strings.EqualFold(word, b.Name) || strings.EqualFold(word, b.Group) {
+				mask, known = mask|b.Value, true
+			}
+		}
+		if !known {
+			return 0, fault.New(fault.Usage, "--bits: %q is neither a number nor the name or group of a bit", word).WithHint("rawstatus bits lists them")
+		}
+	}
+	return mask, nil
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/publish"
+)
+
+// ctype is the type of constants that is deployed.
+const ctype = "status_extra"
+
+// placeFlags name the place where analysis reads.
+func placeFlags() []cli.Flag {
+	return []cli.Flag{command.CalibDir()}
+}
+
+// lookFlags name a place that exists, for commands that look at it.
+func lookFlags() []cli.Flag {
+	return append(placeFlags(),
+		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
+		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` (source); may be left out when there is only one"},
+	)
+}
+
+// calibRoot gives the calibration directory of an experiment: as configured, with {exp} and {ins}
+// replaced, else the one beside the experiment's raw data.
+func calibRoot(e *environment, exp string) (string, error) {
+	ins := exp[:min(3, len(exp))]
+	if dir := e.Site.CalibDir; dir != "" {
+		if strings.Contains(dir, "{") && exp == "" {
+			return "", fault.New(fault.Usage, "the calibration directory %q depends on the experiment", dir).WithHint("give -e")
+		}
+		return strings.NewReplacer("{exp}", exp, "{ins}", ins, "{INS}", strings.ToUpper(ins)).Replace(dir), nil
+	}
+	if exp != "" {
+		for _, root := range e.Site.DataRoots {
+			for _, i := range []string{ins, strings.ToUpper(ins), "."} {
+				dir := filepath.Join(root, i, exp, "calib")
+				if st, err := os.Stat(dir); err == nil && st.IsDir() {
+					return dir, nil
+				}
+			}
+		}
+	}
+	return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
+}
+
+// placeFor gives the place in which the constants of a subject are deployed.
+func placeFor(e *environment, s *publish.Subject) (calib.Place, error) {
+	root, err := calibRoot(e, s.Run.Experiment)
+	if err != nil {
+		return nil, err
+	}
+	family, _ := detector.Lookup(s.Type)
+	return calibdir.New(root, family.CalibGroup, s.Detector, ctype, policy(e), e.Site.Location())
+}
+
+// placeNamed gives the place that the flags of lookFlags name.
+func placeNamed(c *cli.Context, e *environment) (calib.Place, error) {
+	root, err := calibRoot(e, c.String("exp"))
+	if err != nil {
+		return nil, err
+	}
+	found, err := calibdir.Find(root, c.String("det"), ctype)
+	if err != nil {
+		return nil, err
+	}
+	switch len(found) {
+	case 1:
+		return calibdir.New(root, found[0][0], found[0][1], ctype, policy(e), e.Site.Location())
+	case 0:
+		return nil, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
+	}
+	var names []string
+	for _, f := range found {
+		names = append(names, f[1])
+	}
+	return nil, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
+}
+
+func ofDetector(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" of detector %q", name)
+}

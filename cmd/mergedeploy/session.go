@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/publish"
+)
+
+// session is one run of a command that works on a subject: its repository, and the log kept there.
+type session struct {
+	repo    *repo.Repo
+	subject *publish.Subject
+	out     io.Writer // explanations: standard output (unless that is JSON) and the log
+	end     func()
+}
+
+// begin finds the subject and opens the log.
+func begin(c *cli.Context, e *environment) (*session, error) {
+	start := time.Now()
+	r, err := repository(e)
+	if err != nil {
+		return nil, err
+	}
+	w, err := wanted(c, e)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := publish.Find(c.Context, r, w)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{repo: r, subject: subject, out: e.Stdout, end: func() {}}
+	if e.JSON {
+		s.out = io.Discard
+	}
+	log, err := r.CreateLog(subject.Type, "mergedeploy", start)
+	if err != nil {
+		// A repository that one may only read still serves to look at a plan.
+		e.Log.Warnf("no log file is kept: %v", err)
+		return s, nil
+	}
+	remove := e.AddLogFile(log)
+	s.end = func() { remove(); log.Close() }
+	s.out = io.MultiWriter(s.out, log)
+	e.Log.Infof("log %s", log.Name())
+	e.Log.Infof("command: %s", strings.Join(os.Args, " "))
+	if err := r.AtStart("", "mergedeploy", start, log.Name(), os.Args); err != nil {
+		e.Log.Warnf("the list of starts could not be written: %v", err)
+	}
+	for _, w := range r.Policy.Warnings() {
+		e.Log.Warn(w)
+	}
+	return s, nil
+}
+
+// merge merges as the flags say and tells what was done.
+func (s *session) merge(c *cli.Context) (*publish.Merged, error) {
+	opt, err := mergeOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := publish.Merge(c.Context, s.repo, s.subject, opt)
+	if err != nil {
+		return nil, err
+	}
+	m.Text(s.out)
+	return m, nil
+}

@@ -1,0 +1,323 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/stats/status"
+)
+
+// Plan is a deployment that can be looked at before it is done.
+type Plan struct {
+	Place    string       `json:"place"`
+	Detector string       `json:"detector"`
+	Run      string       `json:"run"`
+	CType    string       `json:"ctype"`
+	Range    calib.Range  `json:"validity"`
+	Target   string       `json:"target"` // name within the place
+	Effect   calib.Effect `json:"effect"`
+	Source   string       `json:"source"`
+	SHA256   string       `json:"sha256"`
+	Array    string       `json:"array_sha256"`
+	Shape    []int        `json:"shape"`
+	Bad      int          `json:"bad_pixels"`
+	Pixels   int          `json:"pixels"`
+	Current  *Current     `json:"current,omitempty"` // nil: nothing in force for the run
+	Tiles    []Tile       `json:"planes"`
+	Findings []Finding    `json:"findings"`
+	Notes    []string     `json:"notes,omitempty"`
+	Choices  []string     `json:"choices,omitempty"`
+	merged   *Merged
+	run      int
+}
+
+// Current is what analysis uses for the run now.
+type Current struct {
+	Name      string `json:"name"`
+	Content   string `json:"sha256"`
+	Shape     []int  `json:"shape"`
+	Bad       int    `json:"bad_pixels"`
+	NewlyBad  int    `json:"newly_bad"`
+	NewlyGood int    `json:"newly_good"`
+	Unequal   bool   `json:"other_size,omitempty"` // sizes differ: pixels cannot be compared
+	Problem   string `json:"problem,omitempty"`    // it cannot be read
+}
+
+// Tile counts one panel in one gain mode.
+type Tile struct {
+	Slot      int    `json:"slot"`
+	GainMode  string `json:"gain_mode,omitempty"`
+	Pixels    int    `json:"pixels"`
+	Bad       int    `json:"bad_pixels"`
+	Unjudged  int    `json:"not_judged"`
+	NewlyBad  int    `json:"newly_bad"`
+	NewlyGood int    `json:"newly_good"`
+	BadASICs  int    `json:"bad_asics,omitempty"` // readout chips with more than half of their pixels bad
+	Chosen    bool   `json:"chosen,omitempty"`    // padding, or filled as the user said
+}
+
+// NewPlan plans to deploy what was merged, for the given runs, and weighs it by the gate's rules.
+func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r calib.Range, g Gate) (*Plan, error) {
+	items, notes, err := place.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	target := place.Target(r)
+	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: target.Name, Effect: calib.EffectOf(items, target),
+		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
+		Source: m.Path, SHA256: m.SHA256, Shape: m.Shape, Choices: m.Choices, Notes: append(slices.Clone(m.Notes), notes...),
+		merged: m, run: m.Run.Number}
+	if m.array != nil {
+		p.Pixels = len(m.array.Values)
+		p.Bad = status.Count(m.array.Values).Bad
+		p.Array = calib.SumArray(m.array)
+		p.Tiles = tiles(m)
+	}
+	if i := calib.Pick(items, p.run); i >= 0 {
+		p.compare(ctx, place, items[i])
+	}
+	p.Findings = g.weigh(p)
+	return p, nil
+}
+
+// compare counts what changes against the constant in force.
+func (p *Plan) compare(ctx context.Context, place calib.Place, item calib.Item) {
+	p.Current = &Current{Name: item.Name}
+	old, sum, err := place.Read(ctx, item)
+	if err != nil {
+		// A constant that cannot be read must not stop the one that replaces it.
+		p.Current.Problem = err.Error()
+		return
+	}
+	p.Current.Content, p.Current.Shape, p.Current.Bad = sum, old.Shape, status.Count(old.Values).Bad
+	if p.merged.array == nil {
+		return
+	}
+	now := p.merged.array.Values
+	if len(old.Values) != len(now) {
+		p.Current.Unequal = true
+		return
+	}
+	base := 0
+	for i := range p.Tiles {
+		t := &p.Tiles[i]
+		for j := base; j < base+t.Pixels; j++ {
+			if was, is := old.Values[j] != 0, now[j] != 0; is && !was {
+				t.NewlyBad++
+			} else if was && !is {
+				t.NewlyGood++
+			}
+		}
+		base += t.Pixels
+		p.Current.NewlyBad += t.NewlyBad
+		p.Current.NewlyGood += t.NewlyGood
+	}
+}
+
+// tiles counts the planes of the stacked array, in its order.
+func tiles(m *Merged) []Tile {
+	rows, cols := m.Shape[len(m.Shape)-2], m.Shape[len(m.Shape)-1]
+	pixels, gains := rows*cols, m.gains()
+	count := len(m.array.Values) / pixels / len(gains)
+	chosen := map[[2]string]bool{}
+	real := map[int]bool{}
+	for _, p := range m.Planes {
+		real[p.Slot] = true
+		if p.Filled != "" {
+			chosen[[2]string{fmt.Sprint(p.Slot), p.GainMode}] = true
+		}
+	}
+	var out []Tile
+	for g, gain := range gains {
+		for slot := range count {
+			a := m.array.Values[(g*count+slot)*pixels:][:pixels]
+			t := Tile{Slot: slot, GainMode: gain, Pixels: pixels, Chosen: !real[slot] || chosen[[2]string{fmt.Sprint(slot), gain}]}
+			for _, v := range a {
+				if v != 0 {
+					t.Bad++
+				}
+				if v&status.NotJudged != 0 {
+					t.Unjudged++
+				}
+			}
+			t.BadASICs = badASICs(a, cols, m.family)
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// badASICs counts the readout chips of which more than half is bad.
+func badASICs(a []uint64, cols int, f detector.Family) int {
+	if f.ASICRows == 0 || f.ASICCols == 0 {
+		return 0
+	}
+	across := (cols + f.ASICCols - 1) / f.ASICCols
+	down := (len(a)/cols + f.ASICRows - 1) / f.ASICRows
+	bad := make([]int, across*down)
+	for i, v := range a {
+		if v != 0 {
+			bad[i/cols/f.ASICRows*across+i%cols/f.ASICCols]++
+		}
+	}
+	n := 0
+	for _, b := range bad {
+		if 2*b > f.ASICRows*f.ASICCols {
+			n++
+		}
+	}
+	return n
+}
+
+// Refused lists the findings that stop the deployment.
+func (p *Plan) Refused() []Finding {
+	return slices.DeleteFunc(slices.Clone(p.Findings), func(f Finding) bool { return !f.Refuses || f.Forced })
+}
+
+// Key identifies the deployment: what, where, for which runs, made of which files, with which choices.
+func (p *Plan) Key() string {
+	var inputs []string
+	for _, in := range p.merged.inputs() {
+		inputs = append(inputs, in.CType+" "+in.Panel+" "+in.GainMode+" "+in.SHA256)
+	}
+	b, err := json.Marshal([]any{p.Place, p.Target, p.CType, p.Array, inputs, p.Choices})
+	if err != nil {
+		panic("publish: a key does not encode: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// inputs lists the status files that went in, each once.
+func (m *Merged) inputs() []calib.Input {
+	var inputs []calib.Input
+	for i := range m.Planes {
+		p := &m.Planes[i]
+		for _, s := range p.Sources {
+			inputs = append(inputs, calib.Input{Path: s.Path, SHA256: s.SHA256, CType: s.CType, Panel: p.Panel, GainMode: p.GainMode,
+				PlanID: s.PlanID, Version: s.Version})
+		}
+	}
+	return inputs
+}
+
+func workDir() string {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return "unknown"
+	}
+	return cwd
+}
+
+func fileSize(path string) (int64, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+// Text prints what was merged: which file of which type was taken for each plane and why, and the bits.
+func (m *Merged) Text(w io.Writer) {
+	fmt.Fprintf(w, "merge %s (%s) of %s run %d for %s, panels known from %s\n", m.Detector, m.Type, m.Run.Experiment, m.Run.Number, m.Stamp, m.Origin)
+	for i := range m.Planes {
+		p := &m.Planes[i]
+		fmt.Fprintf(w, "  segment %d%s  panel %s: ", p.Slot, gainText(p.GainMode), p.Panel)
+		switch {
+		case len(p.Sources) > 0:
+			fmt.Fprintf(w, "%d of %d pixels bad\n", p.Bad, p.Pixels)
+		case p.Filled != "":
+			fmt.Fprintf(w, "no status file, taken as %s\n", p.Filled)
+		default:
+			fmt.Fprintf(w, "NO STATUS FILE\n")
+		}
+		for _, s := range p.Sources {
+			fmt.Fprintf(w, "    %-14s %6d bad  %s  (%s)\n", s.CType, s.Bad, s.Path, s.Reason)
+		}
+		for _, n := range p.Notes {
+			fmt.Fprintf(w, "    note: %s\n", n)
+		}
+	}
+	if len(m.Table) > 0 {
+		fmt.Fprintf(w, "bits, in pixels (alone: no other type has it)\n  %8s %10s  %s\n", "value", "merged", "from")
+	}
+	for _, row := range m.Table {
+		var parts []string
+		for ctype, n := range row.Counts {
+			parts = append(parts, fmt.Sprintf("%s %d (alone %d)", ctype, n, row.Alone[ctype]))
+		}
+		slices.Sort(parts)
+		var names []string
+		for family, name := range row.Names {
+			names = append(names, name+" ("+family+")")
+		}
+		slices.Sort(names)
+		fmt.Fprintf(w, "  %8d %10d  %s: %s\n", row.Value, row.Merged, strings.Join(names, " or "), strings.Join(parts, ", "))
+	}
+	printList(w, "missing", m.Missing)
+	printList(w, "choice", m.Choices)
+	printList(w, "note", m.Notes)
+	if m.Path != "" {
+		fmt.Fprintf(w, "merged array %s: %s\n", calibtxt.Tuple(m.Shape, ""), m.Path)
+	}
+}
+
+// gainText names a gain mode, if there is one.
+func gainText(mode string) string {
+	if mode == "" {
+		return ""
+	}
+	return " " + mode
+}
+
+func printList(w io.Writer, what string, lines []string) {
+	for _, l := range lines {
+		fmt.Fprintf(w, "%s: %s\n", what, l)
+	}
+}
+
+// Text prints the plan.
+func (p *Plan) Text(w io.Writer) {
+	fmt.Fprintf(w, "deployment of %s for %s from %s\n", p.CType, p.Detector, p.Run)
+	fmt.Fprintf(w, "  source  %s\n  target  %s  %s\n", p.Source, p.Place, p.Target)
+	for _, l := range p.Effect.Lines() {
+		fmt.Fprintf(w, "  %s\n", l)
+	}
+	fmt.Fprintf(w, "  array   %s uint64, %d of %d pixels bad (%.3f %%)\n", calibtxt.Tuple(p.Shape, ""), p.Bad, p.Pixels, percent(p.Bad, p.Pixels))
+	switch c := p.Current; {
+	case c == nil:
+		fmt.Fprintf(w, "  in force for run %d: nothing\n", p.run)
+	case c.Problem != "":
+		fmt.Fprintf(w, "  in force for run %d: %s, which cannot be read: %s\n", p.run, c.Name, c.Problem)
+	case c.Unequal:
+		fmt.Fprintf(w, "  in force for run %d: %s, an array of another size %s\n", p.run, c.Name, calibtxt.Tuple(c.Shape, ""))
+	default:
+		fmt.Fprintf(w, "  in force for run %d: %s with %d bad pixels; newly bad %d, newly good %d\n", p.run, c.Name, c.Bad, c.NewlyBad, c.NewlyGood)
+	}
+	for _, t := range p.Tiles {
+		if len(p.Tiles) > 1 && (t.Bad > 0 || t.NewlyGood > 0) {
+			fmt.Fprintf(w, "  segment %2d%s: %d bad (%.3f %%), newly bad %d, newly good %d\n", t.Slot, gainText(t.GainMode), t.Bad, percent(t.Bad, t.Pixels),
+				t.NewlyBad, t.NewlyGood)
+		}
+	}
+	for _, f := range p.Findings {
+		fmt.Fprintf(w, "  %s\n", f)
+	}
+}
+
+func percent(n, of int) float64 {
+	if of == 0 {
+		return 0
+	}
+	return 100 * float64(n) / float64(of)
+}

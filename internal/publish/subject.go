@@ -1,0 +1,215 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/repo"
+)
+
+// Subject is the detector and run whose constants are published.
+type Subject struct {
+	Detector string    `json:"detector"`
+	Type     string    `json:"detector_type"`
+	Run      frame.Run `json:"run"`
+	Stamp    string    `json:"timestamp"` // files not younger than this are merged
+	Panels   []Panel   `json:"panels"`    // ascending by slot
+	Origin   string    `json:"origin"`    // where this knowledge comes from
+	Notes    []string  `json:"notes,omitempty"`
+	family   detector.Family
+}
+
+// Panel is one panel of the subject.
+type Panel struct {
+	Dir  string `json:"panel"` // directory in the repository
+	Slot int    `json:"slot"`  // position along the panel axis of the deployed array
+	// Segment and Sub as in the data.
+	Segment int `json:"segment"`
+	Sub     int `json:"sub,omitempty"`
+	Rows    int `json:"rows,omitempty"` // 0 until a file tells
+	Cols    int `json:"cols,omitempty"`
+}
+
+// Wanted is what the user says about the subject.
+type Wanted struct {
+	Raw        *open.Dataset // raw data to take run and panels from; nil: the repository tells
+	Experiment string
+	Run        int // negative: not given
+	Detector   string
+	Panel      string // only this panel's directory
+	Stamp      string // instead of the run's time; empty: not given
+}
+
+// Find finds out which panels to merge and for which time: from raw data if they are named, else from
+// what the repository knows of the run.
+func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
+	var s *Subject
+	var err error
+	if w.Raw != nil {
+		s, err = fromRaw(ctx, *w.Raw)
+	} else {
+		s, err = fromRepository(r, w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if w.Panel != "" {
+		s.Panels = slices.DeleteFunc(s.Panels, func(p Panel) bool { return p.Dir != w.Panel })
+		if len(s.Panels) == 0 {
+			return nil, fault.New(fault.Usage, "%s has no panel %q", s.Detector, w.Panel)
+		}
+	}
+	s.Stamp = r.Stamp(s.Run.Begin)
+	if w.Stamp != "" {
+		if _, err := r.ParseStamp(w.Stamp); err != nil {
+			return nil, err
+		}
+		s.Stamp = w.Stamp
+	}
+	var known bool
+	if s.family, known = detector.Lookup(s.Type); !known {
+		s.Notes = append(s.Notes, fmt.Sprintf("detector type %q is not in the table: taken as single-gain", s.Type))
+	}
+	return s, s.slots()
+}
+
+// fromRaw indexes the raw data.
+func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
+	x, err := open.Index(ctx, d, open.Options{})
+	if err != nil {
+		return nil, err
+	}
+	names := x.Detectors()
+	if len(names) != 1 {
+		return nil, fault.New(fault.Usage, "the run has several detectors: %s", strings.Join(names, ", ")).
+			WithHint("name one with -d")
+	}
+	s := &Subject{Detector: names[0], Type: x.Panels[0].Type, Run: x.Run, Origin: "raw data"}
+	for i, dir := range repo.PanelDirs(x.Panels) {
+		p := x.Panels[i]
+		s.Panels = append(s.Panels, Panel{Dir: dir, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
+	}
+	return s, nil
+}
+
+// fromRepository takes what sidecars, file names and alias records tell.
+func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
+	run := w.Run
+	if w.Stamp != "" && w.Panel != "" {
+		run = -1 // the youngest file of the panel tells
+	}
+	if run < 0 && (w.Panel == "" || w.Stamp == "") {
+		return nil, fault.New(fault.Usage, "no run is named").WithHint("give -e and -r, or -k, or --panel with -t")
+	}
+	found, err := r.Locate(w.Experiment, run, w.Panel)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	found = slices.DeleteFunc(found, func(l repo.Located) bool {
+		if l.DetName == "" {
+			l.DetName = w.Detector
+		}
+		names[l.DetName+" ("+l.DetType+")"] = true
+		return w.Detector != "" && l.DetName != w.Detector
+	})
+	if len(found) == 0 {
+		return nil, nothingFound(r, w, names)
+	}
+	if first := found[0]; len(names) > 1 && slices.ContainsFunc(found, func(l repo.Located) bool { return l.DetName != first.DetName }) {
+		return nil, fault.New(fault.Usage, "the run has constants of several detectors: %s", list(names)).WithHint("name one with -d")
+	}
+	s := &Subject{Detector: found[0].DetName, Type: found[0].DetType, Run: found[0].Run, Origin: "sidecars in the repository"}
+	if s.Detector == "" {
+		s.Detector = w.Detector
+	}
+	if w.Run >= 0 && w.Experiment != "" {
+		s.Run.Experiment, s.Run.Number = w.Experiment, w.Run
+	}
+	for _, l := range found {
+		if !l.ByRecord {
+			s.Origin = "file names in the repository"
+		}
+		if l.Segment < 0 && len(found) > 1 {
+			return nil, fault.New(fault.Usage, "nothing in the repository tells the segment number of panel %q", l.Panel).
+				WithHint("name the raw data with -k or --dir")
+		}
+		s.Panels = append(s.Panels, Panel{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols})
+	}
+	s.Notes = append(s.Notes, fmt.Sprintf("panels known from the %s: a panel without any file of run %d would not be missed", s.Origin, s.Run.Number))
+	return s, nil
+}
+
+func nothingFound(r *repo.Repo, w Wanted, names map[string]bool) error {
+	if len(names) > 0 {
+		return fault.New(fault.Input, "the repository has no constants of detector %q for this run, but of %s", w.Detector, list(names))
+	}
+	return fault.New(fault.Input, "the repository %q has no status files of experiment %q run %d", r.Root, w.Experiment, w.Run).
+		WithHint("check -e, -r and -o; with raw data at hand name them with -k or --dir and older files are found as well")
+}
+
+func list(set map[string]bool) string {
+	names := make([]string, 0, len(set))
+	for n := range set {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// slots gives every panel its position in the deployed array.
+func (s *Subject) slots() error {
+	subs := 1
+	for _, p := range s.Panels {
+		subs = max(subs, p.Sub+1)
+	}
+	seen := map[int]string{}
+	for i := range s.Panels {
+		p := &s.Panels[i]
+		p.Slot = p.Segment*subs + p.Sub
+		if p.Slot < 0 || p.Slot >= 4096 {
+			return fault.New(fault.Input, "panel %q: segment %d is out of range", p.Dir, p.Segment)
+		}
+		if other, taken := seen[p.Slot]; taken {
+			return fault.New(fault.Input, "panels %q and %q have the same segment number %d", other, p.Dir, p.Segment).
+				WithHint("a panel was exchanged between runs: name the raw data of this run with -k or --dir")
+		}
+		seen[p.Slot] = p.Dir
+	}
+	slices.SortFunc(s.Panels, func(a, b Panel) int { return a.Slot - b.Slot })
+	return nil
+}
+
+// gains are the planes of the deployed array, or one without a name.
+func (s *Subject) gains() []string {
+	if len(s.family.GainModes) > 0 {
+		return s.family.GainModes
+	}
+	return []string{""}
+}
+
+// stacked tells whether the deployed array has a panel axis.
+func (s *Subject) stacked() bool {
+	return s.family.AlwaysStacked || len(s.Panels) > 1 || len(s.family.GainModes) > 0
+}
+
+// count is the length of the panel axis.
+func (s *Subject) count() int { return s.family.StackPanels(s.Panels[len(s.Panels)-1].Slot) }
+
+// shape is that of the deployed array.
+func (s *Subject) shape(rows, cols int) []int {
+	shape := []int{rows, cols}
+	if s.stacked() {
+		shape = append([]int{s.count()}, shape...)
+	}
+	if len(s.family.GainModes) > 0 {
+		shape = append([]int{len(s.family.GainModes)}, shape...)
+	}
+	return shape
+}
