@@ -274,3 +274,24 @@ func BenchmarkMiddleOf(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkFrameMedian(b *testing.B) {
+	r := rand.New(rand.NewPCG(8, 8))
+	var hist [1 << 16]uint32
+	f := make([]uint16, 512*1024)
+	for name, draw := range map[string]func() uint16{
+		"dark":     func() uint16 { return uint16(2000 + 100*r.NormFloat64()) },
+		"constant": func() uint16 { return 2000 },
+		"uniform":  func() uint16 { return uint16(r.Uint32()) },
+	} {
+		for i := range f {
+			f[i] = draw()
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(2 * len(f)))
+			for b.Loop() {
+				quantile.FrameMedian(f, 0x3fff, &hist)
+			}
+		})
+	}
+}

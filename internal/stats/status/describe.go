@@ -73,8 +73,8 @@ func (r *DarkResult) Lines() []Line {
 	rules := map[uint64]string{
 		RmsHigh:  "rms > " + span(pick(func(g GroupResult) float64 { return g.Rms.Hi })),
 		RmsLow:   "rms < " + span(pick(func(g GroupResult) float64 { return g.Rms.Lo })),
-		IntHigh:  fmt.Sprintf("y > %s in more than %s frames", Number(r.Params.IntHi), span(nevlm)),
-		IntLow:   fmt.Sprintf("y < %s in more than %s frames", Number(r.Params.IntLo), span(nevlm)),
+		IntHigh:  fmt.Sprintf("y > %s in more than %s frames", number(r.Params.IntHi), span(nevlm)),
+		IntLow:   fmt.Sprintf("y < %s in more than %s frames", number(r.Params.IntLo), span(nevlm)),
 		AveHigh:  "average > " + span(pick(func(g GroupResult) float64 { return g.Ave.Hi })),
 		AveLow:   "average < " + span(pick(func(g GroupResult) float64 { return g.Ave.Lo })),
 		NoData:   "no frame of the panel or pixel",
@@ -89,8 +89,8 @@ func (r *DarkResult) Lines() []Line {
 	return Lines(Dark, r.Counts(), rules)
 }
 
-// Number writes a limit as a log shows it: integers in full, else four significant digits or one decimal.
-func Number(v float64) string {
+// number writes a limit as a log shows it: integers in full, else four significant digits or one decimal.
+func number(v float64) string {
 	switch {
 	case v == math.Trunc(v):
 		return strconv.FormatFloat(v, 'f', -1, 64)
@@ -110,9 +110,9 @@ func span(v []float64) string {
 		lo, hi = min(lo, x), max(hi, x)
 	}
 	if lo == hi {
-		return Number(lo)
+		return number(lo)
 	}
-	return fmt.Sprintf("%s..%s (%d groups)", Number(lo), Number(hi), len(v))
+	return fmt.Sprintf("%s..%s (%d groups)", number(lo), number(hi), len(v))
 }
 
 // limitsJSON is Limits for files: JSON has no NaN and no infinity, both become null.

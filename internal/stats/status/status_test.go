@@ -320,3 +320,27 @@ func TestSumIsPairwise(t *testing.T) {
 		}
 	}
 }
+
+func TestCompare(t *testing.T) {
+	d, err := Compare([]uint64{0, 1, 3, 4, 0}, []uint64{2, 0, 3, 8, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Diff{Pixels: 5, NewlyBad: 1, NewlyGood: 1}
+	want.Gained[1], want.Gained[3] = 1, 1
+	want.Lost[0], want.Lost[2] = 1, 1
+	want.Kept[0], want.Kept[1] = 1, 1
+	if d != want || d.Same() {
+		t.Errorf("got %+v, wanted %+v", d, want)
+	}
+	d.Add(d)
+	if d.Pixels != 10 || d.NewlyBad != 2 || d.Gained[3] != 2 || d.Kept[0] != 2 || d.Lost[2] != 2 || d.NewlyGood != 2 {
+		t.Errorf("twice: %+v", d)
+	}
+	if same, err := Compare([]uint64{5, 0}, []uint64{5, 0}); err != nil || !same.Same() {
+		t.Errorf("the same: %+v, %v", same, err)
+	}
+	if _, err := Compare([]uint64{1}, nil); err == nil {
+		t.Error("different lengths: no error")
+	}
+}

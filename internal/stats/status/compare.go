@@ -1,0 +1,59 @@
+package status
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// Diff says how a status array differs from an earlier one of the same pixels.
+type Diff struct {
+	Pixels             int
+	NewlyBad           int // good before, bad now
+	NewlyGood          int // bad before, good now
+	Gained, Lost, Kept [64]int
+}
+
+// Compare compares two status arrays of the same pixels. Index i of the counts is bit 1<<i.
+func Compare(before, after []uint64) (Diff, error) {
+	if len(before) != len(after) {
+		return Diff{}, fmt.Errorf("could not compare %d pixels with %d", len(before), len(after))
+	}
+	d := Diff{Pixels: len(after)}
+	for i, b := range before {
+		a := after[i]
+		switch {
+		case b == 0 && a != 0:
+			d.NewlyBad++
+		case b != 0 && a == 0:
+			d.NewlyGood++
+		}
+		each(a&^b, &d.Gained)
+		each(b&^a, &d.Lost)
+		each(a&b, &d.Kept)
+	}
+	return d, nil
+}
+
+// each counts the bits of a word.
+func each(word uint64, n *[64]int) {
+	for ; word != 0; word &= word - 1 {
+		n[bits.TrailingZeros64(word)]++
+	}
+}
+
+// Add puts the differences of another array to these.
+func (d *Diff) Add(o Diff) {
+	d.Pixels += o.Pixels
+	d.NewlyBad += o.NewlyBad
+	d.NewlyGood += o.NewlyGood
+	for i := range d.Gained {
+		d.Gained[i] += o.Gained[i]
+		d.Lost[i] += o.Lost[i]
+		d.Kept[i] += o.Kept[i]
+	}
+}
+
+// Same tells whether no pixel's word differs.
+func (d *Diff) Same() bool {
+	return d.Gained == [64]int{} && d.Lost == [64]int{}
+}
