@@ -21,7 +21,7 @@ type Config struct {
 
 	Type     string `json:"detector_type"` // default "jungfrau"
 	Detector string `json:"detector"`      // name; default the type
-	Panels   int    `json:"panels"`        // default 2
+	Panels   int    `json:"panels"`        // segments; default 2
 	Rows     int    `json:"rows"`          // default that of the type, else 512
 	Cols     int    `json:"cols"`          // default that of the type, else 1024
 
@@ -198,8 +198,16 @@ func (c Config) modeName(step int) string {
 	return c.GainModes[c.modeOf(step)]
 }
 
-// streamOf gives the stream that carries a panel: neighbours together, all streams equally loaded.
-func (c Config) streamOf(panel int) int { return panel * c.Streams / c.Panels }
+// streamOf gives the stream that carries a segment: neighbours together, all streams equally loaded.
+func (c Config) streamOf(segment int) int { return segment * c.Streams / c.Panels }
+
+// subs is the number of panels that one segment holds.
+func (c Config) subs() int {
+	if strings.EqualFold(c.Type, "epixm320") {
+		return 4
+	}
+	return 1
+}
 
 // String names the kind as in doc.go.
 func (k Kind) String() string {

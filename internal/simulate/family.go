@@ -47,7 +47,7 @@ type blocks struct {
 // stream, of which there are n.
 func (c Config) blocksOf(segment, stream, index, n int) blocks {
 	names := func(at int, alg string, version xtc2.Version, fields ...xtc2.Field) *xtc2.Names {
-		return &xtc2.Names{ID: xtc2.ID(stream, at), DetType: c.Type, DetName: c.Detector, DetID: c.panelID(segment), Alg: alg,
+		return &xtc2.Names{ID: xtc2.ID(stream, at), DetType: c.Type, DetName: c.Detector, DetID: c.detID(segment), Alg: alg,
 			Version: version, Segment: segment, Fields: fields}
 	}
 	dataAt, updateAt := xtc2.IndexData+index, xtc2.IndexUpdate+index
@@ -81,6 +81,9 @@ func (c Config) blocksOf(segment, stream, index, n int) blocks {
 		raw.Name = "image"
 	case "archon", "axis":
 		raw.Name = "value"
+	}
+	if c.subs() > 1 {
+		raw.Rank = 3
 	}
 	return blocks{data: names(dataAt, "raw", xtc2.NewVersion(2, 0, 1), raw)}
 }
@@ -132,6 +135,9 @@ func (c Config) dataValues(event int, fill func(dst []byte)) []any {
 	case slices.Equal(modes, epix10kaModes):
 		return []any{frame, xtc2.Array{Dims: []int{4, c.Cols}, Fill: func([]byte) {}}}
 	}
+	if c.subs() > 1 {
+		frame.Dims = []int{c.subs(), c.Rows, c.Cols}
+	}
 	return []any{frame}
 }
 
@@ -148,9 +154,17 @@ func (c Config) stepDoc(step int) string {
 	return fmt.Sprintf(`{"detname": "%s_0", "scantype": "pedestal", "step": %d%s}`, c.Detector, mode, gainMode)
 }
 
-// panelID makes a hardware id in the form of the family. It depends on the detector's name and the
+// panelID gives the id of a panel: that of its segment, with the number of the part if it is one.
+func (c Config) panelID(segment, sub int) string {
+	if c.subs() > 1 {
+		return fmt.Sprintf("%s-ASIC-%02d", c.detID(segment), sub)
+	}
+	return c.detID(segment)
+}
+
+// detID makes a hardware id in the form of the family. It depends on the detector's name and the
 // segment only: runs of one detector are of the same hardware.
-func (c Config) panelID(segment int) string {
+func (c Config) detID(segment int) string {
 	h := fnv.New64a()
 	h.Write([]byte(c.Detector))
 	r := sequence(forIDs, h.Sum64(), uint64(segment))

@@ -94,7 +94,7 @@ type Generator struct {
 	common   *[gaussSize]int
 	noise    [gaussSize]uint64 // counted from its smallest value, so that none is negative
 	floor    int               // of the sum of noise and common mode: what is above it is added to the base
-	panels   [][]panel         // by panel and gain mode
+	panels   [][]panel         // by position of the panel (see Frame) and gain mode
 }
 
 // panel is what stays the same in all frames of a panel in one gain mode.
@@ -126,7 +126,7 @@ func NewGenerator(cfg Config) (*Generator, error) {
 	for i, v := range noise {
 		g.noise[i] = uint64(v - noise[0])
 	}
-	for p := range cfg.Panels {
+	for p := range cfg.Panels * cfg.subs() {
 		var modes []panel
 		for m := range cfg.modes() {
 			modes = append(modes, g.newPanel(p, m))
@@ -139,7 +139,7 @@ func NewGenerator(cfg Config) (*Generator, error) {
 // Config gives the configuration with the defaults filled in.
 func (g *Generator) Config() Config { return g.cfg }
 
-func (g *Generator) newPanel(segment, mode int) panel {
+func (g *Generator) newPanel(position, mode int) panel {
 	n := g.cfg.Rows * g.cfg.Cols
 	p := panel{base: make([]uint64, (n+3)/4)}
 	var gain uint16
@@ -147,12 +147,12 @@ func (g *Generator) newPanel(segment, mode int) panel {
 		gain = gainBits(g.cfg.GainModes[mode])
 	}
 	center := int(math.Round(g.cfg.Pedestal)) + mode*gainShift
-	r := sequence(g.cfg.Seed, forPedestals, uint64(segment), uint64(mode))
+	r := sequence(g.cfg.Seed, forPedestals, uint64(position), uint64(mode))
 	for i := range n {
 		level := uint64(center+g.pedestal[r.next()>>(64-gaussBits)]+g.floor) | uint64(gain)
 		p.base[i/4] |= level << (i % 4 * 16)
 	}
-	r = sequence(g.cfg.Seed, forPlanting, uint64(segment), uint64(mode))
+	r = sequence(g.cfg.Seed, forPlanting, uint64(position), uint64(mode))
 	taken := map[int]bool{}
 	for kind, count := range g.cfg.planted() {
 		for len(p.planted[kind]) < count {
@@ -173,11 +173,12 @@ func (g *Generator) newPanel(segment, mode int) panel {
 }
 
 // Frame sets dst to the bytes of a frame: rows x cols little-endian uint16. event counts from the
-// begin of the run, segment from 0. Damaged and lost frames are what they would have been.
-func (g *Generator) Frame(dst []byte, event, segment int) {
+// begin of the run, panels by their position in Truth.Panels. Damaged and lost frames are what they
+// would have been.
+func (g *Generator) Frame(dst []byte, event, panel int) {
 	mode := g.cfg.modeOf(event / g.cfg.Events)
-	p := &g.panels[segment][mode]
-	r := sequence(g.cfg.Seed, forNoise, uint64(g.cfg.Run), uint64(event), uint64(segment))
+	p := &g.panels[panel][mode]
+	r := sequence(g.cfg.Seed, forNoise, uint64(g.cfg.Run), uint64(event), uint64(panel))
 	common := g.common[r.next()>>(64-gaussBits)]
 	// All terms are positive and the sum fits 16 bits: no carry goes from one pixel into the next.
 	every := 0x0001_0001_0001_0001 * uint64(common-g.common[0])

@@ -83,7 +83,7 @@ func (c Config) losses() losses {
 	l := losses{map[int]int{}, map[int]int{}}
 	r := sequence(c.Seed, forLosses, uint64(c.Run))
 	events := c.draw(&r, c.LostEvents+c.DamagedEvents)
-	sent := c.sentPanels()
+	sent := c.sentSegments()
 	for i, e := range events {
 		if len(sent) == 0 {
 			break
@@ -111,8 +111,8 @@ func (c Config) draw(r *rng, n int) []int {
 	return events
 }
 
-// sentPanels lists the segments that send data.
-func (c Config) sentPanels() []int {
+// sentSegments lists the segments that send data.
+func (c Config) sentSegments() []int {
 	var sent []int
 	for p := range c.Panels {
 		if !slices.Contains(c.MissingPanels, p) {

@@ -58,6 +58,7 @@ var cases = map[string]Config{
 	"one gain":            {Type: "epix10ka2m", Rows: 16, Cols: 24, Events: 4, Steps: 3, GainModes: []string{"FL"}},
 	"epix100":             {Type: "epix100", Experiment: "rixx1003721", Run: 77, Rows: 40, Cols: 40, Events: 5, Panels: 1, Hot: 8, Saturated: 8, Begin: time.Date(2024, 2, 29, 23, 59, 58, 999999999, time.UTC)},
 	"odd":                 {Type: "opal", Rows: 7, Cols: 9, Events: 3, Steps: 2, Panels: 3, Streams: 5, Pedestal: 5000, Sigma: 40, CommonMode: -1},
+	"parts":               {Type: "epixm320", Rows: 20, Cols: 20, Events: 6, Panels: 3, Streams: 2, Dead: 1, Hot: 2, LostEvents: 1, DamagedEvents: 2, MissingPanels: []int{2}},
 	"many":                {Type: "strange", Rows: 3, Cols: 5, Events: 3, Panels: 25},
 	"chunks":              {Rows: 8, Cols: 12, Events: 130, Steps: 2, Streams: 2, Chunks: 7},
 	"missing":             {Rows: 8, Cols: 12, Events: 5, Panels: 4, Streams: 2, MissingPanels: []int{3, 1}},
@@ -109,12 +110,12 @@ func checkPanels(t *testing.T, x *frame.Index, truth *Truth) {
 	ids := map[string]bool{}
 	for i, p := range truth.Panels {
 		got := x.Panels[i]
-		want := frame.Panel{Detector: truth.Config.Detector, Type: truth.Config.Type, Segment: p.Segment, ID: p.ID, Rows: p.Rows, Cols: p.Cols}
+		want := frame.Panel{Detector: truth.Config.Detector, Type: truth.Config.Type, Segment: p.Segment, Sub: p.Sub, ID: p.ID, Rows: p.Rows, Cols: p.Cols}
 		if p.Missing { // no frame tells the shape
 			want.Rows, want.Cols = got.Rows, got.Cols
 		}
 		if got != want {
-			t.Errorf("panel %+v, want %+v", got, want)
+			t.Errorf("panel %#v\nwant  %#v", got, want)
 		}
 		ids[p.ID] = true
 	}
@@ -150,18 +151,19 @@ func checkSteps(t *testing.T, x *frame.Index, truth *Truth) {
 func checkFrames(t *testing.T, x *frame.Index, g *Generator, truth *Truth) {
 	t.Helper()
 	c := g.Config()
-	expect := make([]frame.State, c.total()*c.Panels)
-	for _, p := range truth.Panels {
+	panels := len(truth.Panels)
+	expect := make([]frame.State, c.total()*panels)
+	for i, p := range truth.Panels {
 		for e := range c.total() {
 			if p.Missing {
-				expect[e*c.Panels+p.Segment] = frame.Missing
+				expect[e*panels+i] = frame.Missing
 			}
 		}
 	}
 	for state, losses := range map[frame.State][]Loss{frame.Missing: truth.Lost, frame.Damaged: truth.Damaged} {
 		for _, l := range losses {
-			for _, s := range l.Segments {
-				if i := l.Event*c.Panels + s; state == frame.Missing || expect[i] == frame.Present {
+			for k, p := range truth.Panels {
+				if i := l.Event*panels + k; slices.Contains(l.Segments, p.Segment) && (state == frame.Missing || expect[i] == frame.Present) {
 					expect[i] = state
 				}
 			}
@@ -181,14 +183,14 @@ func checkFrames(t *testing.T, x *frame.Index, g *Generator, truth *Truth) {
 			t.Fatalf("event %+v is none of the run, or twice there", event)
 		}
 		seen[n] = true
-		for p := range c.Panels {
+		for p := range panels {
 			ext := x.At(e, p)
 			state := ext.State
 			if state == frame.Truncated {
 				state = frame.Missing
 			}
-			if state != expect[n*c.Panels+p] {
-				t.Fatalf("event %d panel %d: %v, want %v", n, p, ext.State, expect[n*c.Panels+p])
+			if state != expect[n*panels+p] {
+				t.Fatalf("event %d panel %d: %v, want %v", n, p, ext.State, expect[n*panels+p])
 			}
 			if ext.State != frame.Present {
 				continue
@@ -200,8 +202,8 @@ func checkFrames(t *testing.T, x *frame.Index, g *Generator, truth *Truth) {
 		}
 	}
 	for i, state := range expect {
-		if !seen[i/c.Panels] && state == frame.Present {
-			t.Fatalf("event %d is not there", i/c.Panels)
+		if !seen[i/panels] && state == frame.Present {
+			t.Fatalf("event %d is not there", i/panels)
 		}
 	}
 }

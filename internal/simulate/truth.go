@@ -28,9 +28,10 @@ type Truth struct {
 	Incomplete bool      `json:"incomplete"`        // the run lacks its end or a panel
 }
 
-// Panel is one segment of the detector.
+// Panel is one panel of the detector: a segment, or a part of one.
 type Panel struct {
 	Segment int       `json:"segment"`
+	Sub     int       `json:"sub,omitempty"`
 	ID      string    `json:"id"`
 	Rows    int       `json:"rows"`
 	Cols    int       `json:"cols"`
@@ -78,11 +79,12 @@ func (t *Truth) Path() string { return truthPath(t.Config.Dir, t.Config.Experime
 func (g *Generator) Truth() *Truth {
 	c := g.cfg
 	t := &Truth{Version: TruthVersion, Config: c, Begin: c.Begin, Incomplete: len(c.MissingPanels) > 0}
-	for s := range c.Panels {
-		p := Panel{Segment: s, ID: c.panelID(s), Rows: c.Rows, Cols: c.Cols, Stream: c.streamOf(s),
+	for i := range g.panels {
+		s := i / c.subs()
+		p := Panel{Segment: s, Sub: i % c.subs(), ID: c.panelID(s, i%c.subs()), Rows: c.Rows, Cols: c.Cols, Stream: c.streamOf(s),
 			Missing: slices.Contains(c.MissingPanels, s), Planted: []Planted{}}
 		for m := range c.modes() {
-			for k, pixels := range g.panels[s][m].planted {
+			for k, pixels := range g.panels[i][m].planted {
 				if len(pixels) == 0 {
 					continue
 				}

@@ -16,8 +16,8 @@ import (
 // readoutGroups is the mask of readout groups in all datagrams.
 const readoutGroups = 1
 
-// Write writes a run and its truth file into cfg.Dir, streams in parallel. The files appear when they
-// are complete; after an error none is left.
+// Write writes a run and its truth file into cfg.Dir, streams in parallel. The files appear when all of
+// them are complete; when one cannot be completed none is left.
 func Write(ctx context.Context, cfg Config) (*Truth, error) {
 	g, err := NewGenerator(cfg)
 	if err != nil {
@@ -55,15 +55,21 @@ func Write(ctx context.Context, cfg Config) (*Truth, error) {
 		abort()
 		return nil, err
 	}
-	if err := complete(streams, c.Truncate, truth); err != nil {
+	for _, s := range streams {
+		if err := s.w.Finish(); err != nil {
+			abort()
+			return nil, err
+		}
+	}
+	if err := publish(streams, c.Truncate, truth); err != nil {
 		return nil, err
 	}
 	g.addLosses(truth, plan, lost, streams[c.Streams-1].cut)
 	return truth, truth.write()
 }
 
-// complete gives the files of all streams their names and cuts the last one.
-func complete(streams []*stream, cut int64, truth *Truth) error {
+// publish gives the files of all streams their names and cuts the last one.
+func publish(streams []*stream, cut int64, truth *Truth) error {
 	for _, s := range streams {
 		if err := s.w.Close(); err != nil {
 			return err
@@ -99,7 +105,7 @@ func complete(streams []*stream, cut int64, truth *Truth) error {
 func (g *Generator) addLosses(t *Truth, plan []action, lost losses, cut []int) {
 	c := g.cfg
 	ofStream := func(stream int) (segments []int) {
-		for _, p := range c.sentPanels() {
+		for _, p := range c.sentSegments() {
 			if c.streamOf(p) == stream {
 				segments = append(segments, p)
 			}
@@ -133,14 +139,15 @@ type stream struct {
 	lost   losses
 	w      *xtc2.StreamWriter
 	d      xtc2.Draft
-	panels []streamPanel
+	parts  []segment
 	// ends has the events of the present chunk and where they end in it, for Truncate.
 	ends []end
 	cut  []int // events that Truncate takes
 }
 
-type streamPanel struct {
-	segment int
+// segment is one contribution to the events of a stream.
+type segment struct {
+	number int
 	blocks
 }
 
@@ -159,7 +166,7 @@ func newStream(g *Generator, number int, lost losses) (*stream, error) {
 		}
 	}
 	for i, p := range segments {
-		s.panels = append(s.panels, streamPanel{p, c.blocksOf(p, number, i, len(segments))})
+		s.parts = append(s.parts, segment{p, c.blocksOf(p, number, i, len(segments))})
 	}
 	var err error
 	s.w, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
@@ -201,7 +208,7 @@ func (s *stream) fill(a action) {
 		if s.number == 0 {
 			s.d.Values(xtc2.ScanNames(s.number), 0, float64(a.step), c.stepDoc(a.step))
 		}
-		for _, p := range s.panels {
+		for _, p := range s.parts {
 			if p.update != nil {
 				s.d.Values(p.update, 0, c.configValues(c.modeName(a.step), false)...)
 			}
@@ -217,7 +224,7 @@ func (s *stream) fill(a action) {
 
 func (s *stream) configure() {
 	c := s.g.cfg
-	for _, p := range s.panels {
+	for _, p := range s.parts {
 		s.d.Names(p.data)
 		if p.config != nil {
 			s.d.Names(p.config)
@@ -240,11 +247,11 @@ func (s *stream) event(event int) {
 		s.d.Damage(xtc2.DamageMissingData)
 		return
 	}
-	for _, p := range s.panels {
-		if slices.Contains(c.MissingPanels, p.segment) {
+	for _, p := range s.parts {
+		if slices.Contains(c.MissingPanels, p.number) {
 			continue
 		}
-		if segment, ok := s.lost.panel[event]; ok && segment == p.segment {
+		if segment, ok := s.lost.panel[event]; ok && segment == p.number {
 			s.d.Damage(xtc2.DamageMissingData)
 			s.d.Values(p.data, xtc2.DamageMissingData, c.dataValues(event, func(dst []byte) {
 				for i := range dst {
@@ -253,6 +260,11 @@ func (s *stream) event(event int) {
 			})...)
 			continue
 		}
-		s.d.Values(p.data, 0, c.dataValues(event, func(dst []byte) { s.g.Frame(dst, event, p.segment) })...)
+		s.d.Values(p.data, 0, c.dataValues(event, func(dst []byte) {
+			subs := c.subs()
+			for sub, n := 0, len(dst)/subs; sub < subs; sub++ {
+				s.g.Frame(dst[sub*n:(sub+1)*n], event, p.number*subs+sub)
+			}
+		})...)
 	}
 }

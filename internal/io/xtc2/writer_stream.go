@@ -27,14 +27,15 @@ type StreamOptions struct {
 // StreamWriter writes one stream of a run: its chunk files and the smalldata file. While it writes, the
 // files have names that end in ".inprogress"; Close gives them their own.
 type StreamWriter struct {
-	opt   StreamOptions
-	chunk int
-	next  int // chunk that follows the datagram that announced it
-	big   *outFile
-	smd   *outFile
-	done  []*outFile // chunks that are complete but not renamed
-	small Draft
-	info  *Names
+	opt      StreamOptions
+	chunk    int
+	next     int // chunk that follows the datagram that announced it
+	big      *outFile
+	smd      *outFile
+	done     []*outFile // chunks that are complete but not renamed
+	finished bool
+	small    Draft
+	info     *Names
 }
 
 // outFile is a file under construction.
@@ -155,8 +156,13 @@ func (s *StreamWriter) shadow(d *Draft, at int64) []byte {
 	return s.small.Bytes()
 }
 
-// Close completes the files and gives them their names: smalldata last, because it promises the others.
-func (s *StreamWriter) Close() error {
+// Finish completes the files. They keep their names of files in progress until Close, so that a caller
+// with several streams lets them appear only when all are complete.
+func (s *StreamWriter) Finish() error {
+	if s.finished {
+		return nil
+	}
+	s.finished = true
 	files := s.files()
 	for _, o := range files[len(s.done):] {
 		if err := o.finish(); err != nil {
@@ -164,7 +170,15 @@ func (s *StreamWriter) Close() error {
 			return err
 		}
 	}
-	for _, o := range files {
+	return nil
+}
+
+// Close completes the files and gives them their names: smalldata last, because it promises the others.
+func (s *StreamWriter) Close() error {
+	if err := s.Finish(); err != nil {
+		return err
+	}
+	for _, o := range s.files() {
 		if err := os.Rename(o.path+inProgress, o.path); err != nil {
 			return fmt.Errorf("xtc2: could not complete a raw file: %w", err)
 		}
@@ -184,7 +198,7 @@ func (s *StreamWriter) files() []*outFile {
 	return files
 }
 
-// Abort removes what has been written. After Close it has nothing to do and must not be called.
+// Abort removes what has been written, before Close.
 func (s *StreamWriter) Abort() { s.remove(s.files()) }
 
 func (s *StreamWriter) remove(files []*outFile) {

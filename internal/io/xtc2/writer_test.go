@@ -56,6 +56,19 @@ func write(t *testing.T, w *StreamWriter, d *Draft) {
 	}
 }
 
+func publish(t *testing.T, w *StreamWriter) {
+	t.Helper()
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	if names := list(t, w.opt.Dir); !strings.Contains(names, inProgress) {
+		t.Errorf("visible before Close: %s", names)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // scanAll reads a file whole; datagrams are copied as far as the tests look.
 func scanAll(t *testing.T, path string, table *Table) (list []*Datagram, after *Table) {
 	t.Helper()
@@ -87,9 +100,7 @@ func TestWriteEveryType(t *testing.T) {
 	d.Damage(DamageTimedOut)
 	d.Values(everyType, DamageCorrupted, everyValue()...)
 	write(t, w, &d)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, w)
 	list, _ := scanAll(t, w.Paths()[0], nil)
 	if len(list) != 2 || len(list[0].Names) != 1 || !reflect.DeepEqual(list[0].Names[0], everyType) {
 		t.Fatalf("described %+v\nwant      %+v", list[0].Names, everyType)
@@ -152,9 +163,7 @@ func TestSmalldataAsTheOriginal(t *testing.T) {
 				d := Draft{append([]byte(nil), b...)}
 				write(t, w, &d)
 			}
-			if err := w.Close(); err != nil {
-				t.Fatal(err)
-			}
+			publish(t, w)
 			if again, err := os.ReadFile(w.Paths()[0]); err != nil || !bytes.Equal(again, big) {
 				t.Errorf("the data file changed (%v)", err)
 			}
@@ -234,9 +243,7 @@ func TestChunks(t *testing.T) {
 	if names := list(t, w.opt.Dir); strings.Count(names, inProgress) != 5 || strings.Count(names, ".xtc2") != 5 {
 		t.Errorf("while writing: %s", names)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, w)
 	if names := list(t, w.opt.Dir); strings.Contains(names, inProgress) {
 		t.Errorf("after Close: %s", names)
 	}
@@ -298,9 +305,7 @@ func TestSmalldataHasHeaderOfEndRun(t *testing.T) {
 	d.Begin(EndRun, 2, 0, 1)
 	d.Values(everyType, 0, everyValue()...)
 	write(t, w, &d)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, w)
 	if smd := split(t, w.smd.path); len(smd) != 2 || len(smd[1]) != headerSize {
 		t.Errorf("smalldata %x", smd)
 	}
@@ -318,9 +323,7 @@ func TestAbortAndRefusal(t *testing.T) {
 	}
 	w = newStream(t, StreamOptions{Dir: dir, NoSmalldata: true})
 	write(t, w, &d)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	publish(t, w)
 	if names := list(t, dir); names != "tstx00117-r0009-s000-c000.xtc2" {
 		t.Errorf("without smalldata: %s", names)
 	}
