@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -84,20 +87,28 @@ func runSimulate(c *cli.Context, e *environment) error {
 	return printTruth(e.Stdout, truth)
 }
 
-// printTruth writes what was planted, a line for each panel, gain mode and kind.
+// printTruth writes what was planted, a line for each gain mode and kind; all panels have as many.
 func printTruth(w io.Writer, truth *simulate.Truth) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "segment\tgain mode\tplanted\tpixels\tbit")
+	var missing []string
 	for _, p := range truth.Panels {
-		if p.Missing {
-			fmt.Fprintf(t, "%d\t\tmissing\t\t\n", p.Segment)
-			continue
-		}
-		for _, x := range p.Planted {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\n", p.Segment, x.GainMode, x.Kind, len(x.Pixels), x.Data)
+		if segment := strconv.Itoa(p.Segment); p.Missing && !slices.Contains(missing, segment) {
+			missing = append(missing, segment)
 		}
 	}
-	fmt.Fprintf(t, "frames lost in %d events, damaged in %d\n", len(truth.Lost), len(truth.Damaged))
-	fmt.Fprintf(t, "truth in %s\n", truth.Path())
-	return t.Flush()
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if planted := truth.Panels[0].Planted; len(planted) > 0 {
+		fmt.Fprintln(t, "gain mode\tplanted\tpixels per panel\tbit")
+		for _, x := range planted {
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", cmp.Or(x.GainMode, "-"), x.Kind, len(x.Pixels), x.Data)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "segments that send nothing: %s\n", strings.Join(missing, " "))
+	}
+	_, err := fmt.Fprintf(w, "%d panels, %d steps of %d events; frames lost in %d events, damaged in %d\ntruth in %s\n",
+		len(truth.Panels), len(truth.Steps), truth.Config.Events, len(truth.Lost), len(truth.Damaged), truth.Path())
+	return err
 }

@@ -57,8 +57,9 @@ func TestSimulate(t *testing.T) {
 	if code, _, stderr := call(t, "simulate"); code != int(fault.Usage) || !strings.Contains(stderr, "out") {
 		t.Errorf("no folder: exit code %d, %s", code, stderr)
 	}
-	code, stdout, _ = call(t, "simulate", "--out", dir, "--run", "4", "--rows", "20", "--cols", "20", "--events", "1", "--panels", "1", "--dead", "2")
-	if code != 0 || !strings.Contains(stdout, "dead") || !strings.Contains(stdout, "r0004-truth.json") {
+	code, stdout, _ = call(t, "simulate", "--out", dir, "--run", "4", "--rows", "20", "--cols", "20", "--events", "1", "--dead", "2", "--missing-panel", "1")
+	if code != 0 || !strings.Contains(strings.Join(strings.Fields(stdout), " "), " g0 dead 2 2 segments that send nothing: 1 2 panels") ||
+		!strings.Contains(stdout, "r0004-truth.json") {
 		t.Errorf("exit code %d:\n%s", code, stdout)
 	}
 }
