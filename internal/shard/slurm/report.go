@@ -125,8 +125,8 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 		s := TaskState{Task: n, Bytes: t.Bytes, JobState: c.taskState(n, attempts, elements)}
 		if why, lacking := lacks[n]; !lacking {
 			s.State, s.Reason = StateDone, ""
-		} else if s.State == StateFailed && s.Slurm == Completed {
-			s.Reason = "finished, but: " + why
+		} else if s.State == StateDone {
+			s.State, s.Reason = StateFailed, "ended well, but: "+why
 		}
 		r.Counts[s.State]++
 		r.Tasks = append(r.Tasks, s)
@@ -227,7 +227,7 @@ func jobState(e *Element) JobState {
 		Restart: e.Restarts, Reason: v.Reason, verdict: v}
 	switch {
 	case e.State == Completed:
-		s.State = StateDone
+		s.State, s.Reason = StateDone, ""
 	case e.State == Pending || e.State == Requeued || e.State == Configuring:
 		s.State, s.Reason = StatePending, e.Reason
 	case !e.State.Over():

@@ -1,0 +1,431 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
+	"rawstatus/internal/simulate"
+	"rawstatus/internal/testenv"
+)
+
+// TestSubmitWithoutSlurm wants a machine without Slurm to be told what to use instead.
+func TestSubmitWithoutSlurm(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	code, _, stderr := call(t, "submit", "--exp", "tstx00417", "--run", "1", "-o", t.TempDir())
+	if code != int(fault.Slurm) || !strings.Contains(stderr, "no sbatch command") || !strings.Contains(stderr, "`rawstatus run`") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+const (
+	nightExperiment = "tstx00417"
+	nightPanels     = 16
+)
+
+// night is a run, what an undisturbed job makes of it, and a cluster.
+type night struct {
+	cluster   *testenv.Cluster
+	bin, data string
+	want      map[string][]byte
+}
+
+func newNight(t *testing.T) *night {
+	n := &night{cluster: testenv.Slurm(t), bin: programs(t), data: t.TempDir()}
+	n.cluster.Account(t, "lcls:"+nightExperiment)
+	_, err := simulate.Write(context.Background(), simulate.Config{Dir: n.data, Experiment: nightExperiment, Run: 3, Panels: nightPanels, Rows: 128, Cols: 256,
+		Events: 200, Streams: 4, Dead: 3, Hot: 3, Noisy: 3, Saturated: 3, Cold: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := n.job(t, nil)
+	quiet.call(t, 0, "run", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--work", filepath.Join(quiet.dir, "quiet"))
+	n.want = published(t, quiet.repo)
+	if len(n.want) < 2*nightPanels {
+		t.Fatalf("the undisturbed job left only %d files", len(n.want))
+	}
+	return n
+}
+
+// nightJob is one submission of the run, with a repository of its own.
+type nightJob struct {
+	*night
+	dir, work, repo string
+}
+
+// job prepares a submission whose job scripts contain the lines of prolog.
+func (n *night) job(t *testing.T, prolog []string) *nightJob {
+	t.Helper()
+	dir := t.TempDir()
+	j := &nightJob{night: n, dir: dir, work: filepath.Join(dir, "job"), repo: filepath.Join(dir, "repo")}
+	var lines []string
+	for _, l := range prolog {
+		lines = append(lines, fmt.Sprintf("%q", l))
+	}
+	site := fmt.Sprintf("timezone = \"UTC\"\ngroup = \"\"\nrepository = %q\n[slurm]\nprolog = [%s]\n", j.repo, strings.Join(lines, ", "))
+	if err := os.WriteFile(filepath.Join(dir, "site.toml"), []byte(site), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// call runs rawstatus and wants an exit code.
+func (j *nightJob) call(t *testing.T, want fault.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(j.bin, "rawstatus"), append([]string{args[0], "--site", filepath.Join(j.dir, "site.toml")}, args[1:]...)...)
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if errRun := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != int(want) {
+		t.Fatalf("rawstatus %v: %v, want exit code %d\n%s%s", args, errRun, want, &out, &err)
+	}
+	return out.String(), err.String()
+}
+
+func (j *nightJob) submit(t *testing.T, want fault.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	return j.call(t, want, append([]string{"submit", "--exp", nightExperiment, "--run", "3", "--dir", j.data, "--work", j.work, "--settle", "0s",
+		"--tasks", fmt.Sprint(nightPanels), "--cpus-per-task", "1"}, args...)...)
+}
+
+// watch waits for the end of all jobs.
+func (j *nightJob) watch(t *testing.T, want fault.Code) (stdout, stderr string) {
+	t.Helper()
+	return j.call(t, want, "status", "--watch", "--every", "1s", j.work)
+}
+
+// report gives the state in JSON.
+func (j *nightJob) report(t *testing.T) *slurm.Report {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(j.bin, "rawstatus"), "status", j.work, "--json")
+	out, _ := cmd.Output() // the exit code depends on the state
+	var r slurm.Report
+	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return &r
+}
+
+// until polls the state.
+func (j *nightJob) until(t *testing.T, what string, ok func(*slurm.Report) bool) *slurm.Report {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		r := j.report(t)
+		if ok(r) {
+			return r
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: never happened: %+v", what, r)
+		}
+	}
+}
+
+// attempts reads the records.
+func (j *nightJob) attempts(t *testing.T) []*slurm.Attempt {
+	t.Helper()
+	p, err := plan.Load(j.work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := slurm.LoadAttempts(j.work, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// same wants what the undisturbed job left.
+func (j *nightJob) same(t *testing.T) {
+	t.Helper()
+	got := published(t, j.repo)
+	for name, content := range j.want {
+		if !bytes.Equal(got[name], content) {
+			t.Errorf("%s differs from the undisturbed job's", name)
+		}
+	}
+	if len(got) != len(j.want) {
+		t.Errorf("%d files, the undisturbed job left %d", len(got), len(j.want))
+	}
+}
+
+// first is the test of a prolog line for the first start of one task's first attempt.
+const first = `[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 3 || -n ${SLURM_RESTART_COUNT:-} ]] || `
+
+// TestSlurm runs the whole way on a real cluster, each time disturbed in another way, and wants each time what the
+// undisturbed job leaves.
+func TestSlurm(t *testing.T) {
+	n := newNight(t)
+	t.Run("undisturbed", n.undisturbed)
+	t.Run("more tasks than an array takes", n.chunks)
+	t.Run("node lost", n.nodeLost)
+	t.Run("out of memory", n.outOfMemory)
+	t.Run("out of time", n.outOfTime)
+	t.Run("damaged partial", n.damagedPartial)
+	t.Run("cancelled by hand", n.cancelled)
+	t.Run("a task on two nodes", n.duplicate)
+	t.Run("disk full", n.diskFull)
+	t.Run("raw data gone", n.rawGone)
+	t.Run("preempted", n.preempted)
+	t.Run("submitter killed", n.submitterKilled)
+}
+
+func (n *night) undisturbed(t *testing.T) {
+	j := n.job(t, nil)
+	dry, _ := j.submit(t, 0, "--dry-run")
+	if got := regexp.MustCompile(`(?m)^sbatch `).FindAllString(dry, -1); len(got) != 3 {
+		t.Errorf("--dry-run shows %d sbatch lines, want 3:\n%s", len(got), dry)
+	}
+	if len(j.attempts(t)) != 0 {
+		t.Error("--dry-run left an attempt")
+	}
+	out, _ := j.submit(t, 0, "--wait")
+	if !strings.Contains(out, "\nrawstatus status "+j.work+"\n") {
+		t.Errorf("no command that shows the state:\n%s", out)
+	}
+	j.same(t)
+	if r := j.report(t); !r.Done || r.Active || r.Attempts != 1 || r.Counts[slurm.StateDone] != nightPanels {
+		t.Errorf("%+v", r)
+	}
+	j.call(t, fault.Slurm, "submit", "--work", j.work, "--account", "nobody")
+	j.call(t, 0, "rerun", j.work, "--wait")
+}
+
+func (n *night) chunks(t *testing.T) {
+	j := n.job(t, nil)
+	j.submit(t, 0, "--wait", "--tasks", "40", "--throttle", "9")
+	if a := j.attempts(t)[0]; len(a.Chunks) != 2 || a.Chunks[1].Offset != 33 {
+		t.Errorf("chunks %+v, the cluster takes indices below 33", a.Chunks)
+	}
+	j.same(t)
+}
+
+func (n *night) nodeLost(t *testing.T) {
+	j := n.job(t, []string{first + "sleep 100"})
+	j.submit(t, 0)
+	r := j.until(t, "task 3 runs", func(r *slurm.Report) bool { return r.Tasks[3].State == slurm.StateRunning && r.Tasks[3].Node != "" })
+	node := r.Tasks[3].Node
+	n.cluster.Kill(t, node)
+	defer n.cluster.Start(t, node)
+	j.watch(t, 0)
+	if r := j.report(t); r.Tasks[3].Restart < 1 && r.Attempts < 2 {
+		t.Errorf("task 3 was not started again: %+v", r.Tasks[3])
+	}
+	j.same(t)
+}
+
+func (n *night) outOfMemory(t *testing.T) {
+	if !n.cluster.OOM {
+		t.Skip("this cluster enforces no memory limits; see TestOutOfMemoryStandIn")
+	}
+	j := n.job(t, nil)
+	j.submit(t, 0, "--mem", "15M")
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) < 2 || len(all[1].Reasons) == 0 || !strings.Contains(all[1].Reasons[0].Text, "ran out of its memory of 15 MB") || all[1].Task.MemMB != 30 {
+		t.Errorf("%d attempts, the second: %+v", len(all), all[min(1, len(all)-1)])
+	}
+	j.same(t)
+}
+
+// outOfTime gives a task so little of a core that Slurm's signal finds it at work.
+func (n *night) outOfTime(t *testing.T) {
+	const cpu = "/sys/fs/cgroup/cpu"
+	if _, err := os.Stat(cpu + "/cpu.cfs_quota_us"); err != nil {
+		t.Skip("needs the cpu cgroup of version 1")
+	}
+	slow := fmt.Sprintf("%s/rawstatus-slow-%d", cpu, os.Getpid())
+	if err := os.Mkdir(slow, 0o755); err != nil {
+		t.Skip(err)
+	}
+	defer os.Remove(slow)
+	for file, value := range map[string]string{"cpu.cfs_period_us": "500000", "cpu.cfs_quota_us": "1000"} {
+		if err := os.WriteFile(filepath.Join(slow, file), []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := n.job(t, []string{first + "echo $$ > " + slow + "/cgroup.procs"})
+	j.submit(t, 0, "--time", "1")
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 3 || all[1].Task.Time != 2*time.Minute {
+		t.Fatalf("%d attempts, the second: %+v", len(all), all[len(all)-1])
+	}
+	log, err := os.ReadFile(j.logOf(t, all[0], 3))
+	if err != nil || !strings.Contains(string(log), "terminated (SIGTERM)") {
+		t.Errorf("the signal did not reach the program: %v\n%s", err, log)
+	}
+	j.same(t)
+}
+
+func (j *nightJob) logOf(t *testing.T, a *slurm.Attempt, task int) string {
+	t.Helper()
+	id, ok := a.Element(task)
+	if !ok {
+		t.Fatalf("attempt %d has no task %d", a.Number, task)
+	}
+	return filepath.Join(j.work, "slurm", a.Plan[:12], "log", fmt.Sprintf("tasks0-%d_%d.log", id.Job, id.Index))
+}
+
+func (n *night) damagedPartial(t *testing.T) {
+	j := n.job(t, nil)
+	j.submit(t, 0, "--wait")
+	// Again, and this time something writes into a partial before reduce reads it.
+	j = n.job(t, []string{fmt.Sprintf(`[[ $SLURM_JOB_NAME != *-1-reduce ]] || printf XXXX | dd of=%s bs=1 seek=1000 conv=notrunc`, plan.TaskFile("$work", 2))})
+	j.submit(t, 0)
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 2 || !strings.Contains(all[1].Reasons[0].Text, "ended well, but") {
+		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
+	}
+	j.same(t)
+}
+
+// cancelled wants Slurm's own scancel to be respected by the repair job, and the printed command to go on.
+func (n *night) cancelled(t *testing.T) {
+	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID -lt 8 ]] || sleep 100`})
+	j.submit(t, 0)
+	j.until(t, "half of the tasks are done", func(r *slurm.Report) bool { return r.Counts[slurm.StateDone] == 8 })
+	if out, err := exec.Command("scancel", fmt.Sprint(j.attempts(t)[0].Chunks[0].Job)).CombinedOutput(); err != nil {
+		t.Fatalf("scancel: %v\n%s", err, out)
+	}
+	_, stderr := j.watch(t, fault.Incomplete)
+	if all := j.attempts(t); len(all) != 1 {
+		t.Fatalf("what a person cancelled was submitted again: %+v", all[1])
+	}
+	j.goOn(t, stderr)
+	all := j.attempts(t)
+	if len(all) != 2 || !slices.Equal(all[1].Chunks[0].Indices, []int{8, 9, 10, 11, 12, 13, 14, 15}) {
+		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
+	}
+	j.same(t)
+}
+
+// goOn types the command that an error message ended with.
+func (j *nightJob) goOn(t *testing.T, stderr string) {
+	t.Helper()
+	m := regexp.MustCompile(`rawstatus (rerun --work \S+)\n`).FindStringSubmatch(stderr)
+	if m == nil {
+		t.Fatalf("no command that goes on:\n%s", stderr)
+	}
+	j.call(t, 0, append(strings.Fields(m[1]), "--wait")...)
+}
+
+// duplicate submits the committed script by hand, as an array and as one job, beside the jobs of submit.
+func (n *night) duplicate(t *testing.T) {
+	j := n.job(t, []string{"sleep 2"})
+	j.submit(t, 0)
+	script := filepath.Join(testenv.Root(t), "jobs", "slurm", "rawstatus-array.sbatch")
+	var hands []*exec.Cmd
+	for _, args := range [][]string{{"--array=0-15"}, {"--mem=500M"}} {
+		cmd := exec.Command("sbatch", append(args, "--wait", "--output="+filepath.Join(j.dir, "hand-%j-%a.log"), "--account=lcls:"+nightExperiment, script, j.work)...)
+		cmd.Env = append(os.Environ(), "RAWSTATUS_BIN="+filepath.Join(n.bin, "rawstatus"))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		hands = append(hands, cmd)
+	}
+	j.watch(t, 0)
+	for _, cmd := range hands {
+		if err := cmd.Wait(); err != nil {
+			logs, _ := exec.Command("sh", "-c", "tail -n 5 "+j.dir+"/hand-*").Output()
+			t.Errorf("by hand: %v\n%s", err, logs)
+		}
+	}
+	j.same(t)
+}
+
+// diskFull gives the first two starts of a task a full disk for its partial.
+func (n *night) diskFull(t *testing.T) {
+	wrapper := filepath.Join(t.TempDir(), "full-disk")
+	script := fmt.Sprintf(`#!/bin/bash
+[[ ${SLURM_ARRAY_TASK_ID:-} != 3 || ${SLURM_RESTART_COUNT:-0} -ge 2 ]] && exec %[1]s/rawstatus "$@"
+mkdir -p "$3/tasks"
+exec unshare -m bash -c 'mount -t tmpfs -o size=16k none "$3/tasks"; exec %[1]s/rawstatus "$@"' - "$@"
+`, n.bin)
+	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j := n.job(t, []string{"bin=" + wrapper})
+	j.submit(t, 0)
+	j.watch(t, 0)
+	r := j.report(t)
+	if r.Attempts != 1 || r.Tasks[3].Restart != 2 {
+		t.Errorf("%d attempts, task 3 restarted %d times, want it to have requeued itself twice", r.Attempts, r.Tasks[3].Restart)
+	}
+	j.same(t)
+}
+
+// rawGone wants an error of the user's not to be tried again.
+func (n *night) rawGone(t *testing.T) {
+	j := n.job(t, nil)
+	raw, err := filepath.Glob(filepath.Join(n.data, "*-s003-*.xtc2"))
+	if err != nil || len(raw) != 1 {
+		t.Fatal(raw, err)
+	}
+	j.submit(t, 0, "--sbatch-arg=--begin=now+3")
+	if err := os.Rename(raw[0], raw[0]+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr := j.watch(t, fault.Incomplete)
+	back := os.Rename(raw[0]+".away", raw[0])
+	if back != nil {
+		t.Fatal(back)
+	}
+	if all := j.attempts(t); len(all) != 1 || !strings.Contains(stderr, "exit code 10") {
+		t.Errorf("%d attempts\n%s", len(all), stderr)
+	}
+	j.goOn(t, stderr)
+	j.same(t)
+}
+
+func (n *night) preempted(t *testing.T) {
+	j := n.job(t, []string{first + "sleep 100"})
+	j.submit(t, 0)
+	j.until(t, "task 3 runs", func(r *slurm.Report) bool { return r.Tasks[3].State == slurm.StateRunning })
+	cmd := exec.Command("sbatch", "--wait", "--partition=urgent", "--nodes=4", "--exclusive", "--mem=0", "--account=lcls", "--output=/dev/null", "--wrap=sleep 1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	j.watch(t, 0)
+	if r := j.report(t); r.Attempts != 1 || r.Tasks[3].Restart < 1 {
+		t.Errorf("%d attempts, %+v", r.Attempts, r.Tasks[3])
+	}
+	j.same(t)
+}
+
+// submitterKilled takes away what a submitter writes down last, as if it had been killed before it got there.
+func (n *night) submitterKilled(t *testing.T) {
+	j := n.job(t, []string{"sleep 3"})
+	j.submit(t, 0)
+	a := j.attempts(t)[0]
+	array := a.Chunks[0].Job
+	if out, err := exec.Command("scancel", fmt.Sprint(a.RepairJob), fmt.Sprint(a.ReduceJob)).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	a.Chunks[0].Job, a.ReduceJob, a.RepairJob, a.Complete, a.PID = 0, 0, 0, false, 1<<22+1
+	b, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(j.work, "slurm", a.Plan[:12], "attempt-001.json"), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	j.call(t, 0, "rerun", j.work)
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) != 1 || all[0].Chunks[0].Job != array || !all[0].Complete {
+		t.Errorf("the running array %d was not taken over: %+v", array, all[0])
+	}
+	j.same(t)
+}
