@@ -61,6 +61,9 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if x, err = plan.Prepare(x, par.Selection); err != nil {
+		return nil, "", err
+	}
 	work := workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
 	p, err := savePlan(c.Context, work, x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")}, fs.FileMode(e.Site.FileMode))
 	if err != nil {

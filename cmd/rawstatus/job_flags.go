@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/config"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -28,33 +30,49 @@ const (
 	defaultGateFrames = 50
 	defaultMinFrames  = 3
 	defaultMaxLost    = 1.0
+	defaultSNRMax     = 8
 )
 
 func jobFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "profile", Usage: "rules: data (mean, rms, saturation of all frames, per gain mode) or dark (gated, per step)", Value: "data"},
-		&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` to write", DefaultText: "status_<profile>"},
-		&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "data: all, dark: 1000"},
+		&cli.StringFlag{Name: "profile", Usage: "rules: data, dark, features (with -F), light (-F 1,6) or max (-F 11); see docs/bits.md", DefaultText: "data, or features when -F is given"},
+		&cli.StringFlag{Name: "features", Aliases: []string{"F"}, Usage: "`FEATURES` of det_pixel_status, any of 1,2,3,6,11"},
+		&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` to write", DefaultText: "status_<profile>; features: status_light with 6, status_max with 11, else status_dark"},
+		&cli.StringFlag{Name: "compat", Usage: "quirks of the original, for comparison: `lcls1` or lcls2"},
+
+		&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "dark: 1000, else all"},
 		&cli.IntFlag{Name: "skip", Aliases: []string{"m"}, Usage: "leave out the first `N` events of each step"},
 		&cli.StringFlag{Name: "step", Usage: "only these `STEPS`, e.g. 0,2-4; -1 = before the first BeginStep"},
 		&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"},
-		&cli.IntFlag{Name: "gate-frames", Usage: "profile dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames},
+		&cli.StringFlag{Name: "gain-mode", Usage: "`MODE` of the frames, against what the data tell, e.g. g1 or AHL-H"},
+		&cli.StringFlag{Name: "slice", Aliases: []string{"S"}, Usage: "only this part of each panel, `R0:R1,C0:C1`"},
+		&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames},
+		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
 		&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"},
-		&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo},
-		&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"},
-		&cli.Float64Flag{Name: "int-nlo", Usage: "average below mean - `N` sigma is bad; 0: int-lo alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "int-nhi", Usage: "average above mean + `N` sigma is bad; 0: int-hi alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "rms-lo", Usage: "lower rms limit in `ADU`", Value: defaultRmsLo},
-		&cli.Float64Flag{Name: "rms-hi", Usage: "upper rms limit in `ADU`", DefaultText: "as int-hi"},
-		&cli.Float64Flag{Name: "rms-nlo", Usage: "rms below mean - `N` sigma is bad; 0: rms-lo alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "rms-nhi", Usage: "rms above mean + `N` sigma is bad; 0: rms-hi alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm},
-		&cli.Float64Flag{Name: "fraclo", Usage: "profile dark: lower quantile of the gates", Value: defaultFracLo},
-		&cli.Float64Flag{Name: "frachi", Usage: "profile dark: upper quantile of the gates", Value: defaultFracHi},
-		&cli.StringFlag{Name: "limits-per", Usage: "limits over all panels of the `detector` together, per panel, or per asic", Value: "detector"},
-		&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames},
+		&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"},
 		&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"},
+
+		&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo},
+		&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"},
+		&cli.Float64Flag{Name: "fraclo", Usage: "dark: lower quantile of the gates", Value: defaultFracLo},
+		&cli.Float64Flag{Name: "frachi", Usage: "dark: upper quantile of the gates", Value: defaultFracHi},
+		&cli.Float64Flag{Name: "intnlo", Usage: "average below mean - `N` sigma is bad; 0: int-lo alone", Value: defaultNSigma},
+		&cli.Float64Flag{Name: "intnhi", Usage: "average above mean + `N` sigma is bad; 0: int-hi alone", Value: defaultNSigma},
+		&cli.Float64Flag{Name: "rms-lo", Usage: "lower rms limit in `ADU`", Value: defaultRmsLo},
+		&cli.Float64Flag{Name: "rms-hi", Usage: "upper rms limit in `ADU`", DefaultText: "as int-hi"},
+		&cli.Float64Flag{Name: "rmsnlo", Usage: "rms below mean - `N` sigma is bad; 0: rms-lo alone", Value: defaultNSigma},
+		&cli.Float64Flag{Name: "rmsnhi", Usage: "rms above mean + `N` sigma is bad; 0: rms-hi alone", Value: defaultNSigma},
+		&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm},
+		&cli.StringFlag{Name: "limits-per", Usage: "limits over the pixels of the whole `detector`, of each panel, or of each asic", Value: "detector"},
+		&cli.StringFlag{Name: "limits", Usage: "limits from `mean` and standard deviation, or robust (median and MAD, clipped)", Value: "mean"},
+		&cli.StringFlag{Name: "gain-rule", Usage: "dark, jungfrau: bad gain bits are those not `expected` in the gain mode, or impossible ones (10) only; off", Value: "expected"},
+		&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames},
+		&cli.Float64Flag{Name: "snrmax", Usage: "features: width of the outlier search, in `SPREADS`", Value: defaultSNRMax},
+		&cli.StringFlag{Name: "pedestals", Usage: "feature 11: pedestals, a `FILE` (.npy, text) or a calib directory", DefaultText: "the calib directory in force"},
+		&cli.Float64Flag{Name: "line-fraction", Usage: "hint ROW_COL when more than this `FRACTION` of a chip's row or column is bad; 0: off"},
+		&cli.Float64Flag{Name: "asic-fraction", Usage: "hint ASIC when more than this `FRACTION` of a chip is bad; 0: off"},
+		&cli.IntFlag{Name: "neighbours", Usage: "hint NEIGHBOUR for the `4` or 8 pixels around bad ones; 0: off"},
 	}
 }
 
@@ -62,21 +80,19 @@ func jobFlags() []cli.Flag {
 // precedence.
 func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, error) {
 	family, _ := detector.Lookup(panel.Type)
-	par := plan.Params{
-		Profile: c.String("profile"), CType: c.String("ctype"), Events: c.Int("events"), Skip: c.Int("skip"), GateFrames: c.Int("gate-frames"),
-		DataBits: family.DataBits, LimitsPer: c.String("limits-per"), MinFrames: c.Int("min-frames"), MaxLost: c.Float64("max-lost"),
-		AllowIncomplete: c.Bool("allow-incomplete"),
+	par := plan.Params{Profile: c.String("profile"), CType: c.String("ctype"), Compat: c.String("compat")}
+	var err error
+	if par.Features, err = numbers(c, "features", 1); err != nil {
+		return par, err
 	}
-	if par.Profile != "data" && par.Profile != "dark" {
-		return par, fault.New(fault.Usage, "unknown profile %q", par.Profile).WithHint("profiles: data, dark")
+	if err := nameProfile(&par); err != nil {
+		return par, err
 	}
-	if par.CType == "" {
-		par.CType = "status_" + par.Profile
-	}
-	if par.Profile == "dark" && !c.IsSet("events") {
+	par.Selection = plan.Selection{Events: c.Int("events"), Skip: c.Int("skip"), GainMode: c.String("gain-mode"), GateFrames: c.Int("gate-frames"),
+		GatesFrom: c.String("gates-from"), DataBits: family.DataBits, MaxLost: c.Float64("max-lost"), AllowIncomplete: c.Bool("allow-incomplete")}
+	if par.Gated() && !c.IsSet("events") {
 		par.Events = defaultDarkEvents
 	}
-	var err error
 	if par.Steps, err = numbers(c, "step", -1); err != nil {
 		return par, err
 	}
@@ -90,11 +106,69 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 		}
 		par.DataBits = uint16(v)
 	}
+	if par.Has(6) {
+		if par.Window, err = integers(c.String("window"), ",", 2); err != nil {
+			return par, fault.New(fault.Usage, "--window %q: %w", c.String("window"), err)
+		}
+	}
+	if s := c.String("slice"); s != "" {
+		if par.Slice, err = integers(strings.ReplaceAll(s, ":", ","), ",", 4); err != nil {
+			return par, fault.New(fault.Usage, "--slice %q: %w", s, err).WithHint("wanted R0:R1,C0:C1")
+		}
+	}
+	par.Rules = plan.Rules{LimitsPer: c.String("limits-per"), Limits: c.String("limits"), MinFrames: c.Int("min-frames"),
+		LineFraction: c.Float64("line-fraction"), ASICFraction: c.Float64("asic-fraction"), Neighbours: c.Int("neighbours")}
+	if par.Gated() && family.GainPatterns != nil && c.String("gain-rule") != "off" {
+		par.GainRule = c.String("gain-rule")
+	}
+	if par.Has(11) {
+		if par.Pedestals = c.String("pedestals"); par.Pedestals == "" {
+			par.Pedestals = e.Site.CalibDir
+		}
+	}
+	setLimits(c, e.Site.Limits[strings.ToLower(panel.Type)], family, &par)
+	return par, nil
+}
+
+// nameProfile settles profile, features and constants type, each of which may follow from the others.
+func nameProfile(par *plan.Params) error {
+	fixed := map[string][]int{plan.ProfileLight: {1, 6}, plan.ProfileMax: {11}}
+	switch features := fixed[par.Profile]; {
+	case par.Profile == "" && par.Features == nil:
+		par.Profile = plan.ProfileData
+	case par.Profile == "":
+		par.Profile = plan.ProfileFeatures
+	case par.Profile == plan.ProfileFeatures && par.Features == nil:
+		par.Features = []int{1, 2, 3}
+	case features != nil && par.Features == nil:
+		par.Features = features
+	case par.Profile != plan.ProfileFeatures && par.Features != nil:
+		return fault.New(fault.Usage, "profile %s has its own features", par.Profile).WithHint("leave --profile out, or use --profile features")
+	}
+	slices.Sort(par.Features)
+	par.Features = slices.Compact(par.Features)
+	if par.CType != "" {
+		return nil
+	}
+	switch {
+	case par.Profile != plan.ProfileFeatures:
+		par.CType = "status_" + par.Profile
+	case par.Has(6):
+		par.CType = "status_light"
+	case par.Has(11):
+		par.CType = "status_max"
+	default:
+		par.CType = "status_dark"
+	}
+	return nil
+}
+
+// setLimits takes each limit from its flag, the site file or the detector table.
+func setLimits(c *cli.Context, site config.Limits, family detector.Family, par *plan.Params) {
 	hi := float64(family.IntHi())
 	if par.DataBits != family.DataBits {
 		hi = float64(detector.Family{DataBits: par.DataBits}.IntHi())
 	}
-	site := e.Site.Limits[strings.ToLower(panel.Type)]
 	for _, l := range []struct {
 		flag string
 		site *float64
@@ -102,11 +176,11 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 		dst  *float64
 	}{
 		{"int-lo", site.IntLo, defaultIntLo, &par.IntLo}, {"int-hi", site.IntHi, hi, &par.IntHi},
-		{"int-nlo", site.IntNLo, defaultNSigma, &par.IntNLo}, {"int-nhi", site.IntNHi, defaultNSigma, &par.IntNHi},
+		{"intnlo", site.IntNLo, defaultNSigma, &par.IntNLo}, {"intnhi", site.IntNHi, defaultNSigma, &par.IntNHi},
 		{"rms-lo", site.RMSLo, defaultRmsLo, &par.RmsLo}, {"rms-hi", site.RMSHi, hi, &par.RmsHi},
-		{"rms-nlo", site.RMSNLo, defaultNSigma, &par.RmsNLo}, {"rms-nhi", site.RMSNHi, defaultNSigma, &par.RmsNHi},
-		{"fraclm", site.FracLM, defaultFracLm, &par.FracLm},
-		{"fraclo", site.FracLo, defaultFracLo, &par.FracLo}, {"frachi", site.FracHi, defaultFracHi, &par.FracHi},
+		{"rmsnlo", site.RMSNLo, defaultNSigma, &par.RmsNLo}, {"rmsnhi", site.RMSNHi, defaultNSigma, &par.RmsNHi},
+		{"fraclm", site.FracLM, defaultFracLm, &par.FracLm}, {"fraclo", site.FracLo, defaultFracLo, &par.FracLo},
+		{"frachi", site.FracHi, defaultFracHi, &par.FracHi}, {"snrmax", site.SNRMax, defaultSNRMax, &par.SNRMax},
 	} {
 		switch {
 		case c.IsSet(l.flag):
@@ -117,10 +191,23 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 			*l.dst = l.def
 		}
 	}
-	if par.GateFrames < 1 || par.Events < 0 || par.Skip < 0 || par.MinFrames < 1 || par.MaxLost < 0 {
-		return par, fault.New(fault.Usage, "--gate-frames and --min-frames start at 1; --events, --skip and --max-lost at 0")
+}
+
+// integers reads so many integers.
+func integers(s, separator string, n int) ([]int, error) {
+	parts := strings.Split(s, separator)
+	if len(parts) != n {
+		return nil, fmt.Errorf("wanted %d numbers, not %d", n, len(parts))
 	}
-	return par, nil
+	out := make([]int, n)
+	for i, p := range parts {
+		v, err := strconv.Atoi(strings.TrimSpace(p))
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a number", p)
+		}
+		out[i] = v
+	}
+	return out, nil
 }
 
 // numbers reads a list like 0,2-4 from a flag; each number is at least least.

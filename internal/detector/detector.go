@@ -15,6 +15,10 @@ type Family struct {
 	// GainModes are the known gain modes in the order of the planes of a deployed array; empty for
 	// single-gain detectors.
 	GainModes []string
+	// GainPatterns are the gain bits, in their place, that each of GainModes has in every frame of forced
+	// gain, and NeverPattern those that no mode has; nil where words do not tell the gain that far.
+	GainPatterns []uint16
+	NeverPattern uint16
 	// PanelCounts are the sizes that a deployed array of this type may have along its panel axis,
 	// ascending; empty means highest segment + 1.
 	PanelCounts []int
@@ -32,6 +36,8 @@ var (
 	Epix10kaGains = []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}
 )
 
+var jungfrauPatterns = []uint16{0x0000, 0x4000, 0xc000}
+
 func epix10ka(typ, group string) Family {
 	return Family{Type: typ, Rows: 352, Cols: 384, DataBits: 0x3fff, GainBits: 0x4000, GainModes: Epix10kaGains,
 		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true}
@@ -42,9 +48,9 @@ var families = []Family{
 	epix10ka("epix10ka", "Epix10ka::CalibV1"),
 	epix10ka("epix10ka2m", "Epix10ka2M::CalibV1"),
 	epix10ka("epix10kaquad", "Epix10kaQuad::CalibV1"),
-	{Type: "jungfrau", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains,
+	{Type: "jungfrau", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000,
 		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
-	{Type: "jungfrauemu", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains,
+	{Type: "jungfrauemu", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000,
 		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
 	{Type: "epix100", Rows: 704, Cols: 768, DataBits: 0xffff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
 	{Type: "epix100a", Rows: 704, Cols: 768, DataBits: 0x3fff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},

@@ -39,6 +39,9 @@ func Decode(codec Codec, panel Panel, src []byte, dst []uint16) error {
 	if known, err := decodeSpread(codec, src, dst); known {
 		return err
 	}
+	if known, err := decodeCrop(codec, panel, src, dst); known {
+		return err
+	}
 	for _, p := range packings {
 		if p.Codec == codec {
 			if len(src) != p.Bytes || panel.Rows != p.Rows || panel.Cols != p.Cols {

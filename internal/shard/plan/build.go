@@ -21,6 +21,33 @@ type Options struct {
 // minShard is the least number of frames worth a shard of its own.
 const minShard = 64
 
+// Prepare applies what the parameters say about the index itself: the gain mode and the part of the
+// panels. The result shares extents with x.
+func Prepare(x *frame.Index, sel Selection) (*frame.Index, error) {
+	y := *x
+	if sel.GainMode != "" {
+		family, _ := detector.Lookup(x.Panels[0].Type)
+		if len(family.GainModes) > 0 && family.GainIndex(sel.GainMode) < 0 {
+			return nil, fault.New(fault.Usage, "detector type %s has no gain mode %q", x.Panels[0].Type, sel.GainMode).
+				WithHint("gain modes: %s", strings.Join(family.GainModes, ", "))
+		}
+		y.Steps = slices.Clone(x.Steps)
+		for i := range y.Steps {
+			y.Steps[i].GainModes = slices.Repeat([]string{sel.GainMode}, len(x.Panels))
+		}
+	}
+	if len(sel.Slice) == 4 {
+		y.Panels = slices.Clone(x.Panels)
+		for i := range y.Panels {
+			var err error
+			if y.Panels[i], err = x.Panels[i].Crop(sel.Slice[0], sel.Slice[1], sel.Slice[2], sel.Slice[3]); err != nil {
+				return nil, fault.New(fault.Usage, "--slice: %w", err)
+			}
+		}
+	}
+	return &y, nil
+}
+
 // Build makes the plan for the index of one detector, whose events are those in which it took part.
 func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, error) {
 	if len(x.Panels) == 0 {
@@ -30,10 +57,14 @@ func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, err
 		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
 		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: indexSum,
 	}}
-	if err := checkSelections(x, par); err != nil {
+	family, _ := detector.Lookup(x.Panels[0].Type)
+	err := par.Validate(family)
+	if err == nil {
+		err = checkSelections(x, par)
+	}
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	if p.Groups, err = groups(x, par); err != nil {
 		return nil, err
 	}
@@ -42,7 +73,9 @@ func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, err
 		return nil, fault.New(fault.Incomplete, "run %d of %s is incomplete:\n  %s", x.Run.Number, x.Run.Experiment, strings.Join(p.Incomplete, "\n  ")).
 			WithHint("wait for or repair the raw data, or take what is there with --allow-incomplete (lost events alone: --max-lost)")
 	}
-	p.cut(opt)
+	if err := p.cut(opt); err != nil {
+		return nil, err
+	}
 	return p, p.seal()
 }
 
@@ -79,7 +112,7 @@ func wanted(par Params, panel frame.Panel) bool {
 
 // groups lists the groups in the order of the family's gain modes, then of steps.
 func groups(x *frame.Index, par Params) ([]Group, error) {
-	perStep := par.Profile == "dark"
+	perStep := par.Gated()
 	var out []Group
 	for i := range x.Steps {
 		s := &x.Steps[i]
@@ -207,10 +240,10 @@ func mapKeys(m map[string]int) func(func(string) bool) {
 	}
 }
 
-// cut makes shards and tasks. With no more tasks than units every unit is one shard and tasks get
-// whole units; with more, units are cut by frame range. Heavier shards are dealt first, each to the
-// lightest task, so tasks are even and the deal is the same every time.
-func (p *Plan) cut(opt Options) {
+// cut makes shards and tasks, for each stage as many tasks as asked. With no more tasks than units every
+// unit is one shard and tasks get whole units; with more, units are cut by frames, or by rows of windows
+// where feature 6 needs all frames of its pixels.
+func (p *Plan) cut(opt Options) error {
 	var live []int
 	for i, u := range p.Units {
 		if u.Selected > 0 {
@@ -225,34 +258,74 @@ func (p *Plan) cut(opt Options) {
 	if len(live) > 0 && tasks > len(live) {
 		pieces = (tasks + len(live) - 1) / len(live)
 	}
-	for _, i := range live {
-		n := p.Units[i].Selected
-		k := max(1, min(pieces, n/minShard))
-		for j := range k {
-			p.Shards = append(p.Shards, Shard{Unit: i, Lo: j * n / k, Hi: (j + 1) * n / k})
-		}
-	}
-	tasks = max(1, min(tasks, len(p.Shards)))
-	p.Tasks = make([]Task, tasks)
-	order := make([]int, len(p.Shards))
-	for i := range order {
-		order[i] = i
-	}
-	sort.SliceStable(order, func(a, b int) bool { return p.shardBytes(order[a]) > p.shardBytes(order[b]) })
-	for _, s := range order {
-		t := 0
-		for i := range p.Tasks {
-			if p.Tasks[i].Bytes < p.Tasks[t].Bytes {
-				t = i
+	for _, stage := range p.stages() {
+		first := len(p.Shards)
+		for _, i := range live {
+			if err := p.cutUnit(stage, i, pieces); err != nil {
+				return err
 			}
 		}
-		p.Tasks[t].Shards = append(p.Tasks[t].Shards, s)
-		p.Tasks[t].Bytes += p.shardBytes(s)
+		p.deal(stage, first, tasks)
 	}
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
 		slices.Sort(t.Shards)
 		t.Memory = p.taskMemory(i, max(1, opt.Workers))
+	}
+	return nil
+}
+
+func (p *Plan) stages() []Stage {
+	if p.Params.Has(1) {
+		return []Stage{StageFrames, StagePixels}
+	}
+	return []Stage{StagePixels}
+}
+
+// cutUnit makes the shards of a unit.
+func (p *Plan) cutUnit(stage Stage, unit, pieces int) error {
+	n := p.Params.Sequence(p.Units[unit].Selected).Accumulate
+	if stage == StagePixels && p.Params.Has(6) {
+		f, err := p.Params.Flatness(p.Panel(unit))
+		if err != nil {
+			return err
+		}
+		bands := len(f.Bands())
+		k := min(pieces, bands)
+		for j := range k {
+			p.Shards = append(p.Shards, Shard{Stage: stage, Unit: unit, Lo: 0, Hi: n, BandLo: j * bands / k, BandHi: (j + 1) * bands / k})
+		}
+		return nil
+	}
+	k := max(1, min(pieces, n/minShard))
+	for j := range k {
+		p.Shards = append(p.Shards, Shard{Stage: stage, Unit: unit, Lo: j * n / k, Hi: (j + 1) * n / k})
+	}
+	return nil
+}
+
+// deal gives the shards from first on to tasks. Heavier ones are dealt first, each to the lightest task,
+// so tasks are even and the deal is the same every time.
+func (p *Plan) deal(stage Stage, first, tasks int) {
+	order := make([]int, len(p.Shards)-first)
+	for i := range order {
+		order[i] = first + i
+	}
+	list := make([]Task, max(1, min(tasks, len(order))))
+	sort.SliceStable(order, func(a, b int) bool { return p.shardBytes(order[a]) > p.shardBytes(order[b]) })
+	for _, s := range order {
+		t := 0
+		for i := range list {
+			if list[i].Bytes < list[t].Bytes {
+				t = i
+			}
+		}
+		list[t].Shards = append(list[t].Shards, s)
+		list[t].Bytes += p.shardBytes(s)
+	}
+	for _, t := range list {
+		t.Stage = stage
+		p.Tasks = append(p.Tasks, t)
 	}
 }
 
@@ -260,9 +333,17 @@ func (p *Plan) cut(opt Options) {
 // does not begin with them.
 func (p *Plan) shardBytes(shard int) int64 {
 	s := p.Shards[shard]
-	frames := s.Hi - s.Lo
-	if s.Lo > 0 {
-		frames += min(p.Params.GateFrames, p.Units[s.Unit].Selected)
+	frames := int64(s.Hi - s.Lo)
+	if s.Lo > 0 && p.Params.Gated() {
+		frames += int64(p.Params.Sequence(p.Units[s.Unit].Selected).Block)
 	}
-	return int64(frames) * int64(p.Pixels(s.Unit)) * 2
+	bytes := frames * int64(p.Pixels(s.Unit)) * 2
+	if s.BandHi > 0 {
+		f, err := p.Params.Flatness(p.Panel(s.Unit))
+		if err != nil {
+			return bytes // cutUnit has refused it
+		}
+		bytes = bytes * int64(s.BandHi-s.BandLo) / int64(len(f.Bands()))
+	}
+	return bytes
 }

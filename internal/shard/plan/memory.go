@@ -10,12 +10,22 @@ const (
 	bytesPerPixel = 96
 	// gateBytes bounds what one worker holds of the leading frames.
 	gateBytes = 8 << 20
+	// residualBytes bounds the residuals of feature 6 that all workers hold.
+	residualBytes = 256 << 20
+	// residualWorkers is how many workers share them at most: with less each, rows would be read too often.
+	residualWorkers = 8
 	// baseMemory covers the program itself, the index, the compressor.
 	baseMemory = 64 << 20
 )
 
 // GateBand is how many pixels of so many leading frames a worker takes at once.
 func GateBand(frames int) int { return max(64, gateBytes/2/max(1, frames)&^63) }
+
+// ResidualWorkers gives how many of the workers may hold residuals of feature 6, and the bytes for each.
+func ResidualWorkers(workers int) (n int, bytes int64) {
+	n = max(1, min(workers, residualWorkers))
+	return n, residualBytes / int64(n)
+}
 
 // Sweeps cuts the shards of a task into those that are counted together: as many as the memory for
 // accumulators allows, at least one.
@@ -43,6 +53,9 @@ func (p *Plan) taskMemory(task, workers int) int64 {
 			frames += 2 * n * 2 // a sweep holds at least two frames of each lane
 		}
 		most = max(most, accumulators+max(frames, ArenaBytes))
+	}
+	if p.Tasks[task].Stage == StagePixels && p.Params.Has(6) {
+		most += residualBytes
 	}
 	return baseMemory + most + int64(workers)*gateBytes
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/stats/feature"
 )
 
 // Schema is the version of plan.json. This program reads and writes version 1.
@@ -64,58 +65,54 @@ type Unit struct {
 	Lost     map[string]int `json:"lost,omitempty"`
 }
 
-// Shard is a contiguous part of a unit's selected frames.
+// Stage is what the shards of a task produce. Tasks of a stage need nothing of each other; those of a
+// later stage need the verified partials of the earlier one.
+type Stage string
+
+// The stages, in their order.
+const (
+	// StageFrames makes one number per frame (feature 1), from which the good frames are picked.
+	StageFrames Stage = "frames"
+	// StagePixels makes planes.
+	StagePixels Stage = "pixels"
+)
+
+// Shard is a part of a unit: of its frames, or for windowed features (6) of its rows.
 type Shard struct {
-	Unit int `json:"unit"` // position in Units
-	Lo   int `json:"lo"`   // positions [Lo, Hi) among the unit's selected frames
-	Hi   int `json:"hi"`
+	Stage Stage `json:"stage"`
+	Unit  int   `json:"unit"` // position in Units
+	Lo    int   `json:"lo"`   // positions [Lo, Hi) among the unit's frames
+	Hi    int   `json:"hi"`
+	// BandLo and BandHi are rows of windows [BandLo, BandHi) of feature 6; both 0: the whole panel.
+	BandLo int `json:"band_lo,omitempty"`
+	BandHi int `json:"band_hi,omitempty"`
 }
 
 // Task is what one array element does.
 type Task struct {
+	Stage  Stage `json:"stage"`
 	Shards []int `json:"shards"`       // positions in Shards
 	Bytes  int64 `json:"bytes"`        // of raw data it reads
 	Memory int64 `json:"memory_bytes"` // it needs at most, mapped files not counted
 }
 
-// Params are the parameters of a job; everything that changes a result is here.
-type Params struct {
-	Profile string `json:"profile"`
-	CType   string `json:"ctype"`
-	// Events is the largest number of frames used per panel and group, 0 = all (dark: nrecs).
-	Events int `json:"events"`
-	// Skip leaves out that many events at the beginning of each step.
-	Skip int `json:"skip"`
-	// Steps selects steps by number; empty = all.
-	Steps []int `json:"steps,omitempty"`
-	// Segments selects panels by segment number; empty = all.
-	Segments []int `json:"segments,omitempty"`
-	// GateFrames is the number of leading frames that define the gates of profile dark (nrecs1).
-	GateFrames int `json:"gate_frames"`
-
-	DataBits uint16  `json:"databits"`
-	IntLo    float64 `json:"int_lo"`
-	IntHi    float64 `json:"int_hi"`
-	IntNLo   float64 `json:"int_n_lo"`
-	IntNHi   float64 `json:"int_n_hi"`
-	RmsLo    float64 `json:"rms_lo"`
-	RmsHi    float64 `json:"rms_hi"`
-	RmsNLo   float64 `json:"rms_n_lo"`
-	RmsNHi   float64 `json:"rms_n_hi"`
-	FracLm   float64 `json:"fraclm"`
-	FracLo   float64 `json:"fraclo"`
-	FracHi   float64 `json:"frachi"`
-	// LimitsPer is "detector" (limits over all panels together, as the original) or "panel".
-	LimitsPer string `json:"limits_per"`
-
-	MinFrames int     `json:"min_frames"`
-	MaxLost   float64 `json:"max_lost"` // percent of a panel's events
-	// AllowIncomplete takes what is there; the result carries the fact.
-	AllowIncomplete bool `json:"allow_incomplete"`
+// Stages gives the numbers of the tasks stage by stage.
+func (p *Plan) Stages() [][]int {
+	var out [][]int
+	for n, t := range p.Tasks {
+		if n == 0 || t.Stage != p.Tasks[n-1].Stage {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], n)
+	}
+	return out
 }
 
 // Pixels gives the number of pixels of a unit's panel.
-func (p *Plan) Pixels(unit int) int { return p.Dataset.Panels[p.Units[unit].Panel].Pixels() }
+func (p *Plan) Pixels(unit int) int { return p.Panel(unit).Pixels() }
+
+// Panel gives a unit's panel.
+func (p *Plan) Panel(unit int) frame.Panel { return p.Dataset.Panels[p.Units[unit].Panel] }
 
 // UnitName names a unit for messages, e.g. "jungfrau segment 3 g1".
 func (p *Plan) UnitName(unit int) string {
@@ -124,7 +121,7 @@ func (p *Plan) UnitName(unit int) string {
 	if m := p.Groups[u.Group].GainMode; m != "" {
 		name += " " + m
 	}
-	if p.Params.Profile == "dark" {
+	if p.Params.Gated() {
 		name += fmt.Sprintf(" step %d", p.Groups[u.Group].Steps[0])
 	}
 	return name
@@ -153,5 +150,16 @@ func digest(p Plan) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Gated tells whether the profile counts only values inside gates made from the leading frames.
-func (p Params) Gated() bool { return p.Profile == "dark" }
+// ShardRows gives the rows of the panel that a shard of stage pixels has planes for.
+func (p *Plan) ShardRows(shard int) (feature.Span, error) {
+	s := p.Shards[shard]
+	if s.BandHi == 0 {
+		return feature.Span{Lo: 0, Hi: p.Panel(s.Unit).Rows}, nil
+	}
+	f, err := p.Params.Flatness(p.Panel(s.Unit))
+	if err != nil {
+		return feature.Span{}, err
+	}
+	bands := f.Bands()
+	return feature.Span{Lo: bands[s.BandLo].Keep.Lo, Hi: bands[s.BandHi-1].Keep.Hi}, nil
+}

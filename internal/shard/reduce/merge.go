@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
@@ -19,7 +21,7 @@ const mergedKind = "merged"
 
 // MergedHead is the head of a merged file: all planes of one panel in one group. It does not name the
 // plan, so its bytes do not depend on how the work was cut. Arrays are named as the planes, their attr
-// is the plane.Op.
+// is the plane.Op; with feature 1 the series of frame medians is there, too.
 type MergedHead struct {
 	Schema   int    `json:"schema"`
 	Input    string `json:"input"` // plan.Plan.Input
@@ -33,29 +35,52 @@ type MergedHead struct {
 	Frames   uint64 `json:"frames"`
 }
 
-// mergeUnit merges the shards of a unit from their partials. nil: the unit has no frame.
+// mergeUnit merges the shards of a unit from their partials: parts of its frames by the planes' rules,
+// parts of its rows one below the other. nil: the unit has no frame.
 func mergeUnit(work string, p *plan.Plan, unit int) (*plane.Set, error) {
 	var whole *plane.Set
+	var bands []part
 	for t := range p.Tasks {
-		part, err := unitOfTask(work, p, t, unit)
-		switch {
-		case err != nil:
+		if p.Tasks[t].Stage != plan.StagePixels {
+			continue
+		}
+		parts, err := unitOfTask(work, p, t, unit)
+		if err != nil {
 			return nil, err
-		case part == nil:
-		case whole == nil:
-			whole = part
-		default:
-			if err := plane.Merge(whole, part); err != nil {
-				return nil, fmt.Errorf("could not merge %s: %w", p.UnitName(unit), err)
+		}
+		for _, q := range parts {
+			switch {
+			case p.Shards[q.shard].BandHi > 0:
+				bands = append(bands, q)
+			case whole == nil:
+				whole = q.set
+			default:
+				if err := plane.Merge(whole, q.set); err != nil {
+					return nil, fmt.Errorf("could not merge %s: %w", p.UnitName(unit), err)
+				}
 			}
 		}
 	}
-	return whole, nil
+	if len(bands) == 0 {
+		return whole, nil
+	}
+	slices.SortFunc(bands, func(a, b part) int { return a.shard - b.shard })
+	sets := make([]*plane.Set, len(bands))
+	for i := range bands {
+		sets[i] = bands[i].set
+	}
+	return plane.Concat(sets)
 }
 
-// unitOfTask merges the shards of a unit that one task did; nil if it did none.
-func unitOfTask(work string, p *plan.Plan, t, unit int) (*plane.Set, error) {
-	var whole *plane.Set
+// part is what one shard of a unit gives.
+type part struct {
+	shard int
+	set   *plane.Set
+}
+
+// unitOfTask gives the parts of a unit that one task made.
+func unitOfTask(work string, p *plan.Plan, t, unit int) ([]part, error) {
+	var parts []part
 	var q *task.Partial
 	for _, s := range p.Tasks[t].Shards {
 		if p.Shards[s].Unit != unit {
@@ -68,31 +93,75 @@ func unitOfTask(work string, p *plan.Plan, t, unit int) (*plane.Set, error) {
 			}
 			defer q.Close()
 		}
-		part, err := q.Planes(p, s)
+		set, err := q.Planes(p, s)
 		if err != nil {
 			return nil, err
 		}
-		if whole == nil {
-			whole = part
-		} else if err := plane.Merge(whole, part); err != nil {
-			return nil, fmt.Errorf("could not merge %s: %w", p.UnitName(unit), err)
-		}
+		parts = append(parts, part{s, set})
 	}
-	return whole, nil
+	return parts, nil
 }
 
 // saveMerged keeps the merged planes of a unit, from which limits can be evaluated again without raw
 // data.
-func saveMerged(work string, p *plan.Plan, unit int, set *plane.Set, mode fs.FileMode) error {
-	u := p.Units[unit]
-	panel, g := p.Dataset.Panels[u.Panel], p.Groups[u.Group]
+func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode) error {
+	panel, g := p.Panel(unit), p.Groups[p.Units[unit].Group]
 	head := MergedHead{Schema: MergedSchema, Input: p.Input, Detector: panel.Detector, Segment: panel.Segment, Sub: panel.Sub,
-		GainMode: g.GainMode, Steps: g.Steps, Rows: panel.Rows, Cols: panel.Cols, Frames: set.Frames}
+		GainMode: g.GainMode, Steps: g.Steps, Rows: panel.Rows, Cols: panel.Cols, Frames: in.set.Frames}
 	path := p.MergedFile(work, unit)
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o2775, nil); err != nil {
 		return err
 	}
 	return pack.WriteFile(path, atomicfile.Options{Mode: mode}, mergedKind, func(out *pack.Writer) (any, error) {
-		return head, task.AddPlanes(out, "", set)
+		if in.series != nil {
+			if err := out.Add(pack.Array{Name: task.Median2, Attr: int(plane.Same), Data: in.series}); err != nil {
+				return nil, err
+			}
+		}
+		return head, task.AddPlanes(out, "", in.set)
 	})
+}
+
+// planes is what a unit is judged by.
+type planes struct {
+	set    *plane.Set // nil: no frame
+	series []uint32   // frame medians, with feature 1
+}
+
+// loadMerged reads back what saveMerged has kept: an empty set means that the unit has no frame.
+func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
+	if p.Units[unit].Selected == 0 {
+		return in, nil
+	}
+	path := p.MergedFile(work, unit)
+	f, err := pack.Open(path)
+	if err != nil {
+		return in, fault.New(fault.Incomplete, "no merged planes of %s: %w", p.UnitName(unit), err).
+			WithHint("make them with: rawstatus reduce --work %s", work)
+	}
+	defer f.Close()
+	var head MergedHead
+	if f.Kind() != mergedKind {
+		return in, fault.New(fault.Input, "%q is a %s, not merged planes", path, f.Kind())
+	}
+	if err := f.Head(&head); err != nil {
+		return in, err
+	}
+	if head.Schema != MergedSchema || head.Input != p.Input {
+		return in, fault.New(fault.Incomplete, "merged planes %q are not of plan %.12s", path, p.ID).
+			WithHint("make them again with: rawstatus reduce --work %s", work)
+	}
+	in.set = &plane.Set{Frames: head.Frames}
+	for _, e := range f.Entries() {
+		data, err := f.Load(e.Name)
+		if err != nil {
+			return in, err
+		}
+		if e.Name == task.Median2 {
+			in.series, _ = data.([]uint32)
+			continue
+		}
+		in.set.Planes = append(in.set.Planes, plane.Plane{Name: e.Name, Op: plane.Op(e.Attr), Data: data})
+	}
+	return in, nil
 }

@@ -8,11 +8,9 @@ import (
 	"io/fs"
 	"slices"
 
-	"rawstatus/internal/detector"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/stats/plane"
-	"rawstatus/internal/stats/status"
+	"rawstatus/internal/shard/task"
 )
 
 // Options say where results go.
@@ -28,19 +26,43 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	if lacks := Lacking(work, p); len(lacks) > 0 {
 		return nil, incomplete(work, p, lacks)
 	}
+	return write(ctx, work, p, opt, func(unit int) (planes, error) {
+		in, err := mergePartials(work, p, unit)
+		if err == nil && in.set != nil {
+			if err = saveMerged(work, p, unit, in, opt.Mode); err != nil {
+				err = fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(unit), err)
+			}
+		}
+		return in, err
+	})
+}
+
+// mergePartials gives what a unit is judged by, from the partials.
+func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
+	if in.set, err = mergeUnit(work, p, unit); err != nil || in.set == nil {
+		return in, err
+	}
+	if p.Params.Has(1) {
+		in.series, err = task.Series(work, p, unit)
+	}
+	return in, err
+}
+
+// write judges group by group, and writes status files and summary.
+func write(ctx context.Context, work string, p *plan.Plan, opt Options, load func(unit int) (planes, error)) (*Summary, error) {
 	sum := newSummary(work, p)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
 	for g := range p.Groups {
-		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
-		}
-		units, res, err := judge(work, p, g, opt.Mode)
+		units, v, err := judgeGroup(ctx, p, g, load)
 		if err != nil {
 			return nil, err
 		}
-		gs := groupSummary(p, g, units, res)
+		if v == nil {
+			continue
+		}
+		gs := groupSummary(p, g, units, v)
 		for i, u := range units {
-			path, warnings, err := opt.Repo.WriteStatus(ctx, statusFile(p, u, dirs), res.Panels[i].Status, sidecar(p, u, i, res), opt.Replace)
+			path, warnings, err := opt.Repo.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].status, sidecar(p, u, i, v), opt.Replace)
 			if err != nil {
 				return nil, fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}
@@ -56,58 +78,29 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	return sum, sum.save(work, opt.Mode)
 }
 
-// judge merges the planes of all units of a group, keeps them, and evaluates the rules.
-func judge(work string, p *plan.Plan, group int, mode fs.FileMode) (units []int, res *status.DarkResult, err error) {
-	var panels []status.PanelPlanes
+// judgeGroup loads and judges the units of a group. nil: the job only makes gates and judges nothing.
+func judgeGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int) (planes, error)) (units []int, v *verdict, err error) {
+	var in []planes
+	gatesOnly := false
 	for u := range p.Units {
 		if p.Units[u].Group != group {
 			continue
 		}
-		set, err := mergeUnit(work, p, u)
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		planes, err := load(u)
 		if err != nil {
 			return nil, nil, err
 		}
-		panel := p.Dataset.Panels[p.Units[u].Panel]
-		units = append(units, u)
-		if set == nil {
-			panels = append(panels, status.AbsentPanel(panel.Rows, panel.Cols))
-			continue
-		}
-		if err := saveMerged(work, p, u, set, mode); err != nil {
-			return nil, nil, fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(u), err)
-		}
-		planes, err := planesFor(p, set, panel.Rows, panel.Cols)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
-		}
-		panels = append(panels, planes)
+		units, in = append(units, u), append(in, planes)
+		gatesOnly = gatesOnly || p.Params.Sequence(p.Units[u].Selected).Stage1Only
 	}
-	if res, err = status.EvalDark(panels, rules(p)); err != nil {
-		return nil, nil, fmt.Errorf("could not evaluate %s: %w", p.Dataset.Detector, err)
+	if gatesOnly {
+		return units, nil, nil
 	}
-	return units, res, nil
-}
-
-// planesFor gives the planes as the rules want them. Profile data stores no sum0: every frame counts.
-func planesFor(p *plan.Plan, set *plane.Set, rows, cols int) (status.PanelPlanes, error) {
-	if !p.Params.Gated() {
-		sum0 := make([]uint32, rows*cols)
-		for i := range sum0 {
-			sum0[i] = uint32(set.Frames)
-		}
-		set.Planes = append(set.Planes, plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})
+	if v, err = judge(p, units, in); err != nil {
+		return nil, nil, fmt.Errorf("could not judge %s: %w", p.Dataset.Detector, err)
 	}
-	return status.PanelFromSet(set, rows, cols)
-}
-
-// rules are the parameters of the rules of a plan.
-func rules(p *plan.Plan) status.DarkParams {
-	par := p.Params
-	family, _ := detector.Lookup(p.Dataset.Type)
-	return status.DarkParams{
-		Profile: status.Profile(par.Profile), Scope: status.Scope(par.LimitsPer), Method: status.MeanStd,
-		IntLo: par.IntLo, IntHi: par.IntHi, IntNLo: par.IntNLo, IntNHi: par.IntNHi,
-		RmsLo: par.RmsLo, RmsHi: par.RmsHi, RmsNLo: par.RmsNLo, RmsNHi: par.RmsNHi,
-		FracLm: par.FracLm, MinFrames: uint64(par.MinFrames), ASICRows: family.ASICRows, ASICCols: family.ASICCols,
-	}
+	return units, v, nil
 }

@@ -78,9 +78,10 @@ func rawRun(t testing.TB, panels int, modes []string, perStep int, lose func(eve
 func whole(int, int) frame.State { return frame.Present }
 
 func params(profile string) plan.Params {
-	return plan.Params{Profile: profile, CType: "status_" + profile, GateFrames: 20, DataBits: 0x3fff, IntLo: 1, IntHi: 16000,
-		IntNLo: 6, IntNHi: 6, RmsLo: 0.001, RmsHi: 16000, RmsNLo: 6, RmsNHi: 6, FracLm: 0.1, FracLo: 0.05, FracHi: 0.95,
-		LimitsPer: "detector", MinFrames: 3, MaxLost: 1}
+	return plan.Params{Profile: profile, CType: "status_" + profile,
+		Selection: plan.Selection{GateFrames: 20, DataBits: 0x3fff, IntLo: 1, IntHi: 16000, FracLo: 0.05, FracHi: 0.95, MaxLost: 1, Window: []int{7, 9}},
+		Rules: plan.Rules{IntNLo: 6, IntNHi: 6, RmsLo: 0.001, RmsHi: 16000, RmsNLo: 6, RmsNHi: 6, FracLm: 0.1,
+			LimitsPer: "detector", Limits: "mean", MinFrames: 3, SNRMax: 8}}
 }
 
 type job struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,13 +41,13 @@ type Summary struct {
 
 // Group is the result of the panels that were evaluated together: one gain mode, or one step.
 type Group struct {
-	GainMode string               `json:"gain_mode,omitempty"`
-	Steps    []int                `json:"steps"`
-	Limits   []status.GroupResult `json:"limits"` // one, or one per panel or ASIC
-	Bits     []status.Line        `json:"bits"`
-	Pixels   int                  `json:"pixels"`
-	Bad      int                  `json:"bad_pixels"`
-	Panels   []Panel              `json:"panels"`
+	GainMode string        `json:"gain_mode,omitempty"`
+	Steps    []int         `json:"steps"`
+	Limits   []Limit       `json:"limits"`
+	Bits     []status.Line `json:"bits"`
+	Pixels   int           `json:"pixels"`
+	Bad      int           `json:"bad_pixels"`
+	Panels   []Panel       `json:"panels"`
 }
 
 // Panel is the result of one panel in a group.
@@ -54,8 +55,9 @@ type Panel struct {
 	Segment  int            `json:"segment"`
 	Sub      int            `json:"sub,omitempty"`
 	ID       string         `json:"id"`
-	Expected int            `json:"events"` // in which the detector took part
-	Frames   uint64         `json:"frames"` // that were counted
+	Expected int            `json:"events"`      // in which the detector took part
+	Frames   uint64         `json:"frames"`      // that were counted
+	Good     uint64         `json:"good_frames"` // that features 2, 3 and 6 used
 	Lost     map[string]int `json:"lost,omitempty"`
 	Bad      int            `json:"bad_pixels"`
 	Bits     map[string]int `json:"pixels_per_bit"`
@@ -68,16 +70,14 @@ func newSummary(work string, p *plan.Plan) *Summary {
 		Incomplete: p.Incomplete, Notes: p.Dataset.Notes}
 }
 
-func groupSummary(p *plan.Plan, group int, units []int, res *status.DarkResult) Group {
-	c := res.Counts()
-	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: res.Groups, Bits: res.Lines(), Pixels: c.Pixels, Bad: c.Bad}
+func groupSummary(p *plan.Plan, group int, units []int, v *verdict) Group {
+	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: v.limits, Bits: v.lines, Pixels: v.counts.Pixels, Bad: v.counts.Bad}
 	for i, u := range units {
-		unit, panel := p.Units[u], p.Dataset.Panels[p.Units[u].Panel]
-		pc := res.Panels[i].Counts
-		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: res.Panels[i].Frames,
-			Lost: unit.Lost, Bad: pc.Bad, Bits: map[string]int{}}
+		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
+		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.frames, Good: r.goodFrames,
+			Lost: unit.Lost, Bad: r.counts.Bad, Bits: map[string]int{}}
 		for _, l := range g.Bits {
-			if n := pc.Of(l.Value); n > 0 {
+			if n := r.counts.Of(l.Value); n > 0 {
 				out.Bits[l.Name] = n
 			}
 		}
@@ -143,14 +143,20 @@ func (g *Group) write(b *strings.Builder) {
 	}
 	for _, l := range g.Limits {
 		where := "all panels"
-		if len(g.Limits) > 1 && len(l.Panels) > 0 {
-			where = fmt.Sprintf("segment %d row %d col %d", g.Panels[l.Panels[0]].Segment, l.Row, l.Col)
+		if len(l.Panels) == 1 && len(g.Panels) > 1 || l.Row+l.Col > 0 {
+			where = fmt.Sprintf("segment %d", g.Panels[l.Panels[0]].Segment)
 		}
-		fmt.Fprintf(b, "limits of %s: rms %.6g .. %.6g (mean %.6g, std %.6g), average %.6g .. %.6g (mean %.6g, std %.6g), %d pixels\n", where,
-			l.Rms.Lo, l.Rms.Hi, l.Rms.Mean, l.Rms.Std, l.Ave.Lo, l.Ave.Hi, l.Ave.Mean, l.Ave.Std, l.Judged)
+		if l.Row+l.Col > 0 {
+			where += fmt.Sprintf(" row %d column %d", l.Row, l.Col)
+		}
+		fmt.Fprintf(b, "limits of %s, %s: %.6g .. %.6g (centre %.6g, spread %.6g, %d values)\n", l.Name, where, l.Lo, l.Hi, l.Centre, l.Spread, l.Used)
 	}
 	for _, p := range g.Panels {
-		fmt.Fprintf(b, "segment %2d: %d of %d events used%s, %d bad pixels\n  %s\n", p.Segment, p.Frames, p.Expected, lostText(p.Lost), p.Bad, p.File)
+		good := ""
+		if p.Good != p.Frames {
+			good = fmt.Sprintf(", %d of them good", p.Good)
+		}
+		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s, %d bad pixels\n  %s\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Bad, p.File)
 	}
 }
 
@@ -166,24 +172,22 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 	u := p.Units[unit]
 	panel := p.Dataset.Panels[u.Panel]
 	return repo.StatusFile{DetType: p.Dataset.Type, DetName: p.Dataset.Detector, Panel: dirs[u.Panel], Segment: panel.Segment, Sub: panel.Sub,
-		Run: p.Dataset.Run, CType: p.Params.CType, GainMode: p.Groups[u.Group].GainMode, Rows: panel.Rows, Cols: panel.Cols}
+		Run: p.Dataset.Run, CType: p.Params.CType, GainMode: p.Groups[u.Group].GainMode, Slice: len(p.Params.Slice) > 0, Rows: panel.Rows, Cols: panel.Cols}
 }
 
-// sidecar says what the status of the unit's panel (position i in res) means and where it comes from.
-func sidecar(p *plan.Plan, unit, i int, res *status.DarkResult) repo.Sidecar {
-	u, c := p.Units[unit], res.Panels[i].Counts
-	sc := repo.Sidecar{Profile: p.Params.Profile, Family: repo.FamilyDark, PlanID: p.ID, Version: p.Software,
+// sidecar says what the status of the unit's panel (position i in v) means and where it comes from.
+func sidecar(p *plan.Plan, unit, i int, v *verdict) repo.Sidecar {
+	u, c := p.Units[unit], v.panels[i].counts
+	sc := repo.Sidecar{Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
 		Incomplete: p.Incomplete, Notes: p.Dataset.Notes, Parameters: parameters(p.Params),
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
-	for _, l := range res.Lines() {
+	for _, l := range v.lines {
 		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
 	}
-	for _, g := range res.Groups {
-		for _, n := range g.Panels {
-			if n == i && g.Judged > 0 {
-				sc.Limits = append(sc.Limits, repo.Limit{Name: "rms", Lo: g.Rms.Lo, Hi: g.Rms.Hi}, repo.Limit{Name: "average", Lo: g.Ave.Lo, Hi: g.Ave.Hi})
-			}
+	for _, l := range v.limits {
+		if lo, hi := float64(l.Lo), float64(l.Hi); slices.Contains(l.Panels, i) && lo-lo == 0 && hi-hi == 0 {
+			sc.Limits = append(sc.Limits, repo.Limit{Name: l.Name, Lo: lo, Hi: hi})
 		}
 	}
 	for _, f := range p.Dataset.Files {

@@ -7,7 +7,6 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/plane"
 )
 
@@ -16,7 +15,8 @@ const PartialSchema = 1
 
 const partialKind = "partial"
 
-// Head is the head of a partial. Its arrays are named "<shard>/<plane>", their attr is the plane.Op.
+// Head is the head of a partial. Its arrays are named "<shard>/<plane>" (names in stats/plane), their attr is
+// the plane.Op. A shard of stage frames has the series "median2" instead of planes.
 type Head struct {
 	Schema int         `json:"schema"`
 	Plan   string      `json:"plan"` // id of the plan it belongs to
@@ -42,15 +42,15 @@ func AddPlanes(out *pack.Writer, prefix string, set *plane.Set) error {
 	return nil
 }
 
-// LoadPlanes reads the planes whose names begin with prefix, each of which must have so many pixels.
-func LoadPlanes(r *pack.Reader, prefix string, frames uint64, pixels int) (*plane.Set, error) {
+// LoadPlanes reads the planes whose names begin with prefix, each of which must have so many elements.
+func LoadPlanes(r *pack.Reader, prefix string, frames uint64, elements int) (*plane.Set, error) {
 	set := &plane.Set{Frames: frames}
 	for _, e := range r.Entries() {
 		if len(e.Name) <= len(prefix) || e.Name[:len(prefix)] != prefix {
 			continue
 		}
-		if e.Count != uint64(pixels) {
-			return nil, fault.New(fault.Input, "array %q has %d elements for a panel of %d pixels", e.Name, e.Count, pixels)
+		if e.Count != uint64(elements) {
+			return nil, fault.New(fault.Input, "array %q has %d elements, wanted %d", e.Name, e.Count, elements)
 		}
 		data, err := r.Load(e.Name)
 		if err != nil {
@@ -115,23 +115,16 @@ func Check(work string, p *plan.Plan, n int) error {
 	return q.Verify()
 }
 
-// Planes reads the planes of a shard.
+// Planes reads what the task made of a shard: planes of its pixels, or the series of its frames.
 func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 	s := p.Shards[shard]
-	return LoadPlanes(q.Reader, shardPrefix(shard), uint64(s.Hi-s.Lo), p.Pixels(s.Unit))
-}
-
-// planesOf names planes and their merge rules. Without gates every frame is inside: sum0 is the number
-// of frames, and neither it nor the gates are stored.
-func planesOf(a accum.Planes, frames uint64, gated bool) *plane.Set {
-	set := &plane.Set{Frames: frames, Planes: []plane.Plane{
-		{Name: plane.Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: plane.Sum2, Op: plane.Sum, Data: a.Sum2},
-		{Name: plane.NLo, Op: plane.Sum, Data: a.NLo}, {Name: plane.NHi, Op: plane.Sum, Data: a.NHi},
-		{Name: plane.MinValue, Op: plane.Min, Data: a.Min}, {Name: plane.MaxValue, Op: plane.Max, Data: a.Max},
-	}}
-	if gated {
-		set.Planes = append(set.Planes, plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: a.Sum0},
-			plane.Plane{Name: plane.GateLo, Op: plane.Same, Data: a.GateLo}, plane.Plane{Name: plane.GateHi, Op: plane.Same, Data: a.GateHi})
+	elements := s.Hi - s.Lo
+	if s.Stage == plan.StagePixels {
+		rows, err := p.ShardRows(shard)
+		if err != nil {
+			return nil, err
+		}
+		elements = (rows.Hi - rows.Lo) * p.Panel(s.Unit).Cols
 	}
-	return set
+	return LoadPlanes(q.Reader, shardPrefix(shard), uint64(s.Hi-s.Lo), elements)
 }

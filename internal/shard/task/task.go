@@ -14,15 +14,11 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/stats/accum"
-	"rawstatus/internal/stats/quantile"
 )
 
 // Options say how a task works; they change no result.
@@ -64,7 +60,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 		return res, err
 	}
 	defer src.Close()
-	w := worker{ctx: ctx, plan: p, index: x, src: src, opt: opt}
+	w := worker{ctx: ctx, work: work, plan: p, index: x, src: src, opt: opt}
 	if err := atomicfile.MkdirAll(filepath.Dir(res.Path), 0o2775, nil); err != nil {
 		return res, fmt.Errorf("task %d: could not make the folder of partials: %w", n, err)
 	}
@@ -78,35 +74,35 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	return res, nil
 }
 
+// worker does one task.
 type worker struct {
 	ctx   context.Context
+	work  string
 	plan  *plan.Plan
 	index *plan.Index
 	src   frame.Source
 	opt   Options
 }
 
-// lane is a shard while it is counted.
-type lane struct {
-	shard  int
-	panel  frame.Panel
-	frames []frame.Extent
-	acc    *accum.Gated
-}
-
-// fill counts the shards of task n, some at a time so that accumulators stay within the plan's memory.
-// Shards counted together share reads where their panels lie side by side in a file.
+// fill does the shards of task n, some at a time so that accumulators stay within the plan's memory.
+// Shards done together share reads where their panels lie side by side in a file.
 func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 	head := Head{Schema: PartialSchema, Plan: w.plan.ID, Task: n}
+	do := w.count
+	switch {
+	case w.plan.Tasks[n].Stage == plan.StageFrames:
+		do = w.frameMedians
+	case w.plan.Params.Has(6):
+		do = w.residuals
+	}
 	for _, together := range w.plan.Sweeps(n) {
-		lanes, err := w.sweep(together)
+		sets, err := do(together)
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range lanes {
-			head.Shards = append(head.Shards, ShardHead{Shard: l.shard, Frames: uint64(len(l.frames))})
-			set := planesOf(l.acc.Planes(), uint64(len(l.frames)), w.plan.Params.Gated())
-			if err := AddPlanes(out, shardPrefix(l.shard), set); err != nil {
+		for i, s := range together {
+			head.Shards = append(head.Shards, ShardHead{Shard: s, Frames: sets[i].Frames})
+			if err := AddPlanes(out, shardPrefix(s), sets[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -114,73 +110,47 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 	return head, nil
 }
 
-// sweep takes all frames of some shards through their accumulators.
-func (w *worker) sweep(shards []int) ([]lane, error) {
-	lanes := make([]lane, len(shards))
-	sw := frame.Sweep{Workers: w.opt.Workers}
-	for i, s := range shards {
-		var err error
-		if lanes[i], err = w.open(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", w.plan.UnitName(w.plan.Shards[s].Unit), err)
-		}
-		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: lanes[i].panel, Extents: lanes[i].frames})
+// frames gives the extents of a shard's frames and, with feature 1, which of them are good.
+func (w *worker) frames(shard int) (extents []frame.Extent, good []bool, err error) {
+	s := w.plan.Shards[shard]
+	all, err := w.index.Frames(s.Unit)
+	if err != nil {
+		return nil, nil, err
 	}
+	if s.Stage == plan.StagePixels && w.plan.Params.Has(1) {
+		if good, _, err = GoodFrames(w.work, w.plan, s.Unit); err != nil {
+			return nil, nil, err
+		}
+		good = good[s.Lo:s.Hi]
+	}
+	return all[s.Lo:s.Hi], good, nil
+}
+
+// sweep takes the frames of some shards through do.
+func (w *worker) sweep(sw frame.Sweep, do func(frame.Batch)) error {
+	sw.Workers = w.opt.Workers
 	sw.Do = func(b frame.Batch) error {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
-		lanes[b.Lane].acc.Add(b.Lo, b.Frames)
-		if w.opt.Progress != nil {
-			w.opt.Progress(2 * int64(len(b.Frames)) * int64(len(b.Frames[0])))
-		}
+		do(b)
+		w.progress(b.Frames)
 		return nil
 	}
-	if err := w.src.Sweep(w.ctx, sw); err != nil {
-		if w.ctx.Err() != nil {
-			return nil, context.Cause(w.ctx)
-		}
-		return nil, err
+	err := w.src.Sweep(w.ctx, sw)
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
 	}
-	return lanes, nil
+	return err
 }
 
-// open prepares the accumulator of a shard; with gates, from the leading frames of its unit.
-func (w *worker) open(shard int) (lane, error) {
-	s, par := w.plan.Shards[shard], w.plan.Params
-	frames, err := w.index.Frames(s.Unit)
-	if err != nil {
-		return lane{}, err
+func (w *worker) progress(frames [][]uint16) {
+	if w.opt.Progress != nil && len(frames) > 0 {
+		w.opt.Progress(2 * int64(len(frames)) * int64(len(frames[0])))
 	}
-	l := lane{shard: shard, panel: w.plan.Dataset.Panels[w.plan.Units[s.Unit].Panel], frames: frames[s.Lo:s.Hi]}
-	gp := quantile.GateParams{DataBits: par.DataBits, FracLo: par.FracLo, FracHi: par.FracHi, IntLo: par.IntLo, IntHi: par.IntHi}
-	var gateLo, gateHi []uint16
-	if par.Gated() {
-		gateLo, gateHi = make([]uint16, l.panel.Pixels()), make([]uint16, l.panel.Pixels())
-		if err := w.gates(l.panel, frames[:min(par.GateFrames, len(frames))], gp, gateLo, gateHi); err != nil {
-			return lane{}, err
-		}
-	}
-	l.acc = accum.NewGated(l.panel.Pixels(), accum.Params{DataBits: par.DataBits, LoBelow: gp.Below(), HiAbove: gp.Above()}, gateLo, gateHi)
-	return l, nil
 }
 
-// gates finds the windows of a panel from its leading frames, in bands so that memory stays bounded.
-func (w *worker) gates(panel frame.Panel, lead []frame.Extent, gp quantile.GateParams, lo, hi []uint16) error {
-	band := plan.GateBand(len(lead))
-	g, ctx := errgroup.WithContext(w.ctx)
-	g.SetLimit(w.opt.Workers)
-	for at := 0; at < panel.Pixels(); at += band {
-		end := min(at+band, panel.Pixels())
-		g.Go(func() error {
-			px := make([][]uint16, len(lead))
-			release, err := w.src.Block(ctx, panel, lead, at, end, px)
-			if err != nil {
-				return err
-			}
-			defer release()
-			quantile.Gates(px, gp, lo[at:end], hi[at:end])
-			return nil
-		})
-	}
-	return g.Wait()
+// named puts the unit's name in front of an error.
+func (w *worker) named(shard int, err error) error {
+	return fmt.Errorf("%s: %w", w.plan.UnitName(w.plan.Shards[shard].Unit), err)
 }

@@ -41,6 +41,10 @@ for i in range(job["panels"]):
     p["n_lo"] = (y < par["int_lo"]).sum(axis=0).astype(np.uint32)
     p["n_hi"] = (y > par["int_hi"]).sum(axis=0).astype(np.uint32)
     p["min"], p["max"] = y.min(axis=0).astype(np.uint16), y.max(axis=0).astype(np.uint16)
+    if dark and job["gain"]:
+        bits, want, never = job["gain"]
+        p["gain_odd"] = ((frames & bits) != want).sum(axis=0).astype(np.uint32)
+        p["gain_never"] = ((frames & bits) == never).sum(axis=0).astype(np.uint32)
     one = np.maximum(s0, 1)
     p["ave"] = np.where(s0 > 0, p["sum1"].astype(np.float64) / one, 0.0)
     p["rms"] = np.where(s0 > 0, np.sqrt(p["sum2"].astype(np.float64) / one - p["ave"] * p["ave"]), 0.0)
@@ -58,12 +62,14 @@ def limits(name, nneg, npos, lim_lo, lim_hi, chosen):
 judged = [p for p in panels if p["n"] >= par["min_frames"]]
 out = []
 for group in [judged] if par["limits_per"] == "detector" else [[p] for p in judged]:
-    rlo, rhi, rmean, rstd = limits("rms", par["rms_n_lo"], par["rms_n_hi"], par["rms_lo"], par["rms_hi"], group)
-    alo, ahi, amean, astd = limits("ave", par["int_n_lo"], par["int_n_hi"], par["int_lo"], par["int_hi"], group)
+    rlo, rhi, rmean, rstd = limits("rms", par["rmsnlo"], par["rmsnhi"], par["rms_lo"], par["rms_hi"], group)
+    alo, ahi, amean, astd = limits("ave", par["intnlo"], par["intnhi"], par["int_lo"], par["int_hi"], group)
     out.append({"rms": [rlo, rhi, rmean, rstd], "ave": [alo, ahi, amean, astd]})
     for p in group:
         nevlm = int(par["fraclm"] * (p["n"] - 1 if dark else p["n"]))
-        p["status"] = ((p["rms"] > rhi) * 1 + (p["rms"] < rlo) * 2 + (p["n_hi"] > nevlm) * 4 + (p["n_lo"] > nevlm) * 8
+        gain = {"expected": "gain_odd", "impossible": "gain_never"}.get(par.get("gain_rule", ""))
+        gain = (p[gain] > 0) * 64 if gain in p else 0
+        p["status"] = (gain + (p["rms"] > rhi) * 1 + (p["rms"] < rlo) * 2 + (p["n_hi"] > nevlm) * 4 + (p["n_lo"] > nevlm) * 8
                        + (p["ave"] > ahi) * 16 + (p["ave"] < alo) * 32).astype(np.uint64)
 
 for i, p in enumerate(panels):

@@ -1,0 +1,267 @@
+package reduce
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/feature"
+	"rawstatus/internal/stats/plane"
+	"rawstatus/internal/stats/status"
+)
+
+// Limit is a pair of evaluated limits and what it came from.
+type Limit struct {
+	Name   string `json:"name"`
+	Panels []int  `json:"panels,omitempty"` // positions in Group.Panels; empty: all
+	Row    int    `json:"row,omitempty"`    // first pixel of the ASIC, for limits per ASIC
+	Col    int    `json:"col,omitempty"`
+	Lo     Number `json:"lo"`
+	Hi     Number `json:"hi"`
+	Centre Number `json:"centre"` // mean or median
+	Spread Number `json:"spread"` // standard deviation, MAD
+	Used   int    `json:"used"`   // values behind them
+}
+
+// Number is a float64 that JSON files have as null where it is not finite.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if v := float64(n); v-v != 0 {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// verdict is the judgement of the panels of a group.
+type verdict struct {
+	panels []judged
+	limits []Limit
+	lines  []status.Line
+	counts status.Counts
+}
+
+// judged is the judgement of one panel.
+type judged struct {
+	frames     uint64
+	goodFrames uint64
+	status     []uint64
+	counts     status.Counts
+}
+
+// judge evaluates the rules of a plan over what the units of a group have.
+func judge(p *plan.Plan, units []int, in []planes) (*verdict, error) {
+	var v *verdict
+	var err error
+	if p.Params.Family() == status.Dark {
+		v, err = judgeDark(p, units, in)
+	} else {
+		v, err = judgeFeatures(p, units, in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	family, _ := detector.Lookup(p.Dataset.Type)
+	spatial := p.Params.Spatial(family)
+	rules := map[uint64]string{}
+	for _, l := range v.lines {
+		rules[l.Value] = l.Rule
+	}
+	for i, u := range units {
+		panel := p.Panel(u)
+		if err := status.AddHints(v.panels[i].status, panel.Rows, panel.Cols, spatial); err != nil {
+			return nil, err
+		}
+		v.panels[i].counts = status.Count(v.panels[i].status)
+		v.counts.Add(v.panels[i].counts)
+	}
+	v.lines = status.Lines(p.Params.Family(), v.counts, rules)
+	return v, nil
+}
+
+func judgeDark(p *plan.Plan, units []int, in []planes) (*verdict, error) {
+	family, _ := detector.Lookup(p.Dataset.Type)
+	panels := make([]status.PanelPlanes, len(units))
+	for i, u := range units {
+		panel := p.Panel(u)
+		if in[i].set == nil {
+			panels[i] = status.AbsentPanel(panel.Rows, panel.Cols)
+			continue
+		}
+		var err error
+		if panels[i], err = darkPlanes(p, u, in[i].set, family); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
+		}
+	}
+	res, err := status.EvalDark(panels, p.Params.Dark(family))
+	if err != nil {
+		return nil, err
+	}
+	v := &verdict{lines: res.Lines()}
+	for _, r := range res.Panels {
+		v.panels = append(v.panels, judged{frames: r.Frames, goodFrames: r.Frames, status: r.Status})
+	}
+	for _, g := range res.Groups {
+		if g.Judged == 0 {
+			continue
+		}
+		for _, q := range []struct {
+			name string
+			l    status.Limits
+		}{{"rms", g.Rms}, {"average", g.Ave}} {
+			l := q.l
+			v.limits = append(v.limits, Limit{Name: q.name, Panels: g.Panels, Row: g.Row, Col: g.Col, Lo: Number(l.Lo), Hi: Number(l.Hi), Centre: Number(l.Mean), Spread: Number(l.Std), Used: l.Used})
+		}
+	}
+	return v, nil
+}
+
+// darkPlanes gives the planes of a unit as the rules want them.
+func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) (status.PanelPlanes, error) {
+	panel := p.Panel(unit)
+	if !p.Params.Gated() {
+		// Profile data stores no sum0: every frame counts.
+		sum0 := make([]uint32, panel.Pixels())
+		for i := range sum0 {
+			sum0[i] = uint32(set.Frames)
+		}
+		set.Planes = append(set.Planes, plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})
+	}
+	planes, err := status.PanelFromSet(set, panel.Rows, panel.Cols)
+	if err != nil {
+		return planes, err
+	}
+	if mode := family.GainIndex(p.Groups[p.Units[unit].Group].GainMode); mode >= 0 && family.GainPatterns != nil {
+		planes.GainWanted = family.GainPatterns[mode]
+	}
+	seq := p.Params.Sequence(p.Units[unit].Selected)
+	planes.Frames = uint64(seq.N)
+	g := p.Params.Gates(0)
+	planes.AddZeros(seq.Zeros, g.Below(), g.Above())
+	return planes, nil
+}
+
+func judgeFeatures(p *plan.Plan, units []int, in []planes) (*verdict, error) {
+	peds, err := loadPedestals(p)
+	if err != nil {
+		return nil, err
+	}
+	v := &verdict{}
+	counts, rules := status.Counts{}, map[uint64]string{}
+	for i, u := range units {
+		fp, err := featurePanel(p, u, in[i], peds, v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
+		}
+		res, err := feature.Evaluate(fp, p.Params.Feature())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
+		}
+		v.panels = append(v.panels, judged{frames: fp.Frames, goodFrames: fp.GoodFrames, status: res.Status})
+		counts.Add(res.Counts)
+		for _, s := range []struct {
+			name      string
+			search    *feature.Search
+			low, high uint64
+		}{
+			{"F2 mean", res.Mean2, status.MeanLow, status.MeanHigh}, {"F3 std", res.Std3, status.StdLow, status.StdHigh},
+			{"F6 residual", res.Resid6, status.ResidLow, status.ResidHigh}, {"F6 spread", res.Spread6, status.SpreadLow, status.SpreadHigh},
+			{"F11 max - pedestal", res.Max11, status.MaxLow, status.MaxHigh},
+		} {
+			if s.search == nil {
+				continue
+			}
+			v.limits = append(v.limits, limitOf(s.name, i, *s.search))
+			rules[s.low], rules[s.high] = s.name+" <= lo", s.name+" >= hi"
+			if len(units) == 1 {
+				rules[s.low] = fmt.Sprintf("%s <= %.6g", s.name, s.search.Lo)
+				rules[s.high] = fmt.Sprintf("%s >= %.6g", s.name, s.search.Hi)
+			}
+		}
+	}
+	v.lines = status.Lines(status.Features, counts, rules)
+	return v, nil
+}
+
+func limitOf(name string, panel int, s feature.Search) Limit {
+	return Limit{Name: name, Panels: []int{panel}, Lo: Number(s.Lo), Hi: Number(s.Hi), Centre: Number(s.Med), Spread: Number(s.Spr), Used: s.Selected}
+}
+
+// featurePanel gives what the features of a unit are evaluated from.
+func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *verdict) (*feature.Panel, error) {
+	panel := p.Panel(unit)
+	in := &feature.Panel{Rows: panel.Rows, Cols: panel.Cols}
+	set := from.set
+	if set == nil {
+		return noFrames(in), nil
+	}
+	in.Frames, in.GoodFrames = set.Frames, set.Frames
+	if p.Params.Has(1) {
+		good, search := feature.GoodFrames(from.series, p.Params.Feature())
+		in.GoodFrames = 0
+		for _, g := range good {
+			if g {
+				in.GoodFrames++
+			}
+		}
+		v.limits = append(v.limits, limitOf("F1 frame median", len(v.panels), search))
+	}
+	var err error
+	get := func(name string, into func(string) error) {
+		if err == nil {
+			err = into(name)
+		}
+	}
+	if p.Params.Has(2) || p.Params.Has(3) {
+		in.Sum0 = make([]uint32, panel.Pixels())
+		for i := range in.Sum0 {
+			in.Sum0[i] = uint32(in.GoodFrames)
+		}
+		get(plane.Sum1, func(n string) (err error) { in.Sum1, err = plane.Get[uint64](set, n); return })
+		get(plane.Sum2, func(n string) (err error) { in.Sum2, err = plane.Get[uint64](set, n); return })
+	}
+	if p.Params.Has(6) && err == nil {
+		in.Resid, err = residOf(p, unit, set, in.GoodFrames)
+	}
+	if p.Params.Has(11) {
+		get(plane.MaxValue, func(n string) (err error) { in.Max, err = plane.Get[uint16](set, n); return })
+		if err == nil {
+			in.Pedestals, in.Float32, err = peds.of(p, unit)
+		}
+	}
+	return in, err
+}
+
+func residOf(p *plan.Plan, unit int, set *plane.Set, good uint64) (*feature.Resid, error) {
+	flat, err := p.Params.Flatness(p.Panel(unit))
+	if err != nil {
+		return nil, err
+	}
+	r := &feature.Resid{Frames: good, Den: flat.Den}
+	if r.Med2, err = plane.Get[int64](set, feature.PlaneMed2); err != nil {
+		return nil, err
+	}
+	r.Mad4, err = plane.Get[int64](set, feature.PlaneMad4)
+	return r, err
+}
+
+// noFrames fills in empty planes: every pixel becomes NO_DATA.
+func noFrames(in *feature.Panel) *feature.Panel {
+	n := in.Rows * in.Cols
+	in.Sum0, in.Sum1, in.Sum2 = make([]uint32, n), make([]uint64, n), make([]uint64, n)
+	in.Resid = &feature.Resid{Den: 1, Med2: make([]int64, n), Mad4: make([]int64, n)}
+	in.Max, in.Pedestals = make([]uint16, n), make([]float64, n)
+	return in
+}

@@ -1,0 +1,221 @@
+package task
+
+import (
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/pack"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/accum"
+	"rawstatus/internal/stats/plane"
+	"rawstatus/internal/stats/quantile"
+	"rawstatus/internal/stats/status"
+)
+
+// counter counts the pixels of one shard. What is nil is not wanted by the profile.
+type counter struct {
+	params plan.Params
+	good   []bool // of the shard's frames; nil: all are
+	sums   *accum.Gated
+	max    *accum.Max
+	gain   *accum.Gain
+}
+
+// newCounter makes the accumulators for so many pixels of a panel in a gain mode. gateLo and gateHi are
+// nil without gates.
+func newCounter(par plan.Params, panel frame.Panel, mode string, pixels int, good []bool, gateLo, gateHi []uint16) *counter {
+	c := &counter{params: par, good: good}
+	g := par.Gates(0)
+	if len(par.Features) == 0 || par.Has(2) || par.Has(3) {
+		c.sums = accum.NewGated(pixels, accum.Params{DataBits: par.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}, gateLo, gateHi)
+	}
+	if par.Has(11) {
+		c.max = accum.NewMax(pixels, par.DataBits)
+	}
+	if f, _ := detector.Lookup(panel.Type); par.Gated() && f.GainPatterns != nil && f.GainIndex(mode) >= 0 {
+		c.gain = accum.NewGain(pixels, f.GainBits, f.GainPatterns[f.GainIndex(mode)], f.NeverPattern)
+	}
+	return c
+}
+
+// add counts frames first, first+1, ... of the shard, pixels from lo on.
+func (c *counter) add(lo, first int, frames [][]uint16) {
+	if c.max != nil {
+		c.max.Add(lo, frames)
+	}
+	if c.gain != nil {
+		c.gain.Add(lo, frames)
+	}
+	if c.sums != nil {
+		c.sums.Add(lo, c.goodOf(first, frames))
+	}
+}
+
+// goodOf gives those of the frames first, first+1, ... that are good.
+func (c *counter) goodOf(first int, frames [][]uint16) [][]uint16 {
+	if c.good == nil {
+		return frames
+	}
+	var out [][]uint16
+	for i, f := range frames {
+		if c.good[first+i] {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// planes names the results and their merge rules. Without gates every value is inside: sum0 is the
+// number of frames, and neither it nor the gates are stored.
+func (c *counter) planes(frames int) *plane.Set {
+	set := &plane.Set{Frames: uint64(frames)}
+	add := func(name string, op plane.Op, data any) {
+		set.Planes = append(set.Planes, plane.Plane{Name: name, Op: op, Data: data})
+	}
+	if c.sums != nil {
+		a := c.sums.Planes()
+		add(plane.Sum1, plane.Sum, a.Sum1)
+		add(plane.Sum2, plane.Sum, a.Sum2)
+		if len(c.params.Features) == 0 {
+			add(plane.NLo, plane.Sum, a.NLo)
+			add(plane.NHi, plane.Sum, a.NHi)
+			add(plane.MinValue, plane.Min, a.Min)
+			add(plane.MaxValue, plane.Max, a.Max)
+		}
+		if c.params.Gated() {
+			add(plane.Sum0, plane.Sum, a.Sum0)
+			add(plane.GateLo, plane.Same, a.GateLo)
+			add(plane.GateHi, plane.Same, a.GateHi)
+		}
+	}
+	if c.max != nil {
+		add(plane.MaxValue, plane.Max, c.max.Plane())
+	}
+	if c.gain != nil {
+		odd, never := c.gain.Planes()
+		add(plane.GainOdd, plane.Sum, odd)
+		add(plane.GainNever, plane.Sum, never)
+	}
+	return set
+}
+
+// count makes the planes of some shards in one sweep over their frames.
+func (w *worker) count(shards []int) ([]*plane.Set, error) {
+	counters := make([]*counter, len(shards))
+	sets := make([]*plane.Set, len(shards))
+	var sw frame.Sweep
+	for i, s := range shards {
+		extents, good, err := w.frames(s)
+		if err != nil {
+			return nil, w.named(s, err)
+		}
+		unit := w.plan.Shards[s].Unit
+		panel := w.plan.Panel(unit)
+		lo, hi, err := w.gates(unit)
+		if err != nil {
+			return nil, w.named(s, err)
+		}
+		if w.plan.Params.Sequence(w.plan.Units[unit].Selected).Stage1Only {
+			sets[i] = &plane.Set{Frames: uint64(len(extents)), Planes: []plane.Plane{
+				{Name: plane.GateLo, Op: plane.Same, Data: lo}, {Name: plane.GateHi, Op: plane.Same, Data: hi}}}
+			continue
+		}
+		counters[i] = newCounter(w.plan.Params, panel, w.plan.Groups[w.plan.Units[unit].Group].GainMode, panel.Pixels(), good, lo, hi)
+		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: panel, Extents: extents})
+	}
+	if len(sw.Lanes) == 0 {
+		return sets, nil
+	}
+	if err := w.sweep(sw, func(b frame.Batch) { counters[b.Lane].add(b.Lo, b.First, b.Frames) }); err != nil {
+		return nil, err
+	}
+	for i := range shards {
+		sets[i] = counters[i].planes(len(sw.Lanes[i].Extents))
+	}
+	return sets, nil
+}
+
+// gates gives the windows of a unit in profile dark, nil in others: those of an earlier job, or from the
+// unit's leading frames, whichever of them the shard has.
+func (w *worker) gates(unit int) (lo, hi []uint16, err error) {
+	if !w.plan.Params.Gated() {
+		return nil, nil, nil
+	}
+	panel := w.plan.Panel(unit)
+	wordMax := uint16(0xffff)
+	if panel.Codec.Bytewise() {
+		wordMax = 0xff
+	}
+	gp := w.plan.Params.Gates(wordMax)
+	seq := w.plan.Params.Sequence(w.plan.Units[unit].Selected)
+	if seq.GatesGiven {
+		lo, hi, err = w.earlierGates(unit)
+	} else {
+		lo, hi, err = w.leadingGates(unit, seq, gp)
+	}
+	if err == nil && !seq.Stage1Only {
+		quantile.Clip(gp, lo, hi)
+	}
+	return lo, hi, err
+}
+
+// earlierGates reads the windows that an earlier job has left in its work directory.
+func (w *worker) earlierGates(unit int) (lo, hi []uint16, err error) {
+	if w.plan.Params.GatesFrom == "" {
+		return nil, nil, fault.New(fault.Usage, "gate-frames 0 takes the gates of an earlier job").WithHint("name its work directory with --gates-from")
+	}
+	f, err := pack.Open(w.plan.MergedFile(w.plan.Params.GatesFrom, unit))
+	if err != nil {
+		return nil, nil, fault.New(fault.Input, "no gates of an earlier job: %w", err).WithHint("is --gates-from the work directory of a reduced dark job of this detector?")
+	}
+	defer f.Close()
+	if lo, err = pack.Get[uint16](f.Reader, plane.GateLo); err != nil {
+		return nil, nil, err
+	}
+	if hi, err = pack.Get[uint16](f.Reader, plane.GateHi); err != nil {
+		return nil, nil, err
+	}
+	if n := w.plan.Pixels(unit); len(lo) != n || len(hi) != n {
+		return nil, nil, fault.New(fault.Input, "gates of %d and %d pixels for a panel of %d", len(lo), len(hi), n)
+	}
+	return lo, hi, nil
+}
+
+// leadingGates finds the windows from the leading frames, before clipping, in bands of pixels so that
+// memory stays bounded.
+func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GateParams) (lo, hi []uint16, err error) {
+	panel := w.plan.Panel(unit)
+	frames, err := w.index.Frames(unit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if seq.Block > len(frames) || seq.Block+seq.BlockZeros == 0 {
+		return nil, nil, fmt.Errorf("gates from %d of %d frames", seq.Block, len(frames))
+	}
+	lead := frames[:seq.Block]
+	lo, hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
+	band := plan.GateBand(len(lead))
+	g, ctx := errgroup.WithContext(w.ctx)
+	g.SetLimit(w.opt.Workers)
+	for at := 0; at < panel.Pixels(); at += band {
+		end := min(at+band, panel.Pixels())
+		g.Go(func() error {
+			px := make([][]uint16, len(lead), len(lead)+seq.BlockZeros)
+			release, err := w.src.Block(ctx, panel, lead, at, end, px)
+			if err != nil {
+				return err
+			}
+			defer release()
+			for range seq.BlockZeros {
+				px = append(px, make([]uint16, end-at))
+			}
+			quantile.Stage1(px, gp, lo[at:end], hi[at:end])
+			return nil
+		})
+	}
+	return lo, hi, g.Wait()
+}
