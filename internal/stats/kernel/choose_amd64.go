@@ -109,6 +109,47 @@ func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other 
 	}
 }
 
+// order is orderRef for pixels that are a multiple of 64.
+func (l level) order(tile []uint16, row, frames, pixels int, dst []uint16, limits []uint16, mask uint16) {
+	width, n := l.pair(pixels)
+	switch {
+	case l == levelGo || n*width != pixels:
+		orderRef(tile, row, frames, pixels, dst, limits, mask)
+	case l == levelAVX2:
+		orderAVX2(&tile[0], 2*row, frames, n, &dst[0], 2*pixels, &limits[0], len(limits), mask)
+	default:
+		orderAVX512(&tile[0], 2*row, frames, n, &dst[0], 2*pixels, &limits[0], len(limits), mask)
+	}
+}
+
+// below is belowRef.
+func (l level) below(px []uint16, mask uint16, limits *[4]uint16) (n [4]int) {
+	var biased [4]uint16
+	for j, t := range limits {
+		biased[j] = t ^ 0x8000
+	}
+	for l != levelGo {
+		width, chunks := l.pair(min(len(px), 1<<19)) // lanes count to 65535
+		if chunks == 0 {
+			break
+		}
+		var counts [128]uint16
+		if l == levelAVX2 {
+			belowAVX2(&px[0], chunks, &biased, &counts, mask)
+		} else {
+			belowAVX512(&px[0], chunks, &biased, &counts, mask)
+		}
+		for i, c := range counts {
+			n[i/32] += int(c)
+		}
+		px = px[chunks*width:]
+	}
+	for j, c := range belowRef(px, mask, limits) {
+		n[j] += c
+	}
+	return n
+}
+
 // table gives the addresses of frames.
 func table(frames [][]uint16) (t [MaxFrames]*uint16) {
 	for i, f := range frames {

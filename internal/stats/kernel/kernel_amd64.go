@@ -24,6 +24,18 @@ func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 //go:noescape
 func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
+// orderAVX2 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
+// pixels; strides are in bytes. The words of the tile are masked and biased.
+//
+//go:noescape
+func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+
+// belowAVX2 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
+// as signed words after biasing, per lane: lane i of limit j is counts[32*j+i]. At most 16384 chunks.
+//
+//go:noescape
+func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
+
 // gatedAVX512 is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 //
 //go:noescape
@@ -43,6 +55,18 @@ func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 //
 //go:noescape
 func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
+
+// orderAVX512 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
+// pixels; strides are in bytes. The words of the tile are masked and biased.
+//
+//go:noescape
+func orderAVX512(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+
+// belowAVX512 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
+// as signed words after biasing, per lane: lane i of limit j is counts[32*j+i]. At most 16384 chunks.
+//
+//go:noescape
+func belowAVX512(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
 
 // gatedVNNI is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 //

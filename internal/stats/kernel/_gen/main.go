@@ -20,6 +20,8 @@ func main() {
 		if !v.vnni {
 			maxima(v)
 			gains(v)
+			orders(v)
+			thresholds(v)
 		}
 	}
 	Generate()
