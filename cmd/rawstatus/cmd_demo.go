@@ -65,7 +65,7 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 		"rawstatus simulate --out " + xtc + " -e " + demoExperiment + " -r " + demoRun + " --panels 2 --gain-modes g0,g1,g2 --events 60 --streams 2" +
 			" --dead 20 --hot 20 --noisy 20 --saturated 20 --cold 20 --damaged-events 1",
 		"rawstatus run --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --max-lost 2",
-		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau -D",
+		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " -D",
 	} {
 		if err := demoCommand(ctx, e, strings.Fields(line)); err != nil {
 			return err
