@@ -34,3 +34,22 @@ func BenchmarkEvalDark(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAddHints looks at one jungfrau panel with 1 % bad pixels; bytes are those of its status.
+func BenchmarkAddHints(b *testing.B) {
+	const rows, cols = 512, 1024
+	r := rand.New(rand.NewPCG(2, 2))
+	status := make([]uint64, rows*cols)
+	for i := range status {
+		if r.IntN(100) == 0 {
+			status[i] = RmsHigh
+		}
+	}
+	p := SpatialParams{LineFraction: 0.5, ASICFraction: 0.5, Neighbours: 8, ASICRows: 256, ASICCols: 256}
+	b.SetBytes(8 * rows * cols)
+	for b.Loop() {
+		if err := AddHints(status, rows, cols, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
