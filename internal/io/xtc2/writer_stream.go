@@ -73,13 +73,21 @@ func createFile(path string) (*outFile, error) {
 		return nil, fault.New(fault.Usage, "xtc2: %q exists", path).WithHint("choose another folder or run number, or remove the run")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return nil, fmt.Errorf("xtc2: could not make a folder for a run: %w", err)
+		return nil, cannotCreate(err)
 	}
 	f, err := os.Create(path + inProgress)
 	if err != nil {
-		return nil, fmt.Errorf("xtc2: could not create a raw file: %w", err)
+		return nil, cannotCreate(err)
 	}
 	return &outFile{path: path, f: f, w: bufio.NewWriterSize(f, writeBuffer)}, nil
+}
+
+// cannotCreate is the error for a place that takes no files: the user's to change unless it passes.
+func cannotCreate(err error) error {
+	if fault.CodeOf(err) == fault.Temporary {
+		return fmt.Errorf("xtc2: could not create a raw file: %w", err)
+	}
+	return fault.New(fault.Usage, "xtc2: could not create a raw file: %w", err).WithHint("choose a folder in which you may write")
 }
 
 func (o *outFile) write(b []byte) error {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"rawstatus/internal/fault"
@@ -335,7 +336,7 @@ func TestAbortAndRefusal(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateStream(StreamOptions{Dir: filepath.Join(file, "x")}); err == nil || errors.Is(err, fs.ErrExist) {
+	if _, err := CreateStream(StreamOptions{Dir: filepath.Join(file, "x")}); fault.CodeOf(err) != fault.Usage || !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a folder below a file: %v", err)
 	}
 }
