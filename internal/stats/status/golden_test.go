@@ -143,14 +143,31 @@ func checkDark(t *testing.T, c *golden.Case, r *golden.Result) {
 		"sum0":   func(p, i int) float64 { return float64(panels[p].Sum0[i]) },
 		"sum1":   func(p, i int) float64 { return float64(panels[p].Sum1[i]) },
 		"sum2":   func(p, i int) float64 { return float64(panels[p].Sum2[i]) },
+		"mask": func(p, i int) float64 { return mask(res.Panels[p].Status[i], r.Generation) },
 	} {
 		exact(t, name, r.Array(t, name), func(i int) float64 { return f(i/n, i%n) })
+	}
+	if r.GainIndex != nil {
+		exact(t, "bad_gain", r.Array(t, "bad_gain"), func(i int) float64 {
+			return float64(res.Panels[i/n].Status[i%n] & status.GainState / status.GainState)
+		})
 	}
 	if s.Nevlm == nil || res.Panels[0].Nevlm != *s.Nevlm {
 		t.Errorf("nevlm %d differs from summary.json", res.Panels[0].Nevlm)
 	}
 	checkLimits(t, s, "ave", res.Groups[0].Ave)
 	checkLimits(t, s, "rms", res.Groups[0].Rms)
+}
+
+// mask is 1 for a good pixel; the mask of LCLS-II does not know of the gain bits.
+func mask(word uint64, generation string) float64 {
+	if generation == "L2" {
+		word &^= status.GainState
+	}
+	if word == 0 {
+		return 1
+	}
+	return 0
 }
 
 func at(v []uint16) func(int) float64 {
