@@ -143,7 +143,7 @@ func checkDark(t *testing.T, c *golden.Case, r *golden.Result) {
 		"sum0":   func(p, i int) float64 { return float64(panels[p].Sum0[i]) },
 		"sum1":   func(p, i int) float64 { return float64(panels[p].Sum1[i]) },
 		"sum2":   func(p, i int) float64 { return float64(panels[p].Sum2[i]) },
-		"mask": func(p, i int) float64 { return mask(res.Panels[p].Status[i], r.Generation) },
+		"mask":   func(p, i int) float64 { return mask(res.Panels[p].Status[i], r.Generation) },
 	} {
 		exact(t, name, r.Array(t, name), func(i int) float64 { return f(i/n, i%n) })
 	}
