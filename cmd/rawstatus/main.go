@@ -27,7 +27,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e),
 				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e),
-				newInspectCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
+				newInspectCommand(e), newBitsCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
 	}.Run(ctx, stdout, stderr, args)
