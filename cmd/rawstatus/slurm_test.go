@@ -255,10 +255,10 @@ func (n *night) outOfTime(t *testing.T) {
 		}
 	}
 	j := n.job(t, []string{first + "echo $$ > " + slow + "/cgroup.procs"})
-	j.submit(t, 0, "--time", "1")
+	j.submit(t, 0, "--time", "2")
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 3 || all[1].Task.Time != 2*time.Minute {
+	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 3 || all[1].Task.Time != 4*time.Minute {
 		t.Fatalf("%d attempts, the second: %+v", len(all), all[len(all)-1])
 	}
 	log, err := os.ReadFile(j.logOf(t, all[0], 3))

@@ -200,7 +200,7 @@ func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
 	} else if ctx.Err() != nil {
 		return nil, err
 	}
-	out, err := c.run(ctx, "squeue", "--noheader", "--array", "--states=all", "--jobs="+list, "--format="+squeueFormat)
+	out, err := c.run(ctx, "squeue", "--noheader", "--array", "--states=all", "--jobs="+list, "--Format="+squeueFormat)
 	if err != nil {
 		var ce *CommandError
 		if errors.As(err, &ce) && strings.Contains(ce.Stderr, "Invalid job id") {

@@ -3,6 +3,7 @@ package slurm
 import (
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -72,8 +73,8 @@ func diagnoseEnd(e *Element) Verdict {
 		return Verdict{Action: Wait, Reason: string(e.State)}
 	}
 	switch {
-	case e.Exit == int(fault.Temporary) && e.TimeLimit > 0 && e.Elapsed > e.TimeLimit-signalSlack:
-		return moreTime
+	case (e.Exit == int(fault.Temporary) || e.Signal == int(syscall.SIGTERM)) && e.TimeLimit > 0 && e.Elapsed > e.TimeLimit-signalSlack:
+		return moreTime // the signal ends the script when it comes before the program has started
 	case e.Exit == int(fault.Temporary):
 		return Verdict{Action: Retry, Reason: fmt.Sprintf("temporary failure on %s (exit code 75)", e.Node)}
 	case e.Exit == 126 || e.Exit == 127:

@@ -25,6 +25,7 @@ func TestDiagnose(t *testing.T) {
 		"out of memory":        {ended(OutOfMemory, 0), Verdict{Action: Retry, Mem: 2000}},
 		"time limit":           {ended(Timeout, 0), Verdict{Action: Retry, Time: 2 * time.Hour}},
 		"told to end in time":  {with(func(e *Element) { e.State, e.Exit, e.Elapsed = Failed, 75, 59*time.Minute }), Verdict{Action: Retry, Time: 2 * time.Hour}},
+		"ended before start":   {with(func(e *Element) { e.State, e.Signal, e.TimeLimit = Failed, 15, time.Minute }), Verdict{Action: Retry, Time: 2 * time.Minute}},
 		"temporary":            {ended(Failed, 75), Verdict{Action: Retry}},
 		"user error":           {ended(Failed, 10), Verdict{Action: Stop}},
 		"wrong usage":          {ended(Failed, 2), Verdict{Action: Stop}},

@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,8 +64,9 @@ type Element struct {
 type Elements map[ElementID]*Element
 
 const (
-	sacctFormat  = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
-	squeueFormat = "%F|%K|%A|%T|%M|%N|%l|%m|%r"
+	sacctFormat = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
+	// The colon's suffix makes columns as wide as their content.
+	squeueFormat = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,exit_code:|,TimeUsed:|,NodeList:|,TimeLimit:|,MinMemory:|,restartcnt:|,Reason:|"
 )
 
 func badOutput(command, got, want string) error {
@@ -111,20 +113,20 @@ func (es Elements) addSacct(out string) error {
 		e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
 		e.ReqMemMB = parseSize(f[8], 1<<20) >> 20
 		e.Reason = strings.Join(f[9:], "|")
-		if (e.State == NodeFail || e.State == BootFail) && e.Node != "" {
+		if e.lost() {
 			e.LostNodes = append(e.LostNodes, e.Node)
 		}
 	}
 	return nil
 }
 
-// addSqueue reads squeue's lines; what the controller says is newer than accounting.
+// addSqueue reads squeue's lines. What the controller says is newer than accounting, which may lag by seconds.
 func (es Elements) addSqueue(out string) error {
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, "\n")
 		f := strings.Split(line, "|")
-		if len(f) < 9 {
-			return badOutput("squeue", line, "9 fields")
+		if len(f) < 11 {
+			return badOutput("squeue", line, "11 fields")
 		}
 		job, err := strconv.Atoi(f[0])
 		if err != nil {
@@ -144,20 +146,35 @@ func (es Elements) addSqueue(out string) error {
 			e = &Element{ElementID: id}
 			es[id] = e
 		}
-		if e.State.Over() && State(f[3]).Over() {
-			continue // accounting knows the exit code, too
+		e.Raw, e.State, e.Reason = f[2], State(f[3]), f[10]
+		e.Restarts = max(e.Restarts, atoi(f[9]))
+		if e.State.Over() {
+			e.Exit, e.Signal = waitStatus(atoi(f[4]))
 		}
-		e.Raw, e.State, e.Reason = f[2], State(f[3]), strings.Join(f[8:], "|")
-		e.Elapsed, e.TimeLimit = parseDuration(f[4]), parseDuration(f[6])
-		if f[5] != "" {
-			e.Node = nodeName(f[5])
+		if used := parseDuration(f[5]); used > 0 || !e.State.Over() {
+			e.Elapsed = used
 		}
-		if mem := parseSize(f[7], 1<<20) >> 20; mem > 0 {
+		if f[6] != "" {
+			e.Node = nodeName(f[6])
+		}
+		if limit := parseDuration(f[7]); limit > 0 {
+			e.TimeLimit = limit
+		}
+		if mem := parseSize(f[8], 1<<20) >> 20; mem > 0 {
 			e.ReqMemMB = mem
+		}
+		if e.lost() && !slices.Contains(e.LostNodes, e.Node) {
+			e.LostNodes = append(e.LostNodes, e.Node)
 		}
 	}
 	return nil
 }
+
+// lost tells that the element ended with its node.
+func (e *Element) lost() bool { return (e.State == NodeFail || e.State == BootFail) && e.Node != "" }
+
+// waitStatus takes a wait status of the system apart.
+func waitStatus(status int) (exit, signal int) { return status >> 8 & 0xff, status & 0x7f }
 
 func parseLimits(out string) (Limits, error) {
 	l := Limits{}

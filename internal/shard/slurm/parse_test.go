@@ -25,10 +25,12 @@ const sacctOutput = `1_0|5|COMPLETED|0:0||node1|2|10|100M|None
 2|2|PENDING|0:0||None assigned|0|10|100M|Dependency
 `
 
-const squeueOutput = `1|3|8|COMPLETING|0:21|node1|10:00|100M|None
-1|5|1|PENDING|0:00||1-00:10:00|100M|JobArrayTaskLimit
-1|1|6|OUT_OF_MEMORY|0:01|node1|10:00|100M|OutOfMemory
-2|N/A|2|PENDING|0:00||UNLIMITED|0|Dependency
+const squeueOutput = `1|3|8|COMPLETING|0|0:21|node1|10:00|100M|1|None|
+1|5|1|PENDING|0|0:00||1-00:10:00|100M|0|JobArrayTaskLimit|
+1|1|6|OUT_OF_MEMORY|125|0:01|node1|10:00|100M|0|OutOfMemory|
+1|6|11|FAILED|19200|0:05|node3|10:00|100M|2|NonZeroExitCode|
+1|7|12|NODE_FAIL|0|0:33|node4|10:00|100M|0|NodeDown|
+2|N/A|2|PENDING|0|0:00||UNLIMITED|0|0|Dependency|
 `
 
 func TestElements(t *testing.T) {
@@ -41,12 +43,14 @@ func TestElements(t *testing.T) {
 	}
 	want := []Element{
 		{ElementID: ElementID{1, 0}, Raw: "5", State: Completed, Node: "node1", Elapsed: 2 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, MaxRSS: 5111808, Reason: "None"},
-		{ElementID: ElementID{1, 1}, Raw: "6", State: OutOfMemory, Signal: 125, Node: "node1", Elapsed: time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "None"},
+		{ElementID: ElementID{1, 1}, Raw: "6", State: OutOfMemory, Signal: 125, Node: "node1", Elapsed: time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "OutOfMemory"},
 		{ElementID: ElementID{1, 2}, Raw: "7", State: Failed, Exit: 75, Node: "node2", Elapsed: 3 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 4608, MaxRSS: 4496 << 10, Reason: "None"},
 		{ElementID: ElementID{1, 3}, Raw: "8", State: Completing, Node: "node1", Elapsed: 21 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "None", Restarts: 1, LostNodes: []string{"node2"}},
 		{ElementID: ElementID{1, 4}, Raw: "9", State: Cancelled, Signal: 15, ReqMemMB: 100, Reason: "a|b"},
 		{ElementID: ElementID{1, 5}, Raw: "1", State: Pending, TimeLimit: 24*time.Hour + 10*time.Minute, ReqMemMB: 100, Reason: "JobArrayTaskLimit"},
-		{ElementID: ElementID{2, -1}, Raw: "2", State: Pending, ReqMemMB: 100, Reason: "Dependency"},
+		{ElementID: ElementID{1, 6}, Raw: "11", State: Failed, Exit: 75, Node: "node3", Elapsed: 5 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NonZeroExitCode", Restarts: 2},
+		{ElementID: ElementID{1, 7}, Raw: "12", State: NodeFail, Node: "node4", Elapsed: 33 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NodeDown", LostNodes: []string{"node4"}},
+		{ElementID: ElementID{2, -1}, Raw: "2", State: Pending, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "Dependency"},
 	}
 	for _, w := range want {
 		if got := es[w.ElementID]; got == nil || !reflect.DeepEqual(*got, w) {
@@ -64,7 +68,7 @@ func TestElementsRefuseOtherFormats(t *testing.T) {
 			t.Errorf("sacct %q: %v", out, err)
 		}
 	}
-	for _, out := range []string{"1|3\n", "x|3|8|RUNNING|0:21|n|10:00|1M|None\n", "1|x|8|RUNNING|0:21|n|10:00|1M|None\n"} {
+	for _, out := range []string{"1|3\n", "x|3|8|RUNNING|0|0:21|n|10:00|1M|0|None|\n", "1|x|8|RUNNING|0|0:21|n|10:00|1M|0|None|\n", "1|3|8||0|0:21|n|10:00|1M|0|None|\n"} {
 		if err := (Elements{}).addSqueue(out); fault.CodeOf(err) != fault.Slurm {
 			t.Errorf("squeue %q: %v", out, err)
 		}

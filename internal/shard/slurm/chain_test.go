@@ -1,0 +1,212 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/plan"
+)
+
+// standIn puts commands of Slurm's names into PATH that answer with files: sbatch counts ids from 101 and refuses scripts
+// whose name contains the word in the file refuse; all write down how they were called. They show what is decided from
+// what Slurm says, also on machines where no Slurm can say it (no memory limits without cgroups, for one).
+type standIn struct{ dir string }
+
+func newStandIn(t *testing.T) *standIn {
+	t.Helper()
+	s := &standIn{t.TempDir()}
+	s.answer(t, "refuse", "nothing is refused")
+	s.answer(t, "scontrol", "ClusterName = test\nMaxArraySize = 33\nMaxJobCount = 100\n")
+	s.answer(t, "sacct", "")
+	s.answer(t, "squeue", "")
+	const answer = "#!/bin/sh\ncd %[1]s; echo \"%[2]s $*\" >> calls; %[3]s\n"
+	for name, does := range map[string]string{
+		"sbatch":   `case "$*" in *"$(cat refuse)"*) echo "sbatch: error: Invalid account or account/partition combination specified" >&2; exit 1;; esac; echo $((100 + $(grep -c ^sbatch calls)))`,
+		"scontrol": "cat scontrol", "sacct": "cat sacct", "squeue": "cat squeue", "scancel": ":",
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name+".sh"), fmt.Appendf(nil, answer, s.dir, name, does), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(s.dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sbatch", "scontrol", "sacct", "squeue", "scancel"} {
+		if err := os.Symlink(filepath.Join(s.dir, name+".sh"), filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	return s
+}
+
+func (s *standIn) answer(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, file), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// calls gives the calls of a command so far.
+func (s *standIn) calls(t *testing.T, command string) []string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, "calls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), command+" "); ok {
+			out = append(out, rest)
+		}
+	}
+	return out
+}
+
+// testChain is the chain of a plan of four tasks that nobody did.
+func testChain(t *testing.T) *Chain {
+	t.Helper()
+	client, err := NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Chain{Client: client, Work: t.TempDir(), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
+		Request: Request{MaxAttempts: 3, Program: "/opt/rawstatus", Task: Resources{MemMB: 100, Time: time.Hour}}}
+	if err := SaveRequest(c.Work, c.Plan, c.Request); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *Chain) submitAll(t *testing.T) *Attempt {
+	t.Helper()
+	lim, err := c.Client.Limits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.Draft(1, []int{0, 1, 2, 3}, lim)
+	if err := c.Submit(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestChainOfJobs(t *testing.T) {
+	s := newStandIn(t)
+	c := testChain(t)
+	c.Request.Deploy, c.Request.Deployer = []string{"--deploy"}, "/opt/mergedeploy"
+	a := c.submitAll(t)
+	want := []string{"--array=0-3 ", "--dependency=afterok:101 --kill-on-invalid-dep=yes ", "--dependency=afternotok:102 --kill-on-invalid-dep=yes ", "--dependency=afterok:102 --kill-on-invalid-dep=yes "}
+	got := s.calls(t, "sbatch")
+	if len(got) != len(want) {
+		t.Fatalf("%d calls of sbatch: %q", len(got), got)
+	}
+	for i, w := range want {
+		if !strings.Contains(got[i], w) {
+			t.Errorf("call %d lacks %q: %s", i, w, got[i])
+		}
+	}
+	if err := c.Submit(t.Context(), &Attempt{Number: a.Number}); fault.CodeOf(err) != fault.Busy {
+		t.Errorf("a second submitter of the attempt: %v", err)
+	}
+	script, err := os.ReadFile(filepath.Join(Dir(c.Work, c.Plan), "rawstatus-array.sbatch"))
+	if err != nil || !strings.Contains(string(script), "\nbin=/opt/rawstatus\n") {
+		t.Errorf("%v\n%s", err, script)
+	}
+}
+
+func TestRefusedChainIsTakenBack(t *testing.T) {
+	s := newStandIn(t)
+	c := testChain(t)
+	s.answer(t, "refuse", "rawstatus-reduce.sbatch")
+	lim, err := c.Client.Limits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Submit(t.Context(), c.Draft(1, []int{0, 1}, lim))
+	if fault.CodeOf(err) != fault.Slurm || !strings.Contains(fault.HintOf(err), "--account") {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
+	if got := s.calls(t, "scancel"); len(got) != 1 || got[0] != "101" {
+		t.Errorf("the array was not cancelled: %q", got)
+	}
+	all, err := LoadAttempts(c.Work, c.Plan)
+	if err != nil || len(all) != 1 || all[0].Error == "" {
+		t.Errorf("%v %+v", err, all)
+	}
+}
+
+// TestOutOfMemoryStandIn tests with a stand-in sacct what is done about OUT_OF_MEMORY; a real one is in the tests on the
+// cluster, where memory cgroups can be written.
+func TestOutOfMemoryStandIn(t *testing.T) {
+	s := newStandIn(t)
+	c := testChain(t)
+	c.submitAll(t)
+	lim, err := c.Client.Limits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.answer(t, "sacct", `101_0|101|OUT_OF_MEMORY|0:125||n1|60|60|100M|None
+101_1|105|COMPLETED|0:0||n1|60|60|100M|None
+101_2|106|TIMEOUT|0:0||n2|3600|60|100M|None
+101_3|107|NODE_FAIL|0:0||n3|60|60|100M|None
+102|102|CANCELLED by 0|0:0||None assigned|0|60|100M|None
+103|103|RUNNING|0:0||n1|1|60|100M|None
+`)
+	r, a, err := c.Repair(t.Context(), lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Try != 2 || a.Task.MemMB != 200 || a.Task.Time != 2*time.Hour || strings.Join(a.Task.Exclude, " ") != "n3" || len(a.Reasons) != 4 {
+		t.Errorf("%+v", a)
+	}
+	if r.Counts[StateFailed] != 4 || r.Done {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv("SLURM_JOB_ID", "103") // the repair job does not cancel itself
+	if err := c.Replace(t.Context(), r, a); err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range s.calls(t, "scancel") {
+		t.Errorf("cancelled %s", call)
+	}
+}
+
+func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
+	s := newStandIn(t)
+	const rest = "101_1|105|COMPLETED|0:0||n1|60|60|100M|None\n101_2|106|FAILED|75:0||n1|60|60|100M|None\n101_3|107|FAILED|75:0||n1|60|60|100M|None\n"
+	for name, tt := range map[string]struct {
+		task0, want string
+		try         int
+	}{
+		"temporary":  {"FAILED|75:0", "", 2},
+		"user error": {"FAILED|10:0", "person", 0},
+		"cancelled":  {"CANCELLED by 0|0:15", "person", 0},
+		"too often":  {"FAILED|75:0", "still missing after", 0},
+	} {
+		c := testChain(t)
+		if name == "too often" {
+			c.Request.MaxAttempts = 1
+		}
+		a := c.submitAll(t)
+		a.Chunks[0].Job = 101
+		if err := a.save(c.Work, c.Plan); err != nil {
+			t.Fatal(err)
+		}
+		s.answer(t, "sacct", "101_0|101|"+tt.task0+"||n1|60|60|100M|None\n"+rest)
+		_, next, err := c.Repair(context.Background(), Limits{MaxArraySize: 33, MaxArrayTask: 33})
+		switch {
+		case tt.try > 0 && (err != nil || next == nil || next.Try != tt.try):
+			t.Errorf("%s: %+v, %v", name, next, err)
+		case tt.try == 0 && (fault.CodeOf(err) != fault.Incomplete || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
