@@ -56,18 +56,18 @@ type Slurm struct {
 
 // Limits replace the limits of the detector table for one detector type. A nil field is not set.
 type Limits struct {
-	IntLo  *float64 `toml:"int_lo"`  // intensity limits, ADU
-	IntHi  *float64 `toml:"int_hi"`  //
-	IntNLo *float64 `toml:"intnlo"`  // ... in standard deviations from the mean over the pixels
-	IntNHi *float64 `toml:"intnhi"`  //
-	RMSLo  *float64 `toml:"rms_lo"`  // limits of the RMS over frames, ADU
-	RMSHi  *float64 `toml:"rms_hi"`  //
-	RMSNLo *float64 `toml:"rmsnlo"`  // ... in standard deviations from the mean over the pixels
-	RMSNHi *float64 `toml:"rmsnhi"`  //
-	FracLM *float64 `toml:"fraclm"`  // allowed fraction of frames outside int_lo, int_hi
-	FracLo *float64 `toml:"fraclo"`  // quantiles of the dark gate
-	FracHi *float64 `toml:"frachi"`  //
-	SNRMax *float64 `toml:"snr_max"` // outlier limit of the features, in spreads
+	IntLo  *float64 `toml:"int_lo"` // intensity limits, ADU
+	IntHi  *float64 `toml:"int_hi"` //
+	IntNLo *float64 `toml:"intnlo"` // ... in standard deviations from the mean over the pixels
+	IntNHi *float64 `toml:"intnhi"` //
+	RMSLo  *float64 `toml:"rms_lo"` // limits of the RMS over frames, ADU
+	RMSHi  *float64 `toml:"rms_hi"` //
+	RMSNLo *float64 `toml:"rmsnlo"` // ... in standard deviations from the mean over the pixels
+	RMSNHi *float64 `toml:"rmsnhi"` //
+	FracLM *float64 `toml:"fraclm"` // allowed fraction of frames outside int_lo, int_hi
+	FracLo *float64 `toml:"fraclo"` // quantiles of the dark gate
+	FracHi *float64 `toml:"frachi"` //
+	SNRMax *float64 `toml:"snrmax"` // outlier limit of the features, in spreads
 }
 
 // defaults are the settings of a machine that has no site file.

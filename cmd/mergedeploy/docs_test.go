@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"rawstatus/internal/lint"
+	"rawstatus/internal/testenv"
+)
+
+// TestDocuments wants every call of the program in the documents to be one that the program knows.
+func TestDocuments(t *testing.T) {
+	help := func(command string) (string, bool) {
+		var out, err bytes.Buffer
+		args := []string{"mergedeploy", command, "--help"}
+		if command == "" {
+			args[1] = "deploy" // flags without a command's name are those of deploy
+		}
+		code := run(context.Background(), &out, &err, args)
+		return out.String(), code == 0 && strings.Contains(out.String(), "mergedeploy "+args[1])
+	}
+	list, err := lint.Invocations(testenv.Root(t), "mergedeploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 5 {
+		t.Fatalf("only %d calls found", len(list))
+	}
+	for _, inv := range list {
+		if wrong := lint.Undefined(inv, help); wrong != "" {
+			t.Error(wrong)
+		}
+	}
+}
