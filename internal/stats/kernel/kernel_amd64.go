@@ -25,7 +25,8 @@ func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
 // orderAVX2 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
-// pixels; strides are in bytes. The words of the tile are masked and biased.
+// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
+// comes a row of 0x7fff, which is above everything once the others are biased.
 //
 //go:noescape
 func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
@@ -57,7 +58,8 @@ func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
 // orderAVX512 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
-// pixels; strides are in bytes. The words of the tile are masked and biased.
+// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
+// comes a row of 0x7fff, which is above everything once the others are biased.
 //
 //go:noescape
 func orderAVX512(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)

@@ -861,13 +861,19 @@ bit:
 	VPXOR        Y12, Y12, Y12
 	MOVQ         AX, CX
 	MOVQ         BX, BP
+	INCQ         BP
+	SHRQ         $0x01, BP
 
 count:
 	VPCMPGTW  (CX), Y9, Y13
 	VPSUBW    Y13, Y10, Y10
 	VPCMPGTW  32(CX), Y11, Y13
 	VPSUBW    Y13, Y12, Y12
-	ADDQ      DX, CX
+	VPCMPGTW  (CX)(DX*1), Y9, Y13
+	VPSUBW    Y13, Y10, Y10
+	VPCMPGTW  32(CX)(DX*1), Y11, Y13
+	VPSUBW    Y13, Y12, Y12
+	LEAQ      (CX)(DX*2), CX
 	DECQ      BP
 	JNZ       count
 	VPCMPGTW  Y3, Y10, Y9
@@ -1472,13 +1478,19 @@ bit:
 	VPXORD       Z9, Z9, Z9
 	MOVQ         AX, CX
 	MOVQ         BX, BP
+	INCQ         BP
+	SHRQ         $0x01, BP
 
 count:
 	VPCMPGTW  (CX), Z14, K1
 	VPADDW    Z2, Z8, K1, Z8
 	VPCMPGTW  64(CX), Z15, K1
 	VPADDW    Z2, Z9, K1, Z9
-	ADDQ      DX, CX
+	VPCMPGTW  (CX)(DX*1), Z14, K1
+	VPADDW    Z2, Z8, K1, Z8
+	VPCMPGTW  64(CX)(DX*1), Z15, K1
+	VPADDW    Z2, Z9, K1, Z9
+	LEAQ      (CX)(DX*2), CX
 	DECQ      BP
 	JNZ       count
 	VPCMPW    $0x02, Z7, Z8, K1

@@ -40,12 +40,16 @@ func (l level) orderAll(dst, block [][]uint16, mask uint16, limits []uint16) (do
 		return 0
 	}
 	row := width + 32 // one cache line more, so that rows do not fall into the same cache sets
-	tile := make([]uint16, row*len(block))
+	rows := (len(block) + 1) / 2 * 2
+	tile := make([]uint16, row*rows)
 	out := make([]uint16, width*len(limits))
 	for done+64 <= pixels {
 		n := min(width, pixels-done) / 64 * 64
 		for k, f := range block {
 			copy(tile[k*row:], f[done:done+n])
+		}
+		for i := len(block) * row; i < len(tile); i++ {
+			tile[i] = 0x7fff
 		}
 		l.order(tile, row, len(block), n, out, limits, mask)
 		for j := range dst {
@@ -57,7 +61,8 @@ func (l level) orderAll(dst, block [][]uint16, mask uint16, limits []uint16) (do
 }
 
 // orderRef is the definition of order: dst[j*pixels+i] is the value of rank limits[j] among the masked
-// words tile[k*row+i] of frames k. It need not leave the tile as it was.
+// words tile[k*row+i] of frames k. It need not leave the tile as it was. Behind an odd number of frames
+// the tile has one more row, of 0x7fff.
 func orderRef(tile []uint16, row, frames, pixels int, dst []uint16, limits []uint16, mask uint16) {
 	for i := range pixels {
 		for j, limit := range limits {

@@ -79,7 +79,8 @@ func orders(v isa) {
 	TEXT("order"+v.suffix, NOSPLIT, "func(tile *uint16, stride, frames, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)")
 	Pragma("noescape")
 	Doc("order"+v.suffix+" puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of",
-		"pixels; strides are in bytes. The words of the tile are masked and biased.")
+		"pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames",
+		"comes a row of 0x7fff, which is above everything once the others are biased.")
 	tile, stride, total, count := GP64(), GP64(), GP64(), GP64()
 	dst, dstStride, ranks, n := GP64(), GP64(), GP64(), GP64()
 	for _, p := range []struct {
@@ -156,11 +157,16 @@ func orders(v isa) {
 	}
 	MOVQ(tile, p)
 	MOVQ(total, f)
+	INCQ(f)
+	SHRQ(U8(1), f)
 	Label("count")
 	for i := range cand {
 		v.countBelow(Mem{Base: p, Disp: i * v.bytes}, biased[i], one, below[i])
 	}
-	ADDQ(stride, p)
+	for i := range cand {
+		v.countBelow(Mem{Base: p, Index: stride, Scale: 1, Disp: i * v.bytes}, biased[i], one, below[i])
+	}
+	LEAQ(Mem{Base: p, Index: stride, Scale: 2}, p)
 	DECQ(f)
 	JNZ(LabelRef("count"))
 	for i := range cand {
