@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/npy"
 )
 
 // Dataset says which raw data to read: a run of an experiment, or files.
@@ -20,6 +21,8 @@ type Dataset struct {
 	Streams    []int    `json:"streams,omitempty"` // only these; empty means all
 	RunInFile  int      `json:"run_in_file,omitempty"`
 	Detector   string   `json:"detector,omitempty"` // empty means all
+	// Frames is what a .npy file does not say about its frames: type, begin of the run, gain mode, ids.
+	Frames npy.IndexOptions `json:"-"`
 }
 
 // Range is runs First to Last.

@@ -40,6 +40,7 @@ type format struct {
 var formats = []format{
 	xtc2Format,
 	xtc1Format,
+	npyFormat,
 }
 
 // runFile is what a file name tells.
