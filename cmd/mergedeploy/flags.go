@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,11 @@ func repository(e *environment) (*repo.Repo, error) {
 	if e.Site.Repository == "" {
 		return nil, fault.New(fault.Usage, "no repository is configured").WithHint("name it with -o, in the environment or in the site file")
 	}
-	return repo.New(e.Site.Repository, policy(e), e.Site.Location()), nil
+	root, err := filepath.Abs(e.Site.Repository) // paths go into ledgers and HISTORY
+	if err != nil {
+		return nil, err
+	}
+	return repo.New(root, policy(e), e.Site.Location()), nil
 }
 
 func policy(e *environment) *access.Policy {

@@ -40,14 +40,14 @@ func calibRoot(e *environment, exp string) (string, error) {
 		if strings.Contains(dir, "{") && exp == "" {
 			return "", fault.New(fault.Usage, "the calibration directory %q depends on the experiment", dir).WithHint("give -e")
 		}
-		return strings.NewReplacer("{exp}", exp, "{ins}", ins, "{INS}", strings.ToUpper(ins)).Replace(dir), nil
+		return filepath.Abs(strings.NewReplacer("{exp}", exp, "{ins}", ins, "{INS}", strings.ToUpper(ins)).Replace(dir))
 	}
 	if exp != "" {
 		for _, root := range e.Site.DataRoots {
 			for _, i := range []string{ins, strings.ToUpper(ins), "."} {
 				dir := filepath.Join(root, i, exp, "calib")
 				if st, err := os.Stat(dir); err == nil && st.IsDir() {
-					return dir, nil
+					return filepath.Abs(dir)
 				}
 			}
 		}

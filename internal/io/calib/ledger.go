@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -192,21 +191,6 @@ type contentReader struct {
 func (c *contentReader) Close() error {
 	c.Decoder.Close()
 	return c.f.Close()
-}
-
-// Stored lists the hashes of all stored contents.
-func (l *Ledger) Stored() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(l.Dir, "content"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var sums []string
-	for _, e := range entries {
-		if sum, ok := strings.CutSuffix(e.Name(), ".zst"); ok && checkSum(sum) == nil {
-			sums = append(sums, sum)
-		}
-	}
-	return sums, err
 }
 
 func checkSum(sum string) error {

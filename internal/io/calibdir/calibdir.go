@@ -1,7 +1,6 @@
 package calibdir
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -113,38 +112,47 @@ func parseStem(stem string) (r calib.Range, why string) {
 // Read implements calib.Place.
 func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, error) {
 	path := filepath.Join(d.path(), item.Name)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, "", fault.New(fault.Input, "could not read a deployed constant: %w", err)
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, "", err
-	}
-	h := sha256.New()
-	a, err := readArray(io.TeeReader(f, h), st.Size(), path)
-	if err != nil {
-		return nil, "", err
-	}
-	return a, hex.EncodeToString(h.Sum(nil)), nil
+	return readArray(path, func() (io.ReadCloser, int64, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, 0, fault.New(fault.Input, "could not read a deployed constant: %w", err)
+		}
+		st, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, 0, err
+		}
+		return f, st.Size(), nil
+	})
 }
 
-// readArray reads a text as psana does, whole numbers exactly.
-func readArray(r io.Reader, size int64, name string) (*calib.Array, error) {
-	var seen bytes.Buffer // of a text that turns out not to be ours
-	s, err := calibtxt.ReadStatus(io.TeeReader(r, &seen), size, name, nil)
-	if err == nil && s.Header {
-		return &calib.Array{Shape: s.Shape, Values: s.Values}, nil
-	}
-	a, err := calibtxt.Load(io.MultiReader(&seen, r), size, name)
+// readArray reads a text as psana does, whole numbers exactly, and gives the SHA-256 of its bytes. size
+// as open gives it may be -1.
+func readArray(name string, open func() (r io.ReadCloser, size int64, err error)) (*calib.Array, string, error) {
+	r, size, err := open()
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	defer r.Close()
+	h := sha256.New()
+	if s, err := calibtxt.ReadStatus(io.TeeReader(r, h), size, name, nil); err == nil && s.Header {
+		return &calib.Array{Shape: s.Shape, Values: s.Values}, hex.EncodeToString(h.Sum(nil)), nil
+	}
+	// A file of others: whatever psana would make of it.
+	again, size, err := open()
+	if err != nil {
+		return nil, "", err
+	}
+	defer again.Close()
+	h.Reset()
+	a, err := calibtxt.Load(io.TeeReader(again, h), size, name)
+	if err != nil {
+		return nil, "", err
 	}
 	for _, v := range a.Floats {
 		a.Ints = append(a.Ints, uint64(int64(v)))
 	}
-	return &calib.Array{Shape: a.Shape, Values: a.Ints}, nil
+	return &calib.Array{Shape: a.Shape, Values: a.Ints}, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Records implements calib.Place.
@@ -156,12 +164,11 @@ func (d *Dir) Content(_ context.Context, rec calib.Record) (calib.Content, error
 	if c.Path == "" {
 		c.Path = filepath.Join(d.path(), rec.Name)
 	}
-	r, err := c.Open()
-	if err != nil {
-		return c, err
-	}
-	defer r.Close()
-	c.Array, err = readArray(r, rec.Size, "content of "+rec.ID)
+	var err error
+	c.Array, c.SHA256, err = readArray("content of "+rec.ID, func() (io.ReadCloser, int64, error) {
+		r, err := c.Open()
+		return r, -1, err
+	})
 	return c, err
 }
 

@@ -1,0 +1,265 @@
+// Package calibtest holds every implementation of calib.Place to the same behaviour.
+package calibtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+)
+
+// Opener makes a fresh, empty place and gives a function that opens it, once more each time.
+type Opener func(t *testing.T) (open func() calib.Place)
+
+// Array makes an array of one bad word among good ones; different words give different arrays.
+func Array(word uint64) *calib.Array {
+	return &calib.Array{Shape: []int{3, 1, 4, 5}, Values: append(make([]uint64, 59), word)}
+}
+
+// Content makes what is deployed of an array.
+func Content(a *calib.Array) calib.Content {
+	var b bytes.Buffer
+	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: a.Shape}, a.Values); err != nil {
+		panic(err)
+	}
+	sum := sha256.Sum256(b.Bytes())
+	return calib.Content{Path: "/repo/merged.txt", SHA256: hex.EncodeToString(sum[:]), Array: a,
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }}
+}
+
+// Record makes a record to deploy an array with.
+func Record(r calib.Range, run int, word uint64) calib.Record {
+	a := Array(word)
+	return calib.Record{Action: calib.ActionDeploy, Experiment: "xpptut15", Run: run, Detector: "det", CType: "status_extra", Range: r,
+		Array: calib.SumArray(a), Shape: a.Shape, Bad: 1, Key: fmt.Sprintf("key of %v %d", r, word)}
+}
+
+// MustDeploy deploys an array for a range.
+func MustDeploy(t testing.TB, p calib.Place, validity string, run int, word uint64) calib.Record {
+	t.Helper()
+	r, err := calib.ParseRange(validity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, unchanged, err := p.Deploy(t.Context(), Record(r, run, word), Content(Array(word)))
+	if err != nil || unchanged || rec.State != calib.Done || rec.ID == "" {
+		t.Fatalf("deploy %s: record %+v, unchanged %v, %v", validity, rec, unchanged, err)
+	}
+	return rec
+}
+
+// Used gives the word that analysis would use for a run; 0 for nothing.
+func Used(t testing.TB, p calib.Place, run int) uint64 {
+	t.Helper()
+	items, _, err := p.Items(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := calib.Pick(items, run)
+	if i < 0 {
+		return 0
+	}
+	a, _, err := p.Read(t.Context(), items[i])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{3, 1, 4, 5}; !slices.Equal(a.Shape, want) || len(a.Values) != 60 {
+		t.Fatalf("run %d: array of shape %v with %d values, want %v", run, a.Shape, len(a.Values), want)
+	}
+	return a.Values[59]
+}
+
+// Run holds a place to the suite.
+func Run(t *testing.T, fresh Opener) {
+	t.Run("empty", func(t *testing.T) {
+		p := fresh(t)()
+		items, notes, err := p.Items(t.Context())
+		if err != nil || len(items) != 0 || len(notes) != 0 {
+			t.Errorf("items %v, notes %v, %v", items, notes, err)
+		}
+		records, err := p.Records(t.Context())
+		if err != nil || len(records) != 0 {
+			t.Errorf("records %v, %v", records, err)
+		}
+		if n, err := p.Collect(t.Context()); n != 0 || err != nil {
+			t.Errorf("collected %d, %v", n, err)
+		}
+	})
+	t.Run("resolution", func(t *testing.T) { resolution(t, fresh) })
+	t.Run("records", func(t *testing.T) { records(t, fresh) })
+	t.Run("same again", func(t *testing.T) { sameAgain(t, fresh) })
+	t.Run("old or new", func(t *testing.T) { oldOrNew(t, fresh) })
+	t.Run("at once", func(t *testing.T) { atOnce(t, fresh) })
+}
+
+// resolution deploys the sets of CALIB_REPO 7.4 and asks for runs.
+func resolution(t *testing.T, fresh Opener) {
+	sets := []struct {
+		ranges []string
+		uses   map[int]string
+	}{
+		{[]string{"0-end", "10-end", "10-20", "15-15"}, map[int]string{0: "0-end", 9: "0-end", 10: "10-20", 14: "10-20", 16: "10-20",
+			20: "10-20", 15: "15-15", 21: "10-end", 9999: "10-end", 12345: "10-end"}},
+		{[]string{"0-end", "5-9", "5-12"}, map[int]string{5: "5-9", 9: "5-9", 10: "5-12", 12: "5-12", 13: "0-end"}},
+		{[]string{"10-20", "12-14"}, map[int]string{9: "", 15: "10-20", 21: "", 13: "12-14"}},
+	}
+	for _, s := range sets {
+		p := fresh(t)()
+		words := map[string]uint64{"": 0}
+		for i, r := range s.ranges {
+			words[r] = 1 << i
+			MustDeploy(t, p, r, 10, words[r])
+		}
+		for run, r := range s.uses {
+			if got := Used(t, p, run); got != words[r] {
+				t.Errorf("%v: run %d uses %d, want %d of %q", s.ranges, run, got, words[r], r)
+			}
+		}
+	}
+}
+
+// records: everything that was deployed is on record and can be deployed again.
+func records(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	p := open()
+	first := MustDeploy(t, p, "0-end", 7, 1)
+	second := MustDeploy(t, p, "0-end", 7, 2)
+	third := MustDeploy(t, p, "5-end", 7, 4)
+	if first.Previous != "" || second.Previous != first.Content || third.Previous != second.Content {
+		t.Errorf("in force before: %q, %q, %q", first.Previous, second.Previous, third.Previous)
+	}
+	p = open()
+	if got := Used(t, p, 7); got != 4 {
+		t.Errorf("run 7 uses %d, want 4", got)
+	}
+	if got := Used(t, p, 3); got != 2 {
+		t.Errorf("run 3 uses %d, want 2", got)
+	}
+	all, err := p.Records(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d records, %v", len(all), err)
+	}
+	for i, rec := range all {
+		if rec.State != calib.Done || rec.ID != []string{first.ID, second.ID, third.ID}[i] || rec.Login == "" || rec.Host == "" || rec.Time.IsZero() {
+			t.Errorf("record %d: %+v", i, rec)
+		}
+	}
+	c, err := p.Content(t.Context(), all[0])
+	if err != nil || c.Array.Values[59] != 1 || c.SHA256 != first.Content {
+		t.Fatalf("content of the first: %v, %v", c.Array, err)
+	}
+	rec := Record(third.Range, 7, 1)
+	rec.Action, rec.Restores, rec.Key = calib.ActionRollback, first.ID, "rollback"
+	if _, _, err := p.Deploy(t.Context(), rec, c); err != nil {
+		t.Fatal(err)
+	}
+	if got := Used(t, open(), 7); got != 1 {
+		t.Errorf("after the rollback run 7 uses %d, want 1", got)
+	}
+}
+
+// sameAgain: the same command twice is one deployment.
+func sameAgain(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	first := MustDeploy(t, open(), "0-end", 7, 1)
+	again, unchanged, err := open().Deploy(t.Context(), Record(first.Range, 7, 1), Content(Array(1)))
+	if err != nil || !unchanged || again.ID != first.ID {
+		t.Errorf("again: %+v, unchanged %v, %v", again, unchanged, err)
+	}
+	MustDeploy(t, open(), "0-end", 7, 2)
+	MustDeploy(t, open(), "0-end", 7, 1)
+	all, err := open().Records(t.Context())
+	if err != nil || len(all) != 3 || Used(t, open(), 7) != 1 {
+		t.Errorf("%d records, run 7 uses %d, %v", len(all), Used(t, open(), 7), err)
+	}
+}
+
+// oldOrNew: what fails leaves the old constant and a sound ledger.
+func oldOrNew(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	MustDeploy(t, open(), "0-end", 7, 1)
+	r := calib.Range{Begin: 0, End: calib.Last}
+	wrong := Content(Array(2))
+	wrong.SHA256 = Content(Array(3)).SHA256
+	wrong.Array = Array(3)
+	if _, _, err := open().Deploy(t.Context(), Record(r, 7, 2), wrong); fault.CodeOf(err) != fault.Temporary {
+		t.Errorf("content that changed after the plan: %v", err)
+	}
+	gone := Content(Array(2))
+	gone.Open = func() (io.ReadCloser, error) { return nil, fmt.Errorf("it is gone") }
+	if _, _, err := open().Deploy(t.Context(), Record(r, 7, 2), gone); err == nil {
+		t.Error("content that cannot be read was deployed")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := open().Deploy(ctx, Record(r, 7, 2), Content(Array(2))); err == nil {
+		t.Error("a cancelled deployment was done")
+	}
+	if got := Used(t, open(), 7); got != 1 {
+		t.Errorf("after failed deployments run 7 uses %d, want 1", got)
+	}
+	MustDeploy(t, open(), "0-end", 7, 2)
+	if got := Used(t, open(), 7); got != 2 {
+		t.Errorf("run 7 uses %d, want 2", got)
+	}
+	all, err := open().Records(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := 0
+	for _, rec := range all {
+		if rec.State == calib.Intent {
+			t.Errorf("an intent is left: %+v", rec)
+		}
+		if rec.State == calib.Done {
+			done++
+		}
+	}
+	if done != 2 {
+		t.Errorf("%d completed deployments on record, want 2", done)
+	}
+}
+
+// atOnce: many deploy at once; each is on record and the last one is in force.
+func atOnce(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	const n = 8
+	var wg sync.WaitGroup
+	for i := range n {
+		p := open()
+		wg.Go(func() {
+			r := calib.Range{Begin: 0, End: calib.Last}
+			if _, _, err := p.Deploy(t.Context(), Record(r, 7, uint64(i+1)), Content(Array(uint64(i+1)))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	all, err := open().Records(t.Context())
+	if err != nil || len(all) != n {
+		t.Fatalf("%d records, want %d, %v", len(all), n, err)
+	}
+	last := all[n-1]
+	if got := Record(last.Range, 7, Used(t, open(), 7)).Array; got != last.Array {
+		t.Errorf("in force is array %s, the last record says %s", got, last.Array)
+	}
+	seen := map[string]bool{}
+	for i, rec := range all {
+		if seen[rec.Array] || rec.State != calib.Done {
+			t.Errorf("record %d: %+v", i, rec)
+		}
+		seen[rec.Array] = true
+		if i > 0 && rec.Previous != all[i-1].Content {
+			t.Errorf("record %d was deployed over %q, not over the one before it", i, rec.Previous)
+		}
+	}
+}
