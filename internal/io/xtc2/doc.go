@@ -33,10 +33,10 @@
 //
 // An Xtc is a header of 12 bytes and extent-12 bytes of payload; the next sibling begins at its end.
 //
-//	 0  u32  src       Names, ShapesData: NamesId in bits 27..0; else unused
-//	 4  u16  damage
-//	 6  u16  contains  bits 11..0 type id: 0 Parent, 1 ShapesData, 2 Shapes, 3 Data, 4 Names
-//	 8  u32  extent    with this header, >= 12
+//	0  u32  src       Names, ShapesData: NamesId in bits 27..0; else unused
+//	4  u16  damage
+//	6  u16  contains  bits 11..0 type id: 0 Parent, 1 ShapesData, 2 Shapes, 3 Data, 4 Names
+//	8  u32  extent    with this header, >= 12
 //
 // The payload of a Parent is containers, Parents among them (V); other types are skipped by extent. A
 // child that does not fit into its parent ends the reading of that parent; what was found is kept.
