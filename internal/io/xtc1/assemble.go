@@ -453,7 +453,7 @@ func (d *detector) fillAbsent(parts []part, exts []frame.Extent) {
 	}
 	why := frame.Extent{State: frame.Missing}
 	for _, p := range parts {
-		if d.slow != (p.s.f.Stream >= controlStream) && len(parts) > 1 {
+		if d.slow != (p.s.f.Stream >= controlStream) {
 			continue // nothing there could have been of this detector
 		}
 		why.Damage |= foldDamage(p.e.damage | p.e.skipped)

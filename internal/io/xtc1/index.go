@@ -226,7 +226,12 @@ func (b *builder) judgeStream(x *frame.Index, st *stream, anyEnd bool) {
 			x.Notes = append(x.Notes, "after the end of the run: "+s.problem.Error())
 		case s.problem != nil:
 			x.Missing = append(x.Missing, s.problem.Error())
+		case s.grams == 0:
+			x.Missing = append(x.Missing, fmt.Sprintf("%q is empty", s.f.Path))
 		}
+	}
+	if n := len(b.begins); len(st.cycles) < n && !st.control() {
+		x.Missing = append(x.Missing, fmt.Sprintf("stream %d has %d of %d calib cycles", st.number, len(st.cycles), n))
 	}
 	if s := st.last(); !s.hasEnd && s.problem == nil {
 		if anyEnd && !st.control() {

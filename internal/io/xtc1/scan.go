@@ -83,6 +83,7 @@ type reader struct {
 	depth int   // datagrams to read ahead; grows while events have equal sizes
 	ahead int64 // headers below this offset are under way
 	small int   // small events in a row
+	hold  int64 // bytes from here on stay at hand, for going back
 }
 
 type span struct {
@@ -91,7 +92,7 @@ type span struct {
 }
 
 func newReader(ctx context.Context, f *File, slots chan struct{}) *reader {
-	return &reader{f: f, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, slots)}
+	return &reader{f: f, hold: never, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, slots)}
 }
 
 // at gives n bytes at off and notes the request for reading ahead.
@@ -111,7 +112,7 @@ func (r *reader) next(off int64) (*datagram, error) {
 	if left < headSize {
 		return nil, r.f.fail(off, "datagram head", fmt.Sprintf("%d bytes", headSize), fmt.Sprintf("%d left in the file", left), io.ErrUnexpectedEOF)
 	}
-	r.w.forget(off)
+	r.w.forget(min(off, r.hold))
 	r.dg = datagram{off: off, leaves: r.dg.leaves[:0]}
 	r.ask = r.ask[:0]
 	b, err := r.at(off, headSize)

@@ -20,6 +20,7 @@ const probes = 64
 type small struct {
 	r, big *reader // of the smalldata file and of the data file
 	sml    int64   // next datagram in the smalldata file
+	sure   int64   // datagrams of the smalldata file below this offset are where they seem to be
 	off    int64   // next datagram in the data file
 	until  int64   // datagrams below this offset are read from the data file
 	dg     datagram
@@ -42,22 +43,84 @@ func (s *small) next() (*datagram, error) {
 		if s.off < s.until {
 			return s.fromBig()
 		}
+		if s.off >= s.big.f.Size && s.until != never {
+			return s.behind()
+		}
+		if s.sml == s.sure {
+			if err := s.look(); err != nil {
+				return nil, err
+			}
+			if s.off < s.until {
+				continue
+			}
+		}
 		d, err := s.r.next(s.sml)
+		if err != nil {
+			return nil, err
+		}
+		if s.sml < s.sure {
+			return s.transition(d), nil
+		}
+		return s.event(d)
+	}
+}
+
+// behind tells, at the end of the data file, whether smalldata has more.
+func (s *small) behind() (*datagram, error) {
+	d, err := s.r.next(s.sml)
+	if err != nil && (err == io.EOF || isProblem(err)) || err == nil && d.cut {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.big.f.fail(s.off, "datagram", fmt.Sprintf("%s, which smalldata has", d.name()), "the end of the file", io.ErrUnexpectedEOF)
+}
+
+// look goes to the next event of smalldata: only an event tells where it lies, and so whether the
+// transitions before it are all that lies between. If not, all up to the event is read from the data
+// file; likewise what comes after the last event.
+func (s *small) look() error {
+	s.r.hold = s.sml
+	defer func() { s.r.hold = never }()
+	between := int64(0)
+	for at := s.sml; ; {
+		d, err := s.r.next(at)
 		switch {
 		case err == io.EOF || err != nil && isProblem(err) || err == nil && d.cut:
 			s.until = never
+			return nil
 		case err != nil:
-			return nil, err
-		case s.off >= s.big.f.Size:
-			return nil, s.big.f.fail(s.off, "datagram", fmt.Sprintf("%s, which smalldata has", d.name()), "the end of the file", io.ErrUnexpectedEOF)
+			return err
 		case d.service() != trL1Accept:
-			return s.transition(d), nil
-		default:
-			if d, err = s.event(d); d != nil || err != nil {
-				return d, err
-			}
+			at += d.size()
+			between += d.size() - added(d)
+			continue
 		}
+		if len(d.leaves) == 0 || d.leaves[0].id() != idSmlDataOffset || d.leaves[0].extent < smlOffsetSize {
+			return fmt.Errorf("%w: %q byte %#x: event without its offset", errDisagrees, s.r.f.Path, d.off)
+		}
+		b, err := d.leaves[0].body()
+		if err != nil {
+			return err
+		}
+		switch off := int64(le.Uint64(b)); {
+		case off < s.off+between:
+			return fmt.Errorf("%w: %q byte %#x: event at byte %#x, expected at byte %#x", errDisagrees, s.r.f.Path, d.off, off, s.off+between)
+		case off > s.off+between:
+			s.until, s.sml = off, at
+		}
+		s.sure = at
+		return nil
 	}
+}
+
+// added is the size of the leaf that the smalldata writer puts first into Configure.
+func added(d *datagram) int64 {
+	if len(d.leaves) > 0 && d.leaves[0].id() == idSmlDataConfig && d.leaves[0].level() == levelRecorder {
+		return int64(d.leaves[0].extent)
+	}
+	return 0
 }
 
 // fromBig reads a datagram that smalldata does not have.
@@ -80,8 +143,8 @@ func (s *small) fromBig() (*datagram, error) {
 func (s *small) transition(d *datagram) *datagram {
 	s.sml += d.size()
 	s.dg = *d
-	if len(d.leaves) > 0 && d.leaves[0].id() == idSmlDataConfig && d.leaves[0].level() == levelRecorder {
-		s.dg.root.extent -= d.leaves[0].extent
+	if n := added(d); n > 0 {
+		s.dg.root.extent -= uint32(n)
 		s.dg.leaves = d.leaves[1:]
 	}
 	return s.put()
@@ -95,22 +158,15 @@ func (s *small) put() *datagram {
 	return &s.dg
 }
 
-// event places an event: its leaves lie in the data file as if nothing had been replaced, which their
-// proxies must confirm. It gives nil when something else comes first in the data file.
+// event places the event that look has found: its leaves lie in the data file as if nothing had been
+// replaced, which their proxies must confirm.
 func (s *small) event(d *datagram) (*datagram, error) {
-	if len(d.leaves) == 0 || d.leaves[0].id() != idSmlDataOffset || d.leaves[0].extent < smlOffsetSize {
-		return nil, fmt.Errorf("%w: %q byte %#x: event without its offset", errDisagrees, s.r.f.Path, d.off)
-	}
 	b, err := d.leaves[0].body()
 	if err != nil {
 		return nil, err
 	}
 	off, extent := int64(le.Uint64(b)), le.Uint32(b[8:])
-	if off > s.off {
-		s.until = off
-		return nil, nil
-	}
-	if off < s.off || extent < xtcSize || rootAt+int64(extent) > maxDatagram || d.problem != nil {
+	if off != s.off || extent < xtcSize || rootAt+int64(extent) > maxDatagram || d.problem != nil {
 		return nil, fmt.Errorf("%w: %q byte %#x: event of %d bytes at byte %#x, expected at byte %#x",
 			errDisagrees, s.r.f.Path, d.off, rootAt+int64(extent), off, s.off)
 	}
@@ -125,6 +181,7 @@ func (s *small) event(d *datagram) (*datagram, error) {
 			errDisagrees, s.r.f.Path, d.off, end, s.big.f.Path, off+s.dg.size())
 	}
 	s.sml += d.size()
+	s.sure = s.sml
 	s.put()
 	if s.events++; s.events%(1+int(s.r.f.Size/d.size())/probes) == 0 {
 		s.note(&s.dg)
@@ -174,17 +231,17 @@ func (s *small) place(pos, end, orig int64, depth int, around uint32, hidden boo
 	return orig, nil
 }
 
-// note remembers the head of an event and the header of its last leaf for verify.
+// note remembers the head of an event and the headers of its leaves for verify.
 func (s *small) note(d *datagram) {
 	b := make([]byte, headSize)
+	d.head.put(b)
 	d.root.put(b[rootAt:])
 	s.checks = append(s.checks, check{d.off, b})
-	if n := len(d.leaves); n > 0 {
+	for i := range d.leaves {
 		b := make([]byte, xtcSize)
-		d.leaves[n-1].put(b)
-		s.checks = append(s.checks, check{d.leaves[n-1].at, b})
+		d.leaves[i].put(b)
+		s.checks = append(s.checks, check{d.leaves[i].at, b})
 	}
-	d.head.put(b)
 }
 
 // verify compares what was noted with the data file.
