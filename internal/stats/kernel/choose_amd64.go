@@ -150,6 +150,64 @@ func (l level) below(px []uint16, mask uint16, limits *[4]uint16) (n [4]int) {
 	return n
 }
 
+// The kernels of residuals have groups of 16 columns; what is left over is for plain Go.
+
+func (l level) columnSums(sum, moment []int32, px []uint16, stride, rows int, mask uint16) {
+	groups := len(sum) / Lanes
+	done := groups * Lanes
+	switch {
+	case l == levelGo:
+		done = 0
+	case groups == 0:
+	case l == levelAVX2:
+		columnSumsAVX2(&sum[0], &moment[0], groups, &px[0], 2*stride, rows, uint32(mask))
+	default:
+		columnSumsAVX512(&sum[0], &moment[0], groups, &px[0], 2*stride, rows, uint32(mask))
+	}
+	if done < len(sum) {
+		columnSumsRef(sum[done:], moment[done:], px[done:], stride, rows, mask)
+	}
+}
+
+func (l level) residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
+	groups := len(row) / Lanes
+	done := groups * Lanes
+	switch {
+	case l == levelGo:
+		done = 0
+	case groups == 0:
+	case l == levelAVX2:
+		residualsAVX2(&dst[0], 4*stride, groups, &row[0], &plane[0], &slope[0], uint32(mask), uint32(den))
+	default:
+		residualsAVX512(&dst[0], 4*stride, groups, &row[0], &plane[0], &slope[0], uint32(mask), uint32(den))
+	}
+	if done < len(row) {
+		residualsRef(dst[done/Lanes*stride:], stride, row[done:], mask, den, plane[done:], slope[done:])
+	}
+}
+
+func (l level) middles(lower, upper *[Lanes]int32, values []int32) {
+	switch l {
+	case levelGo:
+		middlesRef(lower, upper, values)
+	case levelAVX2:
+		middlesAVX2(&lower[0], &upper[0], &values[0], len(values)/Lanes)
+	default:
+		middlesAVX512(&lower[0], &upper[0], &values[0], len(values)/Lanes)
+	}
+}
+
+func (l level) distances(values []int32, twice *[Lanes]int32) {
+	switch l {
+	case levelGo:
+		distancesRef(values, twice)
+	case levelAVX2:
+		distancesAVX2(&values[0], len(values)/Lanes, &twice[0])
+	default:
+		distancesAVX512(&values[0], len(values)/Lanes, &twice[0])
+	}
+}
+
 // table gives the addresses of frames.
 func table(frames [][]uint16) (t [MaxFrames]*uint16) {
 	for i, f := range frames {

@@ -20,3 +20,15 @@ func (level) order(tile []uint16, row, frames, pixels int, dst []uint16, limits 
 func (level) below(px []uint16, mask uint16, limits *[4]uint16) [4]int {
 	return belowRef(px, mask, limits)
 }
+
+func (level) columnSums(sum, moment []int32, px []uint16, stride, rows int, mask uint16) {
+	columnSumsRef(sum, moment, px, stride, rows, mask)
+}
+
+func (level) residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
+	residualsRef(dst, stride, row, mask, den, plane, slope)
+}
+
+func (level) middles(lower, upper *[Lanes]int32, values []int32) { middlesRef(lower, upper, values) }
+
+func (level) distances(values []int32, twice *[Lanes]int32) { distancesRef(values, twice) }

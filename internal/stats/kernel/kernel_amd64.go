@@ -37,6 +37,26 @@ func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, ds
 //go:noescape
 func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
 
+// columnSumsAVX2 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
+//
+//go:noescape
+func columnSumsAVX2(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
+
+// residualsAVX2 is residualsRef for whole groups of 16 columns; stride is in bytes.
+//
+//go:noescape
+func residualsAVX2(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+
+// middlesAVX2 is middlesRef for 16 lanes.
+//
+//go:noescape
+func middlesAVX2(lower *int32, upper *int32, values *int32, n int)
+
+// distancesAVX2 is distancesRef for 16 lanes.
+//
+//go:noescape
+func distancesAVX2(values *int32, n int, twice *int32)
+
 // gatedAVX512 is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 //
 //go:noescape
@@ -69,6 +89,26 @@ func orderAVX512(tile *uint16, stride int, frames int, chunks int, dst *uint16, 
 //
 //go:noescape
 func belowAVX512(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
+
+// columnSumsAVX512 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
+//
+//go:noescape
+func columnSumsAVX512(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
+
+// residualsAVX512 is residualsRef for whole groups of 16 columns; stride is in bytes.
+//
+//go:noescape
+func residualsAVX512(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+
+// middlesAVX512 is middlesRef for 16 lanes.
+//
+//go:noescape
+func middlesAVX512(lower *int32, upper *int32, values *int32, n int)
+
+// distancesAVX512 is distancesRef for 16 lanes.
+//
+//go:noescape
+func distancesAVX512(values *int32, n int, twice *int32)
 
 // gatedVNNI is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 //

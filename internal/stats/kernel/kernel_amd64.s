@@ -953,6 +953,238 @@ chunk:
 	VZEROUPPER
 	RET
 
+// func columnSumsAVX2(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
+// Requires: AVX, AVX2
+TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-52
+	MOVQ         sum+0(FP), AX
+	MOVQ         moment+8(FP), CX
+	MOVQ         groups+16(FP), DX
+	MOVQ         px+24(FP), BX
+	MOVQ         stride+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	MOVL         mask+48(FP), R8
+	VMOVD        R8, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         DI, R8
+	DECQ         R8
+	IMULQ        SI, R8
+	ADDQ         R8, BX
+
+group:
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	MOVQ  BX, R8
+	MOVQ  DI, R9
+
+row:
+	VPMOVZXWD (R8), Y5
+	VPAND     Y0, Y5, Y5
+	VPADDD    Y5, Y1, Y1
+	VPADDD    Y1, Y2, Y2
+	VPMOVZXWD 16(R8), Y5
+	VPAND     Y0, Y5, Y5
+	VPADDD    Y5, Y3, Y3
+	VPADDD    Y3, Y4, Y4
+	SUBQ      SI, R8
+	DECQ      R9
+	JNZ       row
+	VMOVDQU   Y1, (AX)
+	VMOVDQU   Y2, (CX)
+	VMOVDQU   Y3, 32(AX)
+	VMOVDQU   Y4, 32(CX)
+	ADDQ      $0x20, BX
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       group
+	VZEROUPPER
+	RET
+
+// func residualsAVX2(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+// Requires: AVX, AVX2
+TEXT ·residualsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         groups+16(FP), DX
+	MOVQ         px+24(FP), BX
+	MOVQ         plane+32(FP), SI
+	MOVQ         slope+40(FP), DI
+	MOVL         mask+48(FP), R8
+	VMOVD        R8, X0
+	VPBROADCASTD X0, Y0
+	MOVL         den+52(FP), R8
+	VMOVD        R8, X1
+	VPBROADCASTD X1, Y1
+
+group:
+	VPMOVZXWD (BX), Y2
+	VPAND     Y0, Y2, Y2
+	VPMULLD   Y1, Y2, Y2
+	VMOVDQU   (SI), Y3
+	VPSUBD    Y3, Y2, Y2
+	VMOVDQU   Y2, (AX)
+	VPADDD    (DI), Y3, Y3
+	VMOVDQU   Y3, (SI)
+	VPMOVZXWD 16(BX), Y2
+	VPAND     Y0, Y2, Y2
+	VPMULLD   Y1, Y2, Y2
+	VMOVDQU   32(SI), Y3
+	VPSUBD    Y3, Y2, Y2
+	VMOVDQU   Y2, 32(AX)
+	VPADDD    32(DI), Y3, Y3
+	VMOVDQU   Y3, 32(SI)
+	ADDQ      CX, AX
+	ADDQ      $0x20, BX
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	DECQ      DX
+	JNZ       group
+	VZEROUPPER
+	RET
+
+// func middlesAVX2(lower *int32, upper *int32, values *int32, n int)
+// Requires: AVX, AVX2
+TEXT ·middlesAVX2(SB), NOSPLIT, $0-32
+	MOVQ         values+16(FP), AX
+	MOVQ         n+24(FP), DX
+	VPCMPEQW     Y0, Y0, Y0
+	VPSRLD       $0x1f, Y0, Y0
+	MOVQ         DX, CX
+	DECQ         CX
+	SHRQ         $0x01, CX
+	VMOVD        CX, X1
+	VPBROADCASTD X1, Y1
+	VMOVDQU      (AX), Y2
+	VMOVDQA      Y2, Y3
+	VMOVDQU      32(AX), Y4
+	VMOVDQA      Y4, Y5
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+range:
+	VPMINSD      (CX), Y2, Y2
+	VPMAXSD      (CX), Y3, Y3
+	VPMINSD      32(CX), Y4, Y4
+	VPMAXSD      32(CX), Y5, Y5
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          range
+	VPSUBD       Y2, Y3, Y3
+	VPSUBD       Y4, Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X5
+	VPOR         X5, X3, X5
+	VPSRLDQ      $0x08, X5, X3
+	VPOR         X3, X5, X5
+	VPSRLDQ      $0x04, X5, X3
+	VPOR         X3, X5, X5
+	VMOVD        X5, CX
+	TESTQ        CX, CX
+	JZ           found
+	BSRQ         CX, DI
+	MOVQ         $0x00000001, BX
+	MOVQ         DI, CX
+	SHLQ         CL, BX
+
+bit:
+	VMOVD        BX, X3
+	VPBROADCASTD X3, Y3
+	VPADDD       Y3, Y2, Y5
+	VPXOR        Y6, Y6, Y6
+	VPADDD       Y3, Y4, Y3
+	VPXOR        Y7, Y7, Y7
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+count:
+	VPCMPGTD  (CX), Y5, Y8
+	VPSUBD    Y8, Y6, Y6
+	VPCMPGTD  32(CX), Y3, Y8
+	VPSUBD    Y8, Y7, Y7
+	ADDQ      $0x40, CX
+	DECQ      SI
+	JNZ       count
+	VPCMPGTD  Y1, Y6, Y6
+	VPCMPGTD  Y5, Y2, Y8
+	VPOR      Y8, Y6, Y6
+	VPBLENDVB Y6, Y2, Y5, Y2
+	VPCMPGTD  Y1, Y7, Y5
+	VPCMPGTD  Y3, Y4, Y6
+	VPOR      Y6, Y5, Y5
+	VPBLENDVB Y5, Y4, Y3, Y4
+	SHRQ      $0x01, BX
+	JNZ       bit
+
+found:
+	VPXOR    Y3, Y3, Y3
+	VPCMPEQW Y5, Y5, Y5
+	VPSRLD   $0x01, Y5, Y5
+	VPXOR    Y6, Y6, Y6
+	VPCMPEQW Y7, Y7, Y7
+	VPSRLD   $0x01, Y7, Y7
+	MOVQ     AX, CX
+	MOVQ     DX, SI
+
+above:
+	VMOVDQU      (CX), Y1
+	VPCMPGTD     Y2, Y1, Y8
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y8, Y3, Y3
+	VPBLENDVB    Y8, Y1, Y5, Y1
+	VPMINSD      Y1, Y5, Y5
+	VMOVDQU      32(CX), Y1
+	VPCMPGTD     Y4, Y1, Y8
+	VPADDD       Y0, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VPBLENDVB    Y8, Y1, Y7, Y1
+	VPMINSD      Y1, Y7, Y7
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          above
+	MOVQ         lower+0(FP), AX
+	VMOVDQU      Y2, (AX)
+	VMOVDQU      Y4, 32(AX)
+	SHRQ         $0x01, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         upper+8(FP), AX
+	VPCMPGTD     Y1, Y3, Y0
+	VPBLENDVB    Y0, Y2, Y5, Y5
+	VMOVDQU      Y5, (AX)
+	VPCMPGTD     Y1, Y6, Y0
+	VPBLENDVB    Y0, Y4, Y7, Y7
+	VMOVDQU      Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+// func distancesAVX2(values *int32, n int, twice *int32)
+// Requires: AVX, AVX2
+TEXT ·distancesAVX2(SB), NOSPLIT, $0-24
+	MOVQ    values+0(FP), AX
+	MOVQ    n+8(FP), CX
+	MOVQ    twice+16(FP), DX
+	VMOVDQU (DX), Y0
+	VMOVDQU 32(DX), Y1
+
+frame:
+	VMOVDQU (AX), Y2
+	VPADDD  Y2, Y2, Y2
+	VPSUBD  Y0, Y2, Y2
+	VPABSD  Y2, Y2
+	VMOVDQU Y2, (AX)
+	VMOVDQU 32(AX), Y2
+	VPADDD  Y2, Y2, Y2
+	VPSUBD  Y1, Y2, Y2
+	VPABSD  Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     frame
+	VZEROUPPER
+	RET
+
 // func gatedAVX512(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·gatedAVX512(SB), NOSPLIT, $0-40
@@ -1567,6 +1799,189 @@ chunk:
 	VMOVDQU64 Z8, 128(BX)
 	VPADDW    192(BX), Z10, Z10
 	VMOVDQU64 Z10, 192(BX)
+	VZEROUPPER
+	RET
+
+// func columnSumsAVX512(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
+// Requires: AVX, AVX512F
+TEXT ·columnSumsAVX512(SB), NOSPLIT, $0-52
+	MOVQ         sum+0(FP), AX
+	MOVQ         moment+8(FP), CX
+	MOVQ         groups+16(FP), DX
+	MOVQ         px+24(FP), BX
+	MOVQ         stride+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	MOVL         mask+48(FP), R8
+	VMOVD        R8, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         DI, R8
+	DECQ         R8
+	IMULQ        SI, R8
+	ADDQ         R8, BX
+
+group:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   BX, R8
+	MOVQ   DI, R9
+
+row:
+	VPMOVZXWD (R8), Z3
+	VPANDD    Z0, Z3, Z3
+	VPADDD    Z3, Z1, Z1
+	VPADDD    Z1, Z2, Z2
+	SUBQ      SI, R8
+	DECQ      R9
+	JNZ       row
+	VMOVDQU64 Z1, (AX)
+	VMOVDQU64 Z2, (CX)
+	ADDQ      $0x20, BX
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       group
+	VZEROUPPER
+	RET
+
+// func residualsAVX512(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+// Requires: AVX, AVX512F
+TEXT ·residualsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         groups+16(FP), DX
+	MOVQ         px+24(FP), BX
+	MOVQ         plane+32(FP), SI
+	MOVQ         slope+40(FP), DI
+	MOVL         mask+48(FP), R8
+	VMOVD        R8, X0
+	VPBROADCASTD X0, Z0
+	MOVL         den+52(FP), R8
+	VMOVD        R8, X1
+	VPBROADCASTD X1, Z1
+
+group:
+	VPMOVZXWD (BX), Z2
+	VPANDD    Z0, Z2, Z2
+	VPMULLD   Z1, Z2, Z2
+	VMOVDQU64 (SI), Z3
+	VPSUBD    Z3, Z2, Z2
+	VMOVDQU64 Z2, (AX)
+	VPADDD    (DI), Z3, Z3
+	VMOVDQU64 Z3, (SI)
+	ADDQ      CX, AX
+	ADDQ      $0x20, BX
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	DECQ      DX
+	JNZ       group
+	VZEROUPPER
+	RET
+
+// func middlesAVX512(lower *int32, upper *int32, values *int32, n int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·middlesAVX512(SB), NOSPLIT, $0-32
+	MOVQ         values+16(FP), AX
+	MOVQ         n+24(FP), DX
+	VPTERNLOGD   $0xff, Z0, Z0, Z0
+	VPSRLD       $0x1f, Z0, Z0
+	MOVQ         DX, CX
+	DECQ         CX
+	SHRQ         $0x01, CX
+	VMOVD        CX, X1
+	VPBROADCASTD X1, Z1
+	VMOVDQU64    (AX), Z2
+	VMOVDQA64    Z2, Z3
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+range:
+	VPMINSD       (CX), Z2, Z2
+	VPMAXSD       (CX), Z3, Z3
+	ADDQ          $0x40, CX
+	DECQ          SI
+	JNZ           range
+	VPSUBD        Z2, Z3, Z3
+	VEXTRACTI64X4 $0x01, Z3, Y4
+	VPOR          Y4, Y3, Y3
+	VEXTRACTI128  $0x01, Y3, X4
+	VPOR          X4, X3, X4
+	VPSRLDQ       $0x08, X4, X3
+	VPOR          X3, X4, X4
+	VPSRLDQ       $0x04, X4, X3
+	VPOR          X3, X4, X4
+	VMOVD         X4, CX
+	TESTQ         CX, CX
+	JZ            found
+	BSRQ          CX, DI
+	MOVQ          $0x00000001, BX
+	MOVQ          DI, CX
+	SHLQ          CL, BX
+
+bit:
+	VMOVD        BX, X3
+	VPBROADCASTD X3, Z3
+	VPADDD       Z3, Z2, Z3
+	VPXORD       Z5, Z5, Z5
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+count:
+	VPCMPGTD  (CX), Z3, K1
+	VPADDD    Z0, Z5, K1, Z5
+	ADDQ      $0x40, CX
+	DECQ      SI
+	JNZ       count
+	VPCMPD    $0x02, Z1, Z5, K1
+	VPCMPD    $0x02, Z3, Z2, K1, K1
+	VMOVDQA32 Z3, K1, Z2
+	SHRQ      $0x01, BX
+	JNZ       bit
+
+found:
+	VPXORD     Z6, Z6, Z6
+	VPTERNLOGD $0xff, Z7, Z7, Z7
+	VPSRLD     $0x01, Z7, Z7
+	MOVQ       AX, CX
+	MOVQ       DX, SI
+
+above:
+	VMOVDQU64    (CX), Z1
+	VPCMPD       $0x02, Z2, Z1, K1
+	VPADDD       Z0, Z6, K1, Z6
+	KNOTW        K1, K1
+	VPMINSD      Z1, Z7, K1, Z7
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          above
+	MOVQ         lower+0(FP), AX
+	VMOVDQU64    Z2, (AX)
+	SHRQ         $0x01, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Z1
+	MOVQ         upper+8(FP), AX
+	VPCMPGTD     Z1, Z6, K1
+	VMOVDQA32    Z2, K1, Z7
+	VMOVDQU64    Z7, (AX)
+	VZEROUPPER
+	RET
+
+// func distancesAVX512(values *int32, n int, twice *int32)
+// Requires: AVX, AVX512F
+TEXT ·distancesAVX512(SB), NOSPLIT, $0-24
+	MOVQ      values+0(FP), AX
+	MOVQ      n+8(FP), CX
+	MOVQ      twice+16(FP), DX
+	VMOVDQU64 (DX), Z0
+
+frame:
+	VMOVDQU64 (AX), Z1
+	VPADDD    Z1, Z1, Z1
+	VPSUBD    Z0, Z1, Z1
+	VPABSD    Z1, Z1
+	VMOVDQU64 Z1, (AX)
+	ADDQ      $0x40, AX
+	DECQ      CX
+	JNZ       frame
 	VZEROUPPER
 	RET
 

@@ -22,6 +22,10 @@ func main() {
 			gains(v)
 			orders(v)
 			thresholds(v)
+			columns(v)
+			residuals(v)
+			middles(v)
+			distances(v)
 		}
 	}
 	Generate()

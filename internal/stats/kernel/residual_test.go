@@ -1,0 +1,125 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+)
+
+// guarded32 is guarded for words of 32 bits.
+func guarded32(t testing.TB, n int, atEnd bool) []int32 {
+	px := guarded(t, 2*n, atEnd)
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int32)(unsafe.Pointer(&px[0])), n)
+}
+
+func TestColumnSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for cols := 1; cols < 70; cols++ {
+		for _, rows := range []int{1, 2, 15} {
+			stride := cols + r.IntN(3)
+			px := guarded(t, (rows-1)*stride+cols, true)
+			for i := range px {
+				px[i] = uint16(r.Uint32())
+			}
+			sum, moment := make([]int32, cols), make([]int32, cols)
+			columnSumsRef(sum, moment, px, stride, rows, 0x3fff)
+			for _, l := range available() {
+				s, m := guarded32(t, cols, true), guarded32(t, cols, true)
+				l.columnSums(s, m, px, stride, rows, 0x3fff)
+				if !slices.Equal(s, sum) || !slices.Equal(m, moment) {
+					t.Fatalf("%v: %d rows of %d columns", l, rows, cols)
+				}
+			}
+		}
+	}
+}
+
+func TestResiduals(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for cols := 1; cols < 70; cols++ {
+		row := guarded(t, cols, true)
+		plane, slope := make([]int32, cols), make([]int32, cols)
+		for i := range row {
+			row[i], plane[i], slope[i] = uint16(r.Uint32()), int32(r.Uint32())/4, int32(r.Uint32())/64
+		}
+		stride := Lanes * (1 + r.IntN(3))
+		size := (cols-1)/Lanes*stride + (cols-1)%Lanes + 1
+		want, wantPlane := make([]int32, size), slices.Clone(plane)
+		residualsRef(want, stride, row, 0x3fff, 12600, wantPlane, slope)
+		for _, l := range available() {
+			got, gotPlane := guarded32(t, size, true), guarded32(t, cols, true)
+			copy(gotPlane, plane)
+			l.residuals(got, stride, row, 0x3fff, 12600, gotPlane, slope)
+			if !slices.Equal(got, want) || !slices.Equal(gotPlane, wantPlane) {
+				t.Fatalf("%v: %d columns", l, cols)
+			}
+		}
+	}
+}
+
+func TestMiddlesAndDistances(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for name, word := range map[string]func() int32{
+		"zero":    func() int32 { return 0 },
+		"max":     func() int32 { return math.MaxInt32 },
+		"min":     func() int32 { return math.MinInt32 },
+		"bright":  func() int32 { return math.MaxInt32 - int32(r.IntN(3)) },
+		"few":     func() int32 { return int32(r.IntN(4)) - 2 },
+		"noise":   func() int32 { return int32(12600 * 15 * r.NormFloat64()) },
+		"quarter": func() int32 { return int32(r.Uint32()) / 4 },
+		"half":    func() int32 { return int32(r.Uint32() >> 1) },
+	} {
+		for _, n := range []int{1, 2, 3, 4, 9, 50, 101, 1000} {
+			v := guarded32(t, Lanes*n, true)
+			for i := range v {
+				v[i] = word()
+			}
+			var lower, upper, twice [Lanes]int32
+			middlesRef(&lower, &upper, v)
+			for i := range twice {
+				twice[i] = lower[i]/2 + upper[i]/2
+			}
+			dist := slices.Clone(v)
+			distancesRef(dist, &twice)
+			for _, l := range available() {
+				var a, b [Lanes]int32
+				l.middles(&a, &b, v)
+				if a != lower || b != upper {
+					t.Fatalf("%v: middles of %d values %s: %v %v, want %v %v", l, n, name, a, b, lower, upper)
+				}
+				d := guarded32(t, len(v), true)
+				copy(d, v)
+				l.distances(d, &twice)
+				if !slices.Equal(d, dist) {
+					t.Fatalf("%v: distances of %d values %s", l, n, name)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkMiddles(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	v := make([]int32, Lanes*1000)
+	for i := range v {
+		v[i] = int32(12600 * 15 * r.NormFloat64())
+	}
+	for _, l := range available() {
+		if l == levelGo || l.String() == "avx512vnni" {
+			continue
+		}
+		b.Run(fmt.Sprintf("impl=%v", l), func(b *testing.B) {
+			b.SetBytes(int64(2 * len(v))) // raw words
+			var lo, hi [Lanes]int32
+			for b.Loop() {
+				l.middles(&lo, &hi, v)
+			}
+		})
+	}
+}
