@@ -12,7 +12,7 @@ func newRunCommand(e *environment) *cli.Command {
 		Usage: "plan, all tasks and reduce on this machine",
 		Description: "The same command again goes on where it was stopped: partials that are complete are kept. Example:\n" +
 			"  rawstatus run --exp mfx101332224 --run 7 -d jungfrau --dir /data/mfx101332224/xtc -o /constants",
-		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), tasksFlag(), workersFlag()}),
+		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), workFlags(), []cli.Flag{workFlag(), tasksFlag()}),
 		Action: func(c *cli.Context) error {
 			start := time.Now()
 			if _, err := repository(e); err != nil {

@@ -8,8 +8,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
+	"rawstatus/internal/stats/kernel"
 )
 
 func newTaskCommand(e *environment) *cli.Command {
@@ -18,11 +20,10 @@ func newTaskCommand(e *environment) *cli.Command {
 		Usage: "do tasks of a plan: read raw data, count, leave partials",
 		Description: "A task whose verified partial is already there is not done again. In a Slurm job array the number of the\n" +
 			"task is taken from SLURM_ARRAY_TASK_ID.",
-		Flags: []cli.Flag{
+		Flags: concat(workFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true},
 			&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"},
-			workersFlag(),
-		},
+		}),
 		Action: func(c *cli.Context) error {
 			list := c.String("task")
 			if list == "" {
@@ -50,6 +51,17 @@ func newTaskCommand(e *environment) *cli.Command {
 	}
 }
 
+// workFlags say how tasks work; they change no result.
+func workFlags() []cli.Flag {
+	return []cli.Flag{
+		workersFlag(),
+		&cli.StringFlag{Name: "read", Usage: "how files are read: `auto` (by file system), mapped or pread", Value: frame.Auto},
+		&cli.IntFlag{Name: "io-depth", Usage: "`N` reads in flight", Value: 32},
+		&cli.IntFlag{Name: "block", Usage: "one read takes at most `MIB`", Value: 4},
+		&cli.BoolFlag{Name: "drop-behind", Usage: "do not keep raw data in the page cache: for long campaigns"},
+	}
+}
+
 func allTasks(p *plan.Plan) []int {
 	out := make([]int, len(p.Tasks))
 	for i := range out {
@@ -60,7 +72,9 @@ func allTasks(p *plan.Plan) []int {
 
 // doTasks does tasks one after the other, each with all workers.
 func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int) error {
-	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode)}
+	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
+		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
+	e.Log.Infof("kernel %s, %d workers", kernel.Name(), opt.Workers)
 	for _, n := range tasks {
 		res, err := task.Run(c.Context, work, p, n, opt)
 		if err != nil {
@@ -71,8 +85,8 @@ func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []
 			log.Infof("partial is already there: %s", res.Path)
 			continue
 		}
-		log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
-			float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9))
+		log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s (%s)", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
+			float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9), res.Way)
 	}
 	return nil
 }

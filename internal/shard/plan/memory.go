@@ -4,6 +4,9 @@ package plan
 const (
 	// ArenaBytes bounds the buffers into which frames are read.
 	ArenaBytes = 192 << 20
+	// WindowBytes bounds the mapped pages of files that a task looks at, where files are mapped. They are
+	// the page cache's and can be taken back, but count where a job's memory is limited.
+	WindowBytes = 256 << 20
 	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
 	accumulatorBytes = 128 << 20
 	// bytesPerPixel of accumulators and of the planes made from them.

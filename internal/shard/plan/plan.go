@@ -93,7 +93,8 @@ type Task struct {
 	Stage  Stage `json:"stage"`
 	Shards []int `json:"shards"`       // positions in Shards
 	Bytes  int64 `json:"bytes"`        // of raw data it reads
-	Memory int64 `json:"memory_bytes"` // it needs at most, mapped files not counted
+	Memory int64 `json:"memory_bytes"` // it needs at most, mapped file pages not counted
+	Window int64 `json:"window_bytes"` // of file pages it maps at most, where files are mapped
 }
 
 // Stages gives the numbers of the tasks stage by stage.

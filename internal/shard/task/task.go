@@ -24,9 +24,18 @@ import (
 // Options say how a task works; they change no result.
 type Options struct {
 	Workers int         // goroutines, 0 = all cores
+	Read    Reading     // how raw files are read
 	Mode    fs.FileMode // of the partial, 0 = 0664
 	// Progress is called from many goroutines with the raw bytes just counted; may be nil.
 	Progress func(bytes int64)
+}
+
+// Reading says how raw files are read; zero values mean the defaults.
+type Reading struct {
+	Way        string // frame.Auto, frame.Pread or frame.Mapped
+	Depth      int    // reads in flight
+	Block      int    // bytes that one read takes at most
+	DropBehind bool   // do not keep what was read in the page cache
 }
 
 // Result tells what a task did.
@@ -35,6 +44,7 @@ type Result struct {
 	Reused  bool // a valid partial was already there
 	Bytes   int64
 	Elapsed time.Duration
+	Way     string // how files were read
 }
 
 // Run does task n of a plan unless its partial is already there.
@@ -55,7 +65,8 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if err != nil {
 		return res, err
 	}
-	src, err := frame.OpenPread(p.Dataset.Files, frame.Options{Arena: plan.ArenaBytes})
+	src, err := frame.Open(p.Dataset.Files, opt.Read.Way, frame.Options{Depth: opt.Read.Depth, Block: opt.Read.Block,
+		DropBehind: opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes})
 	if err != nil {
 		return res, err
 	}
@@ -70,7 +81,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if err != nil {
 		return res, fmt.Errorf("task %d: %w", n, err)
 	}
-	res.Bytes, res.Elapsed = p.Tasks[n].Bytes, time.Since(begin)
+	res.Bytes, res.Elapsed, res.Way = p.Tasks[n].Bytes, time.Since(begin), src.Name()
 	return res, nil
 }
 
