@@ -303,7 +303,8 @@ func TestGainModes(t *testing.T) {
 	equal(t, "doc", x.Steps[6].Doc, "free words")
 	equal(t, "events of steps", []int{x.Steps[0].Events, x.Steps[1].Events, x.Steps[2].Events}, []int{1, 1, 0})
 	equal(t, "steps of events", []int32{x.Events[0].Step, x.Events[1].Step}, []int32{-1, 0})
-	wantNote(t, x.Notes, "the scan says gain mode g1, the configuration of det segment 0 says g2")
+	equal(t, "notes", x.Notes[len(x.Notes)-1:], []string{"step 2: the scan says gain mode g1, the configuration of det segment 0 says g2; the scan counts"})
+	equal(t, "number of notes", len(x.Notes), 3)
 }
 
 // TestEpix10kaModes gives the mode of configurations in each of their forms.
@@ -364,6 +365,26 @@ func TestRunsOfAFile(t *testing.T) {
 	equal(t, "events, states, step", []any{len(x.Events), states(x, 0), x.Events[0].Step}, []any{1, []frame.State{present}, int32(0)})
 	wantNote(t, x.Notes, "1 events lie behind an EndRun")
 	wantNote(t, x.Notes, "no EndRun in stream [1]")
+}
+
+// TestRunWithoutEnd wants a Configure for the next run kept out of the run before.
+func TestRunWithoutEnd(t *testing.T) {
+	a, b, info := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1), RunInfoNames(1)
+	for _, unconfigure := range []bool{true, false} {
+		p := (&tape{node: 1}).put(Configure, 0, names(a, info)).put(BeginRun, 1, value(info, 0, "exp1", uint32(5))).put(L1Accept, 2, value(a, 0, px(2, 3)))
+		if unconfigure {
+			p.put(Unconfigure, 3)
+		}
+		p.put(Configure, 4, names(b, info)).put(BeginRun, 5, value(info, 0, "exp1", uint32(6))).put(L1Accept, 6, value(b, 0, px(2, 3)))
+		for i, run := range []int{5, 6} {
+			req := requestOf(p)
+			req.RunInFile = run
+			x := build(t, req, Options{})
+			if len(x.Panels) != 1 || x.Panels[0].Segment != i || x.At(0, 0).State != present {
+				t.Errorf("run %d: %+v", run, x)
+			}
+		}
+	}
 }
 
 // TestClocks wants that wrong time-stamps lose events to alignment, and nothing else.
