@@ -123,6 +123,9 @@ func (in *inspection) print(w io.Writer, indexed bool) error {
 		if c.Problem != "" {
 			fmt.Fprintf(t, "  cannot be read on\t%s\n", c.Problem)
 		}
+		for _, d := range c.Detectors {
+			fmt.Fprintf(t, "  detector\t%s\n", d)
+		}
 		for n, names := range c.Configures {
 			fmt.Fprintf(t, "  Configure %d\tdetector\ttype\tsegment\talgorithm\tid\n", n)
 			for _, d := range names {
@@ -278,11 +281,11 @@ type packInspection struct {
 func printPack(e *environment, path string) error {
 	p, err := pack.Open(path)
 	if err != nil {
-		return err
+		return packError(err)
 	}
 	defer p.Close()
 	if err := p.Verify(); err != nil {
-		return err
+		return packError(err)
 	}
 	in := packInspection{Path: path, Kind: p.Kind(), Head: p.RawHead(), Arrays: p.Entries()}
 	if e.JSON {
@@ -298,4 +301,13 @@ func printPack(e *environment, path string) error {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", a.Name, a.DType, a.Count, a.Length)
 	}
 	return t.Flush()
+}
+
+// packError gives the class to an error about the content of one of our files.
+func packError(err error) error {
+	var bad *pack.Error
+	if errors.As(err, &bad) {
+		return fault.New(fault.Input, "%w", err).WithHint("the file is damaged: make it again")
+	}
+	return err
 }

@@ -8,6 +8,7 @@ type Contents struct {
 	Size        int64           `json:"size"`
 	Transitions []Count         `json:"transitions"`          // datagrams by kind, in the order of the format's numbers
 	Damage      []Count         `json:"damage,omitempty"`     // datagrams by their damage bits
+	Detectors   []string        `json:"detectors"`            // what the last Configure describes, other than bookkeeping
 	Configures  [][]Description `json:"configures,omitempty"` // what each Configure describes, in the order of the file
 	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read on
 }

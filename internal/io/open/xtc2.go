@@ -100,10 +100,27 @@ func surveyXtc2(ctx context.Context, in input, opt Options) ([]Contents, error) 
 				names = append(names, d)
 			}
 			c.Configures = append(c.Configures, names)
+			c.Detectors = xtc2Detectors(t)
 		}
 		list = append(list, c)
 	}
 	return list, nil
+}
+
+// xtc2Detectors lists the detectors of a table with their types, segments and algorithms.
+func xtc2Detectors(t *xtc2.Table) []string {
+	segments := map[string][]int{}
+	for _, n := range t.List {
+		if !xtc2.IsBookkeeping(n.DetName) {
+			key := fmt.Sprintf("%s (%s) %s", n.DetName, n.DetType, n.Alg)
+			segments[key] = append(segments[key], n.Segment)
+		}
+	}
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(segments)) {
+		list = append(list, fmt.Sprintf("%s: segments %s", key, formatRanges(ranges(segments[key]))))
+	}
+	return list
 }
 
 // xtc2Streams opens the streams of a run.
