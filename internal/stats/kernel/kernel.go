@@ -14,6 +14,26 @@ var best = available()[0]
 // Name gives the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
 func Name() string { return best.String() }
 
+// Names lists the levels that this processor has, fastest first.
+func Names() (names []string) {
+	for _, l := range available() {
+		names = append(names, l.String())
+	}
+	return names
+}
+
+// Use makes all calls from now on use the named level, for comparisons of levels within a process. No
+// kernel may be running.
+func Use(name string) error {
+	for _, l := range available() {
+		if l.String() == name {
+			best = l
+			return nil
+		}
+	}
+	return fmt.Errorf("stats/kernel: no level %q here, only %v", name, Names())
+}
+
 // Gated adds up to MaxFrames frames to blocks; see gatedRef for what it counts. frames[k][i] is pixel
 // i of the first block on.
 func Gated(blocks []Block, frames [][]uint16, p *Params) {

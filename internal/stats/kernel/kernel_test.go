@@ -13,11 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	var names []string
-	for _, i := range available() {
-		names = append(names, i.String())
-	}
-	fmt.Println("kernels on this machine:", strings.Join(names, " "), "- in use:", Name())
+	fmt.Println("kernels on this machine:", strings.Join(Names(), " "), "- in use:", Name())
 	os.Exit(m.Run())
 }
 
@@ -275,4 +271,33 @@ func TestCallersMistakesPanic(t *testing.T) {
 	}
 	Gated(nil, nil, p)
 	Max(nil, short, 1)
+}
+
+func TestUse(t *testing.T) {
+	defer func(l level) { best = l }(best)
+	for _, name := range Names() {
+		if err := Use(name); err != nil || Name() != name {
+			t.Errorf("%s: %v, in use: %s", name, err, Name())
+		}
+	}
+	if err := Use("abacus"); err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestNoAllocation: the hot path must not make work for the garbage collector.
+func TestNoAllocation(t *testing.T) {
+	blocks := make([]Block, 4)
+	frames := noisyDark(blocks, 8, 4*Width)
+	dst := make([]uint16, 4*Width)
+	p := &Params{Mask: 0x3fff, Below: 1, Above: 16000}
+	n := testing.AllocsPerRun(10, func() {
+		Gated(blocks, frames, p)
+		Ungated(blocks, frames, p)
+		Max(dst, frames, 0x3fff)
+		Gain(dst, frames[7], frames[:7], 0xc000, 0, 0x8000)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
