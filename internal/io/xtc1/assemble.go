@@ -315,18 +315,15 @@ func (b *builder) assemble() *frame.Index {
 				Rows: d.layout.rows, Cols: d.layout.cols, Codec: d.codecs[i]})
 		}
 	}
-	known := slices.ContainsFunc(b.dets, func(d *detector) bool { return d.modes != nil })
 	steps := make([]frame.Step, len(b.begins)+1)
 	for i := range steps {
 		steps[i].Number = i - 1
 		if i > 0 {
 			steps[i].Begin, steps[i].Doc = b.begins[i-1].ts, b.begins[i-1].doc
 		}
-		if known {
-			for _, d := range b.dets {
-				for _, seg := range d.layout.segments {
-					steps[i].GainModes = append(steps[i].GainModes, d.mode(i-1, seg))
-				}
+		for _, d := range b.dets {
+			for _, seg := range d.layout.segments {
+				steps[i].GainModes = append(steps[i].GainModes, d.mode(i-1, seg))
 			}
 		}
 	}
