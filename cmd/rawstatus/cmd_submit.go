@@ -31,6 +31,7 @@ func newSubmitCommand(e *environment) *cli.Command {
 			"or with its node, a repair job submits it again, asking for more; nobody has to watch. `rawstatus status` shows the state. Example:\n" +
 			"  rawstatus submit --exp mfx101332224 --run 7 -d jungfrau -o /constants --partition milano",
 		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag()}, slurmFlags(), deployFlags(), []cli.Flag{
+			&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks at a time, 0 = no limit"},
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
 		}),

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,17 +14,11 @@ import (
 	"rawstatus/internal/shard/slurm"
 )
 
-// Defaults of what a job asks for, where neither flag nor site file says.
+// Defaults of submit and campaign.
 const (
 	defaultCPUs     = 4
 	defaultAttempts = 4
-	memoryShare     = 1.25  // of the plan's bound: the page cache of what is read counts, too
-	memoryExtraMB   = 100   // the shell, the kernel's tables
-	assumedRate     = 100e6 // bytes per second and task, for the time limit
-	timeFactor      = 3     // times the estimate
-	leastTime       = 10 * time.Minute
-	reduceMemoryMB  = 2000
-	bytesPerTask    = 16 << 30 // raw data of a task, by default
+	bytesPerTask    = 16 << 30 // raw data of a task
 	fewTasks        = 8        // at least, as far as there are panels
 )
 
@@ -48,7 +41,6 @@ func slurmFlags() []cli.Flag {
 		&cli.StringFlag{Name: "nodes", Usage: "only on these `NODES`, e.g. ana[1-4]"},
 		&cli.BoolFlag{Name: "exclusive", Usage: "whole nodes"},
 		&cli.GenericFlag{Name: "sbatch-arg", Usage: "further `OPTION` of sbatch, e.g. --sbatch-arg=--comment=night; may be repeated", Value: &words{}},
-		&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks of a run at a time, 0 = no limit"},
 		&cli.IntFlag{Name: "max-attempts", Usage: "submit what failed again, up to `N` attempts in all", Value: defaultAttempts},
 		&cli.StringFlag{Name: "max-mem", Usage: "never ask for more than this `MEMORY`", DefaultText: "no limit"},
 		&cli.StringFlag{Name: "max-time", Usage: "never ask for more than this `TIME`", DefaultText: "no limit"},
@@ -65,24 +57,19 @@ func deployFlags() []cli.Flag {
 	}
 }
 
-// request makes what every attempt at a plan starts from.
-func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
+// baseRequest makes what flags and site file say. Memory and time that nobody asks for are 0; an account may still have
+// {exp} in it.
+func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	s := e.Site.Slurm
 	task := slurm.Resources{
-		Account: strings.ReplaceAll(s.Account, "{exp}", p.Dataset.Run.Experiment), Partition: s.Partition, QOS: s.QOS, Reservation: s.Reservation,
+		Account: s.Account, Partition: s.Partition, QOS: s.QOS, Reservation: s.Reservation,
 		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodes"), Exclusive: c.Bool("exclusive"),
 		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
 	}
-	r := slurm.Request{Throttle: c.Int("throttle"), MaxAttempts: c.Int("max-attempts")}
-	if task.CPUs < 1 || r.Throttle < 0 || r.MaxAttempts < 1 {
-		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1, --throttle at 0")
+	r := slurm.Request{MaxAttempts: c.Int("max-attempts")}
+	if task.CPUs < 1 || r.MaxAttempts < 1 {
+		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1")
 	}
-	var bytes, memory int64
-	for _, t := range p.Tasks {
-		bytes, memory = max(bytes, t.Bytes), max(memory, t.Memory)
-	}
-	task.MemMB = int64(memoryShare*float64(memory>>20)) + memoryExtraMB
-	task.Time = max(leastTime, time.Duration(timeFactor*float64(bytes)/assumedRate*float64(time.Second)))
 	for _, f := range []struct {
 		text string
 		set  func(string) error
@@ -100,7 +87,7 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 		}
 	}
 	r.Task, r.Reduce = task, task
-	r.Reduce.MemMB, r.Reduce.Exclusive = reduceMemory(p), false
+	r.Reduce.Exclusive = false
 	var err error
 	if r.Program, err = os.Executable(); err != nil {
 		return r, fmt.Errorf("could not tell the path of this program: %w", err)
@@ -110,7 +97,7 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 	}
 	repository, err := filepath.Abs(e.Site.Repository)
 	if err != nil {
-		return r, err
+		return r, fmt.Errorf("could not tell where the repository is: %w", err)
 	}
 	r.ReduceWords = []string{"--repository", repository}
 	if c.Bool("replace") {
@@ -119,16 +106,28 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 	return r, nil
 }
 
-// reducePixelBytes is what reduce holds of a pixel: the merged planes, those of one partial, limits in float64.
-const reducePixelBytes = 200
-
-// reduceMemory is what reduce needs in MB: all panels of one gain mode at a time.
-func reduceMemory(p *plan.Plan) int64 {
-	var pixels int64
-	for _, panel := range p.Dataset.Panels {
-		pixels += int64(panel.Pixels())
+// request makes what every attempt at a plan starts from.
+func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
+	r, err := baseRequest(c, e)
+	if err != nil {
+		return r, err
 	}
-	return max(reduceMemoryMB, pixels*reducePixelBytes>>20)
+	if r.Throttle = c.Int("throttle"); r.Throttle < 0 {
+		return r, fault.New(fault.Usage, "--throttle starts at 0")
+	}
+	r.Task.Account = strings.ReplaceAll(r.Task.Account, "{exp}", p.Dataset.Run.Experiment)
+	r.Reduce.Account, r.Reduce.MemMB = r.Task.Account, slurm.ReduceMemoryMB(p)
+	if r.Task.MemMB == 0 {
+		r.Task.MemMB = slurm.TaskMemoryMB(p)
+	}
+	if r.Task.Time == 0 {
+		var most int64
+		for _, t := range p.Tasks {
+			most = max(most, t.Bytes)
+		}
+		r.Task.Time, r.Reduce.Time = slurm.TimeFor(most), slurm.TimeFor(0)
+	}
+	return r, nil
 }
 
 // siteLines are the lines that the site puts into job scripts.

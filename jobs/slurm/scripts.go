@@ -12,10 +12,11 @@ var files embed.FS
 
 // The scripts.
 const (
-	Array  = "rawstatus-array.sbatch"
-	Reduce = "rawstatus-reduce.sbatch"
-	Repair = "rawstatus-repair.sbatch"
-	Deploy = "mergedeploy.sbatch"
+	Array    = "rawstatus-array.sbatch"
+	Reduce   = "rawstatus-reduce.sbatch"
+	Repair   = "rawstatus-repair.sbatch"
+	Deploy   = "mergedeploy.sbatch"
+	Campaign = "rawstatus-campaign.sbatch"
 )
 
 // Render gives a script with the path of its program and the site's lines filled in. quotedBin is one shell word.

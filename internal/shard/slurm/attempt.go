@@ -1,11 +1,9 @@
 package slurm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -35,16 +33,14 @@ type Request struct {
 
 // Attempt is one submission: the tasks it does and the jobs that do them.
 type Attempt struct {
-	Schema    int       `json:"schema"`
-	Number    int       `json:"number"`
-	Plan      string    `json:"plan"`
-	Submitted time.Time `json:"submitted"`
-	Host      string    `json:"host"`
-	PID       int       `json:"pid"`
-	Try       int       `json:"try"` // 1 when a person submits, one more each time a repair job does
-	Reasons   []Reason  `json:"reasons,omitempty"`
-	Task      Resources `json:"task"`
-	Reduce    Resources `json:"reduce"`
+	Claim
+	Schema  int       `json:"schema"`
+	Number  int       `json:"number"`
+	Plan    string    `json:"plan"`
+	Try     int       `json:"try"` // 1 when a person submits, one more each time a repair job does
+	Reasons []Reason  `json:"reasons,omitempty"`
+	Task    Resources `json:"task"`
+	Reduce  Resources `json:"reduce"`
 	// After are array jobs of earlier attempts that are still at work on tasks of the plan.
 	After     []int   `json:"after,omitempty"`
 	Chunks    []Chunk `json:"chunks"`
@@ -120,13 +116,13 @@ func SaveRequest(work string, p *plan.Plan, r Request) error {
 	if err := atomicfile.MkdirAll(filepath.Join(Dir(work, p), "log"), 0o2775, nil); err != nil {
 		return err
 	}
-	return writeRecord(requestPath(work, p), r, false)
+	return WriteRecord(requestPath(work, p), r, false)
 }
 
 // LoadRequest reads what the user asked for.
 func LoadRequest(work string, p *plan.Plan) (Request, error) {
 	var r Request
-	err := readRecord(requestPath(work, p), &r)
+	err := ReadRecord(requestPath(work, p), &r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, fault.New(fault.Usage, "the plan in %q was not submitted to Slurm", work).
 			WithHint("submit it with `rawstatus submit --work %s`, or see its state with `rawstatus reduce --work %s`", work, work)
@@ -143,7 +139,7 @@ func LoadAttempts(work string, p *plan.Plan) ([]*Attempt, error) {
 	var all []*Attempt
 	for n := 1; ; n++ {
 		a := &Attempt{}
-		err := readRecord(attemptPath(work, p, n), a)
+		err := ReadRecord(attemptPath(work, p, n), a)
 		if errors.Is(err, fs.ErrNotExist) {
 			return all, nil
 		}
@@ -159,12 +155,12 @@ func LoadAttempts(work string, p *plan.Plan) ([]*Attempt, error) {
 
 // claim creates the record of an attempt. It fails with fault.Busy if somebody else was faster.
 func (a *Attempt) claim(work string, p *plan.Plan) error {
-	a.Schema, a.Plan, a.Submitted, a.PID = recordSchema, p.ID, time.Now().UTC().Truncate(time.Second), os.Getpid()
+	a.Schema, a.Plan = recordSchema, p.ID
 	var err error
-	if a.Host, err = os.Hostname(); err != nil {
-		return fmt.Errorf("slurm: could not tell the name of this machine: %w", err)
+	if a.Claim, err = NewClaim(); err != nil {
+		return err
 	}
-	err = writeRecord(attemptPath(work, p, a.Number), a, true)
+	err = WriteRecord(attemptPath(work, p, a.Number), a, true)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Busy, "attempt %d at plan %.12s is being submitted by somebody else", a.Number, p.ID).
 			WithHint("see what happens with `rawstatus status %s`", work)
@@ -173,24 +169,5 @@ func (a *Attempt) claim(work string, p *plan.Plan) error {
 }
 
 func (a *Attempt) save(work string, p *plan.Plan) error {
-	return writeRecord(attemptPath(work, p, a.Number), a, false)
-}
-
-func writeRecord(path string, v any, exclusive bool) error {
-	b, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return fmt.Errorf("slurm: could not encode %s: %w", path, err)
-	}
-	return atomicfile.WriteFile(path, atomicfile.Options{Exclusive: exclusive}, append(b, '\n'))
-}
-
-func readRecord(path string, v any) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return fault.New(fault.Input, "%s is damaged: %w", path, err).WithHint("remove it and submit again")
-	}
-	return nil
+	return WriteRecord(attemptPath(work, p, a.Number), a, false)
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -24,7 +22,7 @@ type Chain struct {
 	Plan    *plan.Plan
 	Request Request
 
-	verified map[int]stamp // partials that were verified as they are
+	partials *Partials
 }
 
 // OpenChain opens the chain of a work directory whose plan was submitted before.
@@ -82,7 +80,7 @@ func (c *Chain) reduceJob(a *Attempt, arrays []string) Job {
 }
 
 func (c *Chain) repairJob(a *Attempt, reduce string) Job {
-	j := c.job(a, repairPart, scripts.Repair, small(a.Reduce), "%j")
+	j := c.job(a, repairPart, scripts.Repair, Small(a.Reduce), "%j")
 	j.AfterFail, j.Words = []string{reduce}, []string{c.Work}
 	return j
 }
@@ -93,8 +91,8 @@ func (c *Chain) deployJob(a *Attempt, reduce string) Job {
 	return j
 }
 
-// small is what a job needs that only speaks to Slurm.
-func small(r Resources) Resources {
+// Small is what a job needs that only speaks to Slurm.
+func Small(r Resources) Resources {
 	r.MemMB, r.CPUs, r.Time, r.Exclusive = smallMemMB, 1, smallTime, false
 	return r
 }
@@ -201,27 +199,8 @@ func (c *Chain) Submit(ctx context.Context, a *Attempt) error {
 // proceed submits the jobs of an attempt that have no id yet. With adopt it looks first for jobs by name, which the
 // submitter may have submitted and not written down.
 func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
-	submit := func(id *int, j Job) error {
-		if *id != 0 {
-			return nil
-		}
-		if adopt {
-			ids, err := c.Client.Named(ctx, j.Name)
-			if err != nil {
-				return err
-			}
-			if len(ids) > 0 {
-				*id = slices.Max(ids)
-				return a.save(c.Work, c.Plan)
-			}
-		}
-		n, err := c.Client.Submit(ctx, j)
-		if err != nil {
-			return err
-		}
-		*id = n
-		return a.save(c.Work, c.Plan)
-	}
+	store := func() error { return a.save(c.Work, c.Plan) }
+	submit := func(id *int, j Job) error { return c.Client.SubmitOnce(ctx, id, j, adopt, store) }
 	err := func() error {
 		var arrays []string
 		for i, j := range c.arrayJobs(a) {
@@ -244,26 +223,10 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 		}
 		return nil
 	}()
+	a.Complete = true
 	if err == nil {
-		a.Complete = true
-		return a.save(c.Work, c.Plan)
+		return store()
 	}
-	a.Complete, a.Error = true, err.Error()
-	undo := context.WithoutCancel(ctx)
-	return errors.Join(err, c.Client.Cancel(undo, a.Jobs()), a.save(c.Work, c.Plan))
+	a.Error = err.Error()
+	return errors.Join(err, c.Client.Cancel(context.WithoutCancel(ctx), a.Jobs()), store())
 }
-
-// abandoned tells that the submitter of an attempt is gone before it submitted everything.
-func (a *Attempt) abandoned() bool {
-	if a.Complete {
-		return false
-	}
-	if host, err := os.Hostname(); err == nil && host == a.Host {
-		_, err := os.Stat(filepath.Join("/proc", strconv.Itoa(a.PID)))
-		return err != nil
-	}
-	return time.Since(a.Submitted) > abandonedAfter
-}
-
-// abandonedAfter is longer than submitting a chain takes when every command takes as long as it may.
-const abandonedAfter = 20 * time.Minute

@@ -2,19 +2,15 @@ package slurm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
-	"rawstatus/internal/shard/task"
 )
 
 // What can be said about a task or job, from the partial first and Slurm second.
@@ -70,45 +66,14 @@ type Report struct {
 	live     []int // array jobs that are queued or run
 }
 
-// stamp tells whether a file is still the one that was looked at.
-type stamp struct {
-	size  int64
-	mtime time.Time
-}
-
-// lacking gives the tasks without a verified partial, with the reason. A partial is read once as long as its size and
-// time stay the same.
-func (c *Chain) lacking() map[int]string {
-	if c.verified == nil {
-		c.verified = map[int]stamp{}
-	}
-	lacks := map[int]string{}
-	for n := range c.Plan.Tasks {
-		st, err := os.Stat(plan.TaskFile(c.Work, n))
-		if err == nil {
-			now := stamp{st.Size(), st.ModTime()}
-			if c.verified[n] == now {
-				continue
-			}
-			if err = task.Check(c.Work, c.Plan, n); err == nil {
-				c.verified[n] = now
-				continue
-			}
-		}
-		delete(c.verified, n)
-		lacks[n] = "no partial"
-		if !errors.Is(err, fs.ErrNotExist) {
-			lacks[n] = err.Error()
-		}
-	}
-	return lacks
-}
-
 // Report looks at the partials, then asks Slurm.
 func (c *Chain) Report(ctx context.Context) (*Report, error) {
 	attempts, err := LoadAttempts(c.Work, c.Plan)
 	if err != nil {
 		return nil, err
+	}
+	if c.partials == nil {
+		c.partials = &Partials{Work: c.Work, Plan: c.Plan}
 	}
 	var ids []int
 	for _, a := range attempts {
@@ -119,7 +84,7 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	// Partials are looked at after Slurm: a task that ends in between counts as done, not as failed.
-	lacks := c.lacking()
+	lacks := c.partials.Lacking()
 	r := &Report{Work: c.Work, Plan: c.Plan.ID, Attempts: len(attempts), Counts: map[string]int{}, attempts: attempts}
 	for n, t := range c.Plan.Tasks {
 		s := TaskState{Task: n, Bytes: t.Bytes, JobState: c.taskState(n, attempts, elements)}
@@ -164,7 +129,7 @@ func (r *Report) add(c *Chain, a *Attempt, elements Elements) {
 		}
 		return &s
 	}
-	if a.abandoned() || a.Error != "" {
+	if a.Abandoned() || a.Error != "" {
 		return
 	}
 	if !a.Complete {

@@ -171,7 +171,7 @@ func (c *Chain) Recover(ctx context.Context) error {
 	if err != nil || len(attempts) == 0 {
 		return err
 	}
-	if last := attempts[len(attempts)-1]; last.abandoned() {
+	if last := attempts[len(attempts)-1]; last.Abandoned() {
 		return c.proceed(ctx, last, true)
 	}
 	return nil
