@@ -387,6 +387,18 @@ func TestRunWithoutEnd(t *testing.T) {
 	}
 }
 
+// TestRepeatedBeginRun wants the second BeginRun of streams that begin a run at different times, or of
+// edited files, to be no second run.
+func TestRepeatedBeginRun(t *testing.T) {
+	a, info := camera(1, 10, "tdet", 0), RunInfoNames(1)
+	p := (&tape{node: 1}).put(Configure, 0, names(a, info)).put(BeginRun, 1, value(info, 0, "exp1", uint32(5))).
+		put(BeginStep, 2).put(L1Accept, 3, value(a, 0, px(2, 3))).
+		put(BeginRun, 4, value(info, 0, "exp1", uint32(5))).put(BeginRun, 5).put(L1Accept, 6, value(a, 0, px(2, 3))).put(EndRun, 7)
+	x := indexOf(t, p)
+	equal(t, "events, run, begin", []any{len(x.Events), x.Run.Number, x.Run.Begin}, []any{2, 5, Time(1000<<32 | 1000)})
+	equal(t, "notes", len(x.Notes), 2)
+}
+
 // TestClocks wants that wrong time-stamps lose events to alignment, and nothing else.
 func TestClocks(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(2, 10, "tdet", 1)

@@ -30,7 +30,8 @@ type runGroups struct {
 
 // merge builds the runs from the streams: the smallest time-stamp of all streams' next datagrams
 // makes a group, and those streams advance. It never waits for equality, so it ends whatever the
-// time-stamps are. A run begins at BeginRun; what lies before the first one belongs to the first run.
+// time-stamps are. A run begins at BeginRun, unless that repeats the present run's; what lies before the
+// first one belongs to the first run.
 func merge(scans []*scan) []*runGroups {
 	m := &merger{scans: scans, next: make([]int, len(scans)), inForce: make([]int, len(scans)), lost: map[Service]int{}}
 	for i, s := range scans {
@@ -92,15 +93,7 @@ func (m *merger) add(g group) {
 	}
 	switch g.service {
 	case BeginRun:
-		if m.run.begun {
-			m.newRun()
-		}
-		m.run.begun, m.run.begin = true, g.ts
-		for _, b := range g.members {
-			if in := m.scans[b.scan].entries[b.entry].info; in != nil && in.hasRun && !m.run.hasInfo {
-				m.run.experiment, m.run.number, m.run.hasInfo = in.experiment, in.run, true
-			}
-		}
+		m.beginRun(g)
 	case Configure:
 		m.closed = m.closed || m.run.begun
 		for _, b := range g.members {
@@ -127,6 +120,27 @@ func (m *merger) add(g group) {
 		m.run.events++
 	}
 	m.run.groups = append(m.run.groups, g)
+}
+
+// beginRun begins a run; a repeated BeginRun of the present run changes nothing.
+func (m *merger) beginRun(g group) {
+	var told *info
+	for _, b := range g.members {
+		if in := m.scans[b.scan].entries[b.entry].info; in != nil && in.hasRun && told == nil {
+			told = in
+		}
+	}
+	if m.run.begun && !m.closed && (told == nil || m.run.hasInfo && told.run == m.run.number && told.experiment == m.run.experiment) {
+		m.run.notes = append(m.run.notes, fmt.Sprintf("BeginRun is repeated at time-stamp %d", g.ts))
+		return
+	}
+	if m.run.begun {
+		m.newRun()
+	}
+	m.run.begun, m.run.begin = true, g.ts
+	if told != nil {
+		m.run.experiment, m.run.number, m.run.hasInfo = told.experiment, told.run, true
+	}
 }
 
 // nextGroup takes the next group from the streams and advances them.

@@ -208,10 +208,11 @@ type block struct {
 }
 
 // block finds the Shapes and Data of a ShapesData by type, in either order; the first of each counts.
+// A few bytes behind them are ignored.
 func (w *window) block(x xtc) (block, error) {
 	b := block{namesID: x.namesID(), damage: x.damage}
 	haveData := false
-	for p := x.body(); p < x.end(); {
+	for p := x.body(); x.end()-p >= xtcSize; {
 		c, err := w.child(p, x.end())
 		if err != nil {
 			return b, err
