@@ -403,3 +403,15 @@ func TestSharedRuns(t *testing.T) {
 		}
 	}
 }
+
+// TestSurveyFollowsChunks wants all files of a stream in a survey.
+func TestSurveyFollowsChunks(t *testing.T) {
+	dir := filepath.Join(testenv.Shared(t), "data", "xtc2", "chunking")
+	survey, err := Survey(context.Background(), dataset(dir, "xpptut15", 14), quick)
+	if err != nil || len(survey) != 2 {
+		t.Fatalf("%+v, %v", survey, err)
+	}
+	if !slices.Contains(survey[0].Transitions, Count{"L1Accept", 10}) || !slices.Contains(survey[1].Transitions, Count{"L1Accept", 5}) || survey[1].Problem != "" {
+		t.Errorf("%+v\n%+v", survey[0].Transitions, survey[1])
+	}
+}

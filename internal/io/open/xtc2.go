@@ -58,8 +58,7 @@ func indexXtc2(ctx context.Context, in input, opt Options) (*frame.Index, error)
 	return x, nil
 }
 
-// surveyXtc2 looks at the first file of each stream, or its smalldata where there are no data. Chunks
-// that follow are not looked at.
+// surveyXtc2 looks at all files of each stream, or its smalldata where there are no data.
 func surveyXtc2(ctx context.Context, in input, opt Options) ([]Contents, error) {
 	h := &handles{}
 	defer h.close()
@@ -73,38 +72,54 @@ func surveyXtc2(ctx context.Context, in input, opt Options) ([]Contents, error) 
 		if f == nil {
 			f = s.Smd
 		}
-		v, err := xtc2.Look(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		c := Contents{Path: f.Path, Size: f.Size}
-		for n, count := range v.Services {
-			if count > 0 {
-				c.Transitions = append(c.Transitions, Count{xtc2.Service(n).String(), count})
+		seen := map[string]bool{}
+		for table := (*xtc2.Table)(nil); f != nil; {
+			seen[filepath.Base(f.Path)] = true
+			v, err := xtc2.Look(ctx, f, table)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, xtc2Contents(f, v))
+			f, table = nil, v.InForce
+			if v.Next == "" || seen[v.Next] || s.First == nil {
+				continue
+			}
+			if f, err = s.Open(v.Next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
 			}
 		}
-		for _, bits := range slices.Sorted(maps.Keys(v.Damage)) {
-			c.Damage = append(c.Damage, Count{fmt.Sprintf("%#06x", bits), v.Damage[bits]})
-		}
-		if v.Problem != nil {
-			c.Problem = v.Problem.Error()
-		}
-		for _, t := range v.Tables {
-			var names []Description
-			for _, n := range t.List {
-				d := Description{ID: fmt.Sprintf("%#x", n.ID), Detector: n.DetName, Type: n.DetType, Segment: n.Segment,
-					Serial: n.DetID, Algorithm: n.Alg, Version: n.Version.String()}
-				for _, f := range n.Fields {
-					d.Fields = append(d.Fields, fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank))
-				}
-				names = append(names, d)
-			}
-			c.Configures = append(c.Configures, names)
-			c.Detectors = xtc2Detectors(t)
-		}
-		list = append(list, c)
 	}
 	return list, nil
+}
+
+// xtc2Contents puts a survey into the form of all formats.
+func xtc2Contents(f *xtc2.File, v *xtc2.Survey) Contents {
+	c := Contents{Path: f.Path, Size: f.Size}
+	for n, count := range v.Services {
+		if count > 0 {
+			c.Transitions = append(c.Transitions, Count{xtc2.Service(n).String(), count})
+		}
+	}
+	for _, bits := range slices.Sorted(maps.Keys(v.Damage)) {
+		c.Damage = append(c.Damage, Count{fmt.Sprintf("%#06x", bits), v.Damage[bits]})
+	}
+	if v.Problem != nil {
+		c.Problem = v.Problem.Error()
+	}
+	for _, t := range v.Tables {
+		var names []Description
+		for _, n := range t.List {
+			d := Description{ID: fmt.Sprintf("%#x", n.ID), Detector: n.DetName, Type: n.DetType, Segment: n.Segment,
+				Serial: n.DetID, Algorithm: n.Alg, Version: n.Version.String()}
+			for _, f := range n.Fields {
+				d.Fields = append(d.Fields, fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank))
+			}
+			names = append(names, d)
+		}
+		c.Configures = append(c.Configures, names)
+		c.Detectors = xtc2Detectors(t)
+	}
+	return c
 }
 
 // xtc2Detectors lists the detectors of a table with their types, segments and algorithms.

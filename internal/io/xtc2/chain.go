@@ -113,21 +113,22 @@ type Survey struct {
 	Services [16]int        // datagrams by Service
 	Damage   map[uint16]int // datagrams by their root damage, other than 0
 	Tables   []*Table       // of each Configure
+	InForce  *Table         // at the end of the file
+	Next     string         // base name of the chunk that follows, as the file says; may be empty
 	Problem  error          // where the file cannot be read on, or a Configure not to its end
 }
 
-// Look surveys a file. The error is a failed read; what is wrong with the content is in the result.
-func Look(ctx context.Context, f *File) (*Survey, error) {
-	s := &Survey{Damage: map[uint16]int{}}
+// Look surveys a file. table is the Names in force at its beginning, as for Scan. The error is a failed
+// read; what is wrong with the content is in the result.
+func Look(ctx context.Context, f *File, table *Table) (*Survey, error) {
+	if table == nil {
+		table = newTable(nil)
+	}
+	s := &Survey{Damage: map[uint16]int{}, InForce: table}
 	for c := newChain(f); ; {
 		h, err := c.next(ctx)
-		if err == nil && h.Service() == Configure {
-			var d *Datagram
-			var t *Table
-			if d, t, err = c.w.datagram(h, nil); err == nil {
-				s.Tables = append(s.Tables, t)
-				s.Problem = d.Problem
-			}
+		if err == nil && (h.Service() == Configure || h.Service() == Enable) {
+			err = s.content(c.w, h)
 		}
 		switch {
 		case err == io.EOF:
@@ -143,4 +144,23 @@ func Look(ctx context.Context, f *File) (*Survey, error) {
 			s.Damage[h.Damage()]++
 		}
 	}
+}
+
+// content takes what a Configure or Enable holds.
+func (s *Survey) content(w *window, h Header) error {
+	d, table, err := w.datagram(h, s.InForce)
+	if err != nil {
+		return err
+	}
+	s.InForce = table
+	if h.Service() == Configure {
+		s.Tables = append(s.Tables, table)
+	}
+	if d.Problem != nil {
+		s.Problem = d.Problem
+	}
+	if name, _, ok := d.chunkInfo(); ok {
+		s.Next = chunkBase(name)
+	}
+	return nil
 }

@@ -73,6 +73,10 @@ type chunk struct {
 	id   int
 }
 
+// chunkBase gives the base name of an announced chunk: it lies beside the present one, whatever folder
+// its writer had.
+func chunkBase(name string) string { return path.Base(filepath.ToSlash(name)) }
+
 // errStale wraps the reason why a smalldata file is not used.
 type errStale struct{ error }
 
@@ -147,7 +151,7 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 			s.missing = append(s.missing, d.Problem.Error())
 		}
 		if name, id, ok := d.chunkInfo(); ok && h.Service() == Enable {
-			s.next = chunk{path.Base(filepath.ToSlash(name)), id}
+			s.next = chunk{chunkBase(name), id}
 		}
 		e.info = d.info()
 	}
