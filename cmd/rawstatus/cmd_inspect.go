@@ -117,6 +117,9 @@ func (in *inspection) print(w io.Writer, indexed bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range in.Contents {
 		fmt.Fprintf(t, "file %s\t%d bytes\t%s\n", c.Path, c.Size, countList(c.Transitions))
+		if len(c.Leaves) > 0 {
+			fmt.Fprintf(t, "  content\t%s\n", countList(c.Leaves))
+		}
 		if len(c.Damage) > 0 {
 			fmt.Fprintf(t, "  damage\t%s\n", countList(c.Damage))
 		}

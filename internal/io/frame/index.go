@@ -23,6 +23,8 @@ type Index struct {
 	// Missing lists what makes the run incomplete (truncated tail, missing chunk or stream, files still
 	// growing); empty for a complete run. A panel without any frame is not listed here: see PanelFrames.
 	Missing []string
+	// Aliases are names that people gave to detectors, with the detectors' own.
+	Aliases map[string]string
 	// Notes are observations that do not make the run incomplete (no EndRun, duplicate segments, ...),
 	// each with a count where it can repeat.
 	Notes []string

@@ -103,36 +103,65 @@ func find(d Dataset) (format, input, error) {
 	}
 	have := map[string][]int{} // runs by experiment
 	for _, dir := range dirs {
+		files, err := listRuns(dir, d.Experiment)
+		if err != nil {
+			return format{}, in, err
+		}
+		var wanted []namedRun
+		for _, r := range files {
+			have[r.experiment] = append(have[r.experiment], r.run)
+			if r.run == run && (d.Experiment == "" || r.experiment == d.Experiment) && len(d.Runs) > 0 {
+				wanted = append(wanted, r)
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		for _, r := range wanted {
+			if r.experiment != wanted[0].experiment {
+				return format{}, in, fault.New(fault.Usage, "run %d in %q is one of %s and one of %s", run, dir, wanted[0].experiment, r.experiment).
+					WithHint("name the experiment")
+			}
+		}
+		in.experiment = wanted[0].experiment
+		in.dir, err = filepath.Abs(dir)
+		return wanted[0].format, in, err
+	}
+	return format{}, in, noRun(d, run, dirs, have)
+}
+
+// namedRun is a file of a run in a directory.
+type namedRun struct {
+	runFile
+	format format
+}
+
+// listRuns lists the files of runs in a directory and its smalldata. experiment is that of names that
+// do not tell, if it is known.
+func listRuns(dir, experiment string) ([]namedRun, error) {
+	var list []namedRun
+	for _, dir := range []string{dir, filepath.Join(dir, "smalldata")} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return format{}, in, fault.New(fault.Input, "could not list %q: %w", dir, err)
+			return nil, fault.New(fault.Input, "could not list %q: %w", dir, err)
 		}
-		smd, err := os.ReadDir(filepath.Join(dir, "smalldata"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return format{}, in, fault.New(fault.Input, "could not list %q: %w", filepath.Join(dir, "smalldata"), err)
-		}
-		for _, e := range append(entries, smd...) {
+		for _, e := range entries {
 			for _, f := range formats {
-				r, ok := runFile{}, false
-				if f.parse != nil {
-					r, ok = f.parse(e.Name())
-				}
-				if !ok {
+				if f.parse == nil {
 					continue
 				}
-				if r.experiment == "" { // the name does not tell
-					r.experiment = cmp.Or(d.Experiment, experimentOf(dir))
+				if r, ok := f.parse(e.Name()); ok {
+					list = append(list, namedRun{r, f})
 				}
-				if r.run == run && (d.Experiment == "" || r.experiment == d.Experiment) && len(d.Runs) > 0 {
-					in.experiment = r.experiment
-					in.dir, err = filepath.Abs(dir)
-					return f, in, err
-				}
-				have[r.experiment] = append(have[r.experiment], r.run)
 			}
 		}
 	}
-	return format{}, in, noRun(d, run, dirs, have)
+	for i := range list {
+		if list[i].experiment == "" {
+			list[i].experiment = cmp.Or(experiment, experimentOf(dir))
+		}
+	}
+	return list, nil
 }
 
 // experimentOf gives the experiment of a directory .../<experiment>/xtc or .../<experiment>.
@@ -222,6 +251,9 @@ func selectDetector(x *frame.Index, name string) (*frame.Index, error) {
 	if name == "" {
 		name = names[0]
 	}
+	if own, ok := x.Aliases[name]; ok && !slices.Contains(names, name) {
+		name = own
+	}
 	if !slices.Contains(names, name) {
 		return nil, noDetector(x, name)
 	}
@@ -244,7 +276,26 @@ func noDetector(x *frame.Index, name string) error {
 	if len(have) == 0 {
 		return err.WithHint("the run has no detector with frames; rawstatus inspect --names shows what it has")
 	}
-	return err.WithHint("the run has %s", strings.Join(have, ", "))
+	meant := ""
+	if similar := similarNames(x, name); len(similar) == 1 {
+		meant = fmt.Sprintf("did you mean %s? ", similar[0])
+	}
+	return err.WithHint("%sthe run has %s", meant, strings.Join(have, ", "))
+}
+
+// similarNames lists the detectors whose name or alias has a part like name, in any case of letters.
+func similarNames(x *frame.Index, name string) (names []string) {
+	like := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(name)) }
+	for _, detector := range x.Detectors() {
+		hit := like(detector)
+		for alias, own := range x.Aliases {
+			hit = hit || own == detector && like(alias)
+		}
+		if hit {
+			names = append(names, detector)
+		}
+	}
+	return names
 }
 
 // ownEvents drops the events to which no panel contributed and of which nothing says that it should

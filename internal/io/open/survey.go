@@ -7,7 +7,8 @@ type Contents struct {
 	Path        string          `json:"path"`
 	Size        int64           `json:"size"`
 	Transitions []Count         `json:"transitions"`          // datagrams by kind, in the order of the format's numbers
-	Damage      []Count         `json:"damage,omitempty"`     // datagrams by their damage bits
+	Damage      []Count         `json:"damage,omitempty"`     // datagrams, or what is in them, by damage bits
+	Leaves      []Count         `json:"leaves,omitempty"`     // what is in the datagrams, by source and type; not all formats tell
 	Detectors   []string        `json:"detectors"`            // what the last Configure describes, other than bookkeeping
 	Configures  [][]Description `json:"configures,omitempty"` // what each Configure describes, in the order of the file
 	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read on

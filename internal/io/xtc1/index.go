@@ -207,7 +207,30 @@ func (b *builder) judge(ctx context.Context, x *frame.Index) error {
 	if len(x.Panels) == 0 {
 		return b.nothing(x)
 	}
+	b.nameDetectors(x)
 	return nil
+}
+
+// nameDetectors sets the aliases. A name that two detectors have is of neither.
+func (b *builder) nameDetectors(x *frame.Index) {
+	twice := map[string]bool{}
+	for _, s := range b.scans {
+		for src, alias := range s.aliases {
+			if d := b.bySrc[src]; d == nil || d.layout == nil {
+				continue
+			}
+			if x.Aliases == nil {
+				x.Aliases = map[string]string{}
+			}
+			if old, ok := x.Aliases[alias]; ok && old != src.String() {
+				twice[alias] = true
+			}
+			x.Aliases[alias] = src.String()
+		}
+	}
+	for alias := range twice {
+		delete(x.Aliases, alias)
+	}
 }
 
 // judgeStream looks for chunks that are not there and for ends that are too early.

@@ -330,3 +330,26 @@ func checkCut(t *testing.T, full *frame.Index, files []*File, cut int, size int6
 		t.Fatalf("%s: nothing tells that %d events and %d frames are missing: %q", name, len(states), lost, x.Notes)
 	}
 }
+
+// TestAliases reads the names of the sample, and leaves out one that two detectors have.
+func TestAliases(t *testing.T) {
+	x := index(t, Options{}, openFile(t, filepath.Join(testenv.Shared(t), "data/xtc1/epix100a.xtc"), false))
+	if len(x.Aliases) != 1 || x.Aliases["epix_1"] != "XppGon.0:Epix100a.1" {
+		t.Errorf("aliases %v", x.Aliases)
+	}
+	a, b := model(t, "XppGon.0:Opal1000.0", 1, 2, 2), model(t, "XppGon.0:Opal1000.1", 1, 2, 2)
+	r := events(t, func(d *Draft) {
+		for _, names := range [][2]string{{"left", "right"}, {"left", "left"}} {
+			p := d.Leaf(Node(levelSegment, 1, 1), idAliasConfig, 1, 0, 4+2*aliasSize)
+			put32(p, 2)
+			for i, m := range []*Model{a, b} {
+				put32(p[4+aliasSize*i:], int(m.from.Log), int(m.from.Phy))
+				copy(p[4+aliasSize*i+8:], names[i])
+			}
+		}
+		put32(d.Leaf(Node(levelSegment, 1, 1), idAliasConfig, 1, 0, 8), 1<<31) // more than there is
+	}, func(d *Draft) { a.PutFrame(d, 0, 0, ramp(0)); b.PutFrame(d, 0, 0, ramp(0)) })
+	if x := index(t, Options{}, r.open(false)...); len(x.Aliases) != 0 {
+		t.Errorf("aliases %v", x.Aliases)
+	}
+}

@@ -232,6 +232,19 @@ type Leaf struct {
 	Size       int64 // with its header
 }
 
+// String names the leaf by source, type and version, e.g. "XppGon.0:Epix100a.1 EpixElement v3".
+func (l Leaf) String() string {
+	s := l.Source
+	if s == "" {
+		s = fmt.Sprintf("level %d", l.Level)
+	}
+	s = fmt.Sprintf("%s %s v%d", s, l.TypeName, l.Version)
+	if l.Compressed {
+		s += " compressed"
+	}
+	return s
+}
+
 // Scan reads the datagrams of one file, a smalldata file as it is. The error is the first place where
 // the file cannot be read on, or that of visit.
 func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
