@@ -375,6 +375,9 @@ func (b *builder) finish(ctx context.Context, x *frame.Index, run *runGroups) er
 	for i, s := range b.scans {
 		x.Missing = append(x.Missing, s.missing...)
 		x.Notes = append(x.Notes, s.notes...)
+		if s.broken.n > 0 {
+			x.Notes = append(x.Notes, fmt.Sprintf("stream %d: %d events could not be read to their end, the first: %v", s.stream.Number, s.broken.n, s.broken.err))
+		}
 		if len(s.entries) > 0 && !run.ended[i] && run.last {
 			open = append(open, s.stream.Number)
 		}

@@ -60,17 +60,30 @@ type scan struct {
 	next    chunk // what the last Enable announced
 	arena   []slot
 
-	events  errgroup.Group // reads of events under way
-	mu      sync.Mutex
-	cut     map[int32]int // events behind the end of a file, by file
-	stale   error         // why the smalldata file cannot be believed
-	staleAt int64
+	events errgroup.Group // reads of events under way
+	mu     sync.Mutex
+	cut    map[int32]int // events behind the end of a file, by file
+	stale  worst         // events that are not what the smalldata file says
+	broken worst         // events that could not be read to their end
 }
 
 // chunk is the file that follows.
 type chunk struct {
 	name string
 	id   int
+}
+
+// worst counts errors and keeps the first of them by its place, whatever the order they come in.
+type worst struct {
+	n   int
+	at  int64
+	err error
+}
+
+func (w *worst) add(at int64, err error) {
+	if w.n++; w.err == nil || at < w.at {
+		w.at, w.err = at, err
+	}
 }
 
 // chunkBase gives the base name of an announced chunk: it lies beside the present one, whatever folder
@@ -300,7 +313,9 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		return err
 	}
 	if err != nil {
-		s.b.counts.add("stream %d: events that could not be read to their end, e.g. %v", s.stream.Number, err)
+		s.mu.Lock()
+		s.broken.add(h.Offset, err)
+		s.mu.Unlock()
 	}
 	for i := range slots {
 		switch {

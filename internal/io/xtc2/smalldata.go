@@ -24,8 +24,8 @@ func (s *scan) fromSmalldata(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.stale != nil {
-		return errStale{s.stale}
+	if s.stale.err != nil {
+		return errStale{s.stale.err}
 	}
 	if err := s.checkNotBehind(ctx); err != nil {
 		return err
@@ -91,11 +91,6 @@ func (s *scan) readSmalldata(ctx context.Context) error {
 
 // openChunk opens the chunk that was announced; its place in files stays nil when it is not there.
 func (s *scan) openChunk() error {
-	if s.stream.Open == nil {
-		s.files = append(s.files, nil)
-		s.next = chunk{}
-		return nil
-	}
 	f, err := s.nextFile(&File{File: frame.File{Chunk: len(s.files) - 1}}, true)
 	s.files = append(s.files, f)
 	return err
@@ -144,9 +139,7 @@ func (s *scan) readKnown(f *File, e *entry) error {
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.stale == nil || e.off < s.staleAt {
-			s.stale, s.staleAt = err, e.off
-		}
+		s.stale.add(e.off, err)
 		return nil
 	}
 	e.damage = h.Damage()
