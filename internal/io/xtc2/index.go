@@ -101,9 +101,8 @@ type builder struct {
 
 // counts are observations that repeat, by their text.
 type counts struct {
-	mu    sync.Mutex
-	n     map[string]int
-	order []string
+	mu sync.Mutex
+	n  map[string]int
 }
 
 func (c *counts) add(format string, args ...any) {
@@ -374,7 +373,7 @@ func (b *builder) finish(ctx context.Context, x *frame.Index, run *runGroups) er
 	var open []int
 	for i, s := range b.scans {
 		x.Missing = append(x.Missing, s.missing...)
-		x.Notes = append(x.Notes, s.notes...)
+		x.Notes = append(append(x.Notes, s.notes...), s.counts.list()...)
 		if s.broken.n > 0 {
 			x.Notes = append(x.Notes, fmt.Sprintf("stream %d: %d events could not be read to their end, the first: %v", s.stream.Number, s.broken.n, s.broken.err))
 		}

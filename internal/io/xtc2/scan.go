@@ -55,6 +55,7 @@ type scan struct {
 	entries []entry
 	missing []string
 	notes   []string
+	counts  counts
 	problem error // first place where a file could not be read on
 	endRun  bool  // the last run of the stream has its EndRun
 	next    chunk // what the last Enable announced
@@ -157,7 +158,7 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 			s.configs = append(s.configs, newConfig(table))
 			e.config = s.config()
 			for _, id := range table.Doubles {
-				s.b.counts.add("NamesId %#x is described twice in a Configure; the last description counts", id)
+				s.counts.add("NamesId %#x is described twice in a Configure; the last description counts", id)
 			}
 		}
 		if d.Problem != nil {
@@ -294,12 +295,12 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		i, isPanel := c.slot[b.namesID]
 		if !isPanel {
 			if err == nil && c.byID[b.namesID] == nil {
-				s.b.counts.add("stream %d: ShapesData with unknown NamesId %#x", s.stream.Number, b.namesID)
+				s.counts.add("stream %d: ShapesData with unknown NamesId %#x", s.stream.Number, b.namesID)
 			}
 			return err
 		}
 		if slots[i].state != frame.Missing {
-			s.b.counts.add("%s segment %d is twice in one event; the first counts", c.segments[i].detector, c.segments[i].number)
+			s.counts.add("%s segment %d is twice in one event; the first counts", c.segments[i].detector, c.segments[i].number)
 			return err
 		}
 		slots[i].damage |= b.damage | b.dataDamage
