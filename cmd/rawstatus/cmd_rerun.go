@@ -2,12 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -35,7 +34,14 @@ func newRerunCommand(e *environment) *cli.Command {
 }
 
 func runRerun(c *cli.Context, e *environment) error {
-	chain, err := openChain(c, e)
+	work, err := workArgument(c, e)
+	if err != nil {
+		return err
+	}
+	if campaign.Is(work) {
+		return fault.New(fault.Usage, "%s is a campaign", work).WithHint("rawstatus campaign --retry --work %s", slurm.Quote(work))
+	}
+	chain, err := openChain(work)
 	if err != nil {
 		return err
 	}
@@ -114,32 +120,4 @@ func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report,
 		a.Task.Time, errTime = slurm.ParseTime(s)
 	}
 	return r, a, errors.Join(errMem, errTime)
-}
-
-func newCancelCommand(e *environment) *cli.Command {
-	return &cli.Command{
-		Name:      "cancel",
-		Usage:     "cancel the jobs of a plan; partials stay, `rawstatus rerun` goes on",
-		ArgsUsage: "WORKDIR",
-		Flags:     []cli.Flag{workFlag()},
-		Action: func(c *cli.Context) error {
-			chain, err := openChain(c, e)
-			if err != nil {
-				return err
-			}
-			ids, err := chain.Cancel(c.Context)
-			if err != nil {
-				return err
-			}
-			if e.JSON {
-				return e.PrintJSON(map[string]any{"cancelled": ids})
-			}
-			if len(ids) == 0 {
-				_, err = io.WriteString(e.Stdout, "no job of this plan is queued or running\n")
-				return err
-			}
-			_, err = fmt.Fprintf(e.Stdout, "cancelled %v\n", ids)
-			return err
-		},
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -17,7 +18,7 @@ func newStatusCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "show the state of submitted tasks: partials first, Slurm second",
-		ArgsUsage: "WORKDIR",
+		ArgsUsage: "WORKDIR|CAMPAIGNDIR",
 		Description: "A task is done when its partial verifies, whatever Slurm says. MAX RSS is sampled by Slurm and counts mapped file\n" +
 			"pages. The exit code is 0 when all is done or at work, 11 when something has to be done.",
 		Flags: []cli.Flag{
@@ -28,7 +29,14 @@ func newStatusCommand(e *environment) *cli.Command {
 			&cli.IntFlag{Name: "tail", Usage: "show the last `N` lines of the logs of failures", Value: 5},
 		},
 		Action: func(c *cli.Context) error {
-			chain, err := openChain(c, e)
+			work, err := workArgument(c, e)
+			if err != nil {
+				return err
+			}
+			if campaign.Is(work) {
+				return campaignStatus(c, e, work)
+			}
+			chain, err := openChain(work)
 			if err != nil {
 				return err
 			}
@@ -56,12 +64,8 @@ func everyFlag() cli.Flag {
 	return &cli.DurationFlag{Name: "every", Usage: "`TIME` between two looks at Slurm", Value: 10 * time.Second}
 }
 
-// openChain opens the chain of the work directory named by --work or as a word. Flags may follow the word.
-func openChain(c *cli.Context, e *environment) (*slurm.Chain, error) {
-	work, err := workArgument(c, e)
-	if err != nil {
-		return nil, err
-	}
+// openChain opens the chain of a work directory.
+func openChain(work string) (*slurm.Chain, error) {
 	client, err := slurm.NewClient()
 	if err != nil {
 		return nil, err

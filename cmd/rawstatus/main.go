@@ -25,8 +25,8 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			// To add a command: write cmd_<name>.go with new<Name>Command(e), and put it into this list,
 			// which is in the order of the help text.
 			return []*cli.Command{
-				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e),
-				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e),
+				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e), newReevalCommand(e), newScanCommand(e),
+				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e), newCampaignCommand(e),
 				newInspectCommand(e), newBitsCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},

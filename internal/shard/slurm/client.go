@@ -218,3 +218,21 @@ func joinInts(list []int, sep string) string {
 	}
 	return strings.Join(parts, sep)
 }
+
+// CancelLive ends those of the jobs that have not ended yet, and gives them.
+func (c *Client) CancelLive(ctx context.Context, ids []int) ([]int, error) {
+	elements, err := c.Elements(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var live []int
+	for _, id := range ids {
+		for _, e := range elements {
+			if e.Job == id && !e.State.Over() {
+				live = append(live, id)
+				break
+			}
+		}
+	}
+	return live, c.Cancel(ctx, live)
+}

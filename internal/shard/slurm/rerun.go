@@ -145,24 +145,12 @@ func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 			}
 		}
 	}
-	elements, err := c.Client.Elements(ctx, append(slices.Clone(repairs), others...))
-	if err != nil {
-		return nil, err
-	}
-	over := func(id int) bool {
-		for _, e := range elements {
-			if e.Job == id && !e.State.Over() {
-				return false
-			}
-		}
-		return true
-	}
-	repairs, others = slices.DeleteFunc(repairs, over), slices.DeleteFunc(others, over)
 	// Repair jobs go first: they must not see the others cancelled, and start.
-	if err := c.Client.Cancel(ctx, repairs); err != nil {
+	if repairs, err = c.Client.CancelLive(ctx, repairs); err != nil {
 		return nil, err
 	}
-	return append(repairs, others...), c.Client.Cancel(ctx, others)
+	others, err = c.Client.CancelLive(ctx, others)
+	return append(repairs, others...), err
 }
 
 // Recover submits the rest of an attempt whose submitter was killed on the way.

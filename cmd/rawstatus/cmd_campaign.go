@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/slurm"
+)
+
+// defaultMaxJobs is the budget of a campaign where neither flag nor site file says.
+const defaultMaxJobs = 50
+
+func newCampaignCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "campaign",
+		Usage:     "do the same work for many runs: plan all, few job arrays, a table and a trend at the end",
+		ArgsUsage: "FILE.toml",
+		Description: "FILE.toml has a name and [[entry]] tables with exp, runs (\"5,8-11\"), detectors, and if wanted dir, profiles, tag, options\n" +
+			"(of `rawstatus plan`). The same command again goes on where it was stopped; without FILE, --work names the campaign. Jobs that are\n" +
+			"submitted do not need this command: each wave of them ends with a job that submits the next.",
+		Flags: concat([]cli.Flag{
+			&cli.StringFlag{Name: "work", Usage: "`DIR` of the campaign", DefaultText: "<work_root>/<name>"},
+			command.Setting("slurm.max_jobs", "max-jobs", "at most `N` jobs queued or running at a time; 0: 50"),
+			&cli.BoolFlag{Name: "retry", Usage: "try again what has failed for good"},
+			&cli.BoolFlag{Name: "no-wait", Usage: "submit what can be submitted, do not follow"},
+			everyFlag(),
+			&cli.BoolFlag{Name: "step", Usage: "one step, as the job behind a wave makes it", Hidden: true},
+			&cli.IntFlag{Name: "wave", Usage: "with --element: do an element of wave `N`", Hidden: true},
+			&cli.IntFlag{Name: "element", Usage: "number `N` of the element", Hidden: true},
+		}, reduceFlags(), slurmFlags()),
+		Action: func(c *cli.Context) error { return runCampaign(c, e) },
+	}
+}
+
+func runCampaign(c *cli.Context, e *environment) error {
+	if c.IsSet("wave") || c.IsSet("element") {
+		cam, err := campaign.Open(nil, c.String("work"))
+		if err != nil {
+			return err
+		}
+		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), workersOf(cam), caller(c, e)))
+	}
+	client, err := slurm.NewClient()
+	if err != nil {
+		return err
+	}
+	if c.Bool("step") {
+		cam, err := campaign.Open(client, c.String("work"))
+		if err != nil {
+			return err
+		}
+		v, err := step(c.Context, e, cam, false)
+		if err != nil {
+			return err
+		}
+		return store(e, cam, v)
+	}
+	cam, err := openCampaign(c, e, client)
+	if err != nil {
+		return err
+	}
+	if err := planItems(c, e, cam); err != nil {
+		return err
+	}
+	v, err := coordinate(c, e, cam)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(store(e, cam, v), show(e, cam, v)); err != nil {
+		return err
+	}
+	if done := v.Count(campaign.Done); done < len(v.Items) && !c.Bool("no-wait") {
+		return fault.New(fault.Incomplete, "%d of %d items of campaign %s are done", done, len(v.Items), cam.Name).
+			WithHint("remove the causes, then: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+	}
+	return nil
+}
+
+// openCampaign makes, updates or opens the campaign that FILE or --work names.
+func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campaign.Campaign, error) {
+	if !c.Args().Present() {
+		if c.String("work") == "" {
+			return nil, fault.New(fault.Usage, "campaign needs FILE.toml, or --work of one that was started")
+		}
+		return campaign.Open(client, c.String("work"))
+	}
+	if c.Args().Len() > 1 {
+		return nil, fault.New(fault.Usage, "campaign does not know what to do with %q", c.Args().Get(1)).WithHint("put every flag before FILE.toml")
+	}
+	file, err := campaign.ReadFile(c.Args().First())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := repository(e); err != nil {
+		return nil, err
+	}
+	if err := checkRepository(e); err != nil {
+		return nil, err
+	}
+	request, err := baseRequest(c, e)
+	if err != nil {
+		return nil, err
+	}
+	dir, most := c.String("work"), e.Site.Slurm.MaxJobs
+	if dir == "" {
+		dir = filepath.Join(e.Site.WorkRoot, file.Name)
+	}
+	if most == 0 {
+		most = defaultMaxJobs
+	}
+	return campaign.Create(client, dir, file, request, most)
+}
+
+func workersOf(cam *campaign.Campaign) string { return strconv.Itoa(cam.Request.Task.CPUs) }
+
+// caller runs commands of this program in this process.
+func caller(c *cli.Context, e *environment) campaign.Call {
+	return func(ctx context.Context, args ...string) campaign.Outcome {
+		line := []string{"rawstatus", args[0], "--json"}
+		if site := c.String("site"); site != "" {
+			line = append(line, "--site", site)
+		}
+		if args[0] == "plan" {
+			line = append(line, "--quiet")
+		}
+		o := campaign.Outcome{Begin: time.Now().UTC()}
+		var stdout bytes.Buffer
+		o.Code = run(ctx, &stdout, e.Stderr, append(line, args[1:]...))
+		o.End = time.Now().UTC()
+		if o.Code == int(fault.OK) {
+			return o
+		}
+		var failure struct{ Error, Hint string }
+		if err := json.Unmarshal(stdout.Bytes(), &failure); err != nil {
+			failure.Error = fmt.Sprintf("rawstatus %s ended with exit code %d", args[0], o.Code)
+		}
+		o.Error, o.Hint = failure.Error, failure.Hint
+		return o
+	}
+}
+
+// planItems plans all items that have no plan, some at a time.
+func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
+	begin := time.Now()
+	g, ctx := errgroup.WithContext(c.Context)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, it := range cam.Items {
+		g.Go(func() error { return cam.Plan(ctx, it, workersOf(cam), caller(c, e)) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	e.Log.Infof("campaign %s in %s: %d items planned in %.1f s", cam.Name, cam.Dir, len(cam.Items), time.Since(begin).Seconds())
+	return nil
+}
+
+// step makes one step and logs what it submitted.
+func step(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
+	v, waves, err := cam.Step(ctx, retry)
+	for _, w := range waves {
+		pieces := 0
+		for _, element := range w.Elements {
+			pieces += len(element)
+		}
+		e.Log.Infof("wave %d: %d pieces in %d elements, %d MB and %s each, job %d", w.Number, pieces, len(w.Elements), w.Resources.MemMB, w.Resources.Time, w.Chunks[0].Job)
+	}
+	return v, err
+}
+
+// coordinate makes steps until nothing is left to do. It may be killed at any time: the next call goes on.
+func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campaign.View, error) {
+	last := ""
+	for retry := c.Bool("retry"); ; retry = false {
+		v, err := step(c.Context, e, cam, retry)
+		if err != nil {
+			return nil, err
+		}
+		var parts []string
+		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Failed} {
+			if n := v.Count(s); n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, s))
+			}
+		}
+		if now := strings.Join(parts, ", "); now != last {
+			e.Log.Infof("%d items: %s", len(v.Items), now)
+			last = now
+		}
+		if v.Over() || c.Bool("no-wait") {
+			return v, nil
+		}
+		select {
+		case <-c.Context.Done():
+			e.Log.Infof("the jobs go on; rawstatus status %s shows them, rawstatus cancel %s ends them", slurm.Quote(cam.Dir), slurm.Quote(cam.Dir))
+			return nil, context.Cause(c.Context)
+		case <-time.After(c.Duration("every")):
+		}
+	}
+}
+
+// results makes table and trend of a view.
+func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaign.Table, *campaign.Trend, error) {
+	r := repo.New("/", &access.Policy{}, e.Site.Location())
+	trend, err := campaign.MakeTrend(v, func(path string) ([]uint64, error) {
+		status, err := r.ReadStatus(path, nil)
+		if err != nil {
+			return nil, err
+		}
+		return status.Values, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return campaign.MakeTable(cam.Name, v, trend.Changes), trend, nil
+}
+
+// store keeps table and trend in the campaign's directory.
+func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
+	table, trend, err := results(e, cam, v)
+	if err != nil {
+		return err
+	}
+	return cam.WriteReports(table, trend)
+}
+
+// show prints table and trend.
+func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
+	table, trend, err := results(e, cam, v)
+	switch {
+	case err != nil:
+		return err
+	case e.JSON:
+		return table.WriteJSON(e.Stdout)
+	}
+	return errors.Join(table.WriteText(e.Stdout), trend.WriteText(e.Stdout))
+}
+
+// campaignStatus shows the table as it is now.
+func campaignStatus(c *cli.Context, e *environment, dir string) error {
+	client, err := slurm.NewClient()
+	if err != nil {
+		return err
+	}
+	cam, err := campaign.Open(client, dir)
+	if err != nil {
+		return err
+	}
+	for {
+		v, err := cam.Look(c.Context, false)
+		if err != nil {
+			return err
+		}
+		if err := show(e, cam, v); err != nil {
+			return err
+		}
+		if !c.Bool("watch") || v.Over() {
+			return nil
+		}
+		select {
+		case <-c.Context.Done():
+			return context.Cause(c.Context)
+		case <-time.After(c.Duration("every")):
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/slurm"
+)
+
+func newCancelCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "cancel",
+		Usage:     "cancel the jobs of a plan or campaign; partials stay, `rawstatus rerun` goes on",
+		ArgsUsage: "WORKDIR|CAMPAIGNDIR",
+		Flags:     []cli.Flag{workFlag()},
+		Action: func(c *cli.Context) error {
+			work, err := workArgument(c, e)
+			if err != nil {
+				return err
+			}
+			cancel, err := canceller(work)
+			if err != nil {
+				return err
+			}
+			ids, err := cancel(c.Context)
+			if err != nil {
+				return err
+			}
+			if e.JSON {
+				return e.PrintJSON(map[string]any{"cancelled": ids})
+			}
+			if len(ids) == 0 {
+				_, err = io.WriteString(e.Stdout, "no job is queued or running\n")
+				return err
+			}
+			_, err = fmt.Fprintf(e.Stdout, "cancelled %v\n", ids)
+			return err
+		},
+	}
+}
+
+// canceller gives what cancels the jobs of a plan or campaign.
+func canceller(work string) (func(context.Context) ([]int, error), error) {
+	if !campaign.Is(work) {
+		chain, err := openChain(work)
+		if err != nil {
+			return nil, err
+		}
+		return chain.Cancel, nil
+	}
+	client, err := slurm.NewClient()
+	if err != nil {
+		return nil, err
+	}
+	cam, err := campaign.Open(client, work)
+	if err != nil {
+		return nil, err
+	}
+	return cam.Cancel, nil
+}

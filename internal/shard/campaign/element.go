@@ -1,0 +1,102 @@
+package campaign
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
+)
+
+// Call runs a command of rawstatus in this process and tells how it went.
+type Call func(ctx context.Context, args ...string) Outcome
+
+// Plan plans an item unless it has a plan, and keeps the outcome if it fails.
+func (c *Campaign) Plan(ctx context.Context, it Item, workers string, call Call) error {
+	key := it.Key()
+	if p, err := c.plan(key); err != nil || p != nil {
+		return err
+	}
+	args := []string{"plan", "--exp", it.Experiment, "--run", strconv.Itoa(it.Run), "--det", it.Detector, "--profile", it.Profile, "--work", c.Work(key), "--workers", workers}
+	if it.Dir != "" {
+		args = append(args, "--dir", it.Dir)
+	}
+	o := call(ctx, append(args, it.Options...)...)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if o.Code != int(fault.OK) {
+		return SaveOutcome(c.planOutcome(key), o)
+	}
+	if err := os.Remove(c.planOutcome(key)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+// Element does one element of a wave: the tasks of each piece, then the reduction of an item whose last partial that
+// made. An item that fails does not stop the others.
+func (c *Campaign) Element(ctx context.Context, wave, element int, workers string, call Call) error {
+	waves, err := c.LoadWaves()
+	if err != nil {
+		return err
+	}
+	if wave < 1 || wave > len(waves) || element < 0 || element >= len(waves[wave-1].Elements) {
+		return fault.New(fault.Usage, "campaign %s has no element %d of wave %d", c.Name, element, wave)
+	}
+	worst := fault.OK
+	failed := 0
+	for _, p := range waves[wave-1].Elements[element] {
+		o := c.piece(ctx, p, workers, call)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		o.Wave, o.Bytes = wave, p.Bytes
+		if err := SaveOutcome(c.OutcomePath(p.Key, wave, element), o); err != nil {
+			return err
+		}
+		if code := fault.Code(o.Code); code != fault.OK {
+			failed++
+			if worst == fault.OK || code == fault.Temporary {
+				worst = code
+			}
+		}
+	}
+	if worst != fault.OK {
+		return fault.New(worst, "%d of %d items of element %d did not succeed", failed, len(waves[wave-1].Elements[element]), element).
+			WithHint("rawstatus status %s", c.Dir)
+	}
+	return nil
+}
+
+func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call) Outcome {
+	begin := time.Now().UTC()
+	work := c.Work(p.Key)
+	o := Outcome{}
+	if len(p.Tasks) > 0 {
+		o = call(ctx, "task", "--work", work, "--task", reduce.Ranges(p.Tasks), "--workers", workers)
+	}
+	if o.Code == int(fault.OK) && c.complete(p.Key) {
+		o = call(ctx, append([]string{"reduce", "--work", work}, c.Request.ReduceWords...)...)
+	}
+	o.Begin, o.End = begin, time.Now().UTC()
+	o.Host, _ = os.Hostname() // for people; a node without a name still works
+	return o
+}
+
+// complete tells that all partials of an item are there. Reduce verifies them.
+func (c *Campaign) complete(key string) bool {
+	p, err := c.plan(key)
+	if err != nil || p == nil {
+		return false
+	}
+	for n := range p.Plan.Tasks {
+		if _, err := os.Stat(plan.TaskFile(p.Work, n)); err != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,128 @@
+package campaign
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/open"
+)
+
+// File is a campaign file.
+type File struct {
+	Name    string  `toml:"name"` // also of the campaign's directory
+	Entries []Entry `toml:"entry"`
+}
+
+// Entry is the same work on some runs of an experiment.
+type Entry struct {
+	Experiment string   `toml:"exp"`
+	Runs       string   `toml:"runs"` // 5,8-11
+	Dir        string   `toml:"dir"`  // of the raw files; empty: found under the data roots
+	Detectors  []string `toml:"detectors"`
+	Profiles   []string `toml:"profiles"` // default: data
+	Tag        string   `toml:"tag"`      // for people; shown in the table
+	Options    []string `toml:"options"`  // of `rawstatus plan`, e.g. ["--min-frames", "10"]
+}
+
+// Item is one run, detector and profile.
+type Item struct {
+	Experiment string   `json:"exp"`
+	Run        int      `json:"run"`
+	Dir        string   `json:"dir,omitempty"`
+	Detector   string   `json:"detector"`
+	Profile    string   `json:"profile"`
+	Tag        string   `json:"tag,omitempty"`
+	Options    []string `json:"options,omitempty"`
+}
+
+// Key names an item and its directory.
+func (it Item) Key() string {
+	return fmt.Sprintf("%s-r%04d-%s-%s", it.Experiment, it.Run, it.Detector, it.Profile)
+}
+
+// series names the items that are compared with each other: those that differ in the run alone.
+func (it Item) series() string {
+	return strings.Join(append([]string{it.Experiment, it.Detector, it.Profile}, it.Options...), "\x00")
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// ReadFile reads a campaign file. Unknown keys are errors: a misspelt one must not go unnoticed over night.
+func ReadFile(path string) (*File, error) {
+	var f File
+	md, err := toml.DecodeFile(path, &f)
+	var parse toml.ParseError
+	switch {
+	case errors.As(err, &parse):
+		return nil, bad(path, "line %d: %s", parse.Position.Line, parse.Message)
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fault.New(fault.Usage, "no campaign file: %w", err)
+	case err != nil:
+		return nil, bad(path, "%v", err)
+	}
+	if keys := md.Undecoded(); len(keys) > 0 {
+		return nil, bad(path, "unknown key %q", keys[0].String())
+	}
+	if !plainName.MatchString(f.Name) {
+		return nil, bad(path, "name %q: wanted letters, digits, dots, dashes, it names a directory", f.Name)
+	}
+	if len(f.Entries) == 0 {
+		return nil, bad(path, "no [[entry]]")
+	}
+	return &f, nil
+}
+
+func bad(path, format string, args ...any) error {
+	return fault.New(fault.Usage, "campaign %q: %s", path, fmt.Sprintf(format, args...)).
+		WithHint("keys: name; in each [[entry]]: exp, runs, dir, detectors, profiles, tag, options")
+}
+
+// Items gives what the file asks for, in its order.
+func (f *File) Items() ([]Item, error) {
+	var items []Item
+	seen := map[string]bool{}
+	for n, e := range f.Entries {
+		wrong := func(format string, args ...any) error {
+			return fault.New(fault.Usage, "campaign %s, entry %d: %s", f.Name, n+1, fmt.Sprintf(format, args...))
+		}
+		runs, err := open.ParseRuns(e.Runs)
+		switch {
+		case err != nil:
+			return nil, wrong("runs %q: %v", e.Runs, err)
+		case len(runs) == 0:
+			return nil, wrong("no runs")
+		case len(e.Detectors) == 0:
+			return nil, wrong("no detectors")
+		}
+		profiles := e.Profiles
+		if len(profiles) == 0 {
+			profiles = []string{"data"}
+		}
+		for _, name := range append(append([]string{e.Experiment}, e.Detectors...), profiles...) {
+			if !plainName.MatchString(name) {
+				return nil, wrong("%q is not a name", name)
+			}
+		}
+		for _, det := range e.Detectors {
+			for _, profile := range profiles {
+				for _, r := range runs {
+					for run := r.First; run <= r.Last; run++ {
+						it := Item{Experiment: e.Experiment, Run: run, Dir: e.Dir, Detector: det, Profile: profile, Tag: e.Tag, Options: e.Options}
+						if seen[it.Key()] {
+							return nil, wrong("%s is there twice", it.Key())
+						}
+						seen[it.Key()] = true
+						items = append(items, it)
+					}
+				}
+			}
+		}
+	}
+	return items, nil
+}
