@@ -53,6 +53,9 @@ func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, err
 	if len(x.Panels) == 0 {
 		return nil, fault.New(fault.Input, "run %d of %s has no panels to work on", x.Run.Number, x.Run.Experiment)
 	}
+	if x.Run.Experiment == "" {
+		return nil, fault.New(fault.Usage, "the data do not name their experiment, which file names in the repository need").WithHint("name it with --exp")
+	}
 	p := &Plan{Schema: Schema, Software: version.String(), Params: par, Dataset: Dataset{
 		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
 		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: indexSum,
