@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -21,7 +22,9 @@ func newReduceCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "reduce",
 		Usage: "merge the partials of a plan, judge the pixels, write the constants repository",
-		Flags: concat([]cli.Flag{&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true}}, reduceFlags()),
+		Description: "With --set the pixels are judged again by other rules from what was counted, without raw data, and the status\n" +
+			"files are written anew; `rawstatus reeval` only shows what would change. Rules: " + strings.Join(plan.RuleNames(), ", "),
+		Flags: concat([]cli.Flag{planFlag(), setFlag()}, reduceFlags()),
 		Action: func(c *cli.Context) error {
 			p, err := plan.Load(c.String("work"))
 			if err != nil {
@@ -30,6 +33,32 @@ func newReduceCommand(e *environment) *cli.Command {
 			return runReduce(c, e, p, c.String("work"), time.Now())
 		},
 	}
+}
+
+func planFlag() cli.Flag {
+	return &cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true}
+}
+
+func setFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "set", Usage: "another rule than the plan's, `KEY=VALUE`, e.g. rms_hi=50; may be repeated"}
+}
+
+// withSet gives the plan with the rules that --set changes; p itself without --set.
+func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
+	if !c.IsSet("set") {
+		return p, nil
+	}
+	rules := p.Params.Rules
+	for _, s := range c.StringSlice("set") {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, fault.New(fault.Usage, "--set %q: wanted KEY=VALUE", s)
+		}
+		if err := rules.Set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
+			return nil, err
+		}
+	}
+	return p.WithRules(rules)
 }
 
 // reduceFlags say where results go.
@@ -55,14 +84,24 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, start 
 	if err != nil {
 		return err
 	}
+	q, err := withSet(c, p)
+	if err != nil {
+		return err
+	}
 	file, err := r.CreateLog(p.Dataset.Type, "rawstatus", start)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	defer e.AddLogFile(file)()
-	logParameters(e, p, work)
-	sum, err := reduce.Run(c.Context, work, p, reduce.Options{Repo: r, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)})
+	logParameters(e, q, work)
+	opt := reduce.Options{Repo: r, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
+	var sum *reduce.Summary
+	if c.IsSet("set") {
+		sum, err = reduce.Again(c.Context, work, p, q, opt)
+	} else {
+		sum, err = reduce.Run(c.Context, work, p, opt)
+	}
 	if err != nil {
 		e.Log.Errorf("reduce failed: %v", err)
 		return err

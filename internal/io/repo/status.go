@@ -95,11 +95,15 @@ type Frames struct {
 	Steps   []int `json:"steps,omitempty"` // numbers of the steps that went in
 }
 
-// Limit is one evaluated limit.
+// Limit is one evaluated pair of limits and what it was found from, in ADU.
 type Limit struct {
-	Name string  `json:"name"`
-	Lo   float64 `json:"lo"`
-	Hi   float64 `json:"hi"`
+	Name   string  `json:"name"`
+	Row    int     `json:"row,omitempty"` // first pixel of the ASIC, for limits per ASIC
+	Col    int     `json:"col,omitempty"`
+	Lo     float64 `json:"lo"`
+	Hi     float64 `json:"hi"`
+	Centre float64 `json:"centre"` // mean or median
+	Spread float64 `json:"spread"` // standard deviation or median distance
 }
 
 // Input is a file that a result was made from.

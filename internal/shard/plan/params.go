@@ -173,6 +173,9 @@ func (p Params) Validate(family detector.Family) error {
 		if err = p.Dark(family).Validate(); err == nil {
 			err = p.Gates(0).Validate()
 		}
+		if err == nil && p.GainRule != "" && (!p.Gated() || family.GainPatterns == nil) {
+			err = fmt.Errorf("gain rule %q: gain bits are counted in profile dark, of detectors whose words have them", p.GainRule)
+		}
 	case ProfileFeatures, ProfileLight, ProfileMax:
 		if len(p.Features) == 0 {
 			err = fmt.Errorf("profile %s without features", p.Profile)
@@ -185,8 +188,10 @@ func (p Params) Validate(family detector.Family) error {
 	if err == nil {
 		err = p.Spatial(family).Validate()
 	}
-	switch {
+	switch name := notFinite(p.Selection) + notFinite(p.Rules); {
 	case err != nil:
+	case name != "":
+		err = fmt.Errorf("%s: wanted a finite number", name)
 	case p.Events < 0 || p.Skip < 0 || p.MaxLost < 0:
 		err = fmt.Errorf("events %d, skip %d and max-lost %v start at 0", p.Events, p.Skip, p.MaxLost)
 	case p.MinFrames < 1 || p.GateFrames < 1 && p.Compat == "":

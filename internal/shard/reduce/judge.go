@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/shard/plan"
@@ -51,6 +52,7 @@ type verdict struct {
 	limits []Limit
 	lines  []status.Line
 	counts status.Counts
+	notes  []string
 }
 
 // judged is the judgement of one panel.
@@ -71,7 +73,7 @@ func judge(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 		v, err = judgeFeatures(p, units, in)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("could not judge %s: %w", p.Dataset.Detector, err)
 	}
 	family, _ := detector.Lookup(p.Dataset.Type)
 	spatial := p.Params.Spatial(family)
@@ -105,11 +107,18 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
 		}
 	}
-	res, err := status.EvalDark(panels, p.Params.Dark(family))
+	par := p.Params.Dark(family)
+	v := &verdict{}
+	if mode := p.Groups[p.Units[units[0]].Group].GainMode; par.GainRule != status.GainOff && family.GainIndex(mode) < 0 {
+		// Tasks count gain bits against those of a known mode.
+		v.notes = append(v.notes, fmt.Sprintf("gain rule %q is off: the data do not tell the gain mode (--gain-mode does)", par.GainRule))
+		par.GainRule = status.GainOff
+	}
+	res, err := status.EvalDark(panels, par)
 	if err != nil {
 		return nil, err
 	}
-	v := &verdict{lines: res.Lines()}
+	v.lines = res.Lines()
 	for _, r := range res.Panels {
 		v.panels = append(v.panels, judged{frames: r.Frames, goodFrames: r.Frames, status: r.Status})
 	}
@@ -137,7 +146,7 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) 
 		for i := range sum0 {
 			sum0[i] = uint32(set.Frames)
 		}
-		set.Planes = append(set.Planes, plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})
+		set = &plane.Set{Frames: set.Frames, Planes: append(slices.Clip(set.Planes), plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})}
 	}
 	planes, err := status.PanelFromSet(set, panel.Rows, panel.Cols)
 	if err != nil {
@@ -148,8 +157,13 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) 
 	}
 	seq := p.Params.Sequence(p.Units[unit].Selected)
 	planes.Frames = uint64(seq.N)
-	g := p.Params.Gates(0)
-	planes.AddZeros(seq.Zeros, g.Below(), g.Above())
+	if seq.Zeros > 0 {
+		// The planes stay as they are: they may be judged again.
+		planes.Sum0, planes.NLo, planes.NHi = slices.Clone(planes.Sum0), slices.Clone(planes.NLo), slices.Clone(planes.NHi)
+		planes.MinValue, planes.GainOdd = slices.Clone(planes.MinValue), slices.Clone(planes.GainOdd)
+		g := p.Params.Gates(0)
+		planes.AddZeros(seq.Zeros, g.Below(), g.Above())
+	}
 	return planes, nil
 }
 
@@ -233,7 +247,7 @@ func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *verdi
 		get(plane.Sum2, func(n string) (err error) { in.Sum2, err = plane.Get[uint64](set, n); return })
 	}
 	if p.Params.Has(6) && err == nil {
-		in.Resid, err = residOf(p, unit, set, in.GoodFrames)
+		in.Resid, err = residuals(p, unit, set, in.GoodFrames)
 	}
 	if p.Params.Has(11) {
 		get(plane.MaxValue, func(n string) (err error) { in.Max, err = plane.Get[uint16](set, n); return })
@@ -244,17 +258,17 @@ func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *verdi
 	return in, err
 }
 
-func residOf(p *plan.Plan, unit int, set *plane.Set, good uint64) (*feature.Resid, error) {
+func residuals(p *plan.Plan, unit int, set *plane.Set, good uint64) (*feature.Resid, error) {
 	flat, err := p.Params.Flatness(p.Panel(unit))
 	if err != nil {
 		return nil, err
 	}
-	r := &feature.Resid{Frames: good, Den: flat.Den}
-	if r.Med2, err = plane.Get[int64](set, feature.PlaneMed2); err != nil {
+	r, err := flat.ResidFromSet(set)
+	if err != nil {
 		return nil, err
 	}
-	r.Mad4, err = plane.Get[int64](set, feature.PlaneMad4)
-	return r, err
+	r.Frames = good
+	return r, nil
 }
 
 // noFrames fills in empty planes: every pixel becomes NO_DATA.

@@ -136,8 +136,7 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 	path := p.MergedFile(work, unit)
 	f, err := pack.Open(path)
 	if err != nil {
-		return in, fault.New(fault.Incomplete, "no merged planes of %s: %w", p.UnitName(unit), err).
-			WithHint("make them with: rawstatus reduce --work %s", work)
+		return in, fmt.Errorf("no merged planes of %s: %w", p.UnitName(unit), err)
 	}
 	defer f.Close()
 	var head MergedHead
@@ -148,8 +147,7 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 		return in, err
 	}
 	if head.Schema != MergedSchema || head.Input != p.Input {
-		return in, fault.New(fault.Incomplete, "merged planes %q are not of plan %.12s", path, p.ID).
-			WithHint("make them again with: rawstatus reduce --work %s", work)
+		return in, fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
 	}
 	in.set = &plane.Set{Frames: head.Frames}
 	for _, e := range f.Entries() {
@@ -157,11 +155,24 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 		if err != nil {
 			return in, err
 		}
-		if e.Name == task.Median2 {
-			in.series, _ = data.([]uint32)
+		if series, ok := data.([]uint32); ok && e.Name == task.Median2 {
+			in.series = series
 			continue
 		}
 		in.set.Planes = append(in.set.Planes, plane.Plane{Name: e.Name, Op: plane.Op(e.Attr), Data: data})
 	}
 	return in, nil
+}
+
+// stored gives what a unit is judged by from the merged planes, or where they are not to be had, from the
+// partials.
+func stored(work string, p *plan.Plan, unit int) (planes, error) {
+	in, unmerged := loadMerged(work, p, unit)
+	if unmerged == nil {
+		return in, nil
+	}
+	if lacks := Lacking(work, p); len(lacks) > 0 {
+		return in, fmt.Errorf("%w; %w", unmerged, incomplete(work, p, lacks))
+	}
+	return mergePartials(work, p, unit)
 }

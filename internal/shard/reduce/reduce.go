@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
@@ -26,15 +29,33 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	if lacks := Lacking(work, p); len(lacks) > 0 {
 		return nil, incomplete(work, p, lacks)
 	}
-	return write(ctx, work, p, opt, func(unit int) (planes, error) {
-		in, err := mergePartials(work, p, unit)
-		if err == nil && in.set != nil {
-			if err = saveMerged(work, p, unit, in, opt.Mode); err != nil {
-				err = fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(unit), err)
+	sum := newSummary(work, p)
+	dirs := repo.PanelDirs(p.Dataset.Panels)
+	for g := range p.Groups {
+		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) {
+			in, err := mergePartials(work, p, unit)
+			if err == nil && in.set != nil {
+				if err = saveMerged(work, p, unit, in, opt.Mode); err != nil {
+					err = fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(unit), err)
+				}
 			}
+			return in, err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return in, err
-	})
+		if gatesOnly(p, units) {
+			continue
+		}
+		v, err := judge(p, units, in)
+		if err != nil {
+			return nil, err
+		}
+		if err := sum.write(ctx, p, opt.Repo, opt.Replace, dirs, g, units, v); err != nil {
+			return nil, err
+		}
+	}
+	return sum, sum.save(work, opt.Mode)
 }
 
 // mergePartials gives what a unit is judged by, from the partials.
@@ -48,59 +69,50 @@ func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
 	return in, err
 }
 
-// write judges group by group, and writes status files and summary.
-func write(ctx context.Context, work string, p *plan.Plan, opt Options, load func(unit int) (planes, error)) (*Summary, error) {
-	sum := newSummary(work, p)
-	dirs := repo.PanelDirs(p.Dataset.Panels)
-	for g := range p.Groups {
-		units, v, err := judgeGroup(ctx, p, g, load)
-		if err != nil {
-			return nil, err
+// loadGroup loads the units of a group, several at a time.
+func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int) (planes, error)) (units []int, in []planes, err error) {
+	for u := range p.Units {
+		if p.Units[u].Group == group {
+			units = append(units, u)
 		}
-		if v == nil {
-			continue
-		}
-		gs := groupSummary(p, g, units, v)
+	}
+	in = make([]planes, len(units))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, u := range units {
+		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			in[i], err = load(u)
+			return err
+		})
+	}
+	return units, in, g.Wait()
+}
+
+// gatesOnly tells whether the job only makes gates for others and judges nothing.
+func gatesOnly(p *plan.Plan, units []int) bool {
+	return slices.ContainsFunc(units, func(u int) bool { return p.Params.Sequence(p.Units[u].Selected).Stage1Only })
+}
+
+// write puts the judgement of a group into the summary and, unless r is nil, into the repository.
+func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, group int, units []int, v *verdict) error {
+	gs := groupSummary(p, group, units, v)
+	if r != nil {
 		for i, u := range units {
-			path, warnings, err := opt.Repo.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].status, sidecar(p, u, i, v), opt.Replace)
+			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].status, sidecar(p, u, i, v), replace)
 			if err != nil {
-				return nil, fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
+				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}
 			gs.Panels[i].File = path
 			for _, w := range warnings {
-				if !slices.Contains(sum.Warnings, w) {
-					sum.Warnings = append(sum.Warnings, w)
+				if !slices.Contains(s.Warnings, w) {
+					s.Warnings = append(s.Warnings, w)
 				}
 			}
 		}
-		sum.Groups = append(sum.Groups, gs)
 	}
-	return sum, sum.save(work, opt.Mode)
-}
-
-// judgeGroup loads and judges the units of a group. nil: the job only makes gates and judges nothing.
-func judgeGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int) (planes, error)) (units []int, v *verdict, err error) {
-	var in []planes
-	gatesOnly := false
-	for u := range p.Units {
-		if p.Units[u].Group != group {
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
-		}
-		planes, err := load(u)
-		if err != nil {
-			return nil, nil, err
-		}
-		units, in = append(units, u), append(in, planes)
-		gatesOnly = gatesOnly || p.Params.Sequence(p.Units[u].Selected).Stage1Only
-	}
-	if gatesOnly {
-		return units, nil, nil
-	}
-	if v, err = judge(p, units, in); err != nil {
-		return nil, nil, fmt.Errorf("could not judge %s: %w", p.Dataset.Detector, err)
-	}
-	return units, v, nil
+	s.Groups = append(s.Groups, gs)
+	return nil
 }

@@ -34,6 +34,7 @@ type Summary struct {
 	Events     int         `json:"events"` // of the run
 	Work       string      `json:"work"`
 	Groups     []Group     `json:"groups"`
+	Changes    []Change    `json:"changes,omitempty"` // against the rules before, when rules were changed
 	Incomplete []string    `json:"incomplete,omitempty"`
 	Notes      []string    `json:"notes,omitempty"`
 	Warnings   []string    `json:"warnings,omitempty"`
@@ -48,6 +49,7 @@ type Group struct {
 	Pixels   int           `json:"pixels"`
 	Bad      int           `json:"bad_pixels"`
 	Panels   []Panel       `json:"panels"`
+	Notes    []string      `json:"notes,omitempty"`
 }
 
 // Panel is the result of one panel in a group.
@@ -71,7 +73,7 @@ func newSummary(work string, p *plan.Plan) *Summary {
 }
 
 func groupSummary(p *plan.Plan, group int, units []int, v *verdict) Group {
-	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: v.limits, Bits: v.lines, Pixels: v.counts.Pixels, Bad: v.counts.Bad}
+	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: v.limits, Bits: v.lines, Pixels: v.counts.Pixels, Bad: v.counts.Bad, Notes: v.notes}
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
 		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.frames, Good: r.goodFrames,
@@ -126,8 +128,23 @@ func (s *Summary) WriteText(w io.Writer) error {
 	for i := range s.Groups {
 		s.Groups[i].write(&b)
 	}
+	s.writeChanges(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeChanges writes the differences, panel by panel and in total.
+func (s *Summary) writeChanges(b *strings.Builder) {
+	if len(s.Changes) == 0 {
+		return
+	}
+	var total status.Differences
+	b.WriteString("\nagainst the rules before\n")
+	for _, c := range s.Changes {
+		total.Add(c.Diff)
+		fmt.Fprintf(b, "%s: %v", strings.TrimSpace(fmt.Sprintf("segment %d %s", c.Segment, c.GainMode)), c.Diff)
+	}
+	fmt.Fprintf(b, "in total: %v", total)
 }
 
 func (g *Group) write(b *strings.Builder) {
@@ -137,6 +154,9 @@ func (g *Group) write(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n%s, steps %s: %d of %d pixels bad (%.4f %%)\n", name, strings.Trim(fmt.Sprint(g.Steps), "[]"), g.Bad, g.Pixels,
 		100*float64(g.Bad)/float64(max(1, g.Pixels)))
+	for _, n := range g.Notes {
+		fmt.Fprintf(b, "note: %s\n", n)
+	}
 	fmt.Fprintf(b, "%8s  %-12s %10s %9s  %s\n", "bit", "name", "pixels", "percent", "rule")
 	for _, l := range g.Bits {
 		fmt.Fprintf(b, "%8d  %-12s %10d %9.4f  %s\n", l.Value, l.Name, l.Count, l.Percent, l.Rule)
@@ -156,7 +176,10 @@ func (g *Group) write(b *strings.Builder) {
 		if p.Good != p.Frames {
 			good = fmt.Sprintf(", %d of them good", p.Good)
 		}
-		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s, %d bad pixels\n  %s\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Bad, p.File)
+		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Bad)
+		if p.File != "" {
+			fmt.Fprintf(b, "  %s\n", p.File)
+		}
 	}
 }
 
@@ -179,15 +202,20 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 func sidecar(p *plan.Plan, unit, i int, v *verdict) repo.Sidecar {
 	u, c := p.Units[unit], v.panels[i].counts
 	sc := repo.Sidecar{Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
-		Incomplete: p.Incomplete, Notes: p.Dataset.Notes, Parameters: parameters(p.Params),
+		Incomplete: p.Incomplete, Notes: slices.Concat(p.Dataset.Notes, v.notes), Parameters: parameters(p.Params),
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
 	for _, l := range v.lines {
 		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
 	}
 	for _, l := range v.limits {
-		if lo, hi := float64(l.Lo), float64(l.Hi); slices.Contains(l.Panels, i) && lo-lo == 0 && hi-hi == 0 {
-			sc.Limits = append(sc.Limits, repo.Limit{Name: l.Name, Lo: lo, Hi: hi})
+		q := repo.Limit{Name: l.Name, Row: l.Row, Col: l.Col, Lo: float64(l.Lo), Hi: float64(l.Hi), Centre: float64(l.Centre), Spread: float64(l.Spread)}
+		switch sum := q.Lo + q.Hi + q.Centre + q.Spread; {
+		case !slices.Contains(l.Panels, i):
+		case sum-sum == 0:
+			sc.Limits = append(sc.Limits, q)
+		default:
+			sc.Notes = append(sc.Notes, fmt.Sprintf("limits of %s are not finite: %v .. %v, centre %v, spread %v, from %d values", l.Name, q.Lo, q.Hi, q.Centre, q.Spread, l.Used))
 		}
 	}
 	for _, f := range p.Dataset.Files {
