@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/stats/accum"
+	"rawstatus/internal/stats/kernel"
+	"rawstatus/internal/stats/quantile"
+)
+
+const e2e = "end to end, files in the page cache, opening and mapping included"
+
+// endToEnd times profiles from files in the page cache to accumulators.
+func endToEnd(b *bench) error {
+	defer kernel.Use(kernel.Names()[0])
+	one := func(lanes []frame.Lane, level, way, profile string, cores int) variant {
+		name := profile + " " + level
+		if way != frame.Mapped {
+			name += " " + way
+		}
+		if cores == 0 {
+			name += " all cores"
+		} else {
+			name += " 1 core"
+		}
+		return variant{name: name, bytes: sizeOf(lanes), cores: cores, before: func() error {
+			if err := kernel.Use(level); err != nil {
+				return err
+			}
+			return b.d.warm()
+		}, run: func() error { return b.profile(lanes, way, profile) }}
+	}
+	file := b.d.index.Files[0]
+	list := []variant{{name: "dd bs=1M", bytes: file.Size, cores: 1, before: b.d.warm, run: func() error {
+		return exec.CommandContext(b.ctx, "dd", "if="+file.Path, "of=/dev/null", "bs=1M", "status=none").Run()
+	}}}
+	for _, cores := range []int{1, 0} {
+		name := "AVX read, mapped, 1 core"
+		if cores == 0 {
+			name = "AVX read, mapped, all cores"
+		}
+		list = append(list, variant{name: name, bytes: b.d.bytes, cores: cores, before: b.d.warm, run: func() error { return b.profile(b.d.lanes, frame.Mapped, "read") }})
+		for _, level := range kernel.Names() {
+			if level != best512() && level != "avx2" {
+				continue
+			}
+			for _, profile := range []string{"dark", "data", "max"} {
+				list = append(list, one(b.d.lanes, level, frame.Mapped, profile, cores))
+			}
+		}
+		list = append(list, one(b.d.lanes, kernel.Names()[0], frame.Pread, "dark", cores))
+	}
+	few := head(b.d.lanes, 128)
+	list = append(list, one(few, "go", frame.Mapped, "dark", 1), one(few, "go", frame.Mapped, "data", 1),
+		one(head(b.d.lanes, 256), kernel.Names()[0], frame.Mapped, "light", 0))
+	withNumpy := b.numpyHere()
+	if withNumpy {
+		n := int(b.o.numpy / (2 * pixels))
+		exts := b.d.lanes[0].Extents[:min(n, len(b.d.lanes[0].Extents))]
+		list = append(list, variant{name: "numpy loop", bytes: int64(len(exts)) * 2 * pixels, cores: 1, before: b.d.warm,
+			clock: func() (float64, error) { return b.numpy("loop", exts) }})
+	}
+	if err := b.group(e2e, b.o.reps, list); err != nil || !withNumpy {
+		return err
+	}
+	ratio, _ := b.r.ratio(e2e, "dark "+kernel.Names()[0]+" 1 core", "numpy loop")
+	b.r.value("dark one core / numpy", ratio, "times", "same frames, same repetition")
+	return b.numpyQuantile()
+}
+
+// numpyQuantile compares the quantiles of the first block.
+func (b *bench) numpyQuantile() error {
+	var seconds []float64
+	for range min(3, b.o.reps) {
+		s, err := b.numpy("quantile", b.d.lanes[0].Extents[:50])
+		if err != nil {
+			return err
+		}
+		seconds = append(seconds, s)
+	}
+	ours, _ := b.r.number("3 quantiles of 50 frames")
+	b.r.value("numpy.quantile of 50 frames", 1e3*median(seconds), "ms", "")
+	b.r.value("quantiles / numpy", 1e3*median(seconds)/ours, "times", "")
+	return nil
+}
+
+func sizeOf(lanes []frame.Lane) (n int64) {
+	for _, l := range lanes {
+		n += int64(len(l.Extents)) * 2 * int64(l.Panel.Pixels())
+	}
+	return n
+}
+
+// head gives the first frames of lanes.
+func head(lanes []frame.Lane, n int) []frame.Lane {
+	out := append([]frame.Lane(nil), lanes...)
+	for i := range out {
+		out[i].Extents = out[i].Extents[:min(n, len(out[i].Extents))]
+	}
+	return out
+}
+
+// profile opens the files and takes all frames of lanes through what a profile needs.
+func (b *bench) profile(lanes []frame.Lane, way, profile string) error {
+	src, err := frame.Open(b.d.index.Files, way, frame.Options{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if profile == "light" {
+		return lightOf(b.ctx, src, lanes)
+	}
+	return sweep(b.ctx, src, lanes, profile)
+}
+
+// sweep counts all frames of lanes in one of the profiles data, dark, max; read only reads.
+func sweep(ctx context.Context, src frame.Source, lanes []frame.Lane, profile string) error {
+	accs := make([]counter, len(lanes))
+	for i, l := range lanes {
+		n := l.Panel.Pixels()
+		switch profile {
+		case "data":
+			accs[i] = accum.NewGated(n, accParams, nil, nil)
+		case "max":
+			accs[i] = accum.NewMax(n, accParams.DataBits)
+		case "dark":
+			lo, hi := make([]uint16, n), make([]uint16, n)
+			if err := firstBlock(ctx, src, l, lo, hi); err != nil {
+				return err
+			}
+			accs[i] = accum.NewGated(n, accParams, lo, hi)
+		}
+	}
+	return src.Sweep(ctx, frame.Sweep{Lanes: lanes, Do: func(b frame.Batch) error {
+		if accs[b.Lane] == nil {
+			return readFrames(b.Frames)
+		}
+		accs[b.Lane].Add(b.Lo, b.Frames)
+		return nil
+	}})
+}
+
+// firstBlock finds the windows of a panel from its first 50 frames.
+func firstBlock(ctx context.Context, src frame.Source, l frame.Lane, lo, hi []uint16) error {
+	exts := l.Extents[:min(50, len(l.Extents))]
+	const band = 65536
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for at := 0; at < len(lo); at += band {
+		g.Go(func() error {
+			end := min(at+band, len(lo))
+			px := make([][]uint16, len(exts))
+			release, err := src.Block(ctx, l.Panel, exts, at, end, px)
+			if err != nil {
+				return err
+			}
+			defer release()
+			quantile.Gates(px, gateParams, lo[at:end], hi[at:end])
+			return nil
+		})
+	}
+	return g.Wait()
+}

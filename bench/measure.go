@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bench is what groups of measurements share.
+type bench struct {
+	ctx context.Context
+	o   options
+	d   *data
+	r   *results
+	say func(format string, args ...any)
+}
+
+// variant is one of several things that are timed side by side.
+type variant struct {
+	name   string
+	bytes  int64        // of raw input that it goes through in one repetition
+	cores  int          // it may use
+	before func() error // not timed; nil for nothing
+	run    func() error
+	clock  func() (seconds float64, err error) // instead of run, for what times itself
+}
+
+// group times variants: all once per repetition, one after the other.
+func (b *bench) group(name string, reps int, variants []variant) error {
+	times := make([][]float64, len(variants))
+	for rep := range reps {
+		for i, v := range variants {
+			if err := b.ctx.Err(); err != nil {
+				return err
+			}
+			if v.before != nil {
+				if err := v.before(); err != nil {
+					return fmt.Errorf("%s: %w", v.name, err)
+				}
+			}
+			restore, err := onCores(v.cores)
+			if err != nil {
+				return err
+			}
+			took, err := v.time()
+			restore()
+			if err != nil {
+				return fmt.Errorf("%s, repetition %d: %w", v.name, rep, err)
+			}
+			times[i] = append(times[i], took)
+		}
+	}
+	for i, v := range variants {
+		b.r.add(name, v.name, v.bytes, v.cores, times[i])
+	}
+	return nil
+}
+
+// time runs a variant once.
+func (v *variant) time() (seconds float64, err error) {
+	if v.clock != nil {
+		return v.clock()
+	}
+	runtime.GC()
+	begin := time.Now()
+	err = v.run()
+	return time.Since(begin).Seconds(), err
+}
+
+// onCores confines the process to so many of its processors; 0 is no limit.
+func onCores(n int) (restore func(), err error) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return nil, err
+	}
+	if n == 0 || n >= all.Count() {
+		return func() {}, nil
+	}
+	var some unix.CPUSet
+	for cpu := 0; some.Count() < n; cpu++ {
+		if all.IsSet(cpu) {
+			some.Set(cpu)
+		}
+	}
+	setAffinity(&some)
+	procs := runtime.GOMAXPROCS(n)
+	return func() {
+		setAffinity(&all)
+		runtime.GOMAXPROCS(procs)
+	}, nil
+}
+
+// setAffinity sets it for all threads there are; later ones inherit it.
+func setAffinity(set *unix.CPUSet) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	for _, t := range tasks {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.SchedSetaffinity(tid, set) // a thread may have ended meanwhile
+		}
+	}
+}
+
+// median of at least one value.
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}

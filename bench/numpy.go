@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"rawstatus/internal/io/frame"
+)
+
+//go:embed reference.py
+var reference []byte
+
+// numpyHere tells whether the Python of the options has numpy.
+func (b *bench) numpyHere() bool {
+	err := exec.CommandContext(b.ctx, b.o.python, "-c", "import numpy").Run()
+	if err != nil {
+		b.say("no numpy in %s, so no comparison with it (Debian: python3-numpy)", b.o.python)
+	}
+	return err == nil
+}
+
+// numpy runs a part of reference.py over frames and gives the seconds that it says it took.
+func (b *bench) numpy(what string, exts []frame.Extent) (seconds float64, err error) {
+	script, err := os.CreateTemp("", "reference-*.py")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(script.Name())
+	if _, err := script.Write(reference); err != nil {
+		return 0, err
+	}
+	if err := script.Close(); err != nil {
+		return 0, err
+	}
+	var in, out, complaints bytes.Buffer
+	for _, e := range exts {
+		if e.File != exts[0].File {
+			break
+		}
+		fmt.Fprintln(&in, e.Offset)
+	}
+	c := exec.CommandContext(b.ctx, b.o.python, script.Name(), b.d.index.Files[exts[0].File].Path, strconv.Itoa(rows), strconv.Itoa(cols), what)
+	c.Stdin, c.Stdout, c.Stderr = &in, &out, &complaints
+	if err := c.Run(); err != nil {
+		return 0, fmt.Errorf("reference.py %s: %w: %s", what, err, complaints.String())
+	}
+	return strconv.ParseFloat(strings.TrimSpace(out.String()), 64)
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/io/frame"
+)
+
+// scaling times run lengths and numbers of tasks.
+func scaling(b *bench) error {
+	lengths := []int{1000, 5000, 20000, 100000}
+	var list []variant
+	for _, n := range lengths {
+		lanes := b.d.small(n)
+		if n > 1000 && sizeOf(lanes) > 4*b.d.bytes {
+			continue // frames repeat: more often than that they would come from the cache
+		}
+		list = append(list, variant{name: fmt.Sprintf("%d frames", n), bytes: sizeOf(lanes), cores: 1, before: b.d.warm,
+			run: func() error { return b.profile(lanes, frame.Mapped, "data") }})
+	}
+	const group = "data, 128 x 512 pixels, one core, by run length"
+	if err := b.group(group, 2*b.o.reps-1, list); err != nil {
+		return err
+	}
+	if r, ok := b.r.ratio(group, "20000 frames", "1000 frames"); ok {
+		b.r.value("frames 20000 / 1000 deviation", math.Abs(1/r-1), "", "of the cost of a frame")
+	}
+	list = nil
+	for n := 1; n <= runtime.NumCPU(); n *= 2 {
+		list = append(list, variant{name: fmt.Sprintf("%d tasks of one worker", n), bytes: b.d.bytes, cores: n, before: b.d.warm,
+			run: func() error { return b.tasks(n) }})
+	}
+	return b.group("dark, by number of tasks", b.o.reps, list)
+}
+
+// tasks has n tasks share the frames of the run, each with a source of its own.
+func (b *bench) tasks(n int) error {
+	g, ctx := errgroup.WithContext(b.ctx)
+	for t := range n {
+		lanes := append([]frame.Lane(nil), b.d.lanes...)
+		for i := range lanes {
+			x := lanes[i].Extents
+			lanes[i].Extents = x[t*len(x)/n : (t+1)*len(x)/n]
+		}
+		g.Go(func() error {
+			src, err := frame.OpenMapped(b.d.index.Files, frame.Options{})
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			return sweep(ctx, src, lanes, "dark")
+		})
+	}
+	return g.Wait()
+}
+
+// footprint is what a child process reports of its memory.
+type footprint struct {
+	Arena, Window, Accumulators int64 // as planned
+	Anonymous, Mapped           int64 // at most
+}
+
+// memory runs the dark profile in processes of their own and compares their memory with the plan.
+func memory(b *bench) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	worst := 0.
+	for _, way := range []string{frame.Mapped, frame.Pread} {
+		c := exec.CommandContext(b.ctx, exe, "footprint", way, b.o.scratch, fmt.Sprint(b.o.size))
+		c.Env = append(os.Environ(), childMark+"=1")
+		var out, complaints bytes.Buffer
+		c.Stdout, c.Stderr = &out, &complaints
+		if err := c.Run(); err != nil {
+			return fmt.Errorf("%w: %s", err, complaints.String())
+		}
+		var f footprint
+		if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+			return err
+		}
+		beyond := float64(f.Anonymous-f.Arena-f.Accumulators) / (1 << 20)
+		worst = max(worst, beyond)
+		b.r.value("memory of dark, "+way, float64(f.Anonymous)/(1<<20), "MiB", fmt.Sprintf("planned %d arena + %d accumulators; mapped pages %d of a window of %d",
+			f.Arena>>20, f.Accumulators>>20, f.Mapped>>20, f.Window>>20))
+	}
+	b.r.value("memory beyond plan", worst, "MiB", "anonymous memory beyond arena and accumulators")
+	return nil
+}
+
+// planPerPixel is what a plan counts for the accumulators of a pixel and the planes made from them.
+const planPerPixel = 96
+
+// childMark tells the test binary that it is the process that memory starts.
+const childMark = "RAWSTATUS_BENCH_FOOTPRINT"
+
+// childFootprint is the process that memory starts.
+func childFootprint(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) != 3 {
+		return fmt.Errorf("footprint is for the program itself")
+	}
+	size, err := bytesOf(args[2])
+	if err != nil {
+		return err
+	}
+	d, err := prepare(ctx, options{size: size, ram: 0, scratch: args[1]}, func(string, ...any) {})
+	if err != nil {
+		return err
+	}
+	src, err := frame.Open(d.index.Files, args[0], frame.Options{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var f footprint
+	f.Arena, f.Window = src.Footprint(d.lanes)
+	f.Accumulators = planPerPixel * panels * pixels
+	done := make(chan error, 1)
+	go func() { done <- sweep(ctx, src, d.lanes, "dark") }()
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		f.Anonymous, f.Mapped = max(f.Anonymous, kib("RssAnon")), max(f.Mapped, kib("RssFile"))
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(stdout).Encode(f)
+		case <-tick.C:
+		}
+	}
+}

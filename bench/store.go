@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/xtc2"
+)
+
+const storeGroup = "simulated store: 0.5 ms latency, 8 GB/s"
+
+// slowStore gives files of the page cache as a distant store would: an answer comes after the latency
+// plus its turn on a line of limited rate, however many reads are in flight.
+type slowStore struct {
+	latency time.Duration
+	rate    float64 // bytes per second
+	mu      sync.Mutex
+	free    time.Time // when the line is free
+}
+
+// answer gives the time at which n bytes asked for now are there.
+func (s *slowStore) answer(n int) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.free.Before(now) {
+		s.free = now
+	}
+	s.free = s.free.Add(time.Duration(float64(n) / s.rate * 1e9))
+	return s.free.Add(s.latency)
+}
+
+// sleepUntil sleeps on the thread: time.Sleep takes a millisecond more.
+func sleepUntil(t time.Time) {
+	for d := time.Until(t); d > 0; d = time.Until(t) {
+		ts := unix.NsecToTimespec(int64(d))
+		_ = unix.Nanosleep(&ts, nil) // interrupted: the loop goes on
+	}
+}
+
+// slowFile is a file of the store.
+type slowFile struct {
+	*os.File
+	store *slowStore
+}
+
+func (s *slowStore) open(path string) (frame.Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return slowFile{f, s}, nil
+}
+
+// ReadVec implements frame.Reader.
+func (f slowFile) ReadVec(parts [][]byte, off int64) (total int, err error) {
+	want := 0
+	for _, p := range parts {
+		want += len(p)
+	}
+	until := f.store.answer(want)
+	n, err := unix.Preadv(int(f.Fd()), parts, off)
+	sleepUntil(until)
+	if err == nil && n < want {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// ReadAt is for indexing.
+func (f slowFile) ReadAt(b []byte, off int64) (int, error) {
+	until := f.store.answer(len(b))
+	n, err := f.File.ReadAt(b, off)
+	sleepUntil(until)
+	return n, err
+}
+
+// store times the dark profile and indexing on the simulated store, with all cores.
+func store(b *bench) error {
+	s := &slowStore{latency: 500 * time.Microsecond, rate: 8e9}
+	var indexing, counting []float64
+	err := b.group(storeGroup, b.o.reps, []variant{
+		{name: "the store's rate", bytes: b.d.bytes, clock: func() (float64, error) { return float64(b.d.bytes) / s.rate, nil }},
+		{name: "dark from the store", bytes: b.d.bytes, before: b.d.warm, clock: func() (float64, error) {
+			begin := time.Now()
+			if err := s.index(b); err != nil {
+				return 0, err
+			}
+			indexed := time.Now()
+			src, err := frame.OpenPread(b.d.index.Files, frame.Options{Open: s.open})
+			if err != nil {
+				return 0, err
+			}
+			defer src.Close()
+			err = sweep(b.ctx, src, b.d.lanes, "dark")
+			indexing = append(indexing, indexed.Sub(begin).Seconds())
+			counting = append(counting, time.Since(indexed).Seconds())
+			return counting[len(counting)-1], err
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	share := median(indexing) / (median(indexing) + median(counting))
+	b.r.value("indexing share", share, "", fmt.Sprintf("%.1f ms for %d events from smalldata, of all time on the slow store", 1e3*median(indexing), len(b.d.index.Events)))
+	return nil
+}
+
+// index indexes the run through the store.
+func (s *slowStore) index(b *bench) error {
+	var files []frame.Reader
+	defer func() {
+		for _, f := range files {
+			_ = f.Close() // only read
+		}
+	}()
+	open := func(path string) (*xtc2.File, error) {
+		f, err := s.open(path)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+		st, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		return &xtc2.File{File: frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime()}, R: f.(slowFile)}, nil
+	}
+	req := xtc2.Request{Experiment: b.d.index.Run.Experiment, Run: b.d.index.Run.Number}
+	data, err := filepath.Glob(filepath.Join(b.d.dir, "*-c000.xtc2"))
+	if err != nil {
+		return err
+	}
+	for _, path := range data {
+		name, _ := xtc2.ParseName(filepath.Base(path))
+		st := xtc2.Stream{Number: name.Stream, Open: func(name string) (*xtc2.File, error) { return open(filepath.Join(b.d.dir, name)) }}
+		if st.First, err = open(path); err != nil {
+			return err
+		}
+		smd := filepath.Join(b.d.dir, "smalldata", filepath.Base(path[:len(path)-len("xtc2")])+"smd.xtc2")
+		if st.Smd, err = open(smd); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		req.Streams = append(req.Streams, st)
+	}
+	x, err := xtc2.BuildIndex(b.ctx, req, xtc2.Options{})
+	if err == nil && len(x.Events) != len(b.d.index.Events) {
+		err = fmt.Errorf("%d events from the store, %d otherwise", len(x.Events), len(b.d.index.Events))
+	}
+	return err
+}
