@@ -237,7 +237,7 @@ func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
 // recordOf finds the youngest record of an item with that content.
 func recordOf(records []calib.Record, item calib.Item, content string) *calib.Record {
 	for _, r := range slices.Backward(records) {
-		if r.State == calib.Done && r.Content == content && r.Range == item.Range {
+		if r.State == calib.Done && r.Content == content && r.Made(item.Name) {
 			return &r
 		}
 	}
@@ -353,7 +353,7 @@ func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verifi
 // weigh compares an item with the last deployment of its range.
 func (v *Verified) weigh(records []calib.Record, item calib.Item, sum string) {
 	for _, r := range slices.Backward(records) {
-		if r.State != calib.Done || r.Name != item.Name {
+		if r.State != calib.Done || !r.Made(item.Name) {
 			continue
 		}
 		if r.Content != sum {

@@ -55,6 +55,9 @@ func (l *Ledger) Load() ([]Record, error) {
 			if r.Documents != nil {
 				records[i].Documents = r.Documents
 			}
+			if r.Name != "" {
+				records[i].Name = r.Name
+			}
 			continue
 		}
 		at[r.ID] = len(records)
@@ -95,7 +98,7 @@ func (l *Ledger) Append(r Record) error {
 
 // Mark appends the end of a deployment.
 func (l *Ledger) Mark(r Record, s State, reason string) error {
-	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Documents: r.Documents})
+	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Name: r.Name, Documents: r.Documents})
 }
 
 // wholeLines gives the length of a file up to its last newline.

@@ -3,6 +3,7 @@ package calib
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"time"
 )
 
@@ -42,10 +43,12 @@ type Record struct {
 	// What, for which runs.
 	Experiment string `json:"experiment,omitempty"`
 	Run        int    `json:"run"`
-	Detector   string `json:"detector,omitempty"`
-	CType      string `json:"ctype,omitempty"`
-	Range      Range  `json:"validity"`
-	Name       string `json:"name,omitempty"` // of the item
+	// RunTime is the begin of the run, in the time zone of the site.
+	RunTime  time.Time `json:"run_time,omitzero"`
+	Detector string    `json:"detector,omitempty"`
+	CType    string    `json:"ctype,omitempty"`
+	Range    Range     `json:"validity"`
+	Name     string    `json:"name,omitempty"` // of the item
 
 	// The content.
 	Source   string `json:"source,omitempty"`         // file that it was copied from
@@ -85,6 +88,11 @@ type Document struct {
 	DB     string `json:"db"`
 	DataID string `json:"data_id"`
 	DocID  string `json:"doc_id"`
+}
+
+// Made tells whether the deployment has made an item of that name.
+func (r *Record) Made(item string) bool {
+	return r.Name == item || slices.ContainsFunc(r.Documents, func(d Document) bool { return d.DB+"/"+d.DocID == item })
 }
 
 // NewID makes an id that sorts by time.

@@ -76,6 +76,8 @@ type Item struct {
 	Range    Range  `json:"validity"`
 	Name     string `json:"name"`               // file name or document id
 	Deployed int64  `json:"deployed,omitempty"` // Unix time where the place knows it and it decides, else 0
+	// Fallback: used only where no other item has the run.
+	Fallback bool `json:"fallback,omitempty"`
 }
 
 // Pick gives the position of the item that wins for a run, or -1.
@@ -92,6 +94,8 @@ func Pick(items []Item, run int) int {
 // beats tells whether a wins over b for a run that both have.
 func beats(a, b Item) bool {
 	switch {
+	case a.Fallback != b.Fallback:
+		return b.Fallback
 	case a.Range.Begin != b.Range.Begin:
 		return a.Range.Begin > b.Range.Begin
 	case a.Range.End != b.Range.End:

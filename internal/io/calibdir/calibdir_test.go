@@ -63,7 +63,7 @@ func newDir(root string) *Dir {
 }
 
 func TestConformance(t *testing.T) {
-	calibtest.Run(t, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
 		root := filepath.Join(t.TempDir(), "calib")
 		return func() calib.Place { return newDir(root) }
 	})
@@ -71,7 +71,7 @@ func TestConformance(t *testing.T) {
 
 // TestDryRunConformance: a dry run behaves as the real thing and leaves nothing behind.
 func TestDryRunConformance(t *testing.T) {
-	calibtest.Run(t, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
 		root := filepath.Join(t.TempDir(), "calib")
 		dry := calib.NewDryRun(newDir(root))
 		t.Cleanup(func() {

@@ -1,0 +1,579 @@
+package calibws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calib/calibtest"
+)
+
+var policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664}
+
+const longName = "epix10ka_3926196238-0175152897-1157627926_3926196238-0174824449-0268435478"
+
+// service is a server over HTTP with faults on order.
+type service struct {
+	*httptest.Server
+	root  string
+	count atomic.Int64 // requests
+	fault func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler)
+}
+
+func serve(t testing.TB) *service {
+	s := &service{root: t.TempDir()}
+	h := (&Server{Root: s.root, Policy: policy, Writable: true}).Handler()
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := s.count.Add(1)
+		if s.fault != nil {
+			s.fault(n, w, r, h)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *service) place(ledger string) *Place {
+	return &Place{Client: &Client{ReadURL: s.URL + "/calib_ws/", WriteURL: s.URL + "/ws-kerb/calib_ws", HTTP: &http.Client{Timeout: time.Minute}},
+		Experiment: "xpptut15", DetName: "epixquad", DetType: "epix10ka", LongName: longName, CType: "status_extra",
+		Ledger: &calib.Ledger{Dir: ledger, Policy: policy}, LockWait: time.Minute}
+}
+
+func TestConformance(t *testing.T) {
+	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
+		s, ledger := serve(t), t.TempDir()
+		return func() calib.Place { return s.place(ledger) }
+	})
+}
+
+// TestPrivateConformance is the suite in a private database.
+func TestPrivateConformance(t *testing.T) {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
+		s, ledger := serve(t), t.TempDir()
+		return func() calib.Place {
+			p := s.place(ledger)
+			p.Suffix = "test"
+			return p
+		}
+	})
+}
+
+// TestCurlConformance is the suite with everything written by curl.
+func TestCurlConformance(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("needs curl")
+	}
+	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
+		s, ledger := serve(t), t.TempDir()
+		return func() calib.Place {
+			p := s.place(ledger)
+			p.Client.Writer = Negotiate{}
+			return p
+		}
+	})
+}
+
+func docsIn(t *testing.T, s *service, db string) []Doc {
+	t.Helper()
+	docs, err := s.place("").Client.Find(t.Context(), db, "epix10ka_000001", map[string]any{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return docs
+}
+
+// TestTwoDatabases looks at what a deployment leaves: as LCLS2_CALIBDB 1.1 and 2.1 say.
+func TestTwoDatabases(t *testing.T) {
+	s := serve(t)
+	p := s.place(t.TempDir())
+	r := calib.Range{Begin: 10, End: 20}
+	rec := calibtest.Record(r, 12, 5)
+	rec.RunTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("PST", -8*3600))
+	rec.Command = []string{"mergedeploy", "-D"}
+	if _, _, err := p.Deploy(t.Context(), rec, calibtest.Content(calibtest.Array(5))); err != nil {
+		t.Fatal(err)
+	}
+	exp, det := docsIn(t, s, "cdb_xpptut15"), docsIn(t, s, "cdb_epix10ka_000001")
+	if len(exp) != 1 || len(det) != 1 {
+		t.Fatalf("%d and %d documents, want one each", len(exp), len(det))
+	}
+	d := exp[0]
+	want := Doc{ID: d.ID, Experiment: "xpptut15", Run: 10, RunEnd: 20.0, Detector: "epix10ka_000001", CType: "status_extra", DType: "ndarray",
+		TimeSec: rec.RunTime.Unix(), TimeStamp: "2026-01-02T03:04:05-0800", Version: d.Version, UID: access.Login(), Host: access.Host(), Cwd: d.Cwd,
+		DataID: d.DataID, ExpDataID: 0.0, ExpDocID: 0.0, DetName: "epixquad", LongName: longName, ShortName: "epix10ka_000001",
+		DetType: "epix10ka", RunOrig: 12, StampOrig: "20260102030405", FileName: "/repo/merged.txt", ExtPars: d.ExtPars,
+		DataType: "ndarray", DataDType: "uint64", DataSize: "60", DataNDim: "4", DataShape: "(3, 1, 4, 5)"}
+	if d != want {
+		t.Errorf("document\n%+v\nwant\n%+v", d, want)
+	}
+	if det[0].ExpDataID != d.DataID || det[0].ExpDocID != d.ID || det[0].DataID == d.DataID {
+		t.Errorf("document of the detector %+v does not point to %s", det[0], d.ID)
+	}
+	raw, err := os.ReadFile(filepath.Join(s.root, "cdb_xpptut15", "gridfs", d.DataID))
+	if err != nil || len(raw) != 480 || raw[472] != 5 {
+		t.Errorf("%d raw bytes, %v", len(raw), err)
+	}
+	// A second detector gets the next number; the same one is found by its panels in any name.
+	q := s.place(t.TempDir())
+	q.LongName = "epix10ka_another-panel-of-another-detector"
+	if short, err := q.shortName(t.Context(), true); err != nil || short != "epix10ka_000002" {
+		t.Errorf("short name %q, %v", short, err)
+	}
+	q = s.place(t.TempDir())
+	q.LongName = "epix10ka_3926196238-0174824449-0268435478"
+	if short, err := q.shortName(t.Context(), false); err != nil || short != "epix10ka_000001" {
+		t.Errorf("short name of a part %q, %v", short, err)
+	}
+}
+
+// TestFallback: without a document for the run the youngest of the detector is used, whatever its range.
+func TestFallback(t *testing.T) {
+	s := serve(t)
+	p := s.place(t.TempDir())
+	calibtest.MustDeploy(t, p, "10-20", 12, 1)
+	if got := calibtest.Used(t, p, 15); got != 1 {
+		t.Errorf("run 15 uses %d", got)
+	}
+	if got := calibtest.Used(t, p, 99); got != 1 {
+		t.Errorf("run 99 uses %d, want the youngest of the detector", got)
+	}
+	other := s.place(t.TempDir())
+	other.Experiment = "xpptut16"
+	calibtest.MustDeploy(t, other, "0-end", 1, 2)
+	if got := calibtest.Used(t, p, 15); got != 1 {
+		t.Errorf("run 15 uses %d, want that of its experiment", got)
+	}
+	if got := calibtest.Used(t, p, 99); got != 2 {
+		t.Errorf("run 99 uses %d, want the youngest of the detector", got)
+	}
+}
+
+const timeOut = "time-out"
+
+// faults are ways in which a request can go wrong.
+var faults = map[string]func(w http.ResponseWriter, r *http.Request, next http.Handler){
+	"503": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+	},
+	"lost request": func(http.ResponseWriter, *http.Request, http.Handler) {
+		panic(http.ErrAbortHandler)
+	},
+	"lost answer": func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	},
+	"wrong answer": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		fmt.Fprint(w, "<html>welcome to the portal")
+	},
+	timeOut: func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		<-r.Context().Done()
+	},
+	"half of the data": func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		w.Header().Set("Content-Length", fmt.Sprint(rec.Body.Len()))
+		w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+	},
+}
+
+// TestFaultAtEveryRequest lets every request of a deployment go wrong in every way: in between old or new
+// is used, and the same command again ends as if nothing had happened.
+func TestFaultAtEveryRequest(t *testing.T) {
+	for name, spoil := range faults {
+		t.Run(name, func(t *testing.T) {
+			hurt, step := 0, int64(1)
+			if name == timeOut {
+				step = 3 // each takes a second
+			}
+			for n := int64(1); ; n += step {
+				s := serve(t)
+				ledger := t.TempDir()
+				calibtest.MustDeploy(t, s.place(ledger), "0-end", 7, 1)
+				begin := s.count.Load()
+				hit := false
+				s.fault = func(k int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if k == begin+n {
+						hit = true
+						spoil(w, r, next)
+						return
+					}
+					next.ServeHTTP(w, r)
+				}
+				p := s.place(ledger)
+				if name == timeOut {
+					p.Client.HTTP.Timeout = time.Second
+				}
+				_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+				s.fault = nil
+				if !hit {
+					if err != nil || n < 10 {
+						t.Errorf("undisturbed deployment of %d requests: %v", n-1, err)
+					}
+					break
+				}
+				if err != nil {
+					hurt++
+					if code := fault.CodeOf(err); code != fault.Temporary && code != fault.Input {
+						t.Errorf("request %d: %v (code %d)", n, err, code)
+					}
+				}
+				if got := calibtest.Used(t, s.place(ledger), 7); got != 1 && got != 2 {
+					t.Errorf("request %d: run 7 uses %d", n, got)
+				}
+				if _, _, err := s.place(ledger).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
+					t.Fatalf("request %d: again: %v", n, err)
+				}
+				sound(t, s, ledger, 2)
+				if t.Failed() {
+					t.Fatalf("after a fault at request %d", n)
+				}
+			}
+			if hurt < 5/int(step) {
+				t.Errorf("only %d faults had an effect", hurt)
+			}
+		})
+	}
+}
+
+var forever = calib.Range{Begin: 0, End: calib.Last}
+
+// sound checks that both databases and the ledger have each deployment once and that the last is used.
+func sound(t *testing.T, s *service, ledger string, want int) {
+	t.Helper()
+	p := s.place(ledger)
+	records, err := p.Records(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	records = slices.DeleteFunc(records, func(r calib.Record) bool { return r.State == calib.Aborted })
+	exp, det := docsIn(t, s, "cdb_xpptut15"), docsIn(t, s, "cdb_epix10ka_000001")
+	if len(records) != want || len(exp) != want || len(det) != want {
+		t.Fatalf("%d records, %d and %d documents, want %d of each", len(records), len(exp), len(det), want)
+	}
+	for i, r := range records {
+		if r.State != calib.Done || len(r.Documents) != 2 || r.Documents[0].DocID != exp[i].ID || r.Documents[1].DocID != det[i].ID {
+			t.Errorf("record %+v does not fit documents %s, %s", r, exp[i].ID, det[i].ID)
+		}
+	}
+	if got := calibtest.Used(t, p, 7); got != uint64(want) {
+		t.Errorf("run 7 uses %d, want %d", got, want)
+	}
+}
+
+// TestStopAtEveryStep stops a deployment before each of its steps, as a crash does: no cleaning up.
+func TestStopAtEveryStep(t *testing.T) {
+	for _, step := range []string{"intent", "data 0", "document 0", "data 1", "document 1", "read back", "done"} {
+		s, ledger := serve(t), t.TempDir()
+		calibtest.MustDeploy(t, s.place(ledger), "0-end", 7, 1)
+		p := s.place(ledger)
+		p.step = func(at string) error {
+			if at == step {
+				panic("crash")
+			}
+			return nil
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("step %q does not exist", step)
+				}
+			}()
+			p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		}()
+		if _, err := s.place(ledger).Collect(t.Context()); err != nil {
+			t.Errorf("%s: repair: %v", step, err)
+		}
+		if _, _, err := s.place(ledger).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
+			t.Errorf("%s: again: %v", step, err)
+		}
+		sound(t, s, ledger, 2)
+	}
+}
+
+// TestNoRightToWrite: asked before anything is sent.
+func TestNoRightToWrite(t *testing.T) {
+	for _, srv := range []*Server{{Writable: false}, {Writable: true, Token: "secret"}} {
+		srv.Root, srv.Policy = t.TempDir(), policy
+		ts := httptest.NewServer(srv.Handler())
+		defer ts.Close()
+		p := (&service{Server: ts}).place(t.TempDir())
+		_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		if fault.CodeOf(err) != fault.Usage || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v", err)
+		}
+		if left, _ := os.ReadDir(srv.Root); len(left) > 0 {
+			t.Errorf("something was written: %v", left)
+		}
+		if srv.Token != "" {
+			p.Client.Token = "secret"
+			calibtest.MustDeploy(t, p, "0-end", 7, 2)
+		}
+	}
+}
+
+func request(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return res.StatusCode, strings.TrimSpace(string(text))
+}
+
+// TestServer speaks the protocol by hand.
+func TestServer(t *testing.T) {
+	root := t.TempDir()
+	srv := &Server{Root: root, Policy: policy, Writable: true, MaxData: 1000, MaxDoc: 200}
+	ts := httptest.NewServer(srv.Handler())
+	defer ts.Close()
+	post := func(path, body string) string {
+		status, text := request(t, "POST", ts.URL+path, body)
+		var made created
+		if err := json.Unmarshal([]byte(text), &made); status != 200 || err != nil {
+			t.Fatalf("POST %s: %d %s", path, status, text)
+		}
+		return made.ID
+	}
+	data := post("/cdb_x/gridfs/", "abc")
+	one := post("/cdb_x/det_1/", `{"run": 5, "ctype": "a"}`)
+	two := post("/calib_ws/cdb_x/det_1/", `{"run": 7, "ctype": "b", "run_end": "end", "list": [1]}`)
+	if one >= two || len(one) != 24 {
+		t.Errorf("ids %s, %s", one, two)
+	}
+	ids := func(query string) string {
+		status, text := request(t, "GET", ts.URL+"/cdb_x/det_1?query_string="+strings.ReplaceAll(query, " ", ""), "")
+		var docs []created
+		if err := json.Unmarshal([]byte(text), &docs); status != 200 || err != nil {
+			return fmt.Sprint(status)
+		}
+		var found []string
+		for _, d := range docs {
+			found = append(found, map[string]string{one: "one", two: "two"}[d.ID])
+		}
+		return strings.Join(found, " ")
+	}
+	for query, want := range map[string]string{
+		``: "one two", `{}`: "one two", `{"run":5}`: "one", `{"run":{"$lte":5}}`: "one", `{"run":{"$gte":5,"$lt":7}}`: "one", `{"run":{"$gt":5}}`: "two",
+		`{"run":{"$ne":5}}`: "two", `{"ctype":{"$in":["b","c"]}}`: "two", `{"run_end":{"$gt":3}}`: "", `{"run":"5"}`: "", `{"list":[1]}`: "",
+		`{"nothing":null}`: "", `oops`: "400", `{"run":{"$where":"1"}}`: "400", `{"run":{"$in":5}}`: "400", `{"list":{"$in":[[1]]}}`: "",
+	} {
+		if got := ids(query); got != want {
+			t.Errorf("query %s: %q, want %q", query, got, want)
+		}
+	}
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		text               string
+	}{
+		{"GET", "/", "", 200, `["cdb_x"]`},
+		{"GET", "/cdb_x", "", 200, `["det_1"]`},
+		{"GET", "/cdb_none/det_1", "", 200, `[]`},
+		{"GET", "/cdb_x/gridfs/" + data, "", 200, "abc"},
+		{"GET", "/ws-kerb/calib_ws/cdb_x/test_post_privilege", "", 200, `"you may write"`},
+		{"GET", "/cdb_x/det_1/" + one, "", 200, `{"_id":"` + one + `","ctype":"a","run":5}`},
+		{"PUT", "/cdb_x/det_1/" + one, `{"run": 6}`, 200, `{"_id":"` + one + `"}`},
+		{"GET", "/cdb_x/det_1/" + one, "", 200, `{"_id":"` + one + `","run":6}`},
+		{"PUT", "/cdb_x/det_1/none", `{"run": 6}`, 404, ""},
+		{"POST", "/cdb_x/det_1/", `[1]`, 400, ""},
+		{"POST", "/cdb_x/det_1/", `null`, 400, ""},
+		{"POST", "/cdb_x/det_1/", `{"x": "` + strings.Repeat("y", 300) + `"}`, 413, ""},
+		{"POST", "/cdb_x/gridfs/", strings.Repeat("y", 1001), 413, ""},
+		{"GET", "/cdb_x/gridfs/none", "", 404, ""},
+		{"GET", "/cdb_x/gridfs/..%2f..%2fetc", "", 400, ""},
+		{"GET", "/..%2f..%2fetc/passwd", "", 400, ""},
+		{"GET", "/cdb_x/.hidden/x", "", 400, ""},
+		{"POST", "/cdb_x%2f..%2f../det/", `{}`, 400, ""},
+		{"DELETE", "/..%2fx", "", 400, ""},
+		{"DELETE", "/cdb_x/det_1/" + one, "", 200, `"deleted"`},
+		{"DELETE", "/cdb_x/det_1/" + one, "", 404, ""},
+		{"DELETE", "/cdb_x/gridfs/" + data, "", 200, `"deleted"`},
+		{"DELETE", "/cdb_x", "", 200, `"deleted"`},
+		{"GET", "/", "", 200, `[]`},
+	} {
+		status, text := request(t, tt.method, ts.URL+tt.path, tt.body)
+		if status != tt.status || tt.text != "" && text != tt.text {
+			t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, status, text, tt.status, tt.text)
+		}
+	}
+}
+
+// TestServerTakesForms: psana's add-file sends a form.
+func TestServerTakesForms(t *testing.T) {
+	s := serve(t)
+	var form bytes.Buffer
+	form.WriteString("--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x\"\r\n\r\nabc\r\n--b--\r\n")
+	res, err := http.Post(s.URL+"/cdb_x/gridfs/", "multipart/form-data; boundary=b", &form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var made created
+	if err := json.NewDecoder(res.Body).Decode(&made); err != nil || res.StatusCode != 200 {
+		t.Fatal(res.Status, err)
+	}
+	if _, text := request(t, "GET", s.URL+"/cdb_x/gridfs/"+made.ID, ""); text != "abc" {
+		t.Errorf("stored %q", text)
+	}
+}
+
+// TestDocumentsOfOthers: what the database may hold besides ours.
+func TestDocumentsOfOthers(t *testing.T) {
+	s := serve(t)
+	p := s.place(t.TempDir())
+	calibtest.MustDeploy(t, p, "0-end", 7, 1)
+	for _, doc := range []string{
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"10000"}`,
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"foo"}`,
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3}`,
+		`{"detector":"epix10ka_000001","ctype":"pedestals","run":3,"run_end":"end"}`,
+	} {
+		if status, text := request(t, "POST", s.URL+"/cdb_xpptut15/epix10ka_000001/", doc); status != 200 {
+			t.Fatal(text)
+		}
+	}
+	_, notes, err := p.Items(t.Context())
+	if err != nil || len(notes) != 3 {
+		t.Errorf("notes %q, %v", notes, err)
+	}
+	if got := calibtest.Used(t, p, 7); got != 1 {
+		t.Errorf("run 7 uses %d", got)
+	}
+	for _, spoil := range []func(*Doc){
+		func(d *Doc) { d.DataShape = "(3, 1, 4, 6)" },
+		func(d *Doc) { d.DataShape = "(3, 1, 4)" },
+		func(d *Doc) { d.DataShape = "(99999999999, 99999999999)" },
+		func(d *Doc) { d.DataShape = "60" },
+		func(d *Doc) { d.DataDType = "float32" },
+		func(d *Doc) { d.DataType = "any" },
+		func(d *Doc) { d.DataID = "../../x" },
+	} {
+		d := docsIn(t, s, "cdb_xpptut15")[0]
+		spoil(&d)
+		if _, _, err := p.Client.read(t.Context(), "cdb_xpptut15", d); fault.CodeOf(err) != fault.Input && fault.CodeOf(err) != fault.Temporary {
+			t.Errorf("%+v: %v", d, err)
+		}
+	}
+}
+
+func TestParseShape(t *testing.T) {
+	for text, want := range map[string][]int{"(5,)": {5}, "(704, 768)": {704, 768}, " (3, 1, 512, 1024) ": {3, 1, 512, 1024}} {
+		if got, err := parseShape(text); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "()", "(,)", "5", "(-1,)", "(0, 5)", "(1, x)", "(4294967296, 4294967296)"} {
+		if got, err := parseShape(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// TestRetries: reads are tried again after temporary failures, writes never.
+func TestRetries(t *testing.T) {
+	s := serve(t)
+	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
+	c := s.place("").Client
+	c.Retries, c.Pause = 2, time.Millisecond
+	failures := 2
+	s.fault = func(_ int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if failures > 0 {
+			failures--
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+	if docs, err := c.Find(t.Context(), "cdb_xpptut15", "epix10ka_000001", map[string]any{}); err != nil || len(docs) != 1 {
+		t.Errorf("found %d, %v", len(docs), err)
+	}
+	failures = 1
+	if _, err := c.PostDocument(t.Context(), "cdb_x", "d", map[string]any{}); fault.CodeOf(err) != fault.Temporary || failures != 0 {
+		t.Errorf("a write was tried again: %v", err)
+	}
+	failures = 3
+	if _, err := c.Find(t.Context(), "cdb_x", "d", map[string]any{}); fault.CodeOf(err) != fault.Temporary {
+		t.Errorf("after all tries: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Find(ctx, "cdb_x", "d", map[string]any{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestNobodyThere: an address without a service.
+func TestNobodyThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	l.Close()
+	c := &Client{ReadURL: url, WriteURL: url}
+	if _, err := c.Find(t.Context(), "cdb_x", "d", nil); fault.CodeOf(err) != fault.Temporary || fault.HintOf(err) == "" {
+		t.Errorf("%v", err)
+	}
+	c.Writer = Negotiate{Curl: "/no/such/curl"}
+	if err := c.MayWrite(t.Context(), "cdb_x"); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLargeArray sends the array of a 16M detector through real HTTP.
+func TestLargeArray(t *testing.T) {
+	if testing.Short() || os.Getenv("RAWSTATUS_TEST_LARGE") == "" {
+		t.Skip("needs RAWSTATUS_TEST_LARGE=1: 0.4 GB in memory and 0.8 GB of disk")
+	}
+	s := serve(t)
+	p := s.place(t.TempDir())
+	p.Client.HTTP.Timeout = 5 * time.Minute
+	a := &calib.Array{Shape: []int{3, 32, 512, 1024}, Values: make([]uint64, 3*32*512*1024)}
+	a.Values[len(a.Values)-1] = 7
+	c := calibtest.Content(&calib.Array{Shape: []int{1, 1}, Values: []uint64{0}})
+	c.Array = a
+	rec := calib.Record{Action: calib.ActionDeploy, Experiment: "xpptut15", Run: 7, Range: forever, Key: "k", Shape: a.Shape}
+	begin := time.Now()
+	if _, _, err := p.Deploy(t.Context(), rec, c); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("deployed %d bytes twice and read them back in %.1f s", 8*len(a.Values), time.Since(begin).Seconds())
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add(`{"run":{"$lte":5}}`, `{"run":3}`)
+	f.Add(`{"list":{"$in":[[1],{"a":1}]}}`, `{"list":[1]}`)
+	f.Fuzz(func(t *testing.T, text, document string) {
+		q, err := parseQuery(text)
+		var doc map[string]any
+		if err == nil && json.Unmarshal([]byte(document), &doc) == nil {
+			q.selects(doc)
+		}
+	})
+}

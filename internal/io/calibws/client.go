@@ -1,0 +1,236 @@
+package calibws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+)
+
+// Client speaks to the web service. Reading and writing may go to different addresses.
+type Client struct {
+	ReadURL  string // with or without trailing slash
+	WriteURL string
+	Token    string            // bearer token for writing; empty: none
+	HTTP     *http.Client      // nil: one with the time-outs of this package
+	Writer   http.RoundTripper // for requests to WriteURL, e.g. [Negotiate]; nil: as HTTP
+	Retries  int               // further attempts of reads after a temporary failure
+	Pause    time.Duration     // before the first of them; doubles
+}
+
+// answerTimeout is how long the service may think; psana waits as long.
+const answerTimeout = 180 * time.Second
+
+// defaultHTTP bounds waiting for connections and answers, not the transfer of large arrays.
+var defaultHTTP = &http.Client{Transport: &http.Transport{
+	Proxy:                 http.ProxyFromEnvironment,
+	DialContext:           (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+	TLSHandshakeTimeout:   20 * time.Second,
+	ResponseHeaderTimeout: answerTimeout,
+	MaxIdleConnsPerHost:   4,
+}}
+
+// body is something to send; it can be sent again.
+type body struct {
+	size int64
+	kind string // content type
+	open func() io.Reader
+}
+
+func jsonBody(v any) (*body, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("could not encode a document: %w", err)
+	}
+	return &body{int64(len(b)), "application/json", func() io.Reader { return bytes.NewReader(b) }}, nil
+}
+
+// send makes one request and gives the answer's body. Names in path are checked and escaped.
+func (c *Client) send(ctx context.Context, write bool, method string, b *body, values url.Values, names ...string) (io.ReadCloser, error) {
+	base := c.ReadURL
+	if write {
+		base = c.WriteURL
+	}
+	for i, n := range names {
+		if n != "" && !access.Plausible(n) {
+			return nil, fault.New(fault.Input, "calibws: %q cannot be a name in the database", n)
+		}
+		names[i] = url.PathEscape(n)
+	}
+	address := strings.TrimSuffix(base, "/") + "/" + strings.Join(names, "/")
+	if len(values) > 0 {
+		address += "?" + values.Encode()
+	}
+	var content io.Reader
+	if b != nil {
+		content = b.open()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, content)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "calibws: %w", err)
+	}
+	if b != nil {
+		req.ContentLength = b.size
+		req.Header.Set("Content-Type", b.kind)
+	}
+	if write && c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	res, err := c.client(write).Do(req)
+	if err != nil {
+		return nil, failed(ctx, method, address, err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // what there is of an explanation
+	return nil, refusal(res.StatusCode, method, address, strings.TrimSpace(string(text)))
+}
+
+func (c *Client) client(write bool) *http.Client {
+	h := c.HTTP
+	if h == nil {
+		h = defaultHTTP
+	}
+	if write && c.Writer != nil {
+		return &http.Client{Transport: c.Writer}
+	}
+	return h
+}
+
+// failed classifies what happened without an answer.
+func failed(ctx context.Context, method, address string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("calibws: %s %s: %w", method, address, ctx.Err())
+	}
+	var classified *fault.Error
+	if errors.As(err, &classified) {
+		return err
+	}
+	return fault.New(fault.Temporary, "calibws: %s %s: %w", method, address, err).
+		WithHint("the service does not answer: run the same command again later")
+}
+
+// refusal classifies an answer that is not a success.
+func refusal(status int, method, address, text string) error {
+	say := func(code fault.Code) *fault.Error {
+		return fault.New(code, "calibws: %s %s: status %d %s: %s", method, address, status, http.StatusText(status), text)
+	}
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return say(fault.Usage).WithHint("you may not write here: get a Kerberos ticket (kinit), or set CALIB_JWT; detector databases are written by experts")
+	case status == http.StatusTooManyRequests, status/100 == 5:
+		return say(fault.Temporary).WithHint("the service is busy or broken: run the same command again later")
+	}
+	return say(fault.Input)
+}
+
+// get reads with retries.
+func (c *Client) get(ctx context.Context, use func(io.Reader) error, values url.Values, names ...string) error {
+	pause := c.Pause
+	for try := 0; ; try++ {
+		r, err := c.send(ctx, false, http.MethodGet, nil, values, names...)
+		if err == nil {
+			err = use(r)
+			r.Close()
+		}
+		if err == nil || fault.CodeOf(err) != fault.Temporary || try >= c.Retries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+// maxAnswer bounds what is taken as a JSON answer.
+const maxAnswer = 256 << 20
+
+// decode reads a JSON answer; one that is none is as good as no answer.
+func decode(v any) func(io.Reader) error {
+	return func(r io.Reader) error {
+		if err := json.NewDecoder(io.LimitReader(r, maxAnswer)).Decode(v); err != nil {
+			return fault.New(fault.Temporary, "calibws: the answer is not what it should be: %w", err).
+				WithHint("is this the address of the calibration web service?")
+		}
+		return nil
+	}
+}
+
+// Find gives the documents of a collection that a query selects.
+func (c *Client) Find(ctx context.Context, db, coll string, query map[string]any) ([]Doc, error) {
+	q, err := json.Marshal(query)
+	if err != nil {
+		return nil, fmt.Errorf("could not encode a query: %w", err)
+	}
+	var docs []Doc
+	return docs, c.get(ctx, decode(&docs), url.Values{"query_string": {string(q)}}, db, coll)
+}
+
+// Document gives one document.
+func (c *Client) Document(ctx context.Context, db, coll, id string) (Doc, error) {
+	var d Doc
+	return d, c.get(ctx, decode(&d), nil, db, coll, id)
+}
+
+// Data reads data; use may be called again after a failure.
+func (c *Client) Data(ctx context.Context, db, id string, use func(io.Reader) error) error {
+	return c.get(ctx, func(r io.Reader) error {
+		err := use(r)
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return fault.New(fault.Temporary, "calibws: data %s of %s: %w", id, db, err)
+		}
+		return err
+	}, nil, db, gridfs, id)
+}
+
+// MayWrite asks whether one may write into a database.
+func (c *Client) MayWrite(ctx context.Context, db string) error {
+	r, err := c.send(ctx, true, http.MethodGet, nil, nil, db, "test_post_privilege")
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// post sends once, for what has arrived without an answer must not be sent twice, and gives the id.
+func (c *Client) post(ctx context.Context, b *body, db, coll string) (string, error) {
+	r, err := c.send(ctx, true, http.MethodPost, b, nil, db, coll, "")
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	var made struct {
+		ID string `json:"_id"`
+	}
+	if err := decode(&made)(r); err != nil {
+		return "", err
+	}
+	if !access.Plausible(made.ID) {
+		return "", fault.New(fault.Temporary, "calibws: the answer has no id").WithHint("is this the address of the calibration web service?")
+	}
+	return made.ID, nil
+}
+
+// PostDocument adds a document.
+func (c *Client) PostDocument(ctx context.Context, db, coll string, doc any) (string, error) {
+	b, err := jsonBody(doc)
+	if err != nil {
+		return "", err
+	}
+	return c.post(ctx, b, db, coll)
+}
