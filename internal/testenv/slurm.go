@@ -25,6 +25,10 @@ func Slurm(t testing.TB) *Cluster {
 	if dir == "" {
 		dir = "/var/tmp/rawstatus-slurm"
 	}
+	// These tests take minutes and disturb the cluster on purpose: they run when asked for.
+	if !required("slurm") {
+		Lacking(t, "slurm", "not asked for (make slurm-test)")
+	}
 	env, err := os.ReadFile(filepath.Join(dir, "env"))
 	if err != nil {
 		Lacking(t, "slurm", "no test cluster at "+dir+" (make slurm-up)")

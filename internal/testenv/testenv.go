@@ -17,10 +17,14 @@ import (
 // Lacking skips or fails the test because a thing (shared, numpy, slurm, ...) is absent.
 func Lacking(t testing.TB, thing, why string) {
 	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("RAWSTATUS_TEST_REQUIRE"), ","), thing) {
+	if required(thing) {
 		t.Fatalf("%s is required here (RAWSTATUS_TEST_REQUIRE) and absent: %s", thing, why)
 	}
 	t.Skipf("needs %s: %s", thing, why)
+}
+
+func required(thing string) bool {
+	return slices.Contains(strings.Split(os.Getenv("RAWSTATUS_TEST_REQUIRE"), ","), thing)
 }
 
 // Root gives the module's root directory.
