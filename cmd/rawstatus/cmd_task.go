@@ -75,6 +75,15 @@ func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []
 	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
 		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
 	e.Log.Infof("kernel %s, %d workers", kernel.Name(), opt.Workers)
+	var bytes int64
+	for _, n := range tasks {
+		if n < len(p.Tasks) {
+			bytes += p.Tasks[n].Bytes
+		}
+	}
+	progress := e.Progress(bytes)
+	defer progress.End()
+	opt.Progress = progress.Add
 	for _, n := range tasks {
 		res, err := task.Run(c.Context, work, p, n, opt)
 		if err != nil {

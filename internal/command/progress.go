@@ -1,0 +1,89 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Progress shows how far a long work is: a bar on a terminal, elsewhere a log line now and then.
+type Progress struct {
+	env   *Env
+	total int64
+	done  atomic.Int64
+	bar   bool
+	begin time.Time
+	stop  chan struct{}
+	ended chan struct{}
+}
+
+const (
+	barWidth  = 30
+	barEvery  = 200 * time.Millisecond
+	lineEvery = 10 * time.Second
+)
+
+// Progress starts to show a work of so many bytes. End must be called.
+func (e *Env) Progress(total int64) *Progress {
+	p := &Progress{env: e, total: max(total, 1), begin: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
+	if f, ok := e.Stderr.(*os.File); ok {
+		p.bar = term.IsTerminal(int(f.Fd()))
+	}
+	if e.Quiet {
+		close(p.ended)
+		return p
+	}
+	go p.run()
+	return p
+}
+
+// Add says that so many bytes more are done. It may be called from many goroutines.
+func (p *Progress) Add(bytes int64) { p.done.Add(bytes) }
+
+// End takes the bar away.
+func (p *Progress) End() {
+	close(p.stop)
+	<-p.ended
+}
+
+func (p *Progress) run() {
+	defer close(p.ended)
+	every := lineEvery
+	if p.bar {
+		every = barEvery
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			if p.bar {
+				fmt.Fprint(p.env.Stderr, "\r\x1b[K")
+			}
+			return
+		case <-tick.C:
+			p.show()
+		}
+	}
+}
+
+func (p *Progress) show() {
+	done := min(p.done.Load(), p.total)
+	elapsed := time.Since(p.begin).Seconds()
+	rate := float64(done) / elapsed
+	left := "?"
+	if rate > 0 {
+		left = time.Duration(float64(p.total-done) / rate * float64(time.Second)).Round(time.Second).String()
+	}
+	text := fmt.Sprintf("%3.0f %% of %.1f GB, %.2f GB/s, %s left", 100*float64(done)/float64(p.total), float64(p.total)/1e9, rate/1e9, left)
+	if !p.bar {
+		p.env.Log.Info(text)
+		return
+	}
+	full := int(barWidth * done / p.total)
+	fmt.Fprintf(p.env.Stderr, "\r\x1b[K[%s%s] %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), text)
+}

@@ -1,0 +1,27 @@
+package command
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestProgressLine(t *testing.T) {
+	var out bytes.Buffer
+	e := &Env{Stderr: &out, sinks: &sinks{}}
+	e.Log = newLogger(e.sinks)
+	defer e.AddLogFile(&out)()
+	p := e.Progress(4e9)
+	p.Add(1e9)
+	p.show()
+	p.End()
+	if s := out.String(); !strings.Contains(s, "25 % of 4.0 GB") || !strings.Contains(s, "left") {
+		t.Errorf("progress line %q", s)
+	}
+	out.Reset()
+	e.Quiet = true
+	e.Progress(1).End()
+	if out.Len() > 0 {
+		t.Errorf("quiet progress wrote %q", out.String())
+	}
+}
