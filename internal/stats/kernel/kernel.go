@@ -14,6 +14,9 @@ var best = available()[0]
 // Name gives the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
 func Name() string { return best.String() }
 
+// Vectors tells whether the level in use has assembly.
+func Vectors() bool { return best != levelGo }
+
 // Names lists the levels that this processor has, fastest first.
 func Names() (names []string) {
 	for _, l := range available() {

@@ -51,15 +51,13 @@ func residualsRef(dst []int32, stride int, row []uint16, mask uint16, den int32,
 }
 
 // Middles gives the two middle values of each of Lanes pixels, which are the same when their number is
-// odd. ok is false where there is no assembly.
-func Middles(values []int32) (lower, upper [Lanes]int32, ok bool) {
+// odd. In plain Go it is slow (see Vectors).
+func Middles(values []int32) (lower, upper [Lanes]int32) {
 	if len(values) == 0 || len(values)%Lanes != 0 {
 		panic(fmt.Sprintf("stats/kernel: Middles: %d values in %d lanes", len(values), Lanes))
 	}
-	if best != levelGo {
-		best.middles(&lower, &upper, values)
-	}
-	return lower, upper, best != levelGo
+	best.middles(&lower, &upper, values)
+	return lower, upper
 }
 
 func middlesRef(lower, upper *[Lanes]int32, values []int32) {
