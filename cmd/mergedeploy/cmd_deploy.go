@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/publish"
 )
 
@@ -58,7 +59,7 @@ func runDeploy(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	place, err := placeFor(e, &m.Subject)
+	place, err := placeFor(c, e, s.repo, &m.Subject)
 	if err != nil {
 		return err
 	}
@@ -88,13 +89,24 @@ func runDeploy(c *cli.Context, e *environment) error {
 func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Plan, res *deployResult) error {
 	switch {
 	case c.Bool("dry-run"):
-		return plan.Allowed()
+		rec, unchanged, err := plan.Execute(c.Context, calib.NewDryRun(place), os.Args, c.String("comment"))
+		if err != nil {
+			return err
+		}
+		res.Deployed, res.Unchanged = &rec, unchanged
+		e.Log.Infof("dry run: this would be deployed as %s", rec.Name)
+		return nil
 	case !c.Bool("deploy"):
 		if len(plan.Refused()) > 0 {
 			e.Log.Warn("this plan would be refused (see above)")
 		}
 		e.Log.Info("nothing is deployed: -D does it")
 		return nil
+	}
+	if ws, ok := place.(*calibws.Place); ok {
+		if err := remember(ws); err != nil {
+			return err
+		}
 	}
 	rec, unchanged, err := plan.Execute(c.Context, place, os.Args, c.String("comment"))
 	if err != nil {

@@ -34,6 +34,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 				newRollbackCommand(e),
 				newVerifyCommand(e),
 				newGCCommand(e),
+				newServeCommand(e),
 			}
 		},
 	}.Run(ctx, stdout, stderr, args)

@@ -13,6 +13,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
 )
 
@@ -21,12 +22,13 @@ const ctype = "status_extra"
 
 // placeFlags name the place where analysis reads.
 func placeFlags() []cli.Flag {
-	return []cli.Flag{command.CalibDir()}
+	return append(wsFlags(), command.CalibDir())
 }
 
 // lookFlags name a place that exists, for commands that look at it.
 func lookFlags() []cli.Flag {
 	return append(placeFlags(),
+		command.Repository(),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` (source); may be left out when there is only one"},
 	)
@@ -56,7 +58,14 @@ func calibRoot(e *environment, exp string) (string, error) {
 }
 
 // placeFor gives the place in which the constants of a subject are deployed.
-func placeFor(e *environment, s *publish.Subject) (calib.Place, error) {
+func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
+	switch b := c.String("backend"); b {
+	case backendWS:
+		return wsPlaceFor(c, e, r, s)
+	case backendDir:
+	default:
+		return nil, unknownBackend(b)
+	}
 	root, err := calibRoot(e, s.Run.Experiment)
 	if err != nil {
 		return nil, err
@@ -67,6 +76,13 @@ func placeFor(e *environment, s *publish.Subject) (calib.Place, error) {
 
 // placeNamed gives the place that the flags of lookFlags name.
 func placeNamed(c *cli.Context, e *environment) (calib.Place, error) {
+	switch b := c.String("backend"); b {
+	case backendWS:
+		return wsPlaceNamed(c, e)
+	case backendDir:
+	default:
+		return nil, unknownBackend(b)
+	}
 	root, err := calibRoot(e, c.String("exp"))
 	if err != nil {
 		return nil, err
@@ -86,6 +102,10 @@ func placeNamed(c *cli.Context, e *environment) (calib.Place, error) {
 		names = append(names, f[1])
 	}
 	return nil, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
+}
+
+func unknownBackend(name string) error {
+	return fault.New(fault.Usage, "--backend %q: wanted %s or %s", name, backendDir, backendWS)
 }
 
 func ofDetector(name string) string {

@@ -31,7 +31,7 @@ func (p *Plan) Execute(ctx context.Context, place calib.Place, command []string,
 		return rec, false, err
 	}
 	rec = calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment,
-		Experiment: p.merged.Run.Experiment, Run: p.run, Detector: p.Detector, CType: p.CType, Range: p.Range,
+		Experiment: p.merged.Run.Experiment, Run: p.run, RunTime: p.merged.Run.Begin, Detector: p.Detector, CType: p.CType, Range: p.Range,
 		Array: p.Array, Size: p.merged.Size, Shape: p.Shape, Bad: p.Bad, Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
 	for _, f := range p.Findings {
 		if f.Forced {

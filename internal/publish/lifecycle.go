@@ -58,7 +58,7 @@ func NewRollback(ctx context.Context, place calib.Place, to string, only *calib.
 		p.Already, p.Restores = true, last.Restores
 		return p, nil
 	}
-	p.record = calib.Record{Action: calib.ActionRollback, Version: version.String(), Experiment: last.Experiment, Run: last.Run,
+	p.record = calib.Record{Action: calib.ActionRollback, Version: version.String(), Experiment: last.Experiment, Run: last.Run, RunTime: last.RunTime,
 		Detector: last.Detector, CType: last.CType, Range: p.Range, Key: "rollback " + last.ID + " to " + to,
 		Comment: "rollback of " + last.ID}
 	if to == "none" {

@@ -101,6 +101,7 @@ type BitRow struct {
 // planes and writes the detector's array.
 func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Merged, error) {
 	m := &Merged{Subject: *s}
+	m.Run.Begin = m.Run.Begin.In(r.Loc)
 	for _, p := range s.Panels {
 		for _, g := range s.gains() {
 			m.Planes = append(m.Planes, Plane{Panel: p.Dir, Slot: p.Slot, GainMode: g})

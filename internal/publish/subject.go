@@ -28,7 +28,8 @@ type Subject struct {
 // Panel is one panel of the subject.
 type Panel struct {
 	Dir  string `json:"panel"` // directory in the repository
-	Slot int    `json:"slot"`  // position along the panel axis of the deployed array
+	ID   string `json:"id,omitempty"`
+	Slot int    `json:"slot"` // position along the panel axis of the deployed array
 	// Segment and Sub as in the data.
 	Segment int `json:"segment"`
 	Sub     int `json:"sub,omitempty"`
@@ -93,7 +94,7 @@ func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
 	s := &Subject{Detector: names[0], Type: x.Panels[0].Type, Run: x.Run, Origin: "raw data"}
 	for i, dir := range repo.PanelDirs(x.Panels) {
 		p := x.Panels[i]
-		s.Panels = append(s.Panels, Panel{Dir: dir, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
+		s.Panels = append(s.Panels, Panel{Dir: dir, ID: p.ID, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
 	}
 	return s, nil
 }
@@ -140,7 +141,11 @@ func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
 			return nil, fault.New(fault.Usage, "nothing in the repository tells the segment number of panel %q", l.Panel).
 				WithHint("name the raw data with -k or --dir")
 		}
-		s.Panels = append(s.Panels, Panel{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols})
+		p := Panel{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
+		if !repo.IsSegmentName(l.Panel) {
+			p.ID = l.Panel
+		}
+		s.Panels = append(s.Panels, p)
 	}
 	s.Notes = append(s.Notes, fmt.Sprintf("panels known from the %s: a panel without any file of run %d would not be missed", s.Origin, s.Run.Number))
 	return s, nil

@@ -115,6 +115,9 @@ type Located struct {
 
 var segmentName = regexp.MustCompile(`-seg([0-9]{2,4})(?:-([0-9]{2}))?$`)
 
+// IsSegmentName tells whether a panel's directory has the detector's name and segment instead of an id.
+func IsSegmentName(panel string) bool { return segmentName.MatchString(panel) }
+
 // Locate lists the panels for which the repository has status files of a run, by type, segment and panel.
 // With panel it looks at directories of that name only; an empty experiment or a negative run stands
 // for any.

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calibws"
+)
+
+func newServeCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "serve a private calibration database over HTTP",
+		Description: "A small implementation of the LCLS-II calibration web service over files, to try constants privately:\n" +
+			"start it, deploy with --backend calibws, and point analysis to it with LCLS_CALIB_HTTP. Writers need the bearer\n" +
+			"token of CALIB_JWT if that is set here.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "root", Usage: "`DIR` with the databases", Required: true},
+			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on; port 0 takes a free one", Value: "127.0.0.1:0"},
+			&cli.BoolFlag{Name: "writable", Usage: "let clients write and delete"},
+			&cli.BoolFlag{Name: "public", Usage: "listen on an address that other machines can reach"},
+			&cli.Int64Flag{Name: "max-data", Usage: "largest array in `BYTES`", Value: 4 << 30},
+		},
+		Action: func(c *cli.Context) error { return runServe(c, e) },
+	}
+}
+
+func runServe(c *cli.Context, e *environment) error {
+	l, err := net.Listen("tcp", c.String("listen"))
+	if err != nil {
+		return fault.New(fault.Usage, "could not listen: %w", err)
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); !c.Bool("public") && !(ok && a.IP.IsLoopback()) {
+		l.Close()
+		return fault.New(fault.Usage, "%s can be reached from other machines", l.Addr()).WithHint("listen on 127.0.0.1, or say --public")
+	}
+	if err := os.MkdirAll(c.String("root"), 0o775); err != nil {
+		l.Close()
+		return err
+	}
+	s := &calibws.Server{Root: c.String("root"), Policy: policy(e), Writable: c.Bool("writable"), Token: os.Getenv("CALIB_JWT"), MaxData: c.Int64("max-data")}
+	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	stop := context.AfterFunc(c.Context, func() {
+		// Requests under way may end; what is not answered is not promised.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		server.Shutdown(ctx)
+	})
+	defer stop()
+	url := "http://" + l.Addr().String() + "/calib_ws/"
+	if e.JSON {
+		err = e.PrintJSON(map[string]string{"url": url})
+	} else {
+		_, err = fmt.Fprintf(e.Stdout, "serving %s at %s\n", s.Root, url)
+	}
+	if err != nil {
+		return err
+	}
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

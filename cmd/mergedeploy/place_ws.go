@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/publish"
+)
+
+// Backends by name.
+const (
+	backendDir = "calibdir"
+	backendWS  = "calibws"
+)
+
+// wsFlags are those of the web service.
+func wsFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "backend", Usage: "where analysis reads: `calibdir or calibws`", Value: backendDir},
+		&cli.StringFlag{Name: "dbsuffix", Usage: "calibws: private database of this `SUFFIX`"},
+		&cli.StringFlag{Name: "longname", Usage: "calibws: long or short `NAME` of the detector", DefaultText: "made of type and panel ids"},
+		&cli.StringFlag{Name: "auth", Usage: "calibws: how to be allowed to write: `kerberos, token or none`",
+			DefaultText: "token if CALIB_JWT is set, none for this machine, else kerberos"},
+		command.Setting("calibws.read_url", "read-url", "calibws: `URL` to read from"),
+		command.Setting("calibws.write_url", "write-url", "calibws: `URL` to write to"),
+	}
+}
+
+// client makes the client that site and flags describe.
+func client(c *cli.Context, e *environment) (*calibws.Client, error) {
+	ws := &calibws.Client{ReadURL: e.Site.CalibWS.ReadURL, WriteURL: e.Site.CalibWS.WriteURL, Retries: 3, Pause: time.Second}
+	u, err := url.Parse(ws.WriteURL)
+	if err != nil || u.Host == "" {
+		return nil, fault.New(fault.Usage, "%q is not the address of a web service", ws.WriteURL)
+	}
+	ip := net.ParseIP(u.Hostname())
+	here := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	token, auth := os.Getenv("CALIB_JWT"), c.String("auth")
+	switch {
+	case auth == "" && token != "":
+		auth = "token"
+	case auth == "" && here:
+		auth = "none"
+	case auth == "":
+		auth = "kerberos"
+	}
+	switch auth {
+	case "none":
+	case "token":
+		if token == "" {
+			return nil, fault.New(fault.Usage, "there is no token").WithHint("put it into the environment variable CALIB_JWT")
+		}
+		if u.Scheme != "https" && !here {
+			return nil, fault.New(fault.Usage, "a token is not sent to %s, which is not encrypted", u.Host).WithHint("use an https address")
+		}
+		ws.Token = token
+	case "kerberos":
+		ws.Writer = calibws.Negotiate{}
+	default:
+		return nil, fault.New(fault.Usage, "--auth %q: wanted kerberos, token or none", auth)
+	}
+	return ws, nil
+}
+
+// wsIdentity is what a ledger of the web service remembers about its detector.
+type wsIdentity struct {
+	LongName string `json:"longname"`
+	DetType  string `json:"dettype"`
+	DetName  string `json:"detname"`
+}
+
+// ledgerDir is where deployments of a detector in an experiment are recorded.
+func ledgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
+	name := exp + "-" + det
+	if suffix != "" {
+		name += "-" + suffix
+	}
+	return filepath.Join(r.TypeDir(dettype), "merge_tmp", "ledger-"+name)
+}
+
+// wsPlace makes the place of a detector.
+func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity) (*calibws.Place, error) {
+	ws, err := client(c, e)
+	if err != nil {
+		return nil, err
+	}
+	suffix := c.String("dbsuffix")
+	for what, name := range map[string]string{"experiment": exp, "detector": id.DetName, "detector type": id.DetType, "long name": id.LongName} {
+		if err := checkLong(what, name); err != nil {
+			return nil, err
+		}
+	}
+	if suffix != "" {
+		if err := access.CheckName("suffix", suffix); err != nil {
+			return nil, err
+		}
+	}
+	return &calibws.Place{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
+		Ledger: &calib.Ledger{Dir: ledgerDir(r, id.DetType, exp, id.DetName, suffix), Policy: r.Policy}, LockWait: time.Minute}, nil
+}
+
+// checkLong is access.CheckName for names of which only the length may be beyond that of a file.
+func checkLong(what, name string) error {
+	for part := range slices.Chunk([]byte(name), access.MaxName) {
+		if len(name) > access.MaxName {
+			part = append([]byte("x"), part...) // only the first may not begin with a point
+		}
+		if err := access.CheckName(what, string(part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wsPlaceFor gives the place of a subject.
+func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
+	id := wsIdentity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
+	if id.LongName == "" {
+		words := []string{id.DetType}
+		for _, p := range s.Panels {
+			if p.ID == "" {
+				return nil, fault.New(fault.Usage, "panel %s has no id of its own, so the detector's long name is not known", p.Dir).WithHint("give --longname")
+			}
+			words = append(words, p.ID)
+		}
+		id.LongName = strings.Join(words, "_")
+	}
+	return wsPlace(c, e, r, s.Run.Experiment, id)
+}
+
+// remember lets later commands find the place by experiment and detector.
+func remember(p *calibws.Place) error {
+	if err := p.Ledger.Policy.MkdirAll(p.Ledger.Dir); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(wsIdentity{p.LongName, p.DetType, p.DetName}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(p.Ledger.Dir, "detector.json"), p.Ledger.Policy.File(), append(text, '\n'))
+}
+
+// wsPlaceNamed gives the place that -e and -d name: a detector that was deployed from here, or a long or
+// short name.
+func wsPlaceNamed(c *cli.Context, e *environment) (calib.Place, error) {
+	r, err := repository(e)
+	if err != nil {
+		return nil, err
+	}
+	exp, det := c.String("exp"), c.String("det")
+	if exp == "" || det == "" {
+		return nil, fault.New(fault.Usage, "experiment and detector are needed").WithHint("give -e and -d")
+	}
+	for what, name := range map[string]string{"experiment": exp, "detector": det} {
+		if err := access.CheckName(what, name); err != nil {
+			return nil, err
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(ledgerDir(r, "*", exp, det, c.String("dbsuffix")), "detector.json"))
+	if err != nil {
+		return nil, err
+	}
+	id := wsIdentity{LongName: c.String("longname"), DetName: det}
+	if len(found) > 0 {
+		text, err := os.ReadFile(found[0])
+		if err == nil {
+			err = json.Unmarshal(text, &id)
+		}
+		if err != nil {
+			return nil, fault.New(fault.Input, "%q cannot be read: %w", found[0], err)
+		}
+	}
+	if id.LongName == "" {
+		id.LongName = det
+	}
+	if id.DetType == "" {
+		id.DetType, _, _ = strings.Cut(id.LongName, "_")
+	}
+	return wsPlace(c, e, r, exp, id)
+}
