@@ -168,7 +168,7 @@ func TestSmalldataAsTheOriginal(t *testing.T) {
 			if again, err := os.ReadFile(w.Paths()[0]); err != nil || !bytes.Equal(again, big) {
 				t.Errorf("the data file changed (%v)", err)
 			}
-			got := split(t, w.smd.path)
+			got := split(t, w.smd.Path())
 			if len(got) != len(want) {
 				t.Fatalf("%d datagrams, want %d", len(got), len(want))
 			}
@@ -248,7 +248,7 @@ func TestChunks(t *testing.T) {
 	if names := list(t, w.opt.Dir); strings.Contains(names, inProgress) {
 		t.Errorf("after Close: %s", names)
 	}
-	smd, _ := scanAll(t, w.smd.path, nil)
+	smd, _ := scanAll(t, w.smd.Path(), nil)
 	var table *Table
 	var services []string
 	events := 0
@@ -307,7 +307,7 @@ func TestSmalldataHasHeaderOfEndRun(t *testing.T) {
 	d.Values(everyType, 0, everyValue()...)
 	write(t, w, &d)
 	publish(t, w)
-	if smd := split(t, w.smd.path); len(smd) != 2 || len(smd[1]) != headerSize {
+	if smd := split(t, w.smd.Path()); len(smd) != 2 || len(smd[1]) != headerSize {
 		t.Errorf("smalldata %x", smd)
 	}
 }
