@@ -246,9 +246,13 @@ func TestWrongRun(t *testing.T) {
 			t.Errorf("%+v: %v (%s)", c.d, err, fault.HintOf(err))
 		}
 	}
-	// the experiment may be left out where a directory is given
+	// the experiment may be left out where a directory is given, and has it once
 	if x := index(t, Dataset{Dir: dir, Runs: OneRun(6)}); x.Run.Experiment != "tst" || x.Run.Number != 6 || !x.Run.Begin.Equal(testBegin) {
 		t.Errorf("%+v", x.Run)
+	}
+	writeXtc2(t, dir, runOptions{exp: "other", run: 6, streams: 1})
+	if _, err := Index(context.Background(), Dataset{Dir: dir, Runs: OneRun(6)}, quick); fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "other") {
+		t.Errorf("two experiments: %v", err)
 	}
 }
 
