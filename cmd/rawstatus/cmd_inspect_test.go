@@ -36,7 +36,8 @@ func TestInspectRun(t *testing.T) {
 	if strings.Contains(stdout, "asicPixelConfig") {
 		t.Error("lists Names without being asked")
 	}
-	if code, stdout, _ = call(t, "inspect", "--file", file, "--settle", "1ms", "--names"); code != 0 || !strings.Contains(stdout, "asicPixelConfig UINT8 rank 3") {
+	if code, stdout, _ = call(t, "inspect", "--file", file, "--settle", "1ms", "--names"); code != 0 || !strings.Contains(stdout, "asicPixelConfig UINT8 rank 3 = [4 176 192]") ||
+		!strings.Contains(stdout, "user.gain_mode:gainEnum ENUMVAL rank 0 = 2 Low") {
 		t.Errorf("exit code %d, --names:\n%s", code, stdout)
 	}
 	code, stdout, stderr = call(t, "inspect", "--file", file, "--settle", "1ms", "--json")

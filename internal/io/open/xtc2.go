@@ -106,18 +106,23 @@ func xtc2Contents(f *xtc2.File, v *xtc2.Survey) Contents {
 	if v.Problem != nil {
 		c.Problem = v.Problem.Error()
 	}
-	for _, t := range v.Tables {
+	for _, t := range v.Configs {
 		var names []Description
 		for _, n := range t.List {
 			d := Description{ID: fmt.Sprintf("%#x", n.ID), Detector: n.DetName, Type: n.DetType, Segment: n.Segment,
 				Serial: n.DetID, Algorithm: n.Alg, Version: n.Version.String()}
-			for _, f := range n.Fields {
-				d.Fields = append(d.Fields, fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank))
+			values := slices.IndexFunc(t.Values, func(b xtc2.Block) bool { return b.Names == n })
+			for i, f := range n.Fields {
+				text := fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank)
+				if values >= 0 {
+					text += " = " + t.Values[values].Describe(i)
+				}
+				d.Fields = append(d.Fields, text)
 			}
 			names = append(names, d)
 		}
 		c.Configures = append(c.Configures, names)
-		c.Detectors = xtc2Detectors(t)
+		c.Detectors = xtc2Detectors(t.Table)
 	}
 	return c
 }

@@ -112,10 +112,16 @@ func (a *lookahead) predict(off, size int64) {
 type Survey struct {
 	Services [16]int        // datagrams by Service
 	Damage   map[uint16]int // datagrams by their root damage, other than 0
-	Tables   []*Table       // of each Configure
+	Configs  []Config       // each Configure
 	InForce  *Table         // at the end of the file
 	Next     string         // base name of the chunk that follows, as the file says; may be empty
 	Problem  error          // where the file cannot be read on, or a Configure not to its end
+}
+
+// Config is a Configure: what it describes and the values that it gives itself.
+type Config struct {
+	*Table
+	Values []Block
 }
 
 // Look surveys a file. table is the Names in force at its beginning, as for Scan. The error is a failed
@@ -154,7 +160,7 @@ func (s *Survey) content(w *window, h Header) error {
 	}
 	s.InForce = table
 	if h.Service() == Configure {
-		s.Tables = append(s.Tables, table)
+		s.Configs = append(s.Configs, Config{table, d.Blocks})
 	}
 	if d.Problem != nil {
 		s.Problem = d.Problem

@@ -3,7 +3,9 @@ package xtc2
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
+	"strconv"
 	"strings"
 
 	"rawstatus/internal/io/cursor"
@@ -176,6 +178,46 @@ func (v Value) Int() (int64, bool) {
 // Text gives a CHARSTR up to its first NUL.
 func (v Value) Text() (string, bool) {
 	return cursor.CutNUL(v.Bytes), v.Field.Type == CharStr
+}
+
+// Float gives a scalar of a floating-point type.
+func (v Value) Float() (float64, bool) {
+	if v.Field.Rank != 0 {
+		return 0, false
+	}
+	switch v.Field.Type {
+	case Float:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(v.Bytes))), true
+	case Double:
+		return math.Float64frombits(binary.LittleEndian.Uint64(v.Bytes)), true
+	}
+	return 0, false
+}
+
+// Describe gives field number i for people: a text, a number, the label of an enum, the shape of an
+// array.
+func (b *Block) Describe(i int) string {
+	v, ok := b.Value(i)
+	if !ok {
+		return "not readable"
+	}
+	if s, ok := v.Text(); ok {
+		return strconv.Quote(s)
+	}
+	if label, ok := b.EnumLabel(v); ok && v.Field.Type == EnumVal {
+		n, _ := v.Int()
+		return fmt.Sprintf("%d %s", n, label)
+	}
+	if n, ok := v.Int(); ok {
+		if v.Field.Type == UInt64 {
+			return strconv.FormatUint(uint64(n), 10)
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	if x, ok := v.Float(); ok {
+		return strconv.FormatFloat(x, 'g', -1, 64)
+	}
+	return fmt.Sprint(v.Dims)
 }
 
 // EnumLabel gives the name of an enum's value from the ENUMDICT fields of the same block.
