@@ -124,22 +124,35 @@ func mergeOptions(c *cli.Context) (publish.MergeOptions, error) {
 	return o, nil
 }
 
-// parseBits makes a mask of bit values, names and groups; 0 when nothing is asked for.
-func parseBits(words []string) (mask uint64, err error) {
+// parseBits makes masks, by bit family, of bit values, names and groups; nil when nothing is asked for. A
+// number means the bit of that value in every family.
+func parseBits(words []string) (map[string]uint64, error) {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	masks := map[string]uint64{}
 	for _, word := range words {
-		if v, err := strconv.ParseUint(word, 0, 64); err == nil && v != 0 {
-			mask |= v
-			continue
+		v, err := strconv.ParseUint(word, 0, 64)
+		known := err == nil && v != 0
+		for _, family := range []status.Family{status.Dark, status.Features} {
+			if known {
+				masks[string(family)] |= v
+			}
 		}
-		known := false
 		for _, b := range status.Table {
-			if strings.EqualFold(word, b.Name) || strings.EqualFold(word, b.Group) {
-				mask, known = mask|b.Value, true
+			if !strings.EqualFold(word, b.Name) && !strings.EqualFold(word, b.Group) {
+				continue
+			}
+			known = true
+			for _, family := range []status.Family{status.Dark, status.Features} {
+				if b.Family == "" || b.Family == family {
+					masks[string(family)] |= b.Value
+				}
 			}
 		}
 		if !known {
-			return 0, fault.New(fault.Usage, "--bits: %q is neither a number nor the name or group of a bit", word).WithHint("rawstatus bits lists them")
+			return nil, fault.New(fault.Usage, "--bits: %q is neither a number nor the name or group of a bit", word).WithHint("rawstatus bits lists them")
 		}
 	}
-	return mask, nil
+	return masks, nil
 }

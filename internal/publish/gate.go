@@ -135,10 +135,8 @@ var Rules = []Rule{
 		})
 	}},
 	{"not-this-run", false, "the run it was made from does not use it", func(_ Gate, p *Plan) string {
-		for _, r := range p.Effect.Used {
-			if r.Has(p.run) {
-				return ""
-			}
+		if p.Against == p.run {
+			return ""
 		}
 		return fmt.Sprintf("run %d itself will not use it", p.run)
 	}},

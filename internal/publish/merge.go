@@ -30,9 +30,9 @@ type MergeOptions struct {
 	CType     string   // of the deployed array; status_extra
 	Only      []string // constants types; empty: all status_*
 	Exclude   []string
-	Bits      uint64       // these bits only; 0: all
-	And       bool         // a bit must be in all types instead of one
-	Runs      []open.Range // not nil: every run of these votes, by type
+	Bits      map[string]uint64 // these bits only, by bit family; nil: all
+	And       bool              // a bit must be in all types instead of one
+	Runs      []open.Range      // not nil: every run of these votes, by type
 	Fraction  float64
 	AtLeast   int
 	MixedBits bool
@@ -159,7 +159,7 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		if err != nil {
 			return err
 		}
-		sources = append(sources, combine.Source{Name: ctype, Status: values, Bits: selected(opt.Bits)})
+		sources = append(sources, combine.Source{Name: ctype, Status: values, Bits: opt.selected(read[0].Family)})
 		for _, s := range read {
 			s.values = nil
 			p.Sources = append(p.Sources, s)
@@ -184,11 +184,12 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 	return nil
 }
 
-func selected(bits uint64) uint64 {
-	if bits == 0 {
+// selected gives the bits of a family that are merged.
+func (o MergeOptions) selected(family string) uint64 {
+	if o.Bits == nil {
 		return combine.AllBits
 	}
-	return bits
+	return o.Bits[family]
 }
 
 // readType reads the file, or with voting runs the files, of one constants type.

@@ -32,7 +32,8 @@ type Plan struct {
 	Shape    []int        `json:"shape"`
 	Bad      int          `json:"bad_pixels"`
 	Pixels   int          `json:"pixels"`
-	Current  *Current     `json:"current,omitempty"` // nil: nothing in force for the run
+	Against  int          `json:"compared_for_run"`
+	Current  *Current     `json:"current,omitempty"` // what that run uses now; nil: nothing
 	Tiles    []Tile       `json:"planes"`
 	Findings []Finding    `json:"findings"`
 	Notes    []string     `json:"notes,omitempty"`
@@ -41,7 +42,7 @@ type Plan struct {
 	run      int
 }
 
-// Current is what analysis uses for the run now.
+// Current is what analysis uses now.
 type Current struct {
 	Name      string `json:"name"`
 	Content   string `json:"sha256"`
@@ -83,11 +84,26 @@ func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r 
 		p.Array = calib.SumArray(m.array)
 		p.Tiles = tiles(m)
 	}
-	if i := calib.Pick(items, p.run); i >= 0 {
+	p.Against = p.affected()
+	if i := calib.Pick(items, p.Against); i >= 0 {
 		p.compare(ctx, place, items[i])
 	}
 	p.Findings = g.weigh(p)
 	return p, nil
+}
+
+// affected gives the run whose constants are compared: the run itself if it will use the new ones, else
+// the first that will.
+func (p *Plan) affected() int {
+	for _, r := range p.Effect.Used {
+		if r.Has(p.run) {
+			return p.run
+		}
+	}
+	if len(p.Effect.Used) > 0 {
+		return p.Effect.Used[0].Begin
+	}
+	return p.run
 }
 
 // compare counts what changes against the constant in force.
@@ -184,13 +200,13 @@ func (p *Plan) Refused() []Finding {
 	return slices.DeleteFunc(slices.Clone(p.Findings), func(f Finding) bool { return !f.Refuses || f.Forced })
 }
 
-// Key identifies the deployment: what, where, for which runs, made of which files, with which choices.
+// Key identifies the deployment within its place: what, for which runs, made of which files, with which choices.
 func (p *Plan) Key() string {
 	var inputs []string
 	for _, in := range p.merged.inputs() {
 		inputs = append(inputs, in.CType+" "+in.Panel+" "+in.GainMode+" "+in.SHA256)
 	}
-	b, err := json.Marshal([]any{p.Place, p.Target, p.CType, p.Array, inputs, p.Choices})
+	b, err := json.Marshal([]any{p.Range, p.CType, p.Array, inputs, p.Choices})
 	if err != nil {
 		panic("publish: a key does not encode: " + err.Error())
 	}
@@ -296,13 +312,13 @@ func (p *Plan) Text(w io.Writer) {
 	fmt.Fprintf(w, "  array   %s uint64, %d of %d pixels bad (%.3f %%)\n", calibtxt.Tuple(p.Shape, ""), p.Bad, p.Pixels, percent(p.Bad, p.Pixels))
 	switch c := p.Current; {
 	case c == nil:
-		fmt.Fprintf(w, "  in force for run %d: nothing\n", p.run)
+		fmt.Fprintf(w, "  in force for run %d: nothing\n", p.Against)
 	case c.Problem != "":
-		fmt.Fprintf(w, "  in force for run %d: %s, which cannot be read: %s\n", p.run, c.Name, c.Problem)
+		fmt.Fprintf(w, "  in force for run %d: %s, which cannot be read: %s\n", p.Against, c.Name, c.Problem)
 	case c.Unequal:
-		fmt.Fprintf(w, "  in force for run %d: %s, an array of another size %s\n", p.run, c.Name, calibtxt.Tuple(c.Shape, ""))
+		fmt.Fprintf(w, "  in force for run %d: %s, an array of another size %s\n", p.Against, c.Name, calibtxt.Tuple(c.Shape, ""))
 	default:
-		fmt.Fprintf(w, "  in force for run %d: %s with %d bad pixels; newly bad %d, newly good %d\n", p.run, c.Name, c.Bad, c.NewlyBad, c.NewlyGood)
+		fmt.Fprintf(w, "  in force for run %d: %s with %d bad pixels; newly bad %d, newly good %d\n", p.Against, c.Name, c.Bad, c.NewlyBad, c.NewlyGood)
 	}
 	for _, t := range p.Tiles {
 		if len(p.Tiles) > 1 && (t.Bad > 0 || t.NewlyGood > 0) {
