@@ -18,10 +18,11 @@ type Config struct {
 	Dir        string `json:"-"`
 	Experiment string `json:"experiment"` // default "tstx00417"
 	Run        int    `json:"run"`        // default 1
+	Format     string `json:"format"`     // XTC2, the default, or XTC1
 
-	Type     string `json:"detector_type"` // default "jungfrau"
-	Detector string `json:"detector"`      // name; default the type
-	Panels   int    `json:"panels"`        // segments; default 2
+	Type     string `json:"detector_type"` // default "jungfrau"; in XTC1 that of the detector's name
+	Detector string `json:"detector"`      // name; default the type, in XTC1 a full name for it
+	Panels   int    `json:"panels"`        // segments; default 2, in XTC1 those of the type
 	Rows     int    `json:"rows"`          // default that of the type, else 512
 	Cols     int    `json:"cols"`          // default that of the type, else 1024
 
@@ -75,7 +76,11 @@ func setDefault[T comparable](p *T, v T) {
 func (c Config) withDefaults() Config {
 	setDefault(&c.Experiment, "tstx00417")
 	setDefault(&c.Run, 1)
+	setDefault(&c.Format, XTC2)
 	setDefault(&c.Type, "jungfrau")
+	if c.lcls1() {
+		c = c.withSource()
+	}
 	setDefault(&c.Detector, c.Type)
 	setDefault(&c.Panels, 2)
 	f, _ := detector.Lookup(c.Type)
@@ -107,8 +112,16 @@ func (c Config) check() error {
 	bad := func(hint, format string, args ...any) error {
 		return fault.New(fault.Usage, "simulate: "+format, args...).WithHint("%s", hint)
 	}
-	for _, s := range []string{c.Experiment, c.Type, c.Detector} {
-		if !wordPattern.MatchString(s) {
+	if !slices.Contains(formats, c.Format) {
+		return bad("take one of: "+strings.Join(formats, " "), "format %q cannot be written", c.Format)
+	}
+	if c.lcls1() {
+		if err := c.checkXtc1(bad); err != nil {
+			return err
+		}
+	}
+	for i, s := range []string{c.Experiment, c.Type, c.Detector} {
+		if !wordPattern.MatchString(s) && !(i == 2 && c.lcls1()) {
 			return bad("take letters, digits and _", "%q is no name for an experiment, a detector or a type", s)
 		}
 	}

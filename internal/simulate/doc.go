@@ -1,4 +1,4 @@
-// Package simulate writes XTC2 runs whose bad pixels are known.
+// Package simulate writes runs of LCLS-II (XTC2) and LCLS-I (XTC1) whose bad pixels are known.
 //
 // A run is a folder of streams and chunks with smalldata files, as the data acquisition writes it, and
 // a truth file beside them: what was planted where, which bits the status must have for it, which

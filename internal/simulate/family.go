@@ -156,6 +156,11 @@ func (c Config) stepDoc(step int) string {
 
 // panelID gives the id of a panel: that of its segment, with the number of the part if it is one.
 func (c Config) panelID(segment, sub int) string {
+	if c.lcls1() {
+		if m, err := c.model(); err == nil {
+			return m.PanelIDs()[segment]
+		}
+	}
 	if c.subs() > 1 {
 		return fmt.Sprintf("%s-ASIC-%02d", c.detID(segment), sub)
 	}

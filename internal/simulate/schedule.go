@@ -29,11 +29,16 @@ type action struct {
 func (c Config) schedule() []action {
 	var list []action
 	add := func(service xtc2.Service, t time.Time, a action) {
-		a.service, a.ts = service, xtc2.TimeStamp(t)
+		a.service, a.ts = service, c.timeStamp(t)
 		list = append(list, a)
 	}
-	add(xtc2.Configure, c.Begin.Add(configureAt), action{})
-	add(xtc2.BeginRun, c.Begin, action{})
+	if c.lcls1() { // such a run begins with its Configure
+		add(xtc2.Configure, c.Begin, action{})
+		add(xtc2.BeginRun, c.Begin.Add(lead), action{})
+	} else {
+		add(xtc2.Configure, c.Begin.Add(configureAt), action{})
+		add(xtc2.BeginRun, c.Begin, action{})
+	}
 	length := time.Duration(c.Events)*eventGap + stepGap
 	var t time.Time
 	for step := range c.Steps {
@@ -91,6 +96,9 @@ func (c Config) losses() losses {
 		segment := sent[r.below(len(sent))]
 		if i < c.LostEvents {
 			l.stream[e] = c.streamOf(segment)
+			if c.lcls1() {
+				l.stream[e] = c.recorderOf(e)
+			}
 		} else {
 			l.panel[e] = segment
 		}

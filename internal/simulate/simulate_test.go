@@ -67,7 +67,15 @@ var cases = map[string]Config{
 	"no smd":              {Rows: 8, Cols: 12, Events: 5, NoSmalldata: true, Streams: 2},
 	"no EndRun":           {Rows: 8, Cols: 12, Events: 5, NoEndRun: true},
 	"truncated":           {Rows: 8, Cols: 12, Events: 10, Panels: 4, Streams: 2, Truncate: 1500},
-	"truncated by much":   {Rows: 8, Cols: 12, Events: 10, Panels: 2, Streams: 2, Truncate: 1900, NoSmalldata: true},
+	"xtc1":                {Format: XTC1, Type: "epix100a", Rows: 16, Cols: 20, Events: 5, Dead: 1, Cold: 1},
+	"xtc1 jungfrau": {Format: XTC1, Detector: "MfxEndstation.0:Jungfrau.2", Panels: 3, Rows: 64, Cols: 64, Events: 7, GainModes: []string{"g0", "g1", "g2"},
+		Streams: 3, Chunks: 2, Dead: 2, Hot: 3, Noisy: 4, Saturated: 5, Cold: 6, LostEvents: 3, DamagedEvents: 4},
+	"xtc1 epix10ka":          {Format: XTC1, Type: "epix10kaquad", Events: 2, GainModes: []string{"FH", "FM", "FL", "AHL-H", "AML-M"}, Streams: 2},
+	"xtc1 camera":            {Format: XTC1, Type: "opal", Rows: 7, Cols: 9, Events: 3, Steps: 2, Streams: 5, Pedestal: 5000, Sigma: 40, NoSmalldata: true},
+	"xtc1 truncated":         {Format: XTC1, Type: "jungfrau", Rows: 8, Cols: 12, Events: 10, Panels: 2, Streams: 2, Truncate: 1500},
+	"xtc1 truncated by much": {Format: XTC1, Type: "jungfrau", Rows: 8, Cols: 12, Events: 10, Panels: 2, Streams: 2, Truncate: 3000, NoSmalldata: true},
+	"xtc1 no EndRun":         {Format: XTC1, Type: "jungfrau", Rows: 8, Cols: 12, Events: 10, NoEndRun: true, Seed: 3},
+	"truncated by much":      {Rows: 8, Cols: 12, Events: 10, Panels: 2, Streams: 2, Truncate: 1900, NoSmalldata: true},
 }
 
 // TestReaderSeesTheTruth reads every case with the reader: facts, panels, steps, states and pixels.
@@ -469,6 +477,11 @@ func TestRefusals(t *testing.T) {
 		"not a pedestal": {Pedestal: math.NaN()},
 		"sigma":          {Sigma: 0.1},
 		"no folder":      {},
+		"format":         {Format: "xtc"},
+		"xtc1 detector":  {Format: XTC1, Detector: "jungfrau_1"},
+		"xtc1 type":      {Format: XTC1, Type: "epixm320"},
+		"xtc1 panels":    {Format: XTC1, Type: "epix100a", Panels: 2},
+		"xtc1 missing":   {Format: XTC1, Panels: 2, MissingPanels: []int{1}},
 	} {
 		if _, err := Write(context.Background(), cfg); fault.CodeOf(err) != fault.Usage || fault.HintOf(err) == "" {
 			t.Errorf("%s: error %v, want one of class Usage with a hint", what, err)

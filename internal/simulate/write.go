@@ -36,27 +36,31 @@ func Write(ctx context.Context, cfg Config) (*Truth, error) {
 	streams := make([]*stream, 0, c.Streams)
 	abort := func() {
 		for _, s := range streams {
-			s.w.Abort()
+			s.Abort()
 		}
 	}
+	create := newXtc2Stream
+	if c.lcls1() {
+		create = newXtc1Stream
+	}
 	for i := range c.Streams {
-		s, err := newStream(g, i, lost)
+		out, err := create(g, i, lost)
 		if err != nil {
 			abort()
 			return nil, err
 		}
-		streams = append(streams, s)
+		streams = append(streams, &stream{output: out})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range streams {
-		group.Go(func() error { return s.write(ctx, plan) })
+		group.Go(func() error { return s.write(ctx, plan, c.Truncate > 0) })
 	}
 	if err := group.Wait(); err != nil {
 		abort()
 		return nil, err
 	}
 	for _, s := range streams {
-		if err := s.w.Finish(); err != nil {
+		if err := s.Finish(); err != nil {
 			abort()
 			return nil, err
 		}
@@ -71,10 +75,10 @@ func Write(ctx context.Context, cfg Config) (*Truth, error) {
 // publish gives the files of all streams their names and cuts the last one.
 func publish(streams []*stream, cut int64, truth *Truth) error {
 	for _, s := range streams {
-		if err := s.w.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			return err
 		}
-		for _, path := range s.w.Paths() {
+		for _, path := range s.Paths() {
 			truth.Files = append(truth.Files, filepath.Base(path))
 		}
 	}
@@ -83,7 +87,7 @@ func publish(streams []*stream, cut int64, truth *Truth) error {
 	}
 	truth.Incomplete = true
 	last := streams[len(streams)-1]
-	paths := last.w.Paths()
+	paths := last.Paths()
 	path := paths[len(paths)-1]
 	st, err := os.Stat(path)
 	if err != nil {
@@ -105,6 +109,9 @@ func publish(streams []*stream, cut int64, truth *Truth) error {
 func (g *Generator) addLosses(t *Truth, plan []action, lost losses, cut []int) {
 	c := g.cfg
 	ofStream := func(stream int) (segments []int) {
+		if c.lcls1() {
+			return c.allSegments()
+		}
 		for _, p := range c.sentSegments() {
 			if c.streamOf(p) == stream {
 				segments = append(segments, p)
@@ -123,6 +130,9 @@ func (g *Generator) addLosses(t *Truth, plan []action, lost losses, cut []int) {
 		}
 		if segment, ok := lost.panel[a.event]; ok {
 			loss.Segments, loss.Why = []int{segment}, "damaged"
+			if c.lcls1() {
+				loss.Segments = c.allSegments()
+			}
 			t.Damaged = append(t.Damaged, loss)
 		}
 		if slices.Contains(cut, a.event) && len(ofStream(c.Streams-1)) > 0 {
@@ -132,17 +142,57 @@ func (g *Generator) addLosses(t *Truth, plan []action, lost losses, cut []int) {
 	}
 }
 
+// output is a stream of a format.
+type output interface {
+	// put writes the stream's datagram for an action, if it has one.
+	put(a action) (written bool, err error)
+	Offset() int64
+	Finish() error
+	Close() error
+	Abort()
+	Paths() []string
+}
+
 // stream is one stream being written.
 type stream struct {
-	g      *Generator
-	number int
-	lost   losses
-	w      *xtc2.StreamWriter
-	d      xtc2.Draft
-	parts  []segment
+	output
 	// ends has the events of the present chunk and where they end in it, for Truncate.
 	ends []end
 	cut  []int // events that Truncate takes
+}
+
+func (s *stream) write(ctx context.Context, plan []action, keepEnds bool) error {
+	for _, a := range plan {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		written, err := s.put(a)
+		if err != nil {
+			return err
+		}
+		if a.chunk {
+			s.ends = s.ends[:0]
+		}
+		if written && keepEnds && a.service == xtc2.L1Accept {
+			s.ends = append(s.ends, end{a.event, s.Offset()})
+		}
+	}
+	return nil
+}
+
+type end struct {
+	event  int
+	offset int64
+}
+
+// xtc2Stream writes a stream of LCLS-II.
+type xtc2Stream struct {
+	*xtc2.StreamWriter
+	g      *Generator
+	number int
+	lost   losses
+	d      xtc2.Draft
+	parts  []segment
 }
 
 // segment is one contribution to the events of a stream.
@@ -151,14 +201,9 @@ type segment struct {
 	blocks
 }
 
-type end struct {
-	event  int
-	offset int64
-}
-
-func newStream(g *Generator, number int, lost losses) (*stream, error) {
+func newXtc2Stream(g *Generator, number int, lost losses) (output, error) {
 	c := g.cfg
-	s := &stream{g: g, number: number, lost: lost}
+	s := &xtc2Stream{g: g, number: number, lost: lost}
 	var segments []int
 	for p := range c.Panels {
 		if c.streamOf(p) == number {
@@ -169,35 +214,22 @@ func newStream(g *Generator, number int, lost losses) (*stream, error) {
 		s.parts = append(s.parts, segment{p, c.blocksOf(p, number, i, len(segments))})
 	}
 	var err error
-	s.w, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
+	s.StreamWriter, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
 	return s, err
 }
 
-func (s *stream) write(ctx context.Context, plan []action) error {
-	for _, a := range plan {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if stream, ok := s.lost.stream[a.event]; ok && stream == s.number && a.service == xtc2.L1Accept && s.g.cfg.Streams > 1 {
-			continue
-		}
-		s.d.Begin(a.service, a.ts, s.number, readoutGroups)
-		s.fill(a)
-		if err := s.w.Write(&s.d); err != nil {
-			return err
-		}
-		if a.chunk {
-			s.ends = s.ends[:0]
-		}
-		if a.service == xtc2.L1Accept && s.g.cfg.Truncate > 0 {
-			s.ends = append(s.ends, end{a.event, s.w.Offset()})
-		}
+// put implements output.
+func (s *xtc2Stream) put(a action) (bool, error) {
+	if stream, ok := s.lost.stream[a.event]; ok && stream == s.number && a.service == xtc2.L1Accept && s.g.cfg.Streams > 1 {
+		return false, nil
 	}
-	return nil
+	s.d.Begin(a.service, a.ts, s.number, readoutGroups)
+	s.fill(a)
+	return true, s.Write(&s.d)
 }
 
 // fill gives a datagram its content.
-func (s *stream) fill(a action) {
+func (s *xtc2Stream) fill(a action) {
 	c := s.g.cfg
 	switch a.service {
 	case xtc2.Configure:
@@ -215,14 +247,14 @@ func (s *stream) fill(a action) {
 		}
 	case xtc2.Enable:
 		if a.chunk {
-			s.w.SwitchChunk(&s.d)
+			s.SwitchChunk(&s.d)
 		}
 	case xtc2.L1Accept:
 		s.event(a.event)
 	}
 }
 
-func (s *stream) configure() {
+func (s *xtc2Stream) configure() {
 	c := s.g.cfg
 	for _, p := range s.parts {
 		s.d.Names(p.data)
@@ -241,7 +273,7 @@ func (s *stream) configure() {
 
 // event gives an L1Accept the frames of the stream's panels. A lost event of the only stream comes
 // without any; what a damaged frame holds must not be used and shows if it is: all bits are set.
-func (s *stream) event(event int) {
+func (s *xtc2Stream) event(event int) {
 	c := s.g.cfg
 	if stream, ok := s.lost.stream[event]; ok && stream == s.number {
 		s.d.Damage(xtc2.DamageMissingData)

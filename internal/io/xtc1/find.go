@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"rawstatus/internal/io/rawfile"
 )
 
 // Name is the parts of a file name.
@@ -24,7 +26,7 @@ type Name struct {
 }
 
 const (
-	inProgress = ".inprogress"
+	inProgress = rawfile.Suffix
 	smallDir   = "smalldata"
 )
 

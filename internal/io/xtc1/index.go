@@ -310,3 +310,6 @@ func (b *builder) runOf() frame.Run {
 
 // Time gives the time of a time-stamp: seconds since 1970 above nanoseconds.
 func Time(ts uint64) time.Time { return time.Unix(int64(ts>>32), int64(ts&0xffffffff)).UTC() }
+
+// TimeStamp is the inverse of Time.
+func TimeStamp(t time.Time) uint64 { return uint64(t.Unix())<<32 | uint64(t.Nanosecond()) }
