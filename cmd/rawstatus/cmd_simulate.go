@@ -19,17 +19,18 @@ import (
 func newSimulateCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "simulate",
-		Usage: "write an XTC2 run with planted bad pixels and a file that tells the truth about it",
-		Description: "The run is DIR/EXP-rNNNN-sSSS-cCCC.xtc2 with DIR/smalldata, the truth DIR/EXP-rNNNN-truth.json.\n" +
+		Usage: "write a run with planted bad pixels and a file that tells the truth about it",
+		Description: "The run is DIR/EXP-rNNNN-sSSS-cCCC.xtc2 (or -sSS-cCC.xtc) with DIR/smalldata, the truth DIR/EXP-rNNNN-truth.json.\n" +
 			"Planted pixels count per panel and gain mode; both profiles find them with their default limits.\n" +
 			"The same options give the same bytes.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write into", Required: true},
 			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`", Value: "tstx00417"},
 			&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "run `NUMBER`", Value: 1},
-			&cli.StringFlag{Name: "detector-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other", Value: "jungfrau"},
-			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector", DefaultText: "its type"},
-			&cli.IntFlag{Name: "panels", Usage: "`N` panels", Value: 2},
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: xtc2 (LCLS-II) or xtc1 (LCLS-I)", Value: simulate.XTC2},
+			&cli.StringFlag{Name: "detector-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"},
+			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector; xtc1: a full name, which also tells the type", DefaultText: "its type; xtc1: e.g. CxiDs1.0:Jungfrau.0"},
+			&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"},
 			&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"},
 			&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"},
 			&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events of each step", Value: 100},
@@ -62,7 +63,7 @@ func runSimulate(c *cli.Context, e *environment) error {
 		return fault.New(fault.Usage, "%q is no option of simulate", c.Args().First()).WithHint("rawstatus simulate --help lists them")
 	}
 	cfg := simulate.Config{
-		Dir: c.String("out"), Experiment: c.String("exp"), Run: c.Int("run"),
+		Format: c.String("format"), Dir: c.String("out"), Experiment: c.String("exp"), Run: c.Int("run"),
 		Type: c.String("detector-type"), Detector: c.String("name"), Panels: c.Int("panels"), Rows: c.Int("rows"), Cols: c.Int("cols"),
 		Events: c.Int("events"), Steps: c.Int("steps"), Streams: c.Int("streams"), Chunks: c.Int("chunks"), Seed: c.Uint64("seed"),
 		Pedestal: c.Float64("pedestal"), Sigma: c.Float64("sigma"),
