@@ -2,8 +2,7 @@
 //
 // A Cursor never reads outside its bytes. The first read that would do so sets a sticky *Error, after
 // which every read gives zero values: a decoder reads a whole structure and asks Err once. Offsets in
-// errors are absolute in the file. A child cursor (Sub) is confined to its part of the parent; Close
-// says whether all bytes were used.
+// errors are absolute in the file.
 //
 // A count read from a file must be compared with Remaining before anything is multiplied or allocated:
 // Fit does this.
@@ -48,23 +47,23 @@ type Cursor struct {
 	base         int64 // file offset of b[0]
 	b            []byte
 	pos          int
-	err          *error // shared between a cursor and its children: the first error of all
+	err          error
 }
 
 // New makes a cursor over b, the bytes at file offset base.
 func New(format, file string, base int64, b []byte) *Cursor {
-	return &Cursor{format: format, file: file, base: base, b: b, err: new(error)}
+	return &Cursor{format: format, file: file, base: base, b: b}
 }
 
-// Err gives the first error of this cursor, its parents and its children.
-func (c *Cursor) Err() error { return *c.err }
+// Err gives the first error.
+func (c *Cursor) Err() error { return c.err }
 
 // Offset is the position in the file.
 func (c *Cursor) Offset() int64 { return c.base + int64(c.pos) }
 
 // Remaining is the number of bytes left; 0 after an error.
 func (c *Cursor) Remaining() int {
-	if *c.err != nil {
+	if c.err != nil {
 		return 0
 	}
 	return len(c.b) - c.pos
@@ -74,14 +73,14 @@ func (c *Cursor) Remaining() int {
 func (c *Cursor) Fail(what, want, got string) { c.fail(what, want, got, nil) }
 
 func (c *Cursor) fail(what, want, got string, cause error) {
-	if *c.err == nil {
-		*c.err = &Error{Format: c.format, File: c.file, Offset: c.Offset(), What: what, Want: want, Got: got, Err: cause}
+	if c.err == nil {
+		c.err = &Error{Format: c.format, File: c.file, Offset: c.Offset(), What: what, Want: want, Got: got, Err: cause}
 	}
 }
 
 // take gives the next n bytes, or nil and the sticky error.
 func (c *Cursor) take(n int, what string) []byte {
-	if *c.err != nil {
+	if c.err != nil {
 		return nil
 	}
 	if n < 0 || n > len(c.b)-c.pos {
@@ -91,14 +90,6 @@ func (c *Cursor) take(n int, what string) []byte {
 	b := c.b[c.pos : c.pos+n : c.pos+n]
 	c.pos += n
 	return b
-}
-
-// U8 reads one byte.
-func (c *Cursor) U8() uint8 {
-	if b := c.take(1, "uint8"); b != nil {
-		return b[0]
-	}
-	return 0
 }
 
 // U16 reads a 16-bit number.
@@ -134,27 +125,12 @@ func (c *Cursor) Str(n int) string { return CutNUL(c.take(n, "string")) }
 // Skip passes over n bytes.
 func (c *Cursor) Skip(n int) { c.take(n, "bytes to skip") }
 
-// Sub gives a child cursor over the next n bytes and moves past them. After an error the child is
-// empty. Errors of the child are errors of the parent.
-func (c *Cursor) Sub(n int, what string) *Cursor {
-	base := c.Offset()
-	return &Cursor{format: c.format, file: c.file, base: base, b: c.take(n, what), err: c.err}
-}
-
 // Fit reports whether count elements of size bytes are left, and sets the sticky error if not.
 func (c *Cursor) Fit(count uint64, size int, what string) bool {
-	if *c.err == nil && count > uint64(len(c.b)-c.pos)/uint64(size) {
+	if c.err == nil && count > uint64(len(c.b)-c.pos)/uint64(size) {
 		c.fail(what, fmt.Sprintf("%d x %d bytes", count, size), fmt.Sprintf("%d left", len(c.b)-c.pos), io.ErrUnexpectedEOF)
 	}
-	return *c.err == nil
-}
-
-// Close checks that all bytes were used and gives the first error.
-func (c *Cursor) Close(what string) error {
-	if n := c.Remaining(); n != 0 {
-		c.fail(what, "its end", fmt.Sprintf("%d bytes more", n), nil)
-	}
-	return *c.err
+	return c.err == nil
 }
 
 // CutNUL gives the string before the first NUL of b, or all of it.

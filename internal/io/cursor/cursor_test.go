@@ -3,15 +3,11 @@ package cursor
 import (
 	"errors"
 	"io"
-	"strings"
 	"testing"
 )
 
 func TestReads(t *testing.T) {
-	c := New("fmt", "a.dat", 100, []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 'h', 'i', 0, 'x', 'a', 'b'})
-	if v := c.U8(); v != 1 {
-		t.Errorf("U8 = %d", v)
-	}
+	c := New("fmt", "a.dat", 100, []byte{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 'h', 'i', 0, 'x', 'a', 'b'})
 	if v := c.U16(); v != 0x0302 {
 		t.Errorf("U16 = %#x", v)
 	}
@@ -27,7 +23,7 @@ func TestReads(t *testing.T) {
 	if s := c.Str(2); s != "ab" {
 		t.Errorf("Str without NUL = %q", s)
 	}
-	if c.Offset() != 121 || c.Close("all") != nil {
+	if c.Offset() != 120 || c.Remaining() != 0 || c.Err() != nil {
 		t.Errorf("offset %d, %v", c.Offset(), c.Err())
 	}
 }
@@ -43,39 +39,39 @@ func TestWalls(t *testing.T) {
 		"minus": func(c *Cursor) { c.Bytes(-1) },
 		"Str":   func(c *Cursor) { c.Str(2) },
 		"Skip":  func(c *Cursor) { c.Skip(2) },
-		"Sub":   func(c *Cursor) { c.Sub(2, "part") },
 		"Fit":   func(c *Cursor) { c.Fit(1<<63, 2, "table") },
-		"Close": func(c *Cursor) { c.Close("end") },
 	} {
 		c := New("fmt", "a.dat", 10, []byte{1, 2})
-		c.U8()
+		c.Skip(1)
 		read(c)
 		var e *Error
 		if !errors.As(c.Err(), &e) || e.Offset != 11 || e.File != "a.dat" {
 			t.Errorf("%s: %v", name, c.Err())
 		}
-		if name != "Close" && !errors.Is(c.Err(), io.ErrUnexpectedEOF) {
+		if !errors.Is(c.Err(), io.ErrUnexpectedEOF) {
 			t.Errorf("%s: %v is no unexpected end", name, c.Err())
 		}
-		if c.U8() != 0 || c.Remaining() != 0 || c.Bytes(0) != nil {
+		if c.U16() != 0 || c.Remaining() != 0 || c.Bytes(0) != nil {
 			t.Errorf("%s: reads go on after an error", name)
 		}
 	}
 }
 
-func TestSub(t *testing.T) {
-	c := New("fmt", "a.dat", 0, []byte{1, 2, 3, 4})
-	s := c.Sub(2, "part")
-	if s.U16() != 0x0201 || c.U16() != 0x0403 {
-		t.Fatal("child and parent read each other's bytes")
-	}
-	s.U8()
-	want := `fmt: "a.dat" byte 0x2: uint8: want 1 bytes, got 0 left`
-	if c.Err() == nil || c.Err().Error() != want {
-		t.Errorf("parent's error %v, want %s", c.Err(), want)
-	}
+func TestFirstErrorStays(t *testing.T) {
+	c := New("fmt", "a.dat", 0, []byte{1, 2})
+	c.Skip(2)
+	c.U16()
 	c.Fail("later", "a", "b")
-	if strings.Contains(c.Err().Error(), "later") {
-		t.Error("a later error replaced the first")
+	want := `fmt: "a.dat" byte 0x2: uint16: want 2 bytes, got 0 left`
+	if c.Err() == nil || c.Err().Error() != want {
+		t.Errorf("error %v, want %s", c.Err(), want)
+	}
+	c = New("fmt", "a.dat", 0, []byte{1, 2})
+	c.Fail("number", "3", "4")
+	if want := `fmt: "a.dat" byte 0x0: number: want 3, got 4`; c.Err().Error() != want || errors.Is(c.Err(), io.ErrUnexpectedEOF) {
+		t.Errorf("error %v, want %s", c.Err(), want)
+	}
+	if s := (&Error{Format: "fmt", File: "a", Offset: 16, What: "read", Err: io.ErrClosedPipe}).Error(); s != `fmt: "a" byte 0x10: read: `+io.ErrClosedPipe.Error() {
+		t.Error(s)
 	}
 }

@@ -162,10 +162,8 @@ func xtc2Streams(in input, h *handles, opt Options) ([]xtc2.Stream, error) {
 
 // streamPaths is where the files of one stream are; empty where there is none.
 type streamPaths struct {
-	stream     int
-	data, smd  string
-	experiment string
-	run        int
+	stream    int
+	data, smd string
 }
 
 // xtc2Paths gives the files of each stream, ascending.

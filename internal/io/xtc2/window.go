@@ -77,9 +77,6 @@ func (h Header) Service() Service { return Service(h.Env >> 24 & 0xf) }
 // Size is the size of the datagram in the file.
 func (h Header) Size() int64 { return prefixSize + int64(h.root.extent) }
 
-// Extent is the size of the root container.
-func (h Header) Extent() uint32 { return h.root.extent }
-
 // Src is the source of the root container: the node id of the process that wrote the datagram.
 func (h Header) Src() uint32 { return h.root.src }
 
