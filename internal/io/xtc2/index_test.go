@@ -632,6 +632,24 @@ func TestFailedReads(t *testing.T) {
 	}
 }
 
+// TestSmalldataCutWhileRead falls back to the data where the smalldata file shrinks under the reader.
+func TestSmalldataCutWhileRead(t *testing.T) {
+	dir := t.TempDir()
+	writeRun(t, dir, true)
+	for _, from := range []int64{0, 200, 5000} {
+		req := runOf(t, dir, "tst", 3)
+		f := req.Streams[1].Smd
+		f.R = failing{f.R, from, io.EOF}
+		x := build(t, req, Options{})
+		equal(t, "frames", countStates(x, 1), map[frame.State]int{present: 20})
+		wantNote(t, x.Notes, "smalldata not used")
+		f.R = failing{f.R, from, syscall.ESTALE}
+		if _, err := BuildIndex(context.Background(), req, Options{}); fault.CodeOf(err) != fault.Temporary {
+			t.Errorf("from %d: %v", from, err)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)

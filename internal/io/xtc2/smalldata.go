@@ -14,7 +14,9 @@ import (
 func (s *scan) fromSmalldata(ctx context.Context) error {
 	s.cut = map[int32]int{}
 	s.files = []*File{s.stream.First}
-	if err := s.readSmalldata(ctx); err != nil {
+	if err := s.readSmalldata(ctx); isProblem(err) {
+		return errStale{err}
+	} else if err != nil {
 		return err
 	}
 	err := s.readEvents(ctx)
