@@ -10,7 +10,7 @@ func newGCCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "remove what interrupted deployments have left, and complete or undo them",
-		Flags: lookFlags(),
+		Flags: append(lookFlags(), &cli.StringFlag{Name: "dettype", Usage: "also sweep the repository's directories of this detector `TYPE`"}),
 		Action: func(c *cli.Context) error {
 			place, err := placeNamed(c, e)
 			if err != nil {
@@ -19,6 +19,16 @@ func newGCCommand(e *environment) *cli.Command {
 			n, err := place.Collect(c.Context)
 			if err != nil {
 				return err
+			}
+			if dettype := c.String("dettype"); dettype != "" {
+				r, err := repository(e)
+				if err != nil {
+					return err
+				}
+				k, err := r.Sweep(dettype)
+				if n += k; err != nil {
+					return err
+				}
 			}
 			if e.JSON {
 				return e.PrintJSON(map[string]int{"removed": n})

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 	s.out = io.MultiWriter(s.out, log)
 	e.Log.Infof("log %s", log.Name())
 	e.Log.Infof("command: %s", strings.Join(os.Args, " "))
-	if err := r.AtStart("", "mergedeploy", start, log.Name(), os.Args); err != nil {
+	if err := r.AtStart(startsDir(), "mergedeploy", start, log.Name(), os.Args); err != nil {
 		e.Log.Warnf("the list of starts could not be written: %v", err)
 	}
 	for _, w := range r.Policy.Warnings() {
@@ -71,4 +72,13 @@ func (s *session) merge(c *cli.Context) (*publish.Merged, error) {
 	}
 	m.Text(s.out)
 	return m, nil
+}
+
+// startsDir is where the original programs list their starts at this site, if they do.
+func startsDir() string {
+	dir := filepath.Join(os.Getenv("SIT_ROOT"), "detector/logs/atstart")
+	if st, err := os.Stat(dir); os.Getenv("SIT_ROOT") == "" || err != nil || !st.IsDir() {
+		return ""
+	}
+	return dir
 }

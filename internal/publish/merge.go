@@ -2,8 +2,11 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -166,7 +169,13 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		}
 	}
 	if len(sources) == 0 {
-		return nil
+		last, err := m.readDefault(r, p, opt)
+		if err != nil || last == nil {
+			return err
+		}
+		sources = append(sources, combine.Source{Name: last.CType, Status: last.values, Bits: opt.selected(last.Family)})
+		last.values = nil
+		p.Sources = append(p.Sources, *last)
 	}
 	rule := combine.Rule{Unjudged: status.NotJudged}
 	if opt.And {
@@ -208,11 +217,7 @@ func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions
 	}
 	var read []Source
 	for _, f := range chosen {
-		want := []int(nil)
-		if i := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel }); m.Panels[i].Rows > 0 {
-			want = []int{m.Panels[i].Rows, m.Panels[i].Cols}
-		}
-		file, err := r.ReadStatus(f.Path, want)
+		file, err := r.ReadStatus(f.Path, m.wantedShape(p))
 		if err != nil {
 			return nil, err
 		}
@@ -228,6 +233,29 @@ func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions
 		read = append(read, s)
 	}
 	return read, nil
+}
+
+// readDefault reads the constant of last resort of the detector type, or nothing.
+func (m *Merged) readDefault(r *repo.Repo, p *Plane, opt MergeOptions) (*Source, error) {
+	path := r.DefaultPath(m.Type, opt.CType)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	file, err := r.ReadStatus(path, m.wantedShape(p))
+	if err != nil {
+		return nil, err
+	}
+	return &Source{CType: "default", Path: path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
+		Bad: status.Count(file.Values).Bad, Reason: "no other file: the default of the detector type"}, nil
+}
+
+// wantedShape is the shape that a file of a plane must have, nil when it is not known.
+func (m *Merged) wantedShape(p *Plane) []int {
+	i := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
+	if m.Panels[i].Rows == 0 {
+		return nil
+	}
+	return []int{m.Panels[i].Rows, m.Panels[i].Cols}
 }
 
 // choose picks the file for the time-stamp, or one file of each voting run.

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 )
 
@@ -83,6 +85,23 @@ func compareBool(a, b bool) int {
 		return -1
 	}
 	return 1
+}
+
+// Sweep removes the temporaries that interrupted writers have left in the directories of a detector type
+// for longer than an hour, and says how many.
+func (r *Repo) Sweep(dettype string) (removed int, err error) {
+	err = filepath.WalkDir(r.TypeDir(dettype), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		n, err := atomicfile.RemoveStale(path, time.Hour)
+		removed += n
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return removed, nil
+	}
+	return removed, err
 }
 
 // Choose picks, among files in the order of [Repo.Files], the one that holds for a time-stamp and gain

@@ -223,8 +223,11 @@ func hashOf(b []byte) string {
 
 // writePair writes sidecar and status file, in this order, under the lock of their directory.
 func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Sidecar, replace bool) error {
-	meta, err := json.MarshalIndent(sc, "", "  ")
-	if err != nil {
+	var meta bytes.Buffer
+	enc := json.NewEncoder(&meta)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // rules have < and >
+	if err := enc.Encode(sc); err != nil {
 		return fmt.Errorf("could not encode the sidecar of %q: %w", path, err)
 	}
 	lock, err := filelock.Acquire(ctx, filepath.Dir(path), r.LockWait, r.Policy)
@@ -239,7 +242,7 @@ func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Side
 	}
 	opt := r.Policy.File()
 	opt.Keep = true
-	if err := atomicfile.WriteFile(sidecarPath(path), opt, append(meta, '\n')); err != nil {
+	if err := atomicfile.WriteFile(sidecarPath(path), opt, meta.Bytes()); err != nil {
 		return err
 	}
 	return atomicfile.Write(path, opt, func(w io.Writer) error {
