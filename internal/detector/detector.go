@@ -43,6 +43,11 @@ func epix10ka(typ, group string) Family {
 		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true}
 }
 
+// camera is an LCLS-I camera: its shape varies, and all share one group of constants.
+func camera(typ string) Family {
+	return Family{Type: typ, DataBits: 0xffff, CalibGroup: "Camera::CalibV1"}
+}
+
 // families holds LCLS-II detType names and LCLS-I type names, all in lower case.
 var families = []Family{
 	epix10ka("epix10ka", "Epix10ka::CalibV1"),
@@ -60,8 +65,22 @@ var families = []Family{
 	{Type: "epixuhr", Rows: 168, Cols: 192, DataBits: 0x07ff, GainBits: 0x0800, CalibGroup: "Epixuhr::CalibV1"},
 	{Type: "epixuhr3x2", Rows: 336, Cols: 576, DataBits: 0x0ffe, GainBits: 0x0001, ASICRows: 168, ASICCols: 192, CalibGroup: "Epixuhr3x2::CalibV1"},
 	{Type: "cspad", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{32}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad::CalibV1", AlwaysStacked: true},
-	{Type: "cspad2x2", DataBits: 0x3fff, CalibGroup: "CsPad2x2::CalibV1"},
+	{Type: "cspad2x2", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{2}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad2x2::CalibV1", AlwaysStacked: true},
 	{Type: "opal", DataBits: 0xffff, CalibGroup: "Camera::CalibV1"},
+	camera("opal1000"), camera("opal2000"), camera("opal4000"), camera("opal8000"), camera("tm6740"), camera("orcafl40"),
+	camera("quartz4a150"), camera("rayonix"), camera("fccd"), camera("fccd960"), camera("zyla"), camera("istar"), camera("alvium"),
+	camera("controlscamera"), camera("streak"),
+	{Type: "epix", DataBits: 0x3fff, CalibGroup: "Epix::CalibV1"},
+	{Type: "epix10k", DataBits: 0x3fff, CalibGroup: "Epix10ka::CalibV1"},
+	{Type: "pnccd", Rows: 512, Cols: 512, DataBits: 0xffff, PanelCounts: []int{4}, CalibGroup: "PNCCD::CalibV1", AlwaysStacked: true},
+	{Type: "princeton", DataBits: 0xffff, CalibGroup: "Princeton::CalibV1"},
+	{Type: "andor", DataBits: 0xffff, CalibGroup: "Andor::CalibV1"},
+	{Type: "andor3d", DataBits: 0xffff, CalibGroup: "Andor3d::CalibV1", AlwaysStacked: true},
+	{Type: "timepix", DataBits: 0xffff, CalibGroup: "Timepix::CalibV1"},
+	{Type: "fli", DataBits: 0xffff, CalibGroup: "Fli::CalibV1"},
+	{Type: "pimax", DataBits: 0xffff, CalibGroup: "Pimax::CalibV1"},
+	{Type: "pixis", DataBits: 0xffff, CalibGroup: "Pixis::CalibV1"},
+	{Type: "uxi", DataBits: 0xffff, CalibGroup: "Uxi::CalibV1", AlwaysStacked: true},
 	{Type: "archon", DataBits: 0xffff, CalibGroup: "Archon::CalibV1"},
 	{Type: "axis", DataBits: 0xffff, CalibGroup: "Axis::CalibV1"},
 	{Type: "piranha4", DataBits: 0xffff, CalibGroup: "Piranha4::CalibV1"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	families "rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 )
@@ -423,6 +424,23 @@ func TestNames(t *testing.T) {
 	for _, base := range []string{"x-r0001-s00-c00.xtc2", "x-r0001-s00.xtc", "r0001-s00-c00.xtc", "x-r99999999999999999999-s00-c00.xtc", "x-r0001-s00-c00.xtc.bak"} {
 		if n, ok := ParseName(base); ok {
 			t.Errorf("%s is taken for %+v", base, n)
+		}
+	}
+}
+
+// TestCalibGroups wants constants of every device where the original software looks for them.
+func TestCalibGroups(t *testing.T) {
+	for group, devices := range map[string]string{
+		"CsPad": "Cspad", "CsPad2x2": "Cspad2x2", "Princeton": "Princeton", "PNCCD": "pnCCD",
+		"Camera": "Tm6740 Opal1000 Opal2000 Opal4000 Opal8000 OrcaFl40 Fccd960 Quartz4A150 Rayonix Fccd Zyla ControlsCamera StreakC7700 iStar Alvium",
+		"Epix":   "Epix", "Epix10ka": "Epix10k Epix10ka", "Epix100a": "Epix100a", "Andor": "Andor", "Timepix": "Timepix", "Fli": "Fli", "Pimax": "Pimax",
+		"Andor3d": "DualAndor", "Jungfrau": "Jungfrau", "Uxi": "Uxi", "Pixis": "Pixis", "Epix10ka2M": "Epix10ka2M", "Epix10kaQuad": "Epix10kaQuad",
+	} {
+		for device := range strings.FieldsSeq(devices) {
+			f, known := families.Lookup(source(address(t, "XppGon.0:"+device+".0").Phy).dettype())
+			if !known || f.CalibGroup != group+"::CalibV1" {
+				t.Errorf("%s: group %s, want %s", device, f.CalibGroup, group)
+			}
 		}
 	}
 }
