@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -63,13 +64,7 @@ func runDeploy(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	gate := publish.DefaultGate
-	gate.MaxBad, gate.MaxNew, gate.MaxUnseen = c.Float64("max-bad"), c.Float64("max-new"), c.Float64("max-unjudged")
-	for _, r := range publish.Rules {
-		if c.Bool("force-" + r.Name) {
-			gate.Force = append(gate.Force, r.Name)
-		}
-	}
+	gate := gateOf(c, e, m.Type)
 	plan, err := publish.NewPlan(c.Context, place, m, ctype, validity, gate)
 	if err != nil {
 		return err
@@ -83,6 +78,29 @@ func runDeploy(c *cli.Context, e *environment) error {
 		return e.PrintJSON(res)
 	}
 	return nil
+}
+
+// gateOf makes the gate: each limit from its flag, else from the site file, else the default.
+func gateOf(c *cli.Context, e *environment, dettype string) publish.Gate {
+	gate, site := publish.DefaultGate, e.Site.Limits[strings.ToLower(dettype)]
+	for _, l := range []struct {
+		flag string
+		site *float64
+		to   *float64
+	}{{"max-bad", site.MaxBad, &gate.MaxBad}, {"max-new", site.MaxNew, &gate.MaxNew}, {"max-unjudged", site.MaxUnjudged, &gate.MaxUnseen}} {
+		switch {
+		case c.IsSet(l.flag):
+			*l.to = c.Float64(l.flag)
+		case l.site != nil:
+			*l.to = *l.site
+		}
+	}
+	for _, r := range publish.Rules {
+		if c.Bool("force-" + r.Name) {
+			gate.Force = append(gate.Force, r.Name)
+		}
+	}
+	return gate
 }
 
 // execute deploys if asked to.

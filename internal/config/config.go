@@ -68,6 +68,10 @@ type Limits struct {
 	FracLo *float64 `toml:"fraclo"` // quantiles of the dark gate
 	FracHi *float64 `toml:"frachi"` //
 	SNRMax *float64 `toml:"snrmax"` // outlier limit of the features, in spreads
+
+	MaxBad      *float64 `toml:"max_bad"`      // gate of deployments: fraction of a panel that may be bad
+	MaxNew      *float64 `toml:"max_new"`      // ... fraction of the pixels that may become bad
+	MaxUnjudged *float64 `toml:"max_unjudged"` // ... fraction of a panel that may be not judged
 }
 
 // defaults are the settings of a machine that has no site file.
