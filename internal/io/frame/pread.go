@@ -70,7 +70,10 @@ func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi in
 			return nil, err
 		}
 	}
-	slab := s.slab(len(exts), hi-lo, dst)
+	slab, err := s.slab(len(exts), hi-lo, dst)
+	if err != nil {
+		return nil, err
+	}
 	pieces := make([]piece, len(exts))
 	for i, e := range exts {
 		pieces[i] = newPiece(panel, e, lo, dst[i])
@@ -102,7 +105,12 @@ func (s *pread) load(ctx context.Context, lanes []Lane, first, n int) ([][][]uin
 	for i, l := range lanes {
 		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
 		frames[i] = make([][]uint16, len(exts))
-		slabs = append(slabs, s.slab(len(exts), l.Panel.Pixels(), frames[i]))
+		slab, err := s.slab(len(exts), l.Panel.Pixels(), frames[i])
+		if err != nil {
+			s.putAll(slabs)
+			return nil, nil, err
+		}
+		slabs = append(slabs, slab)
 		for j, e := range exts {
 			pieces = append(pieces, newPiece(l.Panel, e, 0, frames[i][j]))
 		}
@@ -120,8 +128,7 @@ func (s *pread) guard(do func() error) error { return do() }
 
 // Close implements Source.
 func (s *pread) Close() error {
-	s.pool.drop()
-	return closeAll(s.fds)
+	return errors.Join(s.pool.drop(), closeAll(s.fds))
 }
 
 // rowOf gives the distance of frames in a slab: a multiple of a cache line, and one more, so that the
@@ -129,24 +136,27 @@ func (s *pread) Close() error {
 func rowOf(pixels int) int { return (pixels+31)/32*32 + 32 }
 
 // slab takes a buffer for n frames from the pool and sets dst to them.
-func (s *pread) slab(n, pixels int, dst [][]uint16) []uint16 {
+func (s *pread) slab(n, pixels int, dst [][]uint16) ([]uint16, error) {
 	row := rowOf(pixels)
-	slab := s.pool.get(n * row)
+	slab, err := s.pool.get(n * row)
+	if err != nil {
+		return nil, err
+	}
 	for i := range dst {
 		dst[i] = slab[i*row : i*row+pixels : i*row+pixels]
 	}
-	return slab
+	return slab, nil
 }
 
 // putOnce gives the function that puts buffers back, once however often it is called.
 func (s *pread) putOnce(slabs ...[]uint16) func() {
 	var once sync.Once
-	return func() {
-		once.Do(func() {
-			for _, b := range slabs {
-				s.pool.put(b)
-			}
-		})
+	return func() { once.Do(func() { s.putAll(slabs) }) }
+}
+
+func (s *pread) putAll(slabs [][]uint16) {
+	for _, b := range slabs {
+		s.pool.put(b)
 	}
 }
 
@@ -230,17 +240,16 @@ func (s *pread) enter(ctx context.Context) bool {
 func (s *pread) readRun(run []piece) error {
 	parts := make([][]byte, 0, 2*len(run))
 	var coded [][]uint16 // buffers of coded pieces, then the gap
-	defer func() {
-		for _, b := range coded {
-			s.pool.put(b)
-		}
-	}()
+	defer func() { s.putAll(coded) }()
 	var gap []byte
 	end := run[0].off
 	for _, p := range run {
 		if d := int(p.off - end); d > 0 {
 			if gap == nil {
-				b := s.pool.get(maxGap / 2)
+				b, err := s.pool.get(maxGap / 2)
+				if err != nil {
+					return err
+				}
 				coded, gap = append(coded, b), bytesOf(b)
 			}
 			parts = append(parts, gap[:d])
@@ -248,7 +257,10 @@ func (s *pread) readRun(run []piece) error {
 		if p.panel.Codec == Identity {
 			parts = append(parts, bytesOf(p.px))
 		} else {
-			b := s.pool.get((p.bytes + 1) / 2)
+			b, err := s.pool.get((p.bytes + 1) / 2)
+			if err != nil {
+				return err
+			}
 			coded = append(coded, b)
 			parts = append(parts, bytesOf(b)[:p.bytes])
 		}
@@ -310,7 +322,10 @@ func (s *pread) decodePiece(p piece, raw []byte) error {
 	if len(p.px) == p.panel.Pixels() {
 		return Decode(p.panel.Codec, p.panel, raw, p.px)
 	}
-	all := s.pool.get(p.panel.Pixels())
+	all, err := s.pool.get(p.panel.Pixels())
+	if err != nil {
+		return err
+	}
 	defer s.pool.put(all)
 	if err := Decode(p.panel.Codec, p.panel, raw, all); err != nil {
 		return err
@@ -361,17 +376,25 @@ func (f osReader) forget(off, n int64) {
 	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
 }
 
-// arena keeps buffers for reuse; all are aligned to a page.
+// arena keeps buffers for reuse; all are aligned to a page. Large ones are memory of their own, on huge
+// pages where the system has them: filling one costs few page faults, and the garbage collector does not
+// take them for a reason to let its heap grow.
 type arena struct {
-	mu   sync.Mutex
-	free [][]uint16
+	mu     sync.Mutex
+	free   [][]uint16
+	mapped [][]byte // all that was mapped
 }
 
-const pageSize = 4096
+const (
+	pageSize  = 4096
+	hugeSize  = 2 << 20
+	mappedMin = 1 << 20 // bytes from which a buffer is mapped
+)
 
 // get gives a buffer of n pixels with unknown content, the smallest free one that is not wasteful.
-func (a *arena) get(n int) []uint16 {
+func (a *arena) get(n int) ([]uint16, error) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	best := -1
 	for i, b := range a.free {
 		if cap(b) >= n && cap(b) <= 2*n+pageSize && (best < 0 || cap(b) < cap(a.free[best])) {
@@ -382,14 +405,26 @@ func (a *arena) get(n int) []uint16 {
 		b := a.free[best]
 		a.free[best] = a.free[len(a.free)-1]
 		a.free = a.free[:len(a.free)-1]
-		a.mu.Unlock()
-		return b[:n]
+		return b[:n], nil
 	}
-	a.mu.Unlock()
+	if 2*n >= mappedMin {
+		return a.mapBuffer(n)
+	}
 	const page = pageSize / 2
 	raw := make([]uint16, n+page)
 	skip := int(-uintptr(unsafe.Pointer(&raw[0])) % pageSize / 2)
-	return raw[skip : skip+n]
+	return raw[skip : skip+n], nil
+}
+
+// mapBuffer makes a large buffer.
+func (a *arena) mapBuffer(n int) ([]uint16, error) {
+	mem, err := unix.Mmap(-1, 0, (2*n+hugeSize-1)/hugeSize*hugeSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("frame: could not get %d bytes of memory for frames: %w", 2*n, err)
+	}
+	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // without them it only takes longer
+	a.mapped = append(a.mapped, mem)
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&mem[0])), len(mem)/2)[:n], nil
 }
 
 // put takes a buffer back.
@@ -399,9 +434,16 @@ func (a *arena) put(b []uint16) {
 	a.mu.Unlock()
 }
 
-// drop forgets the free buffers.
-func (a *arena) drop() {
+// drop gives all memory back; no buffer may be in use.
+func (a *arena) drop() error {
 	a.mu.Lock()
-	a.free = nil
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	var first error
+	for _, mem := range a.mapped {
+		if err := unix.Munmap(mem); err != nil && first == nil {
+			first = err
+		}
+	}
+	a.free, a.mapped = nil, nil
+	return first
 }
