@@ -11,14 +11,14 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-//go:generate sh -c "go run . bits --markdown > ../../docs/bits.md"
+//go:generate go test -count=1 -run TestBitsPage . -update
 
 func newBitsCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:        "bits",
 		Usage:       "what each bit of a status word means and which rule sets it",
 		Description: "The numbers have two meanings: those of the rules of dark processing, and those of the features of det_pixel_status.\nThe sidecar of a status file (<name>.json) says which of them holds for it.",
-		Flags:       []cli.Flag{&cli.BoolFlag{Name: "markdown", Usage: "the page for the documentation"}},
+		Flags:       []cli.Flag{&cli.BoolFlag{Name: "markdown", Usage: "the tables of docs/bits.md"}},
 		Action: func(c *cli.Context) error {
 			switch {
 			case e.JSON:
@@ -56,13 +56,9 @@ func writeBits(w io.Writer) error {
 	return t.Flush()
 }
 
-// writeBitsPage prints the dictionary as the page of the documentation.
+// writeBitsPage prints the dictionary as the tables of the documentation.
 func writeBitsPage(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("<!-- Written by `rawstatus bits --markdown`: change the table in internal/stats/status, then `make gen`. -->\n\n# Bits of a status word\n\n" +
-		"A status word is the sum of its bits; 0 is a good pixel. The same numbers have two meanings, by the rules that made the file; the sidecar\n" +
-		"of a status file (`<name>.json`) has the dictionary that holds for it. Nothing is above 32768: LCLS-I analysis reads 16 bits.\n" +
-		"`rawstatus bits` prints this table, `rawstatus bits --json` for programs.\n")
 	for _, f := range bitFamilies {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| value | name | rule | meaning | types | profiles | group |\n|---:|---|---|---|---|---|---|\n", f.title, f.text)
 		for _, bit := range bitsOf(f.family) {

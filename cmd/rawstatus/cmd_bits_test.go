@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +16,9 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestBits wants every bit in every form, and docs/bits.md to be what the command prints.
+var update = flag.Bool("update", false, "write docs/bits.md")
+
+// TestBits wants every bit in every form.
 func TestBits(t *testing.T) {
 	_, text, _ := call(t, "bits")
 	_, page, _ := call(t, "bits", "--markdown")
@@ -29,8 +35,76 @@ func TestBits(t *testing.T) {
 	if err := json.Unmarshal([]byte(list), &table); err != nil || len(table) != len(status.Table) {
 		t.Errorf("--json: %d bits, %v", len(table), err)
 	}
-	file, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "bits.md"))
-	if err != nil || string(file) != page {
-		t.Errorf("docs/bits.md is not what the command prints (%v): make gen", err)
+}
+
+const bitsHead = `<!-- Made by TestBitsPage of cmd/rawstatus: change the table in internal/stats/status or the comments of the packages, then 'make gen'. -->
+
+# Bits of a status word
+
+A status word is the sum of its bits; 0 is a good pixel. The same numbers have two meanings, by the rules that made the file; the sidecar
+of a status file (` + "`<name>.json`" + `) has the dictionary that holds for it. Nothing is above 32768: LCLS-I analysis reads 16 bits.
+` + "`rawstatus bits`" + ` prints this table, ` + "`rawstatus bits --json`" + ` for programs. Status files of profile user (` + "`rawstatus save`" + `) have the
+bits of whoever made them.
+
+Limits are parameters: ` + "`rawstatus scan`" + ` counts bad pixels against a threshold, ` + "`rawstatus reeval --set`" + ` shows what other rules change,
+` + "`rawstatus reduce --set`" + ` writes it; all of that from what was counted, without raw data.
+`
+
+// TestBitsPage wants docs/bits.md to be the tables of the command and what the comments of the packages
+// say about the original software.
+func TestBitsPage(t *testing.T) {
+	_, tables, _ := call(t, "bits", "--markdown")
+	page := bitsHead + tables
+	for _, p := range []struct{ pkg, file, title string }{
+		{"status", "table.go", "Dark rules: deviations from the original software"},
+		{"feature", "feature.go", "Features: deviations from the original software"},
+	} {
+		page += "\n## " + p.title + "\n\n" + deviations(t, p.pkg, p.file)
 	}
+	path := filepath.Join(testenv.Root(t), "docs", "bits.md")
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if file, err := os.ReadFile(path); err != nil || string(file) != page {
+		t.Errorf("docs/bits.md is not what the code says (%v): make gen", err)
+	}
+	if n := strings.Count(page, "\n  - "); n < 10 {
+		t.Errorf("%d deviations", n)
+	}
+}
+
+// deviations gives a package comment from its heading about deviations on, for users: bits and parameters
+// by the names that programs print.
+func deviations(t *testing.T, pkg, file string) string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(testenv.Root(t), "internal", "stats", pkg, file), nil, parser.ParseComments)
+	if err != nil || f.Doc == nil {
+		t.Fatalf("no package comment in %s: %v", file, err)
+	}
+	doc := new(comment.Parser).Parse(f.Doc.Text())
+	for i, block := range doc.Content {
+		if _, heading := block.(*comment.Heading); heading {
+			doc.Content = doc.Content[i+1:]
+			return userNames().Replace(string(new(comment.Printer).Markdown(doc)))
+		}
+	}
+	t.Fatalf("no heading in the package comment of %s", file)
+	return ""
+}
+
+// userNames turns Go names into those of bits and flags.
+func userNames() *strings.Replacer {
+	pairs := []string{"Compat brings", "`--compat` brings", "MinFrames", "`--min-frames`", " See Sequence.", "", " (quantile.GateParams.RawMax)", "", ", see Flatness", ""}
+	for _, b := range status.Table {
+		name := ""
+		for word := range strings.SplitSeq(b.Name, "_") {
+			name += word[:1] + strings.ToLower(word[1:])
+		}
+		if name != "Asic" {
+			pairs = append(pairs, name, b.Name)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }

@@ -27,7 +27,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e), newReevalCommand(e), newScanCommand(e),
 				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e), newCampaignCommand(e),
-				newInspectCommand(e), newBitsCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
+				newInspectCommand(e), newBitsCommand(e), newDiffCommand(e), newSaveCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
 	}.Run(ctx, stdout, stderr, args)

@@ -103,7 +103,8 @@ func (p Program) report(e *Env, err error) {
 	if hint != "" {
 		fmt.Fprintf(e.Stderr, "hint: %s\n", hint)
 	}
-	if e.JSON {
+	// A difference is what the command was asked for: it has printed its own result.
+	if e.JSON && fault.CodeOf(err) != fault.Different {
 		// Nothing is left to do when stdout cannot be written either: the exit code tells.
 		_ = e.PrintJSON(failure{err.Error(), hint, int(fault.CodeOf(err))})
 	}

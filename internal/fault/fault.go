@@ -20,6 +20,7 @@ const (
 	OK          Code = 0
 	Unexpected  Code = 1
 	Usage       Code = 2
+	Different   Code = 4
 	Input       Code = 10
 	Incomplete  Code = 11
 	Busy        Code = 12
@@ -42,6 +43,7 @@ var codes = []Meaning{
 	{OK, "done"},
 	{Unexpected, "unexpected error (a defect of the program; panics end here)"},
 	{Usage, "wrong command line or configuration"},
+	{Different, "done: what was compared is different (diff)"},
 	{Input, "input cannot be read or is not what it should be"},
 	{Incomplete, "incomplete: raw data, panels or partial results are missing"},
 	{Busy, "repository or lock was busy for too long"},
