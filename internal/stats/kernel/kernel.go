@@ -41,6 +41,7 @@ func Use(name string) error {
 // i of the first block on.
 func Gated(blocks []Block, frames [][]uint16, p *Params) {
 	check("Gated", Width*len(blocks), frames)
+	writes(blocks)
 	if len(blocks) > 0 && len(frames) > 0 {
 		best.gated(blocks, frames, p)
 	}
@@ -49,6 +50,7 @@ func Gated(blocks []Block, frames [][]uint16, p *Params) {
 // Ungated is Gated with open gates, except that N is left alone.
 func Ungated(blocks []Block, frames [][]uint16, p *Params) {
 	check("Ungated", Width*len(blocks), frames)
+	writes(blocks)
 	if len(blocks) > 0 && len(frames) > 0 {
 		best.ungated(blocks, frames, p)
 	}
@@ -57,6 +59,7 @@ func Ungated(blocks []Block, frames [][]uint16, p *Params) {
 // Max sets dst[i] to the maximum of itself and frames[k][i] & mask over up to MaxFrames frames.
 func Max(dst []uint16, frames [][]uint16, mask uint16) {
 	check("Max", len(dst), frames)
+	writes(dst)
 	if len(dst) > 0 && len(frames) > 0 {
 		best.max(dst, frames, mask)
 	}
@@ -69,12 +72,14 @@ func Gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
 	if len(second) != len(same) || want == other {
 		panic(fmt.Sprintf("stats/kernel: Gain: %d and %d counters for values %#x and %#x", len(same), len(second), want, other))
 	}
+	writes(same)
+	writes(second)
 	if len(same) > 0 && len(frames) > 0 {
 		best.gain(same, second, frames, mask, want, other)
 	}
 }
 
-// check refuses frames that are too short or too many for one call.
+// check refuses frames that are too short or too many for one call, and notes that they are read.
 func check(name string, pixels int, frames [][]uint16) {
 	if len(frames) > MaxFrames {
 		panic(fmt.Sprintf("stats/kernel: %s: %d frames, at most %d", name, len(frames), MaxFrames))
@@ -83,5 +88,6 @@ func check(name string, pixels int, frames [][]uint16) {
 		if len(f) < pixels {
 			panic(fmt.Sprintf("stats/kernel: %s: frame %d has %d pixels, %d needed", name, k, len(f), pixels))
 		}
+		reads(f[:pixels])
 	}
 }

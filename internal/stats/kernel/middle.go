@@ -9,6 +9,7 @@ func Middle(f []uint16, mask uint16) (a, b uint16, ok bool) {
 	if best == levelGo || len(f) < 2*sampleSize {
 		return 0, 0, false
 	}
+	reads(f)
 	return best.middle(f, mask)
 }
 

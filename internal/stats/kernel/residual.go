@@ -18,6 +18,9 @@ func ColumnSums(sum, moment []int32, px []uint16, stride, rows int, mask uint16)
 	if len(moment) != len(sum) || rows <= 0 || len(sum) > stride || len(px) < (rows-1)*stride+len(sum) {
 		panic(fmt.Sprintf("stats/kernel: ColumnSums: %d and %d sums of %d rows %d apart in %d pixels", len(sum), len(moment), rows, stride, len(px)))
 	}
+	reads(px[:(rows-1)*stride+len(sum)])
+	writes(sum)
+	writes(moment)
 	best.columnSums(sum, moment, px, stride, rows, mask)
 }
 
@@ -40,6 +43,12 @@ func Residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, pl
 	if len(plane) != n || len(slope) != n || stride < Lanes || (n > 0 && len(dst) <= (n-1)/Lanes*stride+(n-1)%Lanes) {
 		panic(fmt.Sprintf("stats/kernel: Residuals: %d results %d apart for %d pixels, planes of %d and %d", len(dst), stride, n, len(plane), len(slope)))
 	}
+	reads(row)
+	reads(slope)
+	writes(plane)
+	for at := 0; at < n; at += Lanes {
+		writes(dst[at/Lanes*stride : at/Lanes*stride+min(Lanes, n-at)])
+	}
 	best.residuals(dst, stride, row, mask, den, plane, slope)
 }
 
@@ -56,6 +65,7 @@ func Middles(values []int32) (lower, upper [Lanes]int32) {
 	if len(values) == 0 || len(values)%Lanes != 0 {
 		panic(fmt.Sprintf("stats/kernel: Middles: %d values in %d lanes", len(values), Lanes))
 	}
+	reads(values)
 	best.middles(&lower, &upper, values)
 	return lower, upper
 }
@@ -77,6 +87,7 @@ func Distances(values []int32, twice *[Lanes]int32) {
 	if len(values)%Lanes != 0 {
 		panic(fmt.Sprintf("stats/kernel: Distances: %d values in %d lanes", len(values), Lanes))
 	}
+	writes(values)
 	if len(values) > 0 {
 		best.distances(values, twice)
 	}
