@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,7 +41,7 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 	}
 	c := simulate.Config{Dir: filepath.Join(o.scratch, fmt.Sprintf("run-%dMiB", o.size>>20)), Panels: panels, Events: events, Seed: 1,
 		Dead: 50, Hot: 50, Noisy: 200, Saturated: 50, Cold: 50}
-	d := &data{dir: c.Dir}
+	d, written := &data{dir: c.Dir}, false
 	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
 		return nil, err
 	}
@@ -51,6 +52,7 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 		if _, err := simulate.Write(ctx, c); err != nil {
 			return nil, err
 		}
+		written = true
 	}
 	var err error
 	d.index, err = open.Index(ctx, open.Dataset{Experiment: "tstx00417", Runs: open.OneRun(1), Dir: c.Dir}, open.Options{})
@@ -65,6 +67,12 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 				d.lanes[p].Extents = append(d.lanes[p].Extents, *x)
 				d.bytes += int64(x.Length)
 			}
+		}
+	}
+	if written {
+		// As after a transfer, not as after writing: pages that were read come in larger pieces.
+		if err := d.chill(); err != nil {
+			return nil, err
 		}
 	}
 	if o.ram == 0 {
@@ -109,6 +117,24 @@ func (d *data) close() {
 	if d.free != nil {
 		d.free()
 	}
+}
+
+// chill takes the files out of the page cache.
+func (d *data) chill() error {
+	for _, file := range d.index.Files {
+		f, err := os.Open(file.Path)
+		if err != nil {
+			return err
+		}
+		err = f.Sync() // only clean pages can go
+		if err == nil {
+			err = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // warm makes sure that all files are in the page cache: the system may have dropped idle pages.

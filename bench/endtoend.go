@@ -13,7 +13,7 @@ import (
 	"rawstatus/internal/stats/quantile"
 )
 
-const e2e = "end to end, files in the page cache, opening and mapping included"
+const e2e = "end to end, warm: files in the page cache, opening and mapping included"
 
 // endToEnd times profiles from files in the page cache to accumulators.
 func endToEnd(b *bench) error {
@@ -35,10 +35,7 @@ func endToEnd(b *bench) error {
 			return b.d.warm()
 		}, run: func() error { return b.profile(lanes, way, profile) }}
 	}
-	file := b.d.index.Files[0]
-	list := []variant{{name: "dd bs=1M", bytes: file.Size, cores: 1, before: b.d.warm, run: func() error {
-		return exec.CommandContext(b.ctx, "dd", "if="+file.Path, "of=/dev/null", "bs=1M", "status=none").Run()
-	}}}
+	list := []variant{{name: "dd bs=1M", bytes: b.d.index.Files[0].Size, cores: 1, before: b.d.warm, run: b.dd}}
 	for _, cores := range []int{1, 0} {
 		name := "AVX read, mapped, 1 core"
 		if cores == 0 {
@@ -71,6 +68,21 @@ func endToEnd(b *bench) error {
 	ratio, _ := b.r.ratio(e2e, "dark "+kernel.Names()[0]+" 1 core", "numpy loop")
 	b.r.value("dark one core / numpy", ratio, "times", "same frames, same repetition")
 	return b.numpyQuantile()
+}
+
+// cold times reading from the disk: files are dropped from the page cache before each variant.
+func cold(b *bench) error {
+	list := []variant{{name: "dd bs=1M", bytes: b.d.index.Files[0].Size, before: b.d.chill, run: b.dd}}
+	for _, way := range []string{frame.Mapped, frame.Pread} {
+		list = append(list, variant{name: "data " + way + " all cores", bytes: b.d.bytes, before: b.d.chill,
+			run: func() error { return b.profile(b.d.lanes, way, "data") }})
+	}
+	return b.group("end to end, cold: files on disk only", min(2, b.o.reps), list)
+}
+
+// dd copies the first file to nowhere, as people do to see what a disk or a cache gives.
+func (b *bench) dd() error {
+	return exec.CommandContext(b.ctx, "dd", "if="+b.d.index.Files[0].Path, "of=/dev/null", "bs=1M", "status=none").Run()
 }
 
 // numpyQuantile compares the quantiles of the first block.

@@ -47,6 +47,10 @@ func lightOf(ctx context.Context, src frame.Source, lanes []frame.Lane) error {
 	return nil
 }
 
+// thirdCache is the memory for residuals that the third-level cache still holds: windows of a band are
+// done in groups that need no more.
+const thirdCache = 24 << 20
+
 // residuals does feature 6 over frames of which read gives pixels, several bands at a time.
 func residuals(ctx context.Context, frames int, read func(lo, hi int, dst [][]uint16) (func(), error)) error {
 	f, err := feature.NewFlatness(rows, cols, 15, 15, 0x3fff)
@@ -66,9 +70,13 @@ func residuals(ctx context.Context, frames int, read func(lo, hi int, dst [][]ui
 				return err
 			}
 			defer release()
-			r := feature.NewResiduals(f, band, 0, f.WindowCols(), frames)
-			r.Add(px)
-			sink.Add(r.Finish().Frames)
+			for first, last := 0, 0; first < f.WindowCols(); first = last {
+				for last = first + 1; last < f.WindowCols() && f.Bytes(band, first, last+1, frames) <= thirdCache; last++ {
+				}
+				r := feature.NewResiduals(f, band, first, last, frames)
+				r.Add(px)
+				sink.Add(r.Finish().Frames)
+			}
 			return nil
 		})
 	}

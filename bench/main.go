@@ -122,7 +122,7 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) error 
 		run  func(*bench) error
 	}{
 		{"kernels", kernels}, {"end to end", endToEnd}, {"feature 6", featureSix}, {"scaling", scaling},
-		{"memory", memory}, {"simulated store", store},
+		{"memory", memory}, {"simulated store", store}, {"cold", cold},
 	} {
 		say("%s", g.name)
 		if err := g.run(b); err != nil {

@@ -33,7 +33,7 @@ type variant struct {
 
 // group times variants: all once per repetition, one after the other.
 func (b *bench) group(name string, reps int, variants []variant) error {
-	times := make([][]float64, len(variants))
+	times, busy := make([][]float64, len(variants)), make([][]float64, len(variants))
 	for rep := range reps {
 		for i, v := range variants {
 			if err := b.ctx.Err(); err != nil {
@@ -48,16 +48,18 @@ func (b *bench) group(name string, reps int, variants []variant) error {
 			if err != nil {
 				return err
 			}
+			used := cpuSeconds()
 			took, err := v.time()
+			used = cpuSeconds() - used
 			restore()
 			if err != nil {
 				return fmt.Errorf("%s, repetition %d: %w", v.name, rep, err)
 			}
-			times[i] = append(times[i], took)
+			times[i], busy[i] = append(times[i], took), append(busy[i], used)
 		}
 	}
 	for i, v := range variants {
-		b.r.add(name, v.name, v.bytes, v.cores, times[i])
+		b.r.add(name, v.name, v.bytes, v.cores, times[i], busy[i])
 	}
 	return nil
 }
@@ -71,6 +73,17 @@ func (v *variant) time() (seconds float64, err error) {
 	begin := time.Now()
 	err = v.run()
 	return time.Since(begin).Seconds(), err
+}
+
+// cpuSeconds gives the processor time of this process and of its children that have ended.
+func cpuSeconds() (sum float64) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			sum += float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+		}
+	}
+	return sum
 }
 
 // onCores confines the process to so many of its processors; 0 is no limit.

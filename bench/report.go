@@ -31,6 +31,7 @@ type line struct {
 	Cores   int       `json:"cores"` // 0: all
 	Bytes   int64     `json:"bytes"`
 	Seconds []float64 `json:"seconds"`
+	CPU     []float64 `json:"cpu_seconds"`
 	GBs     float64   `json:"gb_per_s"` // median, 1e9 bytes of raw input
 }
 
@@ -53,8 +54,8 @@ type criterion struct {
 	Known  bool    `json:"measured"`
 }
 
-func (r *results) add(group, name string, bytes int64, cores int, seconds []float64) {
-	r.Lines = append(r.Lines, line{group, name, cores, bytes, seconds, float64(bytes) / 1e9 / median(seconds)})
+func (r *results) add(group, name string, bytes int64, cores int, seconds, cpu []float64) {
+	r.Lines = append(r.Lines, line{group, name, cores, bytes, seconds, cpu, float64(bytes) / 1e9 / median(seconds)})
 }
 
 func (r *results) value(name string, v float64, unit, remark string) {
@@ -147,13 +148,10 @@ func (r *results) print(w io.Writer) {
 	for _, l := range r.Lines {
 		if l.Group != group {
 			group = l.Group
-			fmt.Fprintf(t, "\n%s\tGB/s\tmin\tmax\n", group)
+			fmt.Fprintf(t, "\n%s\tGB/s\tmin\tmax\tper CPU second\n", group)
 		}
-		lo, hi := l.Seconds[0], l.Seconds[0]
-		for _, s := range l.Seconds {
-			lo, hi = min(lo, s), max(hi, s)
-		}
-		fmt.Fprintf(t, "  %s\t%.3g\t%.3g\t%.3g\n", l.Name, l.GBs, float64(l.Bytes)/1e9/hi, float64(l.Bytes)/1e9/lo)
+		lo, hi := l.rates()
+		fmt.Fprintf(t, "  %s\t%.3g\t%.3g\t%.3g\t%.3g\n", l.Name, l.GBs, lo, hi, float64(l.Bytes)/1e9/median(l.CPU))
 	}
 	fmt.Fprintf(t, "\nother\tvalue\n")
 	for _, v := range r.Values {
