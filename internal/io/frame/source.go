@@ -57,7 +57,7 @@ type Sweep struct {
 	Whole bool
 	// Do handles a batch; it may be called from Workers goroutines at once. Batches of one lane and
 	// band come one after the other in the order of frames, each frame exactly once. The pixels are
-	// read-only and must not be kept.
+	// read-only, must not be kept, and not be given to another goroutine.
 	Do func(Batch) error
 }
 

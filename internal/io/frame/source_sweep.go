@@ -14,6 +14,7 @@ import (
 const (
 	maxSuper  = 512       // frames of a superblock: enough to amortise bringing accumulators into the cache
 	bandWidth = 32 << 10  // pixels of a band: 64 KiB of a frame; accumulators of 640 B for 32 pixels fit into L2
+	minBand   = 8 << 10   // pixels below which streams become too short to be prefetched
 	bandGrain = 64        // bands are multiples of this many pixels: no two share a cache line of any plane
 	wholeSize = 512 << 10 // pixels that a batch of whole frames has at most, if it has more than one
 )
@@ -166,11 +167,11 @@ func bandTasks(list []task, s Sweep, lane int, b *super, px [][]uint16, last map
 }
 
 // bandOf gives the pixels of a band: as asked for, else bandWidth, but at least four bands per worker
-// as long as they have 4 KiB.
+// as long as they have minBand pixels.
 func bandOf(s Sweep, pixels int) int {
 	band := s.Band
 	if band <= 0 {
-		band = min(bandWidth, max(2048, pixels/(4*s.Workers)))
+		band = min(bandWidth, max(minBand, pixels/(4*s.Workers)))
 	}
 	return (band + bandGrain - 1) / bandGrain * bandGrain
 }
