@@ -43,6 +43,7 @@ func mergeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "runs", Usage: "let these `RUNS` vote for each bit, e.g. 10-20,25; with --fraction or --at-least"},
 		&cli.Float64Flag{Name: "fraction", Usage: "`FRACTION` of the voting runs that must have a bit"},
 		&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"},
+		&cli.StringFlag{Name: "dark-tree", Usage: "`DIR` of the panel repository that the detector's dark jobs keep: merge its status, too"},
 		&cli.BoolFlag{Name: "mixed-bits", Usage: "merge files whose bits mean different things"},
 		&cli.StringFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `good, bad or copy:<mode>`"},
 		&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `good or bad`"},
@@ -96,14 +97,17 @@ func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 }
 
 // mergeOptions takes the options from the flags.
-func mergeOptions(c *cli.Context) (publish.MergeOptions, error) {
+func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOptions, error) {
 	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
 		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"), MixedBits: c.Bool("mixed-bits"),
 		MissingGain: c.String("missing-gain"), MissingPanel: c.String("missing-panel")}
 	for _, t := range append(slices.Clone(o.Only), o.Exclude...) {
-		if !strings.HasPrefix(t, "status_") || t == "status_merged" || t == "status_extra" {
-			return o, fault.New(fault.Usage, "%q is not a type that is merged", t).WithHint("types are called status_*; status_merged and status_extra are results")
+		if !strings.HasPrefix(t, "status") || t == "status_merged" || t == "status_extra" {
+			return o, fault.New(fault.Usage, "%q is not a type that is merged", t).WithHint("types are called status_* (status in --dark-tree); status_merged and status_extra are results")
 		}
+	}
+	if dir := c.String("dark-tree"); dir != "" {
+		o.Tree = repo.NewTree(dir, dettype, r.Policy, r.Loc)
 	}
 	var err error
 	if o.Bits, err = parseBits(c.StringSlice("bits")); err != nil {

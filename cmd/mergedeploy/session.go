@@ -62,7 +62,7 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 
 // merge merges as the flags say and tells what was done.
 func (s *session) merge(c *cli.Context) (*publish.Merged, error) {
-	opt, err := mergeOptions(c)
+	opt, err := mergeOptions(c, s.repo, s.subject.Type)
 	if err != nil {
 		return nil, err
 	}

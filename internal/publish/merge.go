@@ -39,6 +39,8 @@ type MergeOptions struct {
 	Fraction  float64
 	AtLeast   int
 	MixedBits bool
+	// Tree, if any, is the panel repository of the detector's dark jobs: its status is merged as well.
+	Tree *repo.Repo
 	// MissingGain and MissingPanel say what an absent plane is: "good", "bad", for gains also
 	// "copy:<mode>". Empty: it stops the deployment.
 	MissingGain  string
@@ -141,17 +143,18 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 
 // mergePlane chooses, reads and merges the files of one plane.
 func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
-	types, err := r.StatusTypes(m.Type, p.Panel)
+	types, err := m.types(r, p, opt)
 	if err != nil {
 		return err
 	}
 	var sources []combine.Source
-	for _, ctype := range types {
+	for _, t := range types {
+		ctype := t.ctype
 		if slices.Contains(opt.Exclude, ctype) || len(opt.Only) > 0 && !slices.Contains(opt.Only, ctype) {
 			p.Notes = append(p.Notes, ctype+": left out on request")
 			continue
 		}
-		read, err := m.readType(r, p, ctype, opt)
+		read, err := m.readType(t.repo, p, ctype, opt)
 		if err != nil {
 			return err
 		}
@@ -201,6 +204,30 @@ func (o MergeOptions) selected(family string) uint64 {
 	return o.Bits[family]
 }
 
+// from is a constants type of a panel in one of the repositories.
+type from struct {
+	repo  *repo.Repo
+	ctype string
+}
+
+// types lists what there is to merge for a panel.
+func (m *Merged) types(r *repo.Repo, p *Plane, opt MergeOptions) ([]from, error) {
+	var list []from
+	for _, r := range []*repo.Repo{r, opt.Tree} {
+		if r == nil {
+			continue
+		}
+		types, err := r.StatusTypes(m.Type, p.Panel)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range types {
+			list = append(list, from{r, t})
+		}
+	}
+	return list, nil
+}
+
 // readType reads the file, or with voting runs the files, of one constants type.
 func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions) ([]Source, error) {
 	files, foreign, err := r.Files(m.Type, p.Panel, ctype)
@@ -223,6 +250,9 @@ func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions
 		}
 		s := Source{CType: ctype, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
 			Bad: status.Count(file.Values).Bad, Reason: m.reason(f, p.GainMode, len(files), opt)}
+		if r.IsTree() {
+			s.Family = repo.FamilyDark
+		}
 		if sc := file.Sidecar; sc != nil {
 			s.Family, s.Profile, s.PlanID, s.Version = sc.Family, sc.Profile, sc.PlanID, sc.Version
 			s.Partial = strings.Join(sc.Incomplete, "; ")
@@ -356,7 +386,7 @@ func (m *Merged) checkFamilies(opt MergeOptions) error {
 	for i := range m.Planes {
 		for _, s := range m.Planes[i].Sources {
 			example[s.Family] = s.Path
-			if s.Profile == "" {
+			if s.Profile == "" && s.Family == repo.FamilyFeatures {
 				foreign++
 			}
 		}

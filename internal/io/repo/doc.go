@@ -21,6 +21,13 @@
 //
 //	<alias:%04d> <panel> <YYYY-mm-ddTHH:MM:SS>[ <exp:%10s>][ r<run:%04d>][ <extra>...] <login>
 //
+// The dark jobs of jungfrau and epix10ka keep trees of their own, which are read here, too ([NewTree]):
+//
+//	<root>/.aliases_jungfrau.txt, or .aliases.txt
+//	<root>/<panel>/status/<dettype>_<alias>_<YYYYmmddHHMMSS>_<exp>_r<run:%04d>_status_<gmode>.dat
+//
+// with <gmode> one of gm0-Normal, gm0-HighGain0, gm1-FixedGain1, ... (jungfrau) or FH, FM, ... (epix10ka).
+//
 // # Status file and sidecar
 //
 // Two files cannot appear at one instant. The sidecar is written first and holds the SHA-256 of the

@@ -38,7 +38,8 @@ func (r *Repo) StatusTypes(dettype, panel string) ([]string, error) {
 	var types []string
 	for _, e := range entries {
 		name := e.Name()
-		if e.IsDir() && strings.HasPrefix(name, "status_") && name != "status_merged" && name != "status_extra" {
+		generic := strings.HasPrefix(name, "status_") && name != "status_merged" && name != "status_extra"
+		if e.IsDir() && (generic && r.tree == "" || name == "status" && r.tree != "") {
 			types = append(types, name)
 		}
 	}
@@ -47,7 +48,8 @@ func (r *Repo) StatusTypes(dettype, panel string) ([]string, error) {
 
 // Files lists the files of one constants type of a panel, ascending by time-stamp, and the names of
 // others that were passed over. Files of equal time-stamp and gain mode are in falling order of
-// preference: whole panels before slices, .dat before .txt before .data, then by name.
+// preference: whole panels before slices, .dat before .txt before .data, of several names of a jungfrau
+// gain mode the last by alphabet (as the original deploys them), then by name.
 func (r *Repo) Files(dettype, panel, ctype string) (files []Found, foreign []string, err error) {
 	dir := filepath.Join(r.PanelDir(dettype, panel), ctype)
 	entries, err := os.ReadDir(dir)
@@ -64,7 +66,8 @@ func (r *Repo) Files(dettype, panel, ctype string) (files []Found, foreign []str
 			continue
 		}
 		n, ok := ParseName(name, ctype)
-		if !ok || n.DetType != strings.ToLower(dettype) || alias != "" && n.Alias != alias {
+		sameType := n.DetType == strings.ToLower(dettype) || r.tree != "" && strings.HasPrefix(strings.ToLower(dettype), n.DetType)
+		if !ok || !sameType || alias != "" && n.Alias != alias {
 			foreign = append(foreign, name)
 			continue
 		}
@@ -72,7 +75,7 @@ func (r *Repo) Files(dettype, panel, ctype string) (files []Found, foreign []str
 	}
 	slices.SortFunc(files, func(a, b Found) int {
 		return cmp.Or(cmp.Compare(a.Stamp, b.Stamp), cmp.Compare(a.GainMode, b.GainMode), compareBool(a.Slice, b.Slice),
-			cmp.Compare(slices.Index(extensions, a.Ext), slices.Index(extensions, b.Ext)), cmp.Compare(a.Path, b.Path))
+			cmp.Compare(slices.Index(extensions, a.Ext), slices.Index(extensions, b.Ext)), cmp.Compare(b.gainWord, a.gainWord), cmp.Compare(a.Path, b.Path))
 	})
 	return files, foreign, nil
 }
@@ -214,7 +217,7 @@ func (r *Repo) locate(dettype, panel, experiment string, run int) (*Located, err
 
 // aliasDetector gives the detector's name that the alias record of a panel remembers.
 func (r *Repo) aliasDetector(dettype, panel string) string {
-	text, err := os.ReadFile(filepath.Join(r.TypeDir(dettype), ".aliases.txt"))
+	text, err := os.ReadFile(r.aliasPath(dettype))
 	if err != nil {
 		return ""
 	}

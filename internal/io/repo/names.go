@@ -57,6 +57,8 @@ type Name struct {
 	GainMode   string // canonical: "gm0-Normal" is read as "g0"; empty when the name has none
 	Slice      bool
 	Ext        string // ".dat", ".txt" or ".data"
+
+	gainWord string // as in the name
 }
 
 // String is the file's name.
@@ -102,7 +104,8 @@ func ParseName(file, ctype string) (Name, bool) {
 		return Name{}, false
 	}
 	rest, n.Slice = strings.CutSuffix(rest, "_slice")
-	n.GainMode = strings.TrimPrefix(rest, "_")
+	n.gainWord = strings.TrimPrefix(rest, "_")
+	n.GainMode = n.gainWord
 	if g := gainName.FindStringSubmatch(n.GainMode); g != nil {
 		n.GainMode = "g" + g[1]
 	}

@@ -24,6 +24,8 @@ type Repo struct {
 	Loc    *time.Location // time zone of the site
 	// LockWait is how long to wait for another process.
 	LockWait time.Duration
+
+	tree string // detector type whose panels lie directly below Root; empty: the generic layout
 }
 
 // defaultLockWait is generous: the longest work under a lock is writing one panel.
@@ -34,8 +36,22 @@ func New(root string, policy *access.Policy, loc *time.Location) *Repo {
 	return &Repo{Root: root, Policy: policy, Loc: loc, LockWait: defaultLockWait}
 }
 
+// NewTree gives the panel repository that the dark jobs of one detector type (jungfrau, epix10ka) keep:
+// panels lie directly below root, and their status files, one per gain mode, are of the type "status".
+func NewTree(root, dettype string, policy *access.Policy, loc *time.Location) *Repo {
+	r := New(root, policy, loc)
+	r.tree = strings.ToLower(dettype)
+	return r
+}
+
+// IsTree tells whether the repository is that of one detector type.
+func (r *Repo) IsTree() bool { return r.tree != "" }
+
 // TypeDir is the directory of a detector type.
 func (r *Repo) TypeDir(dettype string) string {
+	if r.tree != "" {
+		return r.Root
+	}
 	return filepath.Join(r.Root, strings.ToLower(dettype))
 }
 
@@ -66,7 +82,7 @@ type AliasRecord struct {
 // Alias gives the short name of a panel and allocates the next one for a new panel. Any number of
 // processes may do so at once. A known panel needs no right to write.
 func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord) (string, error) {
-	path := filepath.Join(r.TypeDir(dettype), ".aliases.txt")
+	path := r.aliasPath(dettype)
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("could not read the aliases: %w", err)
@@ -110,9 +126,17 @@ func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord
 	return alias, nil
 }
 
+func (r *Repo) aliasPath(dettype string) string {
+	name := ".aliases.txt"
+	if r.tree == "jungfrau" {
+		name = ".aliases_jungfrau.txt"
+	}
+	return filepath.Join(r.TypeDir(dettype), name)
+}
+
 // knownAlias gives the alias of a panel, or the empty string.
 func (r *Repo) knownAlias(dettype, panel string) string {
-	text, err := os.ReadFile(filepath.Join(r.TypeDir(dettype), ".aliases.txt"))
+	text, err := os.ReadFile(r.aliasPath(dettype))
 	if err != nil {
 		return ""
 	}

@@ -406,6 +406,44 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestTreeOfDarkJobs reads the layout of CALIB_REPO section 9.
+func TestTreeOfDarkJobs(t *testing.T) {
+	r := NewTree(t.TempDir(), "Jungfrau", &access.Policy{DirMode: 0o2775, FileMode: 0o664}, time.UTC)
+	dir := filepath.Join(r.Root, "170505-149520170815", "status")
+	if err := os.MkdirAll(dir, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	const p = "jungfrau_0001_20240102030405_mfxx1_r0051_status_"
+	for _, name := range []string{p + "gm0-HighGain0.dat", p + "gm0-Normal.dat", p + "gm1-FixedGain1.dat", p + "gm1-ForcedGain1.dat", "other_0001_1_e_r1_status.dat"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("0 1\n"), 0o664); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(r.Root, "170505-149520170815", "status_dark"), 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if alias, err := r.Alias(t.Context(), "jungfrau", "170505-149520170815", AliasRecord{}); alias != "0001" || err != nil {
+		t.Fatal(alias, err)
+	}
+	if _, err := os.Stat(filepath.Join(r.Root, ".aliases_jungfrau.txt")); err != nil {
+		t.Error(err)
+	}
+	types, err := r.StatusTypes("jungfrau", "170505-149520170815")
+	if err != nil || !slices.Equal(types, []string{"status"}) {
+		t.Errorf("types %q, %v", types, err)
+	}
+	files, foreign, err := r.Files("jungfrau", "170505-149520170815", "status")
+	if err != nil || len(files) != 4 || len(foreign) != 1 {
+		t.Fatalf("files %v, foreign %q, %v", files, foreign, err)
+	}
+	for gain, want := range map[string]string{"g0": "gm0-Normal", "g1": "gm1-ForcedGain1", "g2": ""} {
+		f, ok := Choose(files, "20250101000000", gain)
+		if ok != (want != "") || ok && !strings.HasSuffix(f.Path, want+".dat") {
+			t.Errorf("%s: %q, want %q", gain, f.Path, want)
+		}
+	}
+}
+
 func TestPanelDirs(t *testing.T) {
 	panel := func(id string, seg, sub int) frame.Panel {
 		return frame.Panel{Detector: "XcsEndstation.0:Cspad.0", ID: id, Segment: seg, Sub: sub}
