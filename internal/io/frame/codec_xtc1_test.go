@@ -18,7 +18,6 @@ type packer struct {
 	mapBits, bits     uint
 	base              uint32
 	head              []byte
-	runs              bool
 	words             []uint16
 	acc               uint64
 	have              uint

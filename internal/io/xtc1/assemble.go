@@ -175,7 +175,7 @@ func notOdd(err error) error {
 func (b *builder) payload(ctx context.Context, s *fileScan, r *record) (payload, error) {
 	read := func(off int64, n int) ([]byte, error) {
 		buf := make([]byte, n)
-		return buf, readFull(ctx, b.slots, s.f.Path, s.f.R, buf, off)
+		return buf, b.reads.full(ctx, s.f.Path, s.f.R, buf, off)
 	}
 	if r.word&compressed != 0 {
 		return openPacked(r.at, r.n, read)

@@ -91,11 +91,11 @@ func (c *counts) add(format string, args ...any) {
 }
 
 // scan reads the file, by smalldata where there is some that can be believed.
-func (s *fileScan) scan(ctx context.Context, slots chan struct{}) error {
-	big := newReader(ctx, s.f, slots)
+func (s *fileScan) scan(ctx context.Context, rd *reads) error {
+	big := newReader(ctx, s.f, rd)
 	if s.f.Small != nil && !s.opt.NoSmalldata {
-		sml := &small{r: newReader(ctx, s.f.Small, slots), big: big}
-		sml.r.w = newWindow(ctx, s.f.Small.Path, s.f.Small.R, s.f.Small.Size, denseBlock, slots)
+		sml := &small{r: newReader(ctx, s.f.Small, rd), big: big}
+		sml.r.w = newWindow(ctx, s.f.Small.Path, s.f.Small.R, s.f.Small.Size, denseBlock, rd)
 		err := s.each(ctx, func(int64) (*datagram, error) { return sml.next() })
 		if err == nil {
 			err = sml.verify()
@@ -104,7 +104,7 @@ func (s *fileScan) scan(ctx context.Context, slots chan struct{}) error {
 			return err
 		}
 		*s = fileScan{f: s.f, n: s.n, opt: s.opt, counts: &counts{}, smallBad: err}
-		big = newReader(ctx, s.f, slots)
+		big = newReader(ctx, s.f, rd)
 	}
 	return s.each(ctx, big.next)
 }

@@ -42,7 +42,10 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 	if opt.Reads <= 0 {
 		opt.Reads = 64
 	}
-	b := &builder{req: req, opt: opt, slots: make(chan struct{}, opt.Reads)}
+	ctx, cancel := context.WithCancel(ctx)
+	b := &builder{req: req, opt: opt, reads: newReads(opt.Reads)}
+	defer b.reads.ahead.Wait() // the caller closes the files
+	defer cancel()
 	if err := b.scanFiles(ctx); err != nil {
 		return nil, err
 	}
@@ -65,8 +68,8 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 type builder struct {
 	req     Request
 	opt     Options
-	slots   chan struct{} // one element per read in flight
-	scans   []*fileScan   // ascending by (stream, chunk)
+	reads   *reads
+	scans   []*fileScan // ascending by (stream, chunk)
 	streams []*stream
 	dets    []*detector // ascending by name
 	bySrc   map[source]*detector
@@ -90,7 +93,6 @@ func (s *stream) control() bool { return s.number >= controlStream }
 
 // scanFiles reads all files, each in its own goroutine.
 func (b *builder) scanFiles(ctx context.Context) error {
-	group, inner := errgroup.WithContext(ctx)
 	files := slices.Clone(b.req.Files)
 	slices.SortStableFunc(files, func(f, g *File) int { return cmp.Or(cmp.Compare(f.Stream, g.Stream), cmp.Compare(f.Chunk, g.Chunk)) })
 	for i, f := range files {
@@ -98,9 +100,11 @@ func (b *builder) scanFiles(ctx context.Context) error {
 			return fault.New(fault.Usage, "xtc1: %q and %q are both chunk %d of stream %d", files[i-1].Path, f.Path, f.Chunk, f.Stream).
 				WithHint("give the files of one run, each once")
 		}
-		s := &fileScan{f: f, n: int32(i), opt: b.opt, counts: &counts{}}
-		b.scans = append(b.scans, s)
-		group.Go(func() error { return s.scan(inner, b.slots) })
+		b.scans = append(b.scans, &fileScan{f: f, n: int32(i), opt: b.opt, counts: &counts{}})
+	}
+	group, inner := errgroup.WithContext(ctx)
+	for _, s := range b.scans {
+		group.Go(func() error { return s.scan(inner, b.reads) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

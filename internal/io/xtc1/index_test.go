@@ -242,11 +242,14 @@ func TestCut(t *testing.T) {
 	for _, small := range []bool{false, true} {
 		full := index(t, Options{}, r.open(small)...)
 		for i := range r.files {
-			step := 1
+			step := int64(1)
+			if small { // the same code reads the cut; what differs is at the ends of datagrams
+				step = 4
+			}
 			if testing.Short() {
 				step = 37
 			}
-			for size := int64(0); size < int64(r.data[i].Len()); size += int64(step) {
+			for size := int64(0); size < int64(r.data[i].Len()); size += step {
 				files := r.open(small)
 				files[i].Size = size
 				checkCut(t, full, files, i, size)

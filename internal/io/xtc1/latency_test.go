@@ -3,6 +3,7 @@ package xtc1
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -22,13 +23,16 @@ type bigFile struct {
 
 	latency             time.Duration
 	reads, flying, most atomic.Int64
+	stop                func() // called with the hundredth read
 }
 
 func (f *bigFile) total() int64 { return int64(len(f.begin)) + f.n*f.size }
 
 // ReadAt implements io.ReaderAt.
 func (f *bigFile) ReadAt(b []byte, off int64) (int, error) {
-	f.reads.Add(1)
+	if f.reads.Add(1) == 100 && f.stop != nil {
+		f.stop()
+	}
 	for now := f.flying.Add(1); ; {
 		most := f.most.Load()
 		if now <= most || f.most.CompareAndSwap(most, now) {
@@ -148,6 +152,28 @@ func TestReadsOfAnIndex(t *testing.T) {
 			if most := f.most.Load(); most < 8 {
 				t.Errorf("%s, smalldata %v: at most %d reads at once", name, smalldata, most)
 			}
+		}
+	}
+}
+
+// TestNothingReadsAfterwards wants no read under way when an index is ready, or given up: the caller
+// closes the files then.
+func TestNothingReadsAfterwards(t *testing.T) {
+	for name, models := range bigModels(t) {
+		for _, stopped := range []bool{false, true} {
+			f, _ := newBigFile(t, 300, 100*time.Microsecond, models...)
+			ctx, cancel := context.WithCancel(context.Background())
+			if stopped {
+				f.stop = cancel
+			}
+			_, err := BuildIndex(ctx, Request{Files: []*File{{File: frame.File{Path: "big.xtc", Size: f.total()}, R: f}}}, Options{})
+			if errors.Is(err, context.Canceled) != stopped {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := f.flying.Load(); n != 0 {
+				t.Errorf("%s, stopped %v: %d reads under way", name, stopped, n)
+			}
+			cancel()
 		}
 	}
 }

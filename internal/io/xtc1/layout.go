@@ -50,7 +50,6 @@ const envTrimmed = 1 << 31
 
 // Levels of a source (bits 24-31 of src.log).
 const (
-	levelControl  = 0
 	levelSource   = 1
 	levelSegment  = 2
 	levelEvent    = 3

@@ -91,8 +91,8 @@ type span struct {
 	n   int
 }
 
-func newReader(ctx context.Context, f *File, slots chan struct{}) *reader {
-	return &reader{f: f, hold: never, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, slots)}
+func newReader(ctx context.Context, f *File, rd *reads) *reader {
+	return &reader{f: f, hold: never, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, rd)}
 }
 
 // at gives n bytes at off and notes the request for reading ahead.
@@ -187,7 +187,7 @@ func (r *reader) predict() {
 	size := r.dg.size()
 	if size < denseBelow {
 		if r.small++; r.small == 3 {
-			r.w = newWindow(r.w.ctx, r.w.path, r.w.r, r.w.size, denseBlock, r.w.slots)
+			r.w = newWindow(r.w.ctx, r.w.path, r.w.r, r.w.size, denseBlock, r.w.reads)
 		}
 		return
 	}
@@ -248,7 +248,11 @@ func (l Leaf) String() string {
 // Scan reads the datagrams of one file, a smalldata file as it is. The error is the first place where
 // the file cannot be read on, or that of visit.
 func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
-	r := newReader(ctx, f, make(chan struct{}, maxAhead))
+	ctx, cancel := context.WithCancel(ctx)
+	rd := newReads(maxAhead)
+	defer rd.ahead.Wait()
+	defer cancel()
+	r := newReader(ctx, f, rd)
 	for off := int64(0); ; {
 		d, err := r.next(off)
 		if err == io.EOF {

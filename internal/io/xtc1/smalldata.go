@@ -254,7 +254,7 @@ func (s *small) verify() error {
 		}
 		group.Go(func() {
 			got := make([]byte, len(c.want))
-			errs[i] = readFull(s.big.w.ctx, s.big.w.slots, s.big.f.Path, s.big.f.R, got, c.off)
+			errs[i] = s.big.w.reads.full(s.big.w.ctx, s.big.f.Path, s.big.f.R, got, c.off)
 			if len(got) == headSize {
 				parseHead(got).put(got) // ticks and vector are not compared
 			}

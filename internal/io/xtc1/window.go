@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/cursor"
@@ -22,6 +23,14 @@ const (
 // errShrunk is the cause where a file ends earlier than it did when it was opened.
 var errShrunk = fmt.Errorf("the file has been cut since: %w", io.ErrUnexpectedEOF)
 
+// reads bounds the reads in flight, and knows of those that nobody may wait for.
+type reads struct {
+	slots chan struct{}
+	ahead sync.WaitGroup
+}
+
+func newReads(n int) *reads { return &reads{slots: make(chan struct{}, n)} }
+
 // window gives the bytes of one file through a few blocks, some of which are read ahead. It belongs to
 // one goroutine; the reads run in others, limited by slots.
 type window struct {
@@ -30,7 +39,7 @@ type window struct {
 	r      io.ReaderAt
 	size   int64
 	block  int64
-	slots  chan struct{}
+	reads  *reads
 	blocks map[int64]*block // by number
 	low    int64            // no block below this number is held
 }
@@ -41,19 +50,22 @@ type block struct {
 	err   error
 }
 
-func newWindow(ctx context.Context, path string, r io.ReaderAt, size, blockSize int64, slots chan struct{}) *window {
-	return &window{ctx: ctx, path: path, r: r, size: size, block: blockSize, slots: slots, blocks: map[int64]*block{}}
+func newWindow(ctx context.Context, path string, r io.ReaderAt, size, blockSize int64, rd *reads) *window {
+	return &window{ctx: ctx, path: path, r: r, size: size, block: blockSize, reads: rd, blocks: map[int64]*block{}}
 }
 
-// readFull reads b from the file at off, within the limit of reads in flight.
-func readFull(ctx context.Context, slots chan struct{}, path string, r io.ReaderAt, b []byte, off int64) error {
+// full reads b from the file at off, within the limit of reads in flight.
+func (rd *reads) full(ctx context.Context, path string, r io.ReaderAt, b []byte, off int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
-	case slots <- struct{}{}:
+	case rd.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	n, err := r.ReadAt(b, off)
-	<-slots
+	<-rd.slots
 	switch {
 	case n == len(b):
 		return nil
@@ -77,11 +89,11 @@ func (w *window) fetch(n int64) *block {
 	}
 	b := &block{ready: make(chan struct{})}
 	w.blocks[n] = b
-	go func() {
+	w.reads.ahead.Go(func() {
 		defer close(b.ready)
 		b.b = make([]byte, min(w.block, w.size-off))
-		b.err = readFull(w.ctx, w.slots, w.path, w.r, b.b, off)
-	}()
+		b.err = w.reads.full(w.ctx, w.path, w.r, b.b, off)
+	})
 	return b
 }
 
@@ -93,7 +105,7 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 	first, last := off/w.block, (off+int64(n)-1)/w.block
 	if last-first > denseAhead { // a large payload: not worth keeping in blocks
 		b := make([]byte, n)
-		return b, readFull(w.ctx, w.slots, w.path, w.r, b, off)
+		return b, w.reads.full(w.ctx, w.path, w.r, b, off)
 	}
 	var whole []byte
 	for i := first; i <= last; i++ {
