@@ -38,8 +38,8 @@ lint: imports ## format, vet, staticcheck, tidy modules, import rule
 imports: ## the import rule of internal/lint
 	$(GO) test -count=1 ./internal/lint
 
-bench: ## the Go benchmarks of all packages
-	$(GO) test -run '^$$' -bench . $(PACKAGES)
+bench: ## measures this machine and us: table on the screen, BENCHFLAGS=--json=... and others
+	$(GO) run ./bench $(BENCHFLAGS)
 
 gen: ## what is generated: assembly of the kernels
 	$(GO) generate $(PACKAGES)
