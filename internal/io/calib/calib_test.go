@@ -196,3 +196,46 @@ func TestContents(t *testing.T) {
 		t.Errorf("other content came back (%v)", err)
 	}
 }
+
+func FuzzLedger(f *testing.F) {
+	f.Add([]byte("{\"id\":\"a\",\"state\":\"intent\",\"validity\":\"1-2\"}\n{\"id\":\"a\",\"state\":\"done\",\"validity\":\"1-2\"}\n{\"id\""))
+	f.Add([]byte("{\"id\":\"a\",\"documents\":[{\"db\":\"x\"}],\"validity\":\"0-end\"}\n\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l := newLedger(t)
+		if err := os.MkdirAll(l.Dir, 0o775); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(l.path(), text, 0o664); err != nil {
+			t.Fatal(err)
+		}
+		records, err := l.Load()
+		if err != nil {
+			if fault.CodeOf(err) != fault.Input {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := l.Append(Record{ID: "one more", State: Done}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := l.Load()
+		if err != nil || len(again) < len(records) {
+			t.Fatalf("%d records, then %d, %v", len(records), len(again), err)
+		}
+	})
+}
+
+func FuzzRange(f *testing.F) {
+	f.Add("0-end")
+	f.Add("10-99999")
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := ParseRange(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseRange(r.String())
+		if err != nil || again != r || r.Begin < 0 || r.End > Last || r.Begin > r.End {
+			t.Fatalf("%q is %v, written %q", s, r, r)
+		}
+	})
+}

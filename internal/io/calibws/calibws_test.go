@@ -577,3 +577,33 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDoc: whatever a service says about its data, the worst is an error.
+func FuzzDoc(f *testing.F) {
+	f.Add([]byte(`{"_id":"6b02bdfc2d86a89da5ef3092","run":5,"run_end":"end","data_type":"ndarray","data_dtype":"uint64","data_shape":"(1, 2)","extpars":"{}"}`), []byte("0123456789abcdef"))
+	f.Add([]byte(`{"run_end":1e300,"data_type":"ndarray","data_dtype":"uint8","data_shape":"(3,)"}`), []byte("abcd"))
+	f.Fuzz(func(t *testing.T, text, data []byte) {
+		var d Doc
+		if json.Unmarshal(text, &d) != nil {
+			return
+		}
+		if r, ok := d.validity(); ok && (r.Begin < 0 || r.End > calib.Last || r.Begin > r.End) {
+			t.Errorf("validity %v", r)
+		}
+		d.deployed()
+		d.ext()
+		if shape, err := parseShape(d.DataShape); err == nil && len(shape) > 0 {
+			n := 1
+			for _, k := range shape {
+				n *= k
+			}
+			if n > 1<<16 {
+				return // only slow
+			}
+		}
+		a, _, err := d.array(bytes.NewReader(data), -1)
+		if err == nil && len(a.Values) == 0 {
+			t.Errorf("an array of shape %v without values", a.Shape)
+		}
+	})
+}

@@ -55,8 +55,14 @@ func jsonBody(v any) (*body, error) {
 	return &body{int64(len(b)), "application/json", func() io.Reader { return bytes.NewReader(b) }}, nil
 }
 
+// answered is the body of an answer.
+type answered struct {
+	io.ReadCloser
+	size int64 // as announced; -1: not announced
+}
+
 // send makes one request and gives the answer's body. Names in path are checked and escaped.
-func (c *Client) send(ctx context.Context, write bool, method string, b *body, values url.Values, names ...string) (io.ReadCloser, error) {
+func (c *Client) send(ctx context.Context, write bool, method string, b *body, values url.Values, names ...string) (*answered, error) {
 	base := c.ReadURL
 	if write {
 		base = c.WriteURL
@@ -91,7 +97,7 @@ func (c *Client) send(ctx context.Context, write bool, method string, b *body, v
 		return nil, failed(ctx, method, address, err)
 	}
 	if res.StatusCode/100 == 2 {
-		return res.Body, nil
+		return &answered{res.Body, res.ContentLength}, nil
 	}
 	defer res.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 300)) // what there is of an explanation
@@ -137,7 +143,7 @@ func refusal(status int, method, address, text string) error {
 }
 
 // get reads with retries.
-func (c *Client) get(ctx context.Context, use func(io.Reader) error, values url.Values, names ...string) error {
+func (c *Client) get(ctx context.Context, use func(*answered) error, values url.Values, names ...string) error {
 	pause := c.Pause
 	for try := 0; ; try++ {
 		r, err := c.send(ctx, false, http.MethodGet, nil, values, names...)
@@ -161,8 +167,8 @@ func (c *Client) get(ctx context.Context, use func(io.Reader) error, values url.
 const maxAnswer = 256 << 20
 
 // decode reads a JSON answer; one that is none is as good as no answer.
-func decode(v any) func(io.Reader) error {
-	return func(r io.Reader) error {
+func decode(v any) func(*answered) error {
+	return func(r *answered) error {
 		if err := json.NewDecoder(io.LimitReader(r, maxAnswer)).Decode(v); err != nil {
 			return fault.New(fault.Temporary, "calibws: the answer is not what it should be: %w", err).
 				WithHint("is this the address of the calibration web service?")
@@ -188,8 +194,8 @@ func (c *Client) Document(ctx context.Context, db, coll, id string) (Doc, error)
 }
 
 // Data reads data; use may be called again after a failure.
-func (c *Client) Data(ctx context.Context, db, id string, use func(io.Reader) error) error {
-	return c.get(ctx, func(r io.Reader) error {
+func (c *Client) Data(ctx context.Context, db, id string, use func(*answered) error) error {
+	return c.get(ctx, func(r *answered) error {
 		err := use(r)
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return fault.New(fault.Temporary, "calibws: data %s of %s: %w", id, db, err)

@@ -122,8 +122,8 @@ func parseShape(s string) ([]int, error) {
 // maxValues bounds what a document can make us allocate: eight times the largest detector.
 const maxValues = 8 * 3 * 32 * 512 * 1024
 
-// array makes the values of a document's data.
-func (d *Doc) array(r io.Reader) (*calib.Array, string, error) {
+// array makes the values of a document's data, of which size bytes are announced (-1: none are).
+func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
 	bad := func(err error) error {
 		return fault.New(fault.Input, "calibws: document %s of %s: %w", d.ID, d.ShortName, err)
 	}
@@ -139,7 +139,13 @@ func (d *Doc) array(r io.Reader) (*calib.Array, string, error) {
 	for _, k := range shape {
 		n *= k
 	}
-	a := &calib.Array{Shape: shape, Values: make([]uint64, 0, n)}
+	if size >= 0 && size != int64(n*width) {
+		return nil, "", bad(fmt.Errorf("the data have %d bytes, shape %v of %s takes %d", size, shape, d.DataDType, n*width))
+	}
+	a := &calib.Array{Shape: shape}
+	if size >= 0 {
+		a.Values = make([]uint64, 0, n)
+	}
 	h := sha256.New()
 	b := make([]byte, 1<<16)
 	for left := n * width; left > 0; {
@@ -210,8 +216,8 @@ const stampForm = "2006-01-02T15:04:05-0700"
 
 // read gives the array of a document and the SHA-256 of its bytes.
 func (c *Client) read(ctx context.Context, db string, d Doc) (a *calib.Array, sum string, err error) {
-	err = c.Data(ctx, db, d.DataID, func(r io.Reader) error {
-		a, sum, err = d.array(r)
+	err = c.Data(ctx, db, d.DataID, func(r *answered) error {
+		a, sum, err = d.array(r, r.size)
 		return err
 	})
 	return a, sum, err

@@ -516,3 +516,30 @@ func TestAtStart(t *testing.T) {
 		t.Errorf("list of starts %q", b)
 	}
 }
+
+func FuzzParseName(f *testing.F) {
+	f.Add("jungfrau_0003_20240102030405_mfxx1_r0051_status_dark_gm2-FixedGain2.dat", "status_dark")
+	f.Add("epix100a_0001_20160523104000_xppn4116_r0137_status_max_slice.txt", "status_max")
+	f.Add("__0_r1_.dat", "")
+	f.Fuzz(func(t *testing.T, file, ctype string) {
+		n, ok := ParseName(file, ctype)
+		if !ok {
+			return
+		}
+		again, ok := ParseName(n.String(), ctype)
+		again.gainWord, n.gainWord = "", ""
+		if n.Run < 1e4 && (!ok || again != n) {
+			t.Errorf("%q is %+v, whose name %q is %+v", file, n, n, again)
+		}
+	})
+}
+
+func FuzzFindAlias(f *testing.F) {
+	f.Add("0001 a x\n0007 b x\n", "b")
+	f.Add("# x\n99999999999999999999 a\n-1 a\n", "a")
+	f.Fuzz(func(t *testing.T, text, panel string) {
+		if _, last := findAlias(text, panel); last < 0 {
+			t.Errorf("largest alias %d", last)
+		}
+	})
+}
