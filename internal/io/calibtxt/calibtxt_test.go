@@ -378,3 +378,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestEveryByteBesideDigits puts every byte at every place of eight that the fast way looks at.
+func TestEveryByteBesideDigits(t *testing.T) {
+	for place := range 8 {
+		for c := range 256 {
+			line := []byte("1 2 3 4 5 6 7 8 9")
+			line[place] = byte(c)
+			if c == '\n' || c == '\r' || c == '#' {
+				continue
+			}
+			want, ok := []uint64(nil), true
+			for _, word := range strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' }) {
+				v, err := strconv.ParseUint(word, 10, 64)
+				ok = ok && err == nil
+				want = append(want, v)
+			}
+			s, err := ReadStatus(bytes.NewReader(line), int64(len(line)), "f", nil)
+			if (err == nil) != ok || ok && !slices.Equal(s.Values, want) {
+				t.Errorf("%q: %v, %v, want %v", line, s, err, want)
+			}
+		}
+	}
+}

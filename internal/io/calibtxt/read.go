@@ -273,7 +273,7 @@ func (l *lines) statusRow(a []uint64, line []byte) ([]uint64, error) {
 		// Nearly all of a status array is words of one digit.
 		for i+8 <= len(line) {
 			x := binary.LittleEndian.Uint64(line[i:]) ^ fourZeros
-			if (x|x+fourSixes)&fourOther != 0 {
+			if (x|(x+fourSixes))&fourOther != 0 {
 				break
 			}
 			a = append(a, x&0xf, x>>16&0xf, x>>32&0xf, x>>48&0xf)
