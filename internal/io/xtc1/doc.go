@@ -117,5 +117,5 @@
 // offsets must follow from the sizes of what lies before, holes are read in the data file, and so is
 // what comes behind the last event; the heads of some events are compared. Smalldata that contradicts
 // its data file is not used, and the index has a note. Without smalldata the headers of datagrams are
-// read in the data file, ahead of the chain of extents where events have equal sizes.
+// read in the data file, ahead of the chain of extents where events have equal or nearly equal sizes.
 package xtc1

@@ -13,20 +13,38 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// bigFile is a data file that exists only as its headers: a beginning, then equal events. Pixels are
-// zeros that nobody stores.
+// bigFile is a data file that exists only as its headers: a beginning, then events of some sizes in
+// turn. Pixels are zeros that nobody stores.
 type bigFile struct {
-	begin   []byte
-	heads   []span // parts of an event that are not zero
-	event   []byte // those parts, one after the other
-	size, n int64  // of an event, and how many
+	begin []byte
+	kinds []eventKind
+	n     int64 // events
 
 	latency             time.Duration
 	reads, flying, most atomic.Int64
 	stop                func() // called with the hundredth read
 }
 
-func (f *bigFile) total() int64 { return int64(len(f.begin)) + f.n*f.size }
+// eventKind is an event: the parts that are not zero, one after the other, and where they lie.
+type eventKind struct {
+	heads []span
+	bytes []byte
+	off   int64 // from the beginning of the turn
+	size  int64
+}
+
+// turn is the size of one event of each kind.
+func (f *bigFile) turn() int64 {
+	last := f.kinds[len(f.kinds)-1]
+	return last.off + last.size
+}
+
+func (f *bigFile) at(e int64) int64 {
+	k := int64(len(f.kinds))
+	return int64(len(f.begin)) + e/k*f.turn() + f.kinds[e%k].off
+}
+
+func (f *bigFile) total() int64 { return f.at(f.n) }
 
 // ReadAt implements io.ReaderAt.
 func (f *bigFile) ReadAt(b []byte, off int64) (int, error) {
@@ -51,27 +69,25 @@ func (f *bigFile) ReadAt(b []byte, off int64) (int, error) {
 		}
 	}
 	overlay(f.begin, 0)
-	for e := max((off-int64(len(f.begin)))/f.size, 0); e < f.n; e++ {
-		at := int64(len(f.begin)) + e*f.size
-		if at >= off+int64(len(b)) {
-			break
-		}
+	for e := max((off-int64(len(f.begin)))/f.turn(), 0) * int64(len(f.kinds)); e < f.n && f.at(e) < off+int64(len(b)); e++ {
+		kind := f.kinds[e%int64(len(f.kinds))]
 		from := 0
-		for _, h := range f.heads {
-			part := bytes.Clone(f.event[from : from+h.n])
+		for _, h := range kind.heads {
+			part := bytes.Clone(kind.bytes[from : from+h.n])
 			if h.off == 0 {
 				le.PutUint32(part, uint32(e)*1000)
 				le.PutUint32(part[12:], uint32(e*3%fiducialWrap))
 			}
-			overlay(part, at+h.off)
+			overlay(part, f.at(e)+h.off)
 			from += h.n
 		}
 	}
 	return len(b), nil
 }
 
-// newBigFile makes a file of events of these detectors, and its smalldata.
-func newBigFile(tb testing.TB, events int64, latency time.Duration, models ...*Model) (f *bigFile, small []byte) {
+// newBigFile makes a file of events of these detectors, and its smalldata. The sizes of events differ by
+// some words, if there are several kinds.
+func newBigFile(tb testing.TB, events int64, kinds int, latency time.Duration, models ...*Model) (f *bigFile, small []byte) {
 	r := newRun(tb)
 	r.file(0, 0)
 	r.put(Configure, func(d *Draft) {
@@ -82,24 +98,32 @@ func newBigFile(tb testing.TB, events int64, latency time.Duration, models ...*M
 	r.put(BeginRun, nil)
 	r.put(BeginCalibCycle, nil)
 	f = &bigFile{begin: bytes.Clone(r.data[0].Bytes()), n: events, latency: latency}
-	var d Draft
-	d.Begin(L1Accept, 1464000000<<32, 0, 1, 0)
-	d.Open(Node(levelSegment, 2002, 0), 0)
-	f.heads = []span{{0, headSize + xtcSize}}
-	for _, m := range models {
-		f.heads = append(f.heads, span{int64(len(d.b)), 64})
-		m.PutFrame(&d, 0, 0, func([]byte, int) {})
-	}
-	b := d.Bytes()
-	f.size = int64(len(b))
-	for _, h := range f.heads {
-		f.event = append(f.event, b[h.off:][:h.n]...)
-	}
 	small = bytes.Clone(r.small[0].Bytes())
+	var whole [][]byte
+	off := int64(0)
+	for k := range kinds {
+		var d Draft
+		d.Begin(L1Accept, 1464000000<<32, 0, 1, 0)
+		d.Open(Node(levelSegment, 2002, 0), 0)
+		d.Leaf(Node(levelSegment, 1, 1), idEvrData, 4, 0, 16+k*5%kinds*12)
+		heads := []span{{0, len(d.b)}}
+		for _, m := range models {
+			heads = append(heads, span{int64(len(d.b)), 64})
+			m.PutFrame(&d, 0, 0, func([]byte, int) {})
+		}
+		kind := eventKind{heads: heads, off: off, size: int64(len(d.Bytes()))}
+		for _, h := range heads {
+			kind.bytes = append(kind.bytes, d.b[h.off:][:h.n]...)
+		}
+		f.kinds = append(f.kinds, kind)
+		whole = append(whole, d.b)
+		off += kind.size
+	}
 	for e := range events {
+		b := whole[e%int64(kinds)]
 		le.PutUint32(b, uint32(e)*1000)
 		le.PutUint32(b[12:], uint32(e*3%fiducialWrap))
-		small = appendShadow(small, b, int64(len(f.begin))+e*f.size, smlThreshold)
+		small = appendShadow(small, b, f.at(e), smlThreshold)
 	}
 	return f, small
 }
@@ -137,20 +161,26 @@ func bigModels(tb testing.TB) map[string][]*Model {
 // TestReadsOfAnIndex bounds the number of reads and wants many of them at once.
 func TestReadsOfAnIndex(t *testing.T) {
 	for name, models := range bigModels(t) {
-		for _, smalldata := range []bool{true, false} {
-			f, small := newBigFile(t, 400, 100*time.Microsecond, models...)
-			limit := 1.1 * float64(len(models)) // the first leaf comes with the head of the datagram
-			if smalldata {
-				limit = 0.5 + float64(len(models)/3)
-			} else {
+		for _, c := range []struct {
+			smalldata bool
+			kinds     int
+			limit     float64 // reads of an event
+			most      int64
+		}{
+			{true, 1, 0.5 + float64(len(models)/3), 8},
+			{false, 1, 1.1 * float64(len(models)), 16}, // the first leaf comes with the head of the datagram
+			{false, 7, 1.5 * float64(len(models)), 4},
+		} {
+			f, small := newBigFile(t, 400, c.kinds, 100*time.Microsecond, models...)
+			if !c.smalldata {
 				small = nil
 			}
 			indexBig(t, f, small)
-			if reads := float64(f.reads.Load()) / 400; reads > limit {
-				t.Errorf("%s, smalldata %v: %.2f reads for an event, at most %.2f are needed", name, smalldata, reads, limit)
+			if reads := float64(f.reads.Load()) / 400; reads > c.limit {
+				t.Errorf("%s %+v: %.2f reads for an event", name, c, reads)
 			}
-			if most := f.most.Load(); most < 8 {
-				t.Errorf("%s, smalldata %v: at most %d reads at once", name, smalldata, most)
+			if most := f.most.Load(); most < c.most {
+				t.Errorf("%s %+v: at most %d reads at once", name, c, most)
 			}
 		}
 	}
@@ -161,7 +191,7 @@ func TestReadsOfAnIndex(t *testing.T) {
 func TestNothingReadsAfterwards(t *testing.T) {
 	for name, models := range bigModels(t) {
 		for _, stopped := range []bool{false, true} {
-			f, _ := newBigFile(t, 300, 100*time.Microsecond, models...)
+			f, _ := newBigFile(t, 300, 1, 100*time.Microsecond, models...)
 			ctx, cancel := context.WithCancel(context.Background())
 			if stopped {
 				f.stop = cancel
@@ -178,14 +208,14 @@ func TestNothingReadsAfterwards(t *testing.T) {
 	}
 }
 
-// BenchmarkIndex indexes events of 4 MiB behind 0.5 ms of latency; the rate of bytes is that of the
-// data that is indexed.
+// BenchmarkIndex indexes events of 4 MiB and more behind 0.5 ms of latency, by smalldata or by the data
+// file, whose events are equally long or not quite; the rate of bytes is that of the data.
 func BenchmarkIndex(b *testing.B) {
 	for name, models := range bigModels(b) {
-		for _, smalldata := range []bool{true, false} {
-			b.Run(fmt.Sprintf("detectors=%s/smalldata=%v", name, smalldata), func(b *testing.B) {
-				f, small := newBigFile(b, 2000, 500*time.Microsecond, models...)
-				if !smalldata {
+		for how, kinds := range map[string]int{"small": 1, "equal": 1, "unequal": 7} {
+			b.Run(fmt.Sprintf("detectors=%s/by=%s", name, how), func(b *testing.B) {
+				f, small := newBigFile(b, 2000, kinds, 500*time.Microsecond, models...)
+				if how != "small" {
 					small = nil
 				}
 				for b.Loop() {

@@ -31,7 +31,10 @@ func isProblem(err error) bool {
 const (
 	maxDepth = 16 // containers within containers; real data has three
 	peekSize = 16 // bytes of a payload that are read with its header: a camera's or CsPad's head
-	maxAhead = 64 // datagrams whose headers are read ahead
+	maxAhead = 64 // datagrams whose headers are read ahead while they are equally long
+
+	nearAhead = 4       // and while they are nearly so
+	nearSize  = 1 << 10 // bytes of difference that are nearly none
 )
 
 // leaf is an Xtc that is no container.
@@ -178,8 +181,8 @@ func (f *File) checkChild(x xtc, pos, end int64, depth int) error {
 	return nil
 }
 
-// predict reads ahead where the headers of the next events must be if they are like the last two. The
-// chain of extents decides what is used: a wrong guess costs reads, nothing else.
+// predict reads ahead where the headers of the next events must be if they are like this one. The chain
+// of extents decides what is used: a wrong guess costs reads, nothing else.
 func (r *reader) predict() {
 	if r.w.block != pageBlock || r.dg.service() != trL1Accept {
 		return
@@ -191,11 +194,18 @@ func (r *reader) predict() {
 		}
 		return
 	}
-	if size != r.last {
-		r.last, r.depth, r.ahead = size, 1, 0
+	switch near := size - r.last; {
+	case near == 0:
+		r.depth = min(2*r.depth, maxAhead)
+	case -nearSize < near && near < nearSize:
+		r.depth, r.ahead = nearAhead, 0 // their headers lie in the pages where the guess looks
+	default:
+		r.depth, r.ahead = 1, 0
+	}
+	known := r.last != 0
+	if r.last = size; !known {
 		return
 	}
-	r.depth = min(2*r.depth, maxAhead)
 	from := max(r.ahead, r.dg.off+size)
 	r.ahead = r.dg.off + size*int64(r.depth+1)
 	for off := from; off < min(r.ahead, r.f.Size); off += size {
