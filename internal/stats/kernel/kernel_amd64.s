@@ -34,7 +34,7 @@ pair0:
 	JG         single0
 	MOVQ       (CX)(DI*8), R9
 	VPAND      (R9)(BX*1), Y0, Y11
-	PREFETCHT0 512(R9)(BX*1)
+	PREFETCHT1 2048(R9)(BX*1)
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -44,7 +44,7 @@ pair0:
 	VPSUBW     Y13, Y8, Y8
 	MOVQ       8(CX)(DI*8), DI
 	VPAND      (DI)(BX*1), Y0, Y12
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
@@ -71,7 +71,7 @@ single0:
 	JGE        test0
 	MOVQ       (CX)(DI*8), DI
 	VPAND      (DI)(BX*1), Y0, Y11
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -400,12 +400,12 @@ pair0:
 	JG         single0
 	MOVQ       (CX)(DI*8), R9
 	VPAND      (R9)(BX*1), Y0, Y8
-	PREFETCHT0 512(R9)(BX*1)
+	PREFETCHT1 2048(R9)(BX*1)
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	MOVQ       8(CX)(DI*8), DI
 	VPAND      (DI)(BX*1), Y0, Y9
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Y9, Y6, Y6
 	VPMAXUW    Y9, Y7, Y7
 	VPUNPCKLWD Y9, Y8, Y10
@@ -427,7 +427,7 @@ single0:
 	JGE        test0
 	MOVQ       (CX)(DI*8), DI
 	VPAND      (DI)(BX*1), Y0, Y8
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	VPXOR      Y9, Y9, Y9
@@ -695,7 +695,7 @@ add32:
 	RET
 
 // func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
-// Requires: AVX, AVX2, MMX+
+// Requires: AVX, AVX2
 TEXT ·maxAVX2(SB), NOSPLIT, $0-34
 	MOVQ         dst+0(FP), AX
 	MOVQ         chunks+8(FP), CX
@@ -710,20 +710,19 @@ chunk:
 	XORQ    DI, DI
 
 frame:
-	MOVQ       (DX)(DI*8), R8
-	PREFETCHT0 512(R8)(SI*1)
-	VPAND      (R8)(SI*1), Y0, Y3
-	VPMAXUW    Y3, Y1, Y1
-	VPAND      32(R8)(SI*1), Y0, Y3
-	VPMAXUW    Y3, Y2, Y2
-	INCQ       DI
-	CMPQ       DI, BX
-	JL         frame
-	VMOVDQU    Y1, (AX)(SI*1)
-	VMOVDQU    Y2, 32(AX)(SI*1)
-	ADDQ       $0x40, SI
-	DECQ       CX
-	JNZ        chunk
+	MOVQ    (DX)(DI*8), R8
+	VPAND   (R8)(SI*1), Y0, Y3
+	VPMAXUW Y3, Y1, Y1
+	VPAND   32(R8)(SI*1), Y0, Y3
+	VPMAXUW Y3, Y2, Y2
+	INCQ    DI
+	CMPQ    DI, BX
+	JL      frame
+	VMOVDQU Y1, (AX)(SI*1)
+	VMOVDQU Y2, 32(AX)(SI*1)
+	ADDQ    $0x40, SI
+	DECQ    CX
+	JNZ     chunk
 	VZEROUPPER
 	RET
 
@@ -1217,7 +1216,7 @@ pair0:
 	JG          single0
 	MOVQ        (CX)(DI*8), R9
 	VPANDD      (R9)(BX*1), Z0, Z12
-	PREFETCHT0  512(R9)(BX*1)
+	PREFETCHT1  2048(R9)(BX*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1226,7 +1225,7 @@ pair0:
 	VPADDW      Z1, Z9, K1, Z9
 	MOVQ        8(CX)(DI*8), DI
 	VPANDD      (DI)(BX*1), Z0, Z13
-	PREFETCHT0  512(DI)(BX*1)
+	PREFETCHT1  2048(DI)(BX*1)
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -1252,7 +1251,7 @@ single0:
 	JGE         test0
 	MOVQ        (CX)(DI*8), DI
 	VPANDD      (DI)(BX*1), Z0, Z12
-	PREFETCHT0  512(DI)(BX*1)
+	PREFETCHT1  2048(DI)(BX*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1402,12 +1401,12 @@ pair0:
 	JG         single0
 	MOVQ       (CX)(DI*8), R9
 	VPANDD     (R9)(BX*1), Z0, Z9
-	PREFETCHT0 512(R9)(BX*1)
+	PREFETCHT1 2048(R9)(BX*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	MOVQ       8(CX)(DI*8), DI
 	VPANDD     (DI)(BX*1), Z0, Z10
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -1429,7 +1428,7 @@ single0:
 	JGE        test0
 	MOVQ       (CX)(DI*8), DI
 	VPANDD     (DI)(BX*1), Z0, Z9
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12
@@ -1542,7 +1541,7 @@ add0:
 	RET
 
 // func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·maxAVX512(SB), NOSPLIT, $0-34
 	MOVQ         dst+0(FP), AX
 	MOVQ         chunks+8(FP), CX
@@ -1557,20 +1556,19 @@ chunk:
 	XORQ      DI, DI
 
 frame:
-	MOVQ       (DX)(DI*8), R8
-	PREFETCHT0 512(R8)(SI*1)
-	VPANDD     (R8)(SI*1), Z0, Z3
-	VPMAXUW    Z3, Z1, Z1
-	VPANDD     64(R8)(SI*1), Z0, Z3
-	VPMAXUW    Z3, Z2, Z2
-	INCQ       DI
-	CMPQ       DI, BX
-	JL         frame
-	VMOVDQU64  Z1, (AX)(SI*1)
-	VMOVDQU64  Z2, 64(AX)(SI*1)
-	ADDQ       $0x80, SI
-	DECQ       CX
-	JNZ        chunk
+	MOVQ      (DX)(DI*8), R8
+	VPANDD    (R8)(SI*1), Z0, Z3
+	VPMAXUW   Z3, Z1, Z1
+	VPANDD    64(R8)(SI*1), Z0, Z3
+	VPMAXUW   Z3, Z2, Z2
+	INCQ      DI
+	CMPQ      DI, BX
+	JL        frame
+	VMOVDQU64 Z1, (AX)(SI*1)
+	VMOVDQU64 Z2, 64(AX)(SI*1)
+	ADDQ      $0x80, SI
+	DECQ      CX
+	JNZ       chunk
 	VZEROUPPER
 	RET
 
@@ -2017,7 +2015,7 @@ pair0:
 	JG          single0
 	MOVQ        (CX)(DI*8), R9
 	VPANDD      (R9)(BX*1), Z0, Z12
-	PREFETCHT0  512(R9)(BX*1)
+	PREFETCHT1  2048(R9)(BX*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -2026,7 +2024,7 @@ pair0:
 	VPADDW      Z1, Z9, K1, Z9
 	MOVQ        8(CX)(DI*8), DI
 	VPANDD      (DI)(BX*1), Z0, Z13
-	PREFETCHT0  512(DI)(BX*1)
+	PREFETCHT1  2048(DI)(BX*1)
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -2048,7 +2046,7 @@ single0:
 	JGE         test0
 	MOVQ        (CX)(DI*8), DI
 	VPANDD      (DI)(BX*1), Z0, Z12
-	PREFETCHT0  512(DI)(BX*1)
+	PREFETCHT1  2048(DI)(BX*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -2194,12 +2192,12 @@ pair0:
 	JG         single0
 	MOVQ       (CX)(DI*8), R9
 	VPANDD     (R9)(BX*1), Z0, Z9
-	PREFETCHT0 512(R9)(BX*1)
+	PREFETCHT1 2048(R9)(BX*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	MOVQ       8(CX)(DI*8), DI
 	VPANDD     (DI)(BX*1), Z0, Z10
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -2217,7 +2215,7 @@ single0:
 	JGE        test0
 	MOVQ       (CX)(DI*8), DI
 	VPANDD     (DI)(BX*1), Z0, Z9
-	PREFETCHT0 512(DI)(BX*1)
+	PREFETCHT1 2048(DI)(BX*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12

@@ -20,8 +20,9 @@ const (
 	sizeOf   = 832
 )
 
-// ahead is the distance in bytes to prefetch in each frame.
-const ahead = 512
+// ahead is the distance in bytes to prefetch in each frame, into the second-level cache: the first level
+// cannot have as many misses under way as eight streams from memory need.
+const ahead = 2048
 
 // blockKernel has what the parts of gated and ungated share.
 type blockKernel struct {
@@ -140,7 +141,7 @@ func (k *blockKernel) raw(f reg.GPVirtual, i, at int, prefetch bool) reg.VecVirt
 	MOVQ(Mem{Base: k.table, Index: f, Scale: 8, Disp: 8 * i}, p)
 	k.and(Mem{Base: p, Index: k.px, Scale: 1, Disp: at}, k.mask, y)
 	if prefetch && at == 0 {
-		PREFETCHT0(Mem{Base: p, Index: k.px, Scale: 1, Disp: ahead})
+		PREFETCHT1(Mem{Base: p, Index: k.px, Scale: 1, Disp: ahead})
 	}
 	return y
 }

@@ -26,7 +26,6 @@ func maxima(v isa) {
 		v.load(Mem{Base: dst, Index: px, Scale: 1, Disp: i * v.bytes}, m[i])
 	}
 	frames(table, n, func(p reg.GPVirtual) {
-		PREFETCHT0(Mem{Base: p, Index: px, Scale: 1, Disp: ahead})
 		for i := range m {
 			y := v.vec()
 			v.and(Mem{Base: p, Index: px, Scale: 1, Disp: i * v.bytes}, mask, y)
