@@ -401,3 +401,65 @@ func TestEveryByteBesideDigits(t *testing.T) {
 		}
 	}
 }
+
+// TestTenTimesNumpy measures reader and writer beside numpy's on this machine, best of three each.
+func TestTenTimesNumpy(t *testing.T) {
+	if os.Getenv("RAWSTATUS_TEST_LARGE") == "" {
+		t.Skip("a measurement: RAWSTATUS_TEST_LARGE=1 asks for it")
+	}
+	py := testenv.Numpy(t)
+	path := filepath.Join(t.TempDir(), "a.txt")
+	const cols = 1024
+	a := statusLike(4 * 512 * cols)
+	best := func(f func() error) float64 {
+		least := math.Inf(1)
+		for range 3 {
+			begin := time.Now()
+			if err := f(); err != nil {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(begin).Seconds())
+		}
+		return least
+	}
+	write := best(func() error {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return WritePlain(f, a, cols)
+	})
+	read := best(func() error {
+		_, err := ReadStatusFile(path, nil)
+		return err
+	})
+	script := `
+import sys, time, numpy as np
+def best(f):
+    times = []
+    for i in range(3):
+        t = time.time(); f(); times.append(time.time() - t)
+    return min(times)
+a = np.loadtxt(sys.argv[1], dtype=np.uint64)
+print(best(lambda: np.savetxt(sys.argv[1], a, fmt='%d')), best(lambda: np.loadtxt(sys.argv[1], dtype=np.uint64)))
+`
+	out, err := exec.Command(py, "-c", script, path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var npWrite, npRead float64
+	if _, err := fmt.Sscan(string(out), &npWrite, &npRead); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mb := float64(st.Size()) / 1e6
+	t.Logf("write %.0f MB/s, numpy.savetxt %.0f (%.0f times); read %.0f MB/s, numpy.loadtxt %.0f (%.0f times)",
+		mb/write, mb/npWrite, npWrite/write, mb/read, mb/npRead, npRead/read)
+	if npWrite < 10*write || npRead < 10*read {
+		t.Error("less than ten times as fast as numpy")
+	}
+}

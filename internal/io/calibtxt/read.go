@@ -194,8 +194,11 @@ func ReadStatus(r io.Reader, size int64, name string, want []int) (*Status, erro
 		return nil, err
 	}
 	var a []uint64
-	if l.header && size >= 0 {
+	switch {
+	case l.header && size >= 0:
 		a = make([]uint64, 0, count)
+	case size >= 0:
+		a = make([]uint64, 0, size/2+1) // a value is a digit and a separator, and nearly all are
 	}
 	rows, cols := 0, 0
 	for {
