@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -71,13 +72,12 @@ func runDeploy(c *cli.Context, e *environment) error {
 	}
 	plan.Text(s.out)
 	res := deployResult{Merged: m, Plan: plan}
-	if err := execute(c, e, place, plan, &res); err != nil {
-		return err
-	}
+	err = execute(c, e, place, plan, &res)
 	if e.JSON {
-		return e.PrintJSON(res)
+		// A refused plan is shown as well; the refusal follows it.
+		return errors.Join(err, e.PrintJSON(res))
 	}
-	return nil
+	return err
 }
 
 // gateOf makes the gate: each limit from its flag, else from the site file, else the default.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,7 +47,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rounds := 15
+	rounds := 10
 	if testing.Short() {
 		rounds = 4
 	}
@@ -120,5 +122,66 @@ func checkRecords(t *testing.T, place *calibdir.Dir, history string, want int) {
 	}
 	if lines := strings.Count(string(text), "\n"); done != want || lines != want {
 		t.Errorf("%d deployments on record, %d lines in HISTORY, want %d", done, lines, want)
+	}
+}
+
+// TestProgramsAtOnce lets 16 programs merge, allocate aliases and deploy at once, each its own run of one
+// detector, half of them for runs of their own and half for all runs.
+func TestProgramsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := repo.New(filepath.Join(dir, "repo"), policy0, time.UTC)
+	site := filepath.Join(dir, "site.toml")
+	if err := os.WriteFile(site, []byte("timezone = \"UTC\"\ngroup = \"\"\n"), 0o664); err != nil {
+		t.Fatal(err)
+	}
+	const n = 16
+	var wg sync.WaitGroup
+	for i := 1; i <= n; i++ {
+		wg.Go(func() {
+			status := make([]uint64, 100)
+			status[i] = 1
+			sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: fmt.Sprintf("id-%d", i), CType: "status_dark", Rows: 10, Cols: 10,
+				Run: frame.Run{Experiment: "mfxx1", Number: i, Begin: time.Unix(1.7e9, 0)}}
+			if _, _, err := r.WriteStatus(t.Context(), sf, status, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+				t.Error(err)
+				return
+			}
+			validity := "0-end"
+			if i%2 == 0 {
+				validity = fmt.Sprintf("%d-%d", i, i)
+			}
+			cmd := exec.Command(os.Args[0], "--site", site, "-e", "mfxx1", "-r", fmt.Sprint(i), "-o", r.Root, "-c", filepath.Join(dir, "calib"), "-R", validity, "-D")
+			cmd.Env = append(os.Environ(), asProgram+"=1")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("run %d: %v\n%s", i, err, out)
+			}
+		})
+	}
+	wg.Wait()
+	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, policy0, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRecords(t, place, filepath.Join(place.String(), "HISTORY"), n)
+	items, _, err := place.Items(t.Context())
+	if err != nil || len(items) != n/2+1 {
+		t.Fatalf("%d constants, %v", len(items), err)
+	}
+	for i := 2; i <= n; i += 2 {
+		a, _, err := place.Read(t.Context(), items[calib.Pick(items, i)])
+		if err != nil || a.Values[i] != 1 || sum(a.Values) != 1 {
+			t.Errorf("run %d uses %v, %v", i, a, err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(r.Root, "cam", ".aliases.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aliases := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		aliases[line[:4]] = true
+	}
+	if len(aliases) != n || strings.Count(string(text), "\n") != n {
+		t.Errorf("aliases:\n%s", text)
 	}
 }

@@ -66,6 +66,7 @@ func (s *session) merge(c *cli.Context) (*publish.Merged, error) {
 	if err != nil {
 		return nil, err
 	}
+	opt.LookOnly = !c.Bool("deploy")
 	m, err := publish.Merge(c.Context, s.repo, s.subject, opt)
 	if err != nil {
 		return nil, err

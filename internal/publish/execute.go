@@ -2,8 +2,6 @@ package publish
 
 import (
 	"context"
-	"io"
-	"os"
 	"strings"
 
 	"rawstatus/internal/fault"
@@ -30,16 +28,22 @@ func (p *Plan) Execute(ctx context.Context, place calib.Place, command []string,
 	if err := p.Allowed(); err != nil {
 		return rec, false, err
 	}
+	if p.Source == "" {
+		return rec, false, fault.New(fault.Usage, "the merged array could not be written into the repository, so its deployment could not be traced").
+			WithHint("deploy with a repository that you may write to")
+	}
+	content, size, err := p.merged.content()
+	if err != nil {
+		return rec, false, err
+	}
 	rec = calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment,
 		Experiment: p.merged.Run.Experiment, Run: p.run, RunTime: p.merged.Run.Begin, Detector: p.Detector, CType: p.CType, Range: p.Range,
-		Array: p.Array, Size: p.merged.Size, Shape: p.Shape, Bad: p.Bad, Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
+		Array: p.Array, Size: size, Shape: p.Shape, Bad: p.Bad, Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
 	for _, f := range p.Findings {
 		if f.Forced {
 			rec.Forced = append(rec.Forced, f.Rule)
 		}
 	}
-	content := calib.Content{Path: p.Source, SHA256: p.SHA256, Array: p.merged.array,
-		Open: func() (io.ReadCloser, error) { return os.Open(p.Source) }}
 	rec, unchanged, err = place.Deploy(ctx, rec, content)
 	if err != nil {
 		return rec, unchanged, err

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +44,8 @@ type MergeOptions struct {
 	MixedBits bool
 	// Tree, if any, is the panel repository of the detector's dark jobs: its status is merged as well.
 	Tree *repo.Repo
+	// LookOnly: nothing will be deployed, so a repository that cannot be written to is good enough.
+	LookOnly bool
 	// MissingGain and MissingPanel say what an absent plane is: "good", "bad", for gains also
 	// "copy:<mode>". Empty: it stops the deployment.
 	MissingGain  string
@@ -53,12 +58,11 @@ type Merged struct {
 	Planes  []Plane  `json:"planes"`
 	Table   []BitRow `json:"bits"`
 	Shape   []int    `json:"shape"`
-	Path    string   `json:"file,omitempty"` // the detector's array; empty when planes are missing
-	SHA256  string   `json:"sha256,omitempty"`
-	Size    int64    `json:"size,omitempty"`
+	Path    string   `json:"file,omitempty"`    // the detector's array; empty when planes are missing
 	Missing []string `json:"missing,omitempty"` // planes that nothing is known of
 	Choices []string `json:"choices,omitempty"` // what the user said about them
 	array   *calib.Array
+	header  calibtxt.Header // of the array's file
 }
 
 // Plane is one panel in one gain mode.
@@ -72,6 +76,7 @@ type Plane struct {
 	Pixels   int      `json:"pixels"`
 	Filled   string   `json:"filled,omitempty"` // how, when there is no source
 	File     string   `json:"file,omitempty"`   // status_merged
+	header   calibtxt.Header
 	values   []uint64
 	table    []combine.Row
 	types    []string // columns of table
@@ -138,7 +143,7 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 	if err := m.stack(opt); err != nil || len(m.Missing) > 0 {
 		return m, err
 	}
-	return m, m.writeStack(ctx, r, opt)
+	return m, m.writeStack(r, opt)
 }
 
 // mergePlane chooses, reads and merges the files of one plane.
@@ -462,7 +467,7 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 		if p.values == nil {
 			continue
 		}
-		group.Go(func() (err error) {
+		group.Go(func() error {
 			j := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
 			panel := m.Panels[j]
 			begin, err := r.ParseStamp(m.Stamp)
@@ -472,7 +477,13 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 			sf := repo.StatusFile{DetType: m.Type, DetName: m.Detector, Panel: p.Panel, Segment: panel.Segment, Sub: panel.Sub,
 				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: begin},
 				CType: "status_merged", GainMode: p.GainMode, Rows: panel.Rows, Cols: panel.Cols}
-			p.File, err = r.WriteMerged(ctx, sf, p.values, m.sidecar(p), header(r.Loc))
+			p.header = header(r.Loc)
+			err = r.WriteMerged(ctx, sf, p.values, m.sidecar(p), &p.header)
+			if opt.tolerates(err) {
+				p.Notes = append(p.Notes, "status_merged is not written: "+err.Error())
+				return nil
+			}
+			p.File = p.header.FileName
 			return err
 		})
 	}
@@ -612,32 +623,64 @@ func (m *Merged) fillGain(dst []uint64, p *Plane, planes []*Plane, choice string
 }
 
 // writeStack writes the detector's array, unless it is the merged file of its only plane.
-func (m *Merged) writeStack(_ context.Context, r *repo.Repo, opt MergeOptions) (err error) {
+func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
 	if !m.stacked() {
-		m.Path = m.Planes[0].File
-	} else {
-		if err := access.CheckName("detector", m.Detector); err != nil {
-			return err
-		}
-		begin, err := r.ParseStamp(m.Stamp)
-		if err != nil {
-			return err
-		}
-		m.Path = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, begin, opt.CType)
-		if err := r.Policy.MkdirAll(filepath.Dir(m.Path)); err != nil {
-			return err
-		}
-		h := header(r.Loc)
-		h.FileName, h.Shape = m.Path, m.Shape
-		file := r.Policy.File()
-		file.Keep = true
-		if err := atomicfile.Write(m.Path, file, func(w io.Writer) error { return calibtxt.WriteArray(w, h, m.array.Values) }); err != nil {
-			return err
-		}
+		m.header, m.Path = m.Planes[0].header, m.Planes[0].File
+		return nil
 	}
-	if m.SHA256, err = calib.SumFile(m.Path); err != nil {
+	if err := access.CheckName("detector", m.Detector); err != nil {
 		return err
 	}
-	m.Size, err = fileSize(m.Path)
+	begin, err := r.ParseStamp(m.Stamp)
+	if err != nil {
+		return err
+	}
+	m.header = header(r.Loc)
+	m.header.Shape = m.Shape
+	m.header.FileName = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, begin, opt.CType)
+	file := r.Policy.File()
+	file.Keep = true
+	if err = r.Policy.MkdirAll(filepath.Dir(m.header.FileName)); err == nil {
+		err = atomicfile.Write(m.header.FileName, file, m.text)
+	}
+	if opt.tolerates(err) {
+		m.Notes = append(m.Notes, "the detector's array is not written: "+err.Error())
+		return nil
+	}
+	m.Path = m.header.FileName
 	return err
+}
+
+// text writes the array as it stands in its file. The file itself may be replaced by another merge of the
+// run at any time; what was planned and weighed is what is in memory.
+func (m *Merged) text(w io.Writer) error { return calibtxt.WriteArray(w, m.header, m.array.Values) }
+
+// content is the array as it is deployed.
+func (m *Merged) content() (calib.Content, int64, error) {
+	h := sha256.New()
+	var n counter
+	if err := m.text(io.MultiWriter(h, &n)); err != nil {
+		return calib.Content{}, 0, err
+	}
+	open := func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(m.text(w)) }()
+		return r, nil
+	}
+	return calib.Content{Path: m.Path, SHA256: hex.EncodeToString(h.Sum(nil)), Open: open, Array: m.array}, int64(n), nil
+}
+
+// counter counts bytes.
+type counter int64
+
+// Write implements io.Writer.
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+// tolerates tells whether an error only says that the repository may not be written to, and that this is
+// good enough for looking at a plan.
+func (o MergeOptions) tolerates(err error) bool {
+	return o.LookOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS))
 }

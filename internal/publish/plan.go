@@ -27,7 +27,6 @@ type Plan struct {
 	Target   string       `json:"target"` // name within the place
 	Effect   calib.Effect `json:"effect"`
 	Source   string       `json:"source"`
-	SHA256   string       `json:"sha256"`
 	Array    string       `json:"array_sha256"`
 	Shape    []int        `json:"shape"`
 	Bad      int          `json:"bad_pixels"`
@@ -76,7 +75,7 @@ func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r 
 	target := place.Target(r)
 	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: target.Name, Effect: calib.EffectOf(items, target),
 		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
-		Source: m.Path, SHA256: m.SHA256, Shape: m.Shape, Choices: m.Choices, Notes: append(slices.Clone(m.Notes), notes...),
+		Source: m.Path, Shape: m.Shape, Choices: m.Choices, Notes: append(slices.Clone(m.Notes), notes...),
 		merged: m, run: m.Run.Number}
 	if m.array != nil {
 		p.Pixels = len(m.array.Values)
@@ -233,14 +232,6 @@ func workDir() string {
 		return "unknown"
 	}
 	return cwd
-}
-
-func fileSize(path string) (int64, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return 0, err
-	}
-	return st.Size(), nil
 }
 
 // Text prints what was merged: which file of which type was taken for each plane and why, and the bits.

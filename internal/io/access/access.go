@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 )
 
@@ -79,7 +80,7 @@ func (p *Policy) File() atomicfile.Options {
 // MkdirAll makes a directory with its parents; what exists stays as it is.
 func (p *Policy) MkdirAll(path string) error {
 	gid, _ := p.Gid()
-	return atomicfile.MkdirAll(path, p.DirMode, gid)
+	return denied(atomicfile.MkdirAll(path, p.DirMode, gid))
 }
 
 // Open opens a file that lives on in place (a list that is appended to, a lock). A file that this call
@@ -87,10 +88,11 @@ func (p *Policy) MkdirAll(path string) error {
 func (p *Policy) Open(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return os.OpenFile(path, flag, 0)
+		f, err := os.OpenFile(path, flag, 0)
+		return f, denied(err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, denied(err)
 	}
 	gid, _ := p.Gid()
 	if gid != nil {
@@ -102,6 +104,14 @@ func (p *Policy) Open(path string, flag int) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// denied explains an error that says that something is not permitted.
+func denied(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fault.New(fault.Usage, "%w", err).WithHint("writing there needs the permission of its owner or group: see the modes of the directories above, and `id`")
 }
 
 // Login is the name of who runs this process.

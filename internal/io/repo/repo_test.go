@@ -486,10 +486,11 @@ func TestWriteMerged(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRepo(t.TempDir())
-	path, err := r.WriteMerged(t.Context(), exampleFile("status_merged"), want.Values, Sidecar{}, calibtxt.Header{Time: begin})
-	if err != nil {
+	h := calibtxt.Header{Time: begin}
+	if err := r.WriteMerged(t.Context(), exampleFile("status_merged"), want.Values, Sidecar{}, &h); err != nil {
 		t.Fatal(err)
 	}
+	path := h.FileName
 	if filepath.Base(path) != filepath.Base(example) {
 		t.Errorf("name %s", path)
 	}

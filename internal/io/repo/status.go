@@ -146,24 +146,24 @@ func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, 
 }
 
 // WriteMerged writes the merged status of one panel, with the header that psana needs, and its sidecar.
-func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, h calibtxt.Header) (path string, err error) {
+// It fills in the header's file name and shape and gives its path by h.FileName.
+func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, h *calibtxt.Header) error {
 	dir, err := r.ctypeDir(sf)
 	if err != nil {
-		return "", err
+		return err
 	}
 	n, err := r.name(ctx, sf, ".txt")
 	if err != nil {
-		return "", err
+		return err
 	}
-	path = filepath.Join(dir, n.String())
-	h.FileName, h.Shape = path, []int{sf.Rows, sf.Cols}
+	h.FileName, h.Shape = filepath.Join(dir, n.String()), []int{sf.Rows, sf.Cols}
 	var text bytes.Buffer
 	text.Grow(2*len(status) + 1024)
-	if err := calibtxt.WriteArray(&text, h, status); err != nil {
-		return "", err
+	if err := calibtxt.WriteArray(&text, *h, status); err != nil {
+		return err
 	}
 	sc.describe(sf, status, text.Bytes())
-	return path, r.writePair(ctx, path, text.Bytes(), &sc, true)
+	return r.writePair(ctx, h.FileName, text.Bytes(), &sc, true)
 }
 
 // ctypeDir makes the directory of a status file, after checking all words of its path.
