@@ -206,7 +206,8 @@ func TestSlurmCampaign(t *testing.T) {
 	want, got := m.quiet(t), published(t, m.repo)
 	t.Logf("40 runs disturbed three times: %.1f s; 40 times rawstatus run: %.1f s", took.Seconds(), time.Since(begin).Seconds())
 	for name, content := range want {
-		if !bytes.Equal(got[name], content) {
+		// The aliases name the run that was reduced first, which is not run 1 when runs are reduced at the same time.
+		if !bytes.Equal(got[name], content) && filepath.Base(name) != ".aliases.txt" {
 			t.Errorf("%s differs from what single runs leave", name)
 		}
 	}

@@ -145,7 +145,8 @@ func defaultTasks(bytes int64, units int) int {
 	return max(min(units, fewTasks), int((bytes+bytesPerTask-1)/bytesPerTask))
 }
 
-// notTwice refuses to submit a plan whose jobs are at work, or that is done.
+// notTwice refuses to submit a plan whose jobs are at work, or were and left something. A plan that is done may be submitted
+// again, to reduce or deploy it with other options: its partials are used.
 func notTwice(c *cli.Context, chain *slurm.Chain) error {
 	r, err := chain.Report(c.Context)
 	switch {
@@ -154,7 +155,7 @@ func notTwice(c *cli.Context, chain *slurm.Chain) error {
 	case r.Active:
 		return fault.New(fault.Busy, "the jobs of this plan are at work already (attempt %d)", r.Attempts).
 			WithHint("see them with `rawstatus status %s`, end them with `rawstatus cancel %s`", slurm.Quote(chain.Work), slurm.Quote(chain.Work))
-	case r.Counts[slurm.StateDone] > 0 && !r.Done:
+	case r.Counts[slurm.StateDone] > 0 && r.Counts[slurm.StateDone] < len(r.Tasks):
 		return fault.New(fault.Usage, "this plan was submitted before, %d of %d tasks are done", r.Counts[slurm.StateDone], len(r.Tasks)).
 			WithHint("submit just the rest with: rawstatus rerun --work %s", slurm.Quote(chain.Work))
 	}

@@ -147,6 +147,9 @@ func siteLines(c *cli.Context, e *environment) ([]string, error) {
 	return lines, nil
 }
 
+// flagPath is a flag that names a directory.
+type flagPath struct{ flag, path string }
+
 // deployWords gives the command line of the mergedeploy job, empty when none is wanted.
 func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, program string, err error) {
 	extra := *c.Generic("deploy-arg").(*words)
@@ -166,8 +169,12 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, p
 	}
 	d := p.Dataset
 	dir := filepath.Dir(d.Files[0].Path)
-	line = []string{"--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector, "--dir", dir}
-	for _, f := range []struct{ flag, path string }{{"--repository", e.Site.Repository}, {"--calib-dir", e.Site.CalibDir}} {
+	verb, places := "merge", []flagPath{{"--repository", e.Site.Repository}}
+	if c.Bool("deploy") {
+		verb, places = "deploy", append(places, flagPath{"--calib-dir", e.Site.CalibDir})
+	}
+	line = []string{verb, "--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector, "--dir", dir}
+	for _, f := range places {
 		if f.path == "" {
 			continue
 		}

@@ -32,6 +32,7 @@ func TestSubmitWithoutSlurm(t *testing.T) {
 
 const (
 	nightExperiment = "tstx00417"
+	nightDetector   = "testcam" // mergedeploy knows the panels of real ones to be larger
 	nightPanels     = 16
 )
 
@@ -45,7 +46,7 @@ type night struct {
 func newNight(t *testing.T) *night {
 	n := &night{cluster: testenv.Slurm(t), bin: programs(t), data: t.TempDir()}
 	n.cluster.Account(t, "lcls:"+nightExperiment)
-	_, err := simulate.Write(context.Background(), simulate.Config{Dir: n.data, Experiment: nightExperiment, Run: 3, Panels: nightPanels, Rows: 128, Cols: 256,
+	_, err := simulate.Write(context.Background(), simulate.Config{Dir: n.data, Experiment: nightExperiment, Run: 3, Type: nightDetector, Panels: nightPanels, Rows: 128, Cols: 256,
 		Events: 200, Streams: 4, Dead: 3, Hot: 3, Noisy: 3, Saturated: 3, Cold: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +168,7 @@ const first = `[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 3 || 
 func TestSlurm(t *testing.T) {
 	n := newNight(t)
 	t.Run("undisturbed", n.undisturbed)
+	t.Run("deployed", n.deployed)
 	t.Run("more tasks than an array takes", n.chunks)
 	t.Run("node lost", n.nodeLost)
 	t.Run("out of memory", n.outOfMemory)
@@ -201,6 +203,35 @@ func (n *night) undisturbed(t *testing.T) {
 	j.call(t, 0, "rerun", j.work, "--wait")
 }
 
+// deployed goes on to the constants that analysis reads.
+func (n *night) deployed(t *testing.T) {
+	trees := map[string]*nightJob{"single commands": n.job(t, nil), "submit": n.job(t, nil)}
+	single, j := trees["single commands"], trees["submit"]
+	single.call(t, 0, "run", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--work", filepath.Join(single.dir, "quiet"))
+	cmd := exec.Command(filepath.Join(n.bin, "mergedeploy"), "-e", nightExperiment, "-r", "3", "-d", nightDetector, "--dir", n.data, "--site", filepath.Join(single.dir, "site.toml"),
+		"-c", filepath.Join(single.dir, "calib"), "-D")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mergedeploy: %v\n%s", err, out)
+	}
+	_, stderr := j.submit(t, fault.Refused, "--wait", "--deploy", "-c", filepath.Join(j.dir, "calib"), "--deploy-arg=--max-bad=0")
+	if !strings.Contains(stderr, "deployment did not succeed") {
+		t.Errorf("%s", stderr)
+	}
+	j.submit(t, 0, "--wait", "--deploy", "-c", filepath.Join(j.dir, "calib"))
+	host := regexp.MustCompile(`host:\S+`) // it is in HISTORY
+	for _, sub := range []string{"repo", "calib"} {
+		want, got := published(t, filepath.Join(single.dir, sub)), published(t, filepath.Join(j.dir, sub))
+		for name, content := range want {
+			if !bytes.Equal(host.ReplaceAll(got[name], nil), host.ReplaceAll(content, nil)) {
+				t.Errorf("%s%s differs from what single commands leave\n%.2000s\n%.2000s", sub, name, got[name], content)
+			}
+		}
+		if len(got) < len(want) || sub == "calib" && len(got) == 0 {
+			t.Errorf("%s: %d files, single commands left %d", sub, len(got), len(want))
+		}
+	}
+}
+
 func (n *night) chunks(t *testing.T) {
 	j := n.job(t, nil)
 	j.submit(t, 0, "--wait", "--tasks", "40", "--throttle", "9")
@@ -229,10 +260,10 @@ func (n *night) outOfMemory(t *testing.T) {
 		t.Skip("this cluster enforces no memory limits; see TestOutOfMemoryStandIn")
 	}
 	j := n.job(t, nil)
-	j.submit(t, 0, "--mem", "15M")
+	j.submit(t, 0, "--mem", "5M")
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) < 2 || len(all[1].Reasons) == 0 || !strings.Contains(all[1].Reasons[0].Text, "ran out of its memory of 15 MB") || all[1].Task.MemMB != 30 {
+	if len(all) < 2 || len(all[1].Reasons) == 0 || !strings.Contains(all[1].Reasons[0].Text, "ran out of its memory of 5 MB") || all[1].Task.MemMB != 10 {
 		t.Errorf("%d attempts, the second: %+v", len(all), all[min(1, len(all)-1)])
 	}
 	j.same(t)
@@ -254,14 +285,14 @@ func (n *night) outOfTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	j := n.job(t, []string{first + "echo $$ > " + slow + "/cgroup.procs"})
-	j.submit(t, 0, "--time", "2")
+	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 1 ]] || echo $$ > ` + slow + "/cgroup.procs"})
+	j.submit(t, 0, "--time", "2", "--tasks", "2")
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 3 || all[1].Task.Time != 4*time.Minute {
+	if len(all) != 2 || len(all[1].Reasons) != 1 || all[1].Reasons[0].Task != 1 || all[1].Task.Time != 4*time.Minute {
 		t.Fatalf("%d attempts, the second: %+v", len(all), all[len(all)-1])
 	}
-	log, err := os.ReadFile(j.logOf(t, all[0], 3))
+	log, err := os.ReadFile(j.logOf(t, all[0], 1))
 	if err != nil || !strings.Contains(string(log), "terminated (SIGTERM)") {
 		t.Errorf("the signal did not reach the program: %v\n%s", err, log)
 	}
@@ -382,7 +413,7 @@ func (n *night) rawGone(t *testing.T) {
 	if back != nil {
 		t.Fatal(back)
 	}
-	if all := j.attempts(t); len(all) != 1 || !strings.Contains(stderr, "exit code 10") {
+	if all := j.attempts(t); len(all) != 1 || !all[0].Complete || !strings.Contains(stderr, "exit code 10") {
 		t.Errorf("%d attempts\n%s", len(all), stderr)
 	}
 	j.goOn(t, stderr)

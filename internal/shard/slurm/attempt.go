@@ -47,8 +47,6 @@ type Attempt struct {
 	ReduceJob int     `json:"reduce_job"` // 0 while not submitted
 	RepairJob int     `json:"repair_job,omitempty"`
 	DeployJob int     `json:"deploy_job,omitempty"`
-	Complete  bool    `json:"complete"` // all jobs are submitted
-	Error     string  `json:"error,omitempty"`
 }
 
 // Reason says why a task is submitted again.
