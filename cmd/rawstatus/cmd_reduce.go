@@ -23,7 +23,7 @@ func newReduceCommand(e *environment) *cli.Command {
 		Name:  "reduce",
 		Usage: "merge the partials of a plan, judge the pixels, write the constants repository",
 		Description: "With --set the pixels are judged again by other rules from what was counted, without raw data, and the status\n" +
-			"files are written anew; `rawstatus reeval` only shows what would change. Rules: " + strings.Join(plan.RuleNames(), ", "),
+			"files are written anew; `rawstatus reeval` only shows what would change. Without --set the plan's rules hold again. Rules: " + strings.Join(plan.RuleNames(), ", "),
 		Flags: concat([]cli.Flag{planFlag(), setFlag()}, reduceFlags()),
 		Action: func(c *cli.Context) error {
 			p, err := plan.Load(c.String("work"))

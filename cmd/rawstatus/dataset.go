@@ -21,6 +21,7 @@ func dataFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
 		&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"},
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when the data have only one"},
+		&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE` of the frames in a .npy file, e.g. jungfrau", DefaultText: "npy: 16 bits, one gain"},
 		&cli.DurationFlag{Name: "settle", Usage: "how long a file without end of run must not change to count as complete", Value: 2 * time.Second},
 	}
 }
@@ -49,6 +50,7 @@ func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 		d.Detector = c.String("det")
 	}
 	d.Files, d.RunInFile, d.Roots = c.StringSlice("file"), c.Int("run-in-file"), e.Site.DataRoots
+	d.Frames.Type = c.String("det-type")
 	if len(d.Files) == 0 && d.Experiment == "" && d.Dir == "" {
 		return d, fault.New(fault.Usage, "no raw data named").WithHint("give --exp and --run (with --dir), or --dataset, or --file")
 	}
