@@ -251,3 +251,18 @@ func TestSlurmCampaignAlone(t *testing.T) {
 		t.Error("the killed element's runs were not tried again")
 	}
 }
+
+// TestSlurmCampaignOverhead measures what a campaign costs against single runs, for the numbers in docs/slurm.md.
+func TestSlurmCampaignOverhead(t *testing.T) {
+	m := newMonth(t, 40, 21, "")
+	begin := time.Now()
+	finish(t, m.coordinator(), fault.OK)
+	took := time.Since(begin)
+	begin = time.Now()
+	m.quiet(t)
+	single := time.Since(begin)
+	t.Logf("40 runs: campaign %.2f s, single runs %.2f s, overhead %.3f s per run", took.Seconds(), single.Seconds(), (took-single).Seconds()/40)
+	if took-single > time.Minute {
+		t.Errorf("a campaign of 40 small runs costs %s more than single runs", took-single)
+	}
+}

@@ -460,3 +460,21 @@ func (n *night) submitterKilled(t *testing.T) {
 	}
 	j.same(t)
 }
+
+// TestSlurmOverhead measures what Slurm costs against one process, for the numbers in docs/slurm.md.
+func TestSlurmOverhead(t *testing.T) {
+	n := newNight(t)
+	single, j := n.job(t, nil), n.job(t, nil)
+	begin := time.Now()
+	single.call(t, 0, "run", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--work", single.work, "--tasks", "48")
+	one := time.Since(begin)
+	for _, tasks := range []int{1, 16, 48} {
+		begin = time.Now()
+		j.submit(t, 0, "--wait", "--work", filepath.Join(j.dir, fmt.Sprint(tasks)), "--tasks", fmt.Sprint(tasks))
+		took := time.Since(begin)
+		t.Logf("%2d tasks: submit --wait %.2f s, run %.2f s, overhead %.2f s, %.3f s per task", tasks, took.Seconds(), one.Seconds(), (took - one).Seconds(), (took-one).Seconds()/float64(tasks))
+		if took-one > time.Minute {
+			t.Errorf("%d small tasks cost %s", tasks, took-one)
+		}
+	}
+}
