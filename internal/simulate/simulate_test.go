@@ -523,3 +523,18 @@ func TestReadTruthRefuses(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// TestLostInLCLS1: an event that one recorder lost is there and says so, or it would not count as lost.
+func TestLostInLCLS1(t *testing.T) {
+	_, truth := simulated(t, Config{Format: XTC1, Type: "jungfrau", Rows: 8, Cols: 12, Events: 20, Panels: 2, Streams: 2, LostEvents: 5})
+	x := indexOf(t, truth)
+	lost := 0
+	for e := range x.Events {
+		if ext := x.At(e, 1); ext.State == frame.Missing && ext.Damage == xtc1Dropped {
+			lost++
+		}
+	}
+	if len(x.Events) != 20 || lost != 5 {
+		t.Errorf("%d events, %d lost", len(x.Events), lost)
+	}
+}

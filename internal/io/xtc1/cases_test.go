@@ -444,3 +444,55 @@ func TestCalibGroups(t *testing.T) {
 		}
 	}
 }
+
+// TestPackedPayload reads a camera frame compressed in a chain of blocks of odd sizes, which are padded.
+func TestPackedPayload(t *testing.T) {
+	from := address(t, "CxiDs2.0:Cspad.0")
+	const quads = 2
+	var payload []byte
+	for q := range quads {
+		head := make([]byte, elementHead)
+		le.PutUint32(head[4:], uint32(1-q)<<24) // the second quad comes first
+		data := make([]byte, sectionBytes+4)
+		for i := range data {
+			data[i] = byte(i + 7*q)
+		}
+		stored := append(data, 1, 2, 3)[:len(data)+1+q] // more than needed, an odd number
+		payload = append(le.AppendUint32(payload, uint32(len(head))), head...)
+		for _, v := range []int{0, 0, len(data), len(stored)} {
+			payload = le.AppendUint32(payload, uint32(v))
+		}
+		payload = append(payload, stored...)
+		for len(payload)%4 != 0 {
+			payload = append(payload, 0xee)
+		}
+	}
+	r := events(t, func(d *Draft) {
+		object{29, 5, 287928, map[int]int{76: 0xffff, 80: 3, 84: 0x0102}}.put(d, from) // section 1 of quad 0, section 0 of quad 1
+	}, func(d *Draft) { copy(d.Leaf(from, idCspadElement, 0x8002, 0, len(payload)), payload) })
+	x := index(t, Options{}, r.open(true)...)
+	if len(x.Panels) != 2 || x.Panels[0].Segment != 1 || x.Panels[1].Segment != 8 || len(x.Notes) != 0 {
+		t.Fatalf("panels %+v, notes %q", x.Panels, x.Notes)
+	}
+	for p, first := range []uint16{7 + 8<<8, 0 + 1<<8} {
+		if px := r.pixels(x, 0, p); px[0] != first {
+			t.Errorf("segment %d: first pixel %#x, want %#x", x.Panels[p].Segment, px[0], first)
+		}
+	}
+}
+
+// TestThreshold: smalldata copies leaves below the threshold, and EvrData of any size.
+func TestThreshold(t *testing.T) {
+	for size, want := range map[int]uint16{smlThreshold - 1: 5, smlThreshold: idSmlDataProxy} {
+		var d Draft
+		d.Begin(L1Accept, 1, 1, 1, 0)
+		d.Leaf(Address{}, 5, 1, 0, size-xtcSize)
+		d.Leaf(Address{}, idEvrData, 1, 0, size-xtcSize)
+		b := appendShadow(nil, d.Bytes(), 0, smlThreshold)
+		first := parseXtc(b[headSize+smlOffsetSize:])
+		second := parseXtc(b[headSize+smlOffsetSize+int(first.extent):])
+		if first.id() != want || second.id() != idEvrData || int(second.extent) != size {
+			t.Errorf("leaf of %d bytes: %+v, EvrData %+v", size, first, second)
+		}
+	}
+}

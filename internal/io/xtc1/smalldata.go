@@ -165,10 +165,9 @@ func (s *small) event(d *datagram) (*datagram, error) {
 	if err != nil {
 		return nil, err
 	}
-	off, extent := int64(le.Uint64(b)), le.Uint32(b[8:])
-	if off != s.off || extent < xtcSize || rootAt+int64(extent) > maxDatagram || d.problem != nil {
-		return nil, fmt.Errorf("%w: %q byte %#x: event of %d bytes at byte %#x, expected at byte %#x",
-			errDisagrees, s.r.f.Path, d.off, rootAt+int64(extent), off, s.off)
+	off, extent := s.off, le.Uint32(b[8:])
+	if extent < xtcSize || rootAt+int64(extent) > maxDatagram || d.problem != nil {
+		return nil, fmt.Errorf("%w: %q byte %#x: event of %d bytes", errDisagrees, s.r.f.Path, d.off, rootAt+int64(extent))
 	}
 	s.dg = datagram{head: d.head, root: d.root, skipped: d.skipped, leaves: s.dg.leaves[:0]}
 	s.dg.root.extent = extent
