@@ -28,6 +28,9 @@ type Family struct {
 	CalibGroup string
 	// AlwaysStacked: a deployed array has a panel axis even for one panel.
 	AlwaysStacked bool
+	// PanelsLast: the panel axis of a deployed array is its last one (rows, cols, panels). Analysis takes
+	// any array of the right size, so that another order would mask the wrong pixels without a word.
+	PanelsLast bool
 }
 
 // Gain modes of the multi-gain families, in plane order of deployed arrays.
@@ -65,7 +68,7 @@ var families = []Family{
 	{Type: "epixuhr", Rows: 168, Cols: 192, DataBits: 0x07ff, GainBits: 0x0800, CalibGroup: "Epixuhr::CalibV1"},
 	{Type: "epixuhr3x2", Rows: 336, Cols: 576, DataBits: 0x0ffe, GainBits: 0x0001, ASICRows: 168, ASICCols: 192, CalibGroup: "Epixuhr3x2::CalibV1"},
 	{Type: "cspad", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{32}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad::CalibV1", AlwaysStacked: true},
-	{Type: "cspad2x2", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{2}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad2x2::CalibV1", AlwaysStacked: true},
+	{Type: "cspad2x2", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{2}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad2x2::CalibV1", AlwaysStacked: true, PanelsLast: true},
 	{Type: "opal", DataBits: 0xffff, CalibGroup: "Camera::CalibV1"},
 	camera("opal1000"), camera("opal2000"), camera("opal4000"), camera("opal8000"), camera("tm6740"), camera("orcafl40"),
 	camera("quartz4a150"), camera("rayonix"), camera("fccd"), camera("fccd960"), camera("zyla"), camera("istar"), camera("alvium"),

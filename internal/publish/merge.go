@@ -513,37 +513,32 @@ func (m *Merged) sidecar(p *Plane) repo.Sidecar {
 
 // stack puts the planes together; what is missing is filled as the user says, or listed.
 func (m *Merged) stack(opt MergeOptions) error {
-	pixels := m.Panels[0].Rows * m.Panels[0].Cols
-	n, gains := 1, m.gains()
+	n, l := 1, m.layout()
 	for _, d := range m.Shape {
 		n *= d
 	}
 	m.array = &calib.Array{Shape: m.Shape, Values: make([]uint64, n)}
-	count := n / pixels / len(gains)
 	bySlot := map[int][]*Plane{}
 	for i := range m.Planes {
 		bySlot[m.Planes[i].Slot] = append(bySlot[m.Planes[i].Slot], &m.Planes[i])
 	}
 	highest := m.Panels[len(m.Panels)-1].Slot
-	for slot := range count {
+	for slot := range l.count {
+		if !m.stacked() {
+			slot = highest // the only panel
+		}
 		planes := bySlot[slot]
 		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.values != nil })
-		if absent && slot > highest {
+		switch {
+		case absent && slot > highest:
 			m.Notes = append(m.Notes, fmt.Sprintf("slot %d pads the array to the size that analysis knows: no such panel, bad (NO_DATA)", slot))
-			m.fill(slot, count, pixels, status.NoData)
-			continue
-		}
-		if absent {
-			if err := m.fillPanel(slot, count, pixels, opt.MissingPanel, planes); err != nil {
+			m.fill(l, slot, status.NoData)
+		case absent:
+			if err := m.fillPanel(l, slot, opt.MissingPanel, planes); err != nil {
 				return err
 			}
-			continue
-		}
-		for g, p := range planes {
-			dst := m.array.Values[(g*count+slot)*pixels:][:pixels]
-			if p.values != nil {
-				copy(dst, p.values)
-			} else if err := m.fillGain(dst, p, planes, opt.MissingGain); err != nil {
+		default:
+			if err := m.place(l, planes, opt.MissingGain); err != nil {
 				return err
 			}
 		}
@@ -557,17 +552,37 @@ func (m *Merged) stack(opt MergeOptions) error {
 	return nil
 }
 
-func (m *Merged) fill(slot, count, pixels int, word uint64) {
-	for g := range m.gains() {
-		dst := m.array.Values[(g*count+slot)*pixels:][:pixels]
-		for i := range dst {
-			dst[i] = word
+// place puts the planes of one panel into the array.
+func (m *Merged) place(l layout, planes []*Plane, choice string) error {
+	for gain, p := range planes {
+		values := p.values
+		if values == nil {
+			var err error
+			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
+				return err
+			}
 		}
+		if values == nil {
+			continue // it is on the list of what is missing
+		}
+		if base, step := l.at(gain, p.Slot); step == 1 {
+			copy(m.array.Values[base:base+l.pixels], values)
+		} else {
+			l.put(m.array.Values, gain, p.Slot, func(i int) uint64 { return values[i] })
+		}
+	}
+	return nil
+}
+
+// fill gives all pixels of a panel, in all gain modes, one word.
+func (m *Merged) fill(l layout, slot int, word uint64) {
+	for gain := range m.gains() {
+		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
 	}
 }
 
 // fillPanel decides about a panel without any file.
-func (m *Merged) fillPanel(slot, count, pixels int, choice string, planes []*Plane) error {
+func (m *Merged) fillPanel(l layout, slot int, choice string, planes []*Plane) error {
 	name := fmt.Sprintf("segment %d", slot)
 	if len(planes) > 0 {
 		name += " (panel " + planes[0].Panel + ")"
@@ -583,7 +598,7 @@ func (m *Merged) fillPanel(slot, count, pixels int, choice string, planes []*Pla
 	default:
 		return fault.New(fault.Usage, "--missing-panel=%s: wanted good or bad", choice)
 	}
-	m.fill(slot, count, pixels, word)
+	m.fill(l, slot, word)
 	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-panel)")
 	for _, p := range planes {
 		p.Filled = choice
@@ -591,35 +606,35 @@ func (m *Merged) fillPanel(slot, count, pixels int, choice string, planes []*Pla
 	return nil
 }
 
-// fillGain decides about a gain mode without a file, of a panel that has others.
-func (m *Merged) fillGain(dst []uint64, p *Plane, planes []*Plane, choice string) error {
+// fillGain decides about a gain mode without a file, of a panel that has others. It gives nothing when
+// nobody has said what the plane is.
+func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) ([]uint64, error) {
 	name := fmt.Sprintf("segment %d gain mode %s", p.Slot, p.GainMode)
+	var values []uint64
 	switch {
 	case choice == "":
 		m.Missing = append(m.Missing, name+" has no status file")
-		return nil
+		return nil, nil
 	case choice == "good":
-		clear(dst)
+		values = make([]uint64, pixels)
 	case choice == "bad":
-		for i := range dst {
-			dst[i] = status.NoData
-		}
+		values = slices.Repeat([]uint64{status.NoData}, pixels)
 	case strings.HasPrefix(choice, "copy:"):
 		mode := strings.TrimPrefix(choice, "copy:")
 		i := slices.IndexFunc(planes, func(q *Plane) bool { return q.GainMode == mode })
 		if i < 0 {
-			return fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", choice, m.Type, strings.Join(m.gains(), ", "))
+			return nil, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", choice, m.Type, strings.Join(m.gains(), ", "))
 		}
 		if planes[i].values == nil {
-			return fault.New(fault.Refused, "%s cannot be copied from %s, which has no status file either", name, mode)
+			return nil, fault.New(fault.Refused, "%s cannot be copied from %s, which has no status file either", name, mode)
 		}
-		copy(dst, planes[i].values)
+		values = planes[i].values
 	default:
-		return fault.New(fault.Usage, "--missing-gain=%s: wanted good, bad or copy:<gain mode>", choice)
+		return nil, fault.New(fault.Usage, "--missing-gain=%s: wanted good, bad or copy:<gain mode>", choice)
 	}
 	p.Filled = choice
 	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-gain)")
-	return nil
+	return values, nil
 }
 
 // writeStack writes the detector's array, unless it is the merged file of its only plane.

@@ -123,17 +123,17 @@ func (p *Plan) compare(ctx context.Context, place calib.Place, item calib.Item) 
 		p.Current.Unequal = true
 		return
 	}
-	base := 0
+	l, gains := p.merged.layout(), p.merged.gains()
 	for i := range p.Tiles {
 		t := &p.Tiles[i]
-		for j := base; j < base+t.Pixels; j++ {
-			if was, is := old.Values[j] != 0, now[j] != 0; is && !was {
+		base, step := l.at(slices.Index(gains, t.GainMode), i%l.count)
+		for j := range t.Pixels {
+			if was, is := old.Values[base+j*step] != 0, now[base+j*step] != 0; is && !was {
 				t.NewlyBad++
 			} else if was && !is {
 				t.NewlyGood++
 			}
 		}
-		base += t.Pixels
 		p.Current.NewlyBad += t.NewlyBad
 		p.Current.NewlyGood += t.NewlyGood
 	}
@@ -141,11 +141,8 @@ func (p *Plan) compare(ctx context.Context, place calib.Place, item calib.Item) 
 
 // tiles counts the planes of the stacked array, in its order.
 func tiles(m *Merged) []Tile {
-	rows, cols := m.Shape[len(m.Shape)-2], m.Shape[len(m.Shape)-1]
-	pixels, gains := rows*cols, m.gains()
-	count := len(m.array.Values) / pixels / len(gains)
-	chosen := map[[2]string]bool{}
-	real := map[int]bool{}
+	l := m.layout()
+	chosen, real := map[[2]string]bool{}, map[int]bool{}
 	for _, p := range m.Planes {
 		real[p.Slot] = true
 		if p.Filled != "" {
@@ -153,19 +150,24 @@ func tiles(m *Merged) []Tile {
 		}
 	}
 	var out []Tile
-	for g, gain := range gains {
-		for slot := range count {
-			a := m.array.Values[(g*count+slot)*pixels:][:pixels]
-			t := Tile{Slot: slot, GainMode: gain, Pixels: pixels, Chosen: !real[slot] || chosen[[2]string{fmt.Sprint(slot), gain}]}
-			for _, v := range a {
-				if v != 0 {
+	for g, gain := range m.gains() {
+		for i := range l.count {
+			slot := i
+			if !m.stacked() {
+				slot = m.Panels[0].Slot // the only panel
+			}
+			t := Tile{Slot: slot, GainMode: gain, Pixels: l.pixels, Chosen: !real[slot] || chosen[[2]string{fmt.Sprint(slot), gain}]}
+			base, step := l.at(g, i)
+			word := func(i int) uint64 { return m.array.Values[base+i*step] }
+			for i := range l.pixels {
+				if word(i) != 0 {
 					t.Bad++
 				}
-				if v&status.NotJudged != 0 {
+				if word(i)&status.NotJudged != 0 {
 					t.Unjudged++
 				}
 			}
-			t.BadASICs = badASICs(a, cols, m.family)
+			t.BadASICs = badASICs(word, m.Panels[0].Rows, m.Panels[0].Cols, m.family)
 			out = append(out, t)
 		}
 	}
@@ -173,15 +175,15 @@ func tiles(m *Merged) []Tile {
 }
 
 // badASICs counts the readout chips of which more than half is bad.
-func badASICs(a []uint64, cols int, f detector.Family) int {
+func badASICs(word func(i int) uint64, rows, cols int, f detector.Family) int {
 	if f.ASICRows == 0 || f.ASICCols == 0 {
 		return 0
 	}
 	across := (cols + f.ASICCols - 1) / f.ASICCols
-	down := (len(a)/cols + f.ASICRows - 1) / f.ASICRows
+	down := (rows + f.ASICRows - 1) / f.ASICRows
 	bad := make([]int, across*down)
-	for i, v := range a {
-		if v != 0 {
+	for i := range rows * cols {
+		if word(i) != 0 {
 			bad[i/cols/f.ASICRows*across+i%cols/f.ASICCols]++
 		}
 	}

@@ -60,6 +60,12 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Run.Experiment == "" {
+		s.Run.Experiment = w.Experiment
+	}
+	if s.Run.Experiment == "" {
+		return nil, fault.New(fault.Usage, "the raw data do not tell their experiment").WithHint("give -e")
+	}
 	if w.Panel != "" {
 		s.Panels = slices.DeleteFunc(s.Panels, func(p Panel) bool { return p.Dir != w.Panel })
 		if len(s.Panels) == 0 {
@@ -207,10 +213,46 @@ func (s *Subject) stacked() bool {
 // count is the length of the panel axis.
 func (s *Subject) count() int { return s.family.StackPanels(s.Panels[len(s.Panels)-1].Slot) }
 
+// layout says where the pixels of a plane lie in the deployed array.
+type layout struct {
+	count, pixels int
+	last          bool
+}
+
+func (s *Subject) layout() layout {
+	count := 1
+	if s.stacked() {
+		count = s.count()
+	}
+	return layout{count, s.Panels[0].Rows * s.Panels[0].Cols, s.family.PanelsLast && s.stacked()}
+}
+
+// at gives the position of the first pixel of a plane and the step from one pixel to the next.
+func (l layout) at(gain, slot int) (base, step int) {
+	if l.count == 1 {
+		slot = 0 // the only panel, whatever its segment
+	}
+	if l.last {
+		return gain*l.count*l.pixels + slot, l.count
+	}
+	return (gain*l.count + slot) * l.pixels, 1
+}
+
+// put sets a plane to the words that word gives for its pixels.
+func (l layout) put(array []uint64, gain, slot int, word func(i int) uint64) {
+	base, step := l.at(gain, slot)
+	for i := range l.pixels {
+		array[base+i*step] = word(i)
+	}
+}
+
 // shape is that of the deployed array.
 func (s *Subject) shape(rows, cols int) []int {
 	shape := []int{rows, cols}
-	if s.stacked() {
+	switch {
+	case s.stacked() && s.family.PanelsLast:
+		shape = append(shape, s.count())
+	case s.stacked():
 		shape = append([]int{s.count()}, shape...)
 	}
 	if len(s.family.GainModes) > 0 {

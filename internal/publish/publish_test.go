@@ -1,0 +1,252 @@
+package publish
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
+)
+
+var policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664}
+
+func newRepo(t *testing.T) *repo.Repo {
+	return repo.New(filepath.Join(t.TempDir(), "repo"), policy, time.UTC)
+}
+
+// put writes a status file of a panel whose words are word(i).
+func put(t *testing.T, r *repo.Repo, typ, det string, segment, rows, cols int, gain string, word func(i int) uint64) {
+	t.Helper()
+	a := make([]uint64, rows*cols)
+	for i := range a {
+		a[i] = word(i)
+	}
+	sf := repo.StatusFile{DetType: typ, DetName: det, Panel: fmt.Sprintf("id-%02d", segment), Segment: segment, CType: "status_dark", GainMode: gain,
+		Rows: rows, Cols: cols, Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
+	if _, _, err := r.WriteStatus(t.Context(), sf, a, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func merge(t *testing.T, r *repo.Repo, opt MergeOptions) *Merged {
+	t.Helper()
+	s, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.CType = "status_extra"
+	m, err := Merge(t.Context(), r, s, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestShapes builds the arrays of DECISIONS "Deployed shape": every pixel of every plane tells where it
+// comes from, and must lie where analysis will look for it.
+func TestShapes(t *testing.T) {
+	const G, S = 1 << 44, 1 << 40 // marks of gain mode and segment in a word
+	tests := []struct {
+		typ        string
+		segments   []int
+		gains      []string
+		rows, cols int
+		shape      []int
+		at         func(m *Merged, gain, segment, pixel int) uint64
+	}{
+		{"epix100a", []int{0}, []string{""}, 704, 768, []int{704, 768},
+			func(m *Merged, _, _, i int) uint64 { return m.array.Values[i] }},
+		{"epix100a", []int{3}, []string{""}, 704, 768, []int{704, 768},
+			func(m *Merged, _, _, i int) uint64 { return m.array.Values[i] }},
+		{"cspad2x2", []int{0, 1}, []string{""}, 185, 388, []int{185, 388, 2},
+			func(m *Merged, _, s, i int) uint64 { return m.array.Values[2*i+s] }},
+		{"cam", []int{0, 1, 2}, []string{""}, 4, 5, []int{3, 4, 5},
+			func(m *Merged, _, s, i int) uint64 { return m.array.Values[20*s+i] }},
+		{"epix10ka", []int{0, 1, 2, 3}, []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}, 352, 384, []int{7, 4, 352, 384},
+			func(m *Merged, g, s, i int) uint64 { return m.array.Values[(4*g+s)*352*384+i] }},
+		{"jungfrau", []int{0}, []string{"g0", "g1", "g2"}, 512, 1024, []int{3, 1, 512, 1024},
+			func(m *Merged, g, _, i int) uint64 { return m.array.Values[g*512*1024+i] }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.typ, func(t *testing.T) {
+			r := newRepo(t)
+			for _, s := range tt.segments {
+				for g, gain := range tt.gains {
+					put(t, r, tt.typ, "det", s, tt.rows, tt.cols, gain, func(i int) uint64 { return uint64(g*G + s*S + i) })
+				}
+			}
+			m := merge(t, r, MergeOptions{})
+			if !slices.Equal(m.Shape, tt.shape) || len(m.Missing) > 0 {
+				t.Fatalf("shape %v, missing %q, want %v", m.Shape, m.Missing, tt.shape)
+			}
+			for _, s := range tt.segments {
+				for g := range tt.gains {
+					for _, i := range []int{0, 1, tt.cols, tt.rows*tt.cols - 1} {
+						if got, want := tt.at(m, g, s, i), uint64(g*G+s*S+i); got != want {
+							t.Errorf("segment %d gain %d pixel %d: word %x, want %x", s, g, i, got, want)
+						}
+					}
+				}
+			}
+			text, err := os.ReadFile(m.Path)
+			var again bytes.Buffer
+			if errText := m.text(&again); err != nil || errText != nil || !bytes.Equal(text, again.Bytes()) {
+				t.Errorf("the file of the array is not what is deployed (%v, %v)", err, errText)
+			}
+		})
+	}
+}
+
+// TestPlanCountsByPlane compares with what is in force, plane by plane, also where the panels are last.
+func TestPlanCountsByPlane(t *testing.T) {
+	r := newRepo(t)
+	bad := map[int]int{0: 10, 1: 0}
+	write := func() *Merged {
+		for s := range 2 {
+			put(t, r, "cspad2x2", "det", s, 185, 388, "", func(i int) uint64 {
+				if i < bad[s] {
+					return status.RmsHigh
+				}
+				return 0
+			})
+		}
+		return merge(t, r, MergeOptions{})
+	}
+	place, err := calibdir.New(t.TempDir(), "CsPad2x2::CalibV1", "det", "status_extra", policy, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forever := calib.Range{Begin: 0, End: calib.Last}
+	plan, err := NewPlan(t.Context(), place, write(), "status_extra", forever, DefaultGate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	key := plan.Key()
+	bad[0], bad[1] = 4, 7
+	plan, err = NewPlan(t.Context(), place, write(), "status_extra", forever, DefaultGate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Tile{{Slot: 0, Pixels: 185 * 388, Bad: 4, NewlyGood: 6}, {Slot: 1, Pixels: 185 * 388, Bad: 7, NewlyBad: 7}}
+	if !slices.Equal(plan.Tiles, want) || plan.Current.NewlyBad != 7 || plan.Current.NewlyGood != 6 || plan.Bad != 11 {
+		t.Errorf("planes %+v, current %+v, want planes %+v", plan.Tiles, plan.Current, want)
+	}
+	if plan.Key() == key {
+		t.Error("another content has the same key")
+	}
+	var text strings.Builder
+	plan.Text(&text)
+	for _, part := range []string{"11 of 143560 pixels bad", "newly bad 7, newly good 6", "runs 0..end use 0-end.data now"} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("the plan does not say %q:\n%s", part, &text)
+		}
+	}
+}
+
+// TestVotes: unjudged runs do not vote.
+func TestVotes(t *testing.T) {
+	r := newRepo(t)
+	words := map[int][]uint64{1: {1, 1, 1024, 0}, 2: {1, 0, 1, 0}, 3: {1, 0, 1, 1024}}
+	for run, w := range words {
+		sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id", CType: "status_dark", Rows: 1, Cols: 4,
+			Run: frame.Run{Experiment: "mfxx1", Number: run, Begin: time.Unix(1.7e9+int64(run)*1000, 0)}}
+		if _, _, err := r.WriteStatus(t.Context(), sf, w, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := merge(t, r, MergeOptions{Runs: []open.Range{{First: 1, Last: 3}}, Fraction: 0.6})
+	if want := []uint64{1, 0, 1, 0}; !slices.Equal(m.array.Values, want) {
+		t.Errorf("merged %v, want %v", m.array.Values, want)
+	}
+	if len(m.inputs()) != 3 {
+		t.Errorf("inputs %v", m.inputs())
+	}
+}
+
+// TestDefaultOfLastResort: a panel without any file takes what people have put down for its type.
+func TestDefaultOfLastResort(t *testing.T) {
+	r := newRepo(t)
+	put(t, r, "cam", "cam", 0, 1, 2, "", func(int) uint64 { return 1 })
+	if err := os.MkdirAll(filepath.Dir(r.DefaultPath("cam", "status_extra")), 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.DefaultPath("cam", "status_extra"), []byte("0 1\n"), 0o664); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Panels = append(s.Panels, Panel{Dir: "new", Slot: 1, Segment: 1})
+	m, err := Merge(t.Context(), r, s, MergeOptions{CType: "status_extra", MixedBits: true})
+	if err != nil || !slices.Equal(m.array.Values, []uint64{1, 1, 0, 1}) || m.Planes[1].Sources[0].CType != "default" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestFindRefuses: what the repository alone cannot tell.
+func TestFindRefuses(t *testing.T) {
+	r := newRepo(t)
+	put(t, r, "cam", "a", 0, 1, 2, "", func(int) uint64 { return 1 })
+	put(t, r, "cam", "b", 1, 1, 2, "", func(int) uint64 { return 1 })
+	for name, w := range map[string]Wanted{
+		"two detectors": {Experiment: "mfxx1", Run: 1},
+		"no run":        {Experiment: "mfxx1", Run: -1},
+		"time alone":    {Experiment: "mfxx1", Run: -1, Stamp: "20260101000000"},
+		"bad time":      {Experiment: "mfxx1", Run: 1, Detector: "a", Stamp: "yesterday"},
+	} {
+		if s, err := Find(t.Context(), r, w); fault.CodeOf(err) != fault.Usage {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	for name, w := range map[string]Wanted{"other run": {Experiment: "mfxx1", Run: 2}, "other detector": {Experiment: "mfxx1", Run: 1, Detector: "c"}} {
+		if s, err := Find(t.Context(), r, w); fault.CodeOf(err) != fault.Input {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	s, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1, Detector: "b"})
+	if err != nil || len(s.Panels) != 1 || s.Panels[0].Slot != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	// An exchanged panel: two ids with one segment number.
+	sf := repo.StatusFile{DetType: "cam", DetName: "b", Panel: "another", Segment: 1, CType: "status_dark", Rows: 1, Cols: 2,
+		Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
+	if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0, 1}, repo.Sidecar{Profile: "dark"}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1, Detector: "b"}); fault.CodeOf(err) != fault.Input {
+		t.Errorf("two panels in one place: %v", err)
+	}
+}
+
+// TestDiff counts pixels by what happens to them.
+func TestDiff(t *testing.T) {
+	a := &calib.Array{Shape: []int{2, 2, 3}, Values: []uint64{0, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 5}}
+	b := &calib.Array{Shape: []int{2, 2, 3}, Values: []uint64{0, 4, 1, 0, 3, 0, 0, 0, 0, 0, 0, 5}}
+	d, err := Diff("a", "b", a, b, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.NewlyBad != 1 || d.NewlyGood != 1 || d.OtherBits != 1 || d.Same != 9 || len(d.Planes) != 1 || !slices.Equal(d.Planes[0].Index, []int{0}) ||
+		len(d.Pixels) != 2 || !slices.Equal(d.Pixels[1].Index, []int{0, 1, 0}) {
+		t.Errorf("%+v", d)
+	}
+	if _, err := Diff("a", "b", a, &calib.Array{Shape: []int{1}, Values: []uint64{1}}, 0); fault.CodeOf(err) != fault.Input {
+		t.Errorf("%v", err)
+	}
+}
