@@ -302,7 +302,11 @@ func (p *Plan) Text(w io.Writer) {
 	for _, l := range p.Effect.Lines() {
 		fmt.Fprintf(w, "  %s\n", l)
 	}
-	fmt.Fprintf(w, "  array   %s uint64, %d of %d pixels bad (%.3f %%)\n", calibtxt.Tuple(p.Shape, ""), p.Bad, p.Pixels, percent(p.Bad, p.Pixels))
+	if p.merged.array == nil {
+		fmt.Fprintf(w, "  array   %s uint64, not complete\n", calibtxt.Tuple(p.Shape, ""))
+	} else {
+		fmt.Fprintf(w, "  array   %s uint64, %d of %d pixels bad (%.3f %%)\n", calibtxt.Tuple(p.Shape, ""), p.Bad, p.Pixels, percent(p.Bad, p.Pixels))
+	}
 	switch c := p.Current; {
 	case c == nil:
 		fmt.Fprintf(w, "  in force for run %d: nothing\n", p.Against)
