@@ -17,6 +17,8 @@ const (
 	Half1 Codec = "half1"
 	// Fccd960: 13 bits and a code that tells by how many bits they are to be shifted up.
 	Fccd960 Codec = "fccd960"
+	// Timepix: four chips of 256 x 256 pixels one after the other, to be turned and put together.
+	Timepix Codec = "timepix"
 )
 
 // unpackPrefix begins the name of a codec that expands a compressed block first.
@@ -63,12 +65,36 @@ var spread = map[Codec]struct {
 			dst[i] = binary.LittleEndian.Uint16(src[4*i+2:])
 		}
 	}},
+	Timepix: {2, decodeTimepix},
 	Fccd960: {2, func(src []byte, dst []uint16) {
 		for i := range dst {
 			w := binary.LittleEndian.Uint16(src[2*i:])
 			dst[i] = w & 0x1fff << [4]uint16{0, 2, 16, 3}[w>>13&3]
 		}
 	}},
+}
+
+// timepixChip is the side of a Timepix chip.
+const timepixChip = 256
+
+// decodeTimepix puts four chips together to 512 x 512: chips 0 and 1 are turned to the left and are the
+// lower and the upper left quadrant, 2 and 3 to the right and the upper and the lower right one.
+func decodeTimepix(src []byte, dst []uint16) {
+	const n, side = timepixChip, 2 * timepixChip
+	for chip := range 4 {
+		for r := range n {
+			for c := range n {
+				row, col := n-1-c, r
+				if chip >= 2 {
+					row, col = c, side-1-r
+				}
+				if chip == 0 || chip == 3 {
+					row += n
+				}
+				dst[row*side+col] = binary.LittleEndian.Uint16(src[2*((chip*n+r)*n+c):])
+			}
+		}
+	}
 }
 
 // decodeSpread decodes with one of the codecs of this file; known is false for all others.
@@ -91,6 +117,9 @@ func decodeSpread(codec Codec, src []byte, dst []uint16) (known bool, err error)
 		if src, err = unpackBlock(src, offset, want); err != nil {
 			return true, fmt.Errorf("compressed block: %w", err)
 		}
+	}
+	if inner == Timepix && len(dst) != 4*timepixChip*timepixChip {
+		return true, fmt.Errorf("codec %q: %d pixels, want %d", codec, len(dst), 4*timepixChip*timepixChip)
 	}
 	if len(src) != want {
 		return true, fmt.Errorf("codec %q: %d bytes for %d pixels, want %d", codec, len(src), len(dst), want)

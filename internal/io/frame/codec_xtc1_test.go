@@ -179,6 +179,25 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// TestTimepix compares with the loop of the original, by position in the stored 1024 x 256 array.
+func TestTimepix(t *testing.T) {
+	src, want := make([]byte, 2*512*512), make([]uint16, 512*512)
+	for i := range 1024 * 256 {
+		y, x := i/256, i%256
+		v := uint16(i ^ i>>9)
+		binary.LittleEndian.PutUint16(src[2*i:], v)
+		to := [4][2]int{{511 - x, y}, {255 - x, y - 256}, {x, 1023 - y}, {x + 256, 1279 - y}}[y/256] // row, column
+		want[to[0]*512+to[1]] = v
+	}
+	got := make([]uint16, 512*512)
+	if err := Decode(Timepix, Panel{Rows: 512, Cols: 512}, src, got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("other pixels, %v", err)
+	}
+	if err := Decode(Timepix, Panel{Rows: 2, Cols: 2}, src[:8], got[:4]); err == nil {
+		t.Error("a small panel is decoded")
+	}
+}
+
 // TestBadBlocks expects an error with the reason.
 func TestBadBlocks(t *testing.T) {
 	px := []uint16{1000, 1001, 1002, 7}

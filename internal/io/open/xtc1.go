@@ -134,8 +134,8 @@ func xtc1Files(in input) (found []xtc1.Found, missing []string, err error) {
 	if len(in.files) == 0 {
 		keep := func(stream int) bool { return len(in.Streams) == 0 || slices.Contains(in.Streams, stream) }
 		if found, missing, err = xtc1.Find(in.dir, in.experiment, in.run, keep); err == nil && len(found) == 0 {
-			err = fault.New(fault.Input, "no stream of run %d of %s in %q", in.run, in.experiment, in.dir).
-				WithHint("the streams wanted are %v", in.Streams)
+			err = fault.New(fault.Input, "no data file of run %d of %s in %q (streams wanted: %v; empty means all)", in.run, in.experiment, in.dir, in.Streams).
+				WithHint("what only smalldata has: %q", missing)
 		}
 		return found, missing, err
 	}

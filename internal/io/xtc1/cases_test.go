@@ -82,6 +82,7 @@ func TestTable(t *testing.T) {
 		{"MecTargetChamber.0:Alvium.0", object{122, 1, 464, map[int]int{12: 6, 16: 4}}, object{123, 1, 16 + 48, nil}, 1, 4, 6, 16, 0, ""},
 		{"Camp.0:pnCCD.0", object{12, 1, 8, map[int]int{0: 4, 4: 524304}}, object{11, 1, 4 * 524304, nil}, 4, 512, 512, 16, 16, ""},
 		{"XcsEndstation.0:Timepix.0", object{}, object{50, 2, 12 + 48, map[int]int{0: 6 | 4<<16}}, 1, 4, 6, 12, 0, ""},
+		{"XcsEndstation.0:Timepix.0", object{}, object{50, 1, 8 + 524288, nil}, 1, 512, 512, 8, 0, frame.Timepix},
 		{"XppEndstation.0:Tm6740.0", object{}, object{2, 1, 16 + 24, map[int]int{0: 6, 4: 4, 8: 8}}, 1, 4, 6, 16, 0, frame.Widen},
 		{"SxrEndstation.0:Fccd960.0", object{}, object{2, 1, 16 + 48, map[int]int{0: 6, 4: 4, 8: 16}}, 1, 4, 6, 16, 0, frame.Fccd960},
 		{"XppEndstation.0:Epix.0", object{74, 1, 112, map[int]int{84: 1, 88: 2, 92: 1, 96: 5, 100: 3}}, object{75, 1, 32 + 48, nil}, 1, 4, 6, 32, 0, ""},
@@ -124,6 +125,8 @@ func TestTable(t *testing.T) {
 				switch c.codec {
 				case frame.Widen:
 					want = []uint16{0, 1}
+				case frame.Timepix: // rows 255 of the second and first column of its chip
+					want = []uint16{uint16(b2(2 * (256*256 + 255))), uint16(b2(2 * (257*256 + 255)))}
 				case frame.Fccd960:
 					want = []uint16{0x0100, 0x0302}
 				}
@@ -135,6 +138,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// b2 is the pixel that TestTable writes at an offset of the payload's pixels.
+func b2(i int) int { return i&0xff | (i+1)&0xff<<8 }
+
 // TestUnreadable expects the reason for which a detector cannot be read, alone and beside another.
 func TestUnreadable(t *testing.T) {
 	other := model(t, "XppEndstation.0:Opal1000.1", 1, 3, 4)
@@ -143,7 +149,6 @@ func TestUnreadable(t *testing.T) {
 		config, data object
 		want         string
 	}{
-		{object{}, object{50, 1, 524296, nil}, "its pixels are in the order of the chips"},
 		{object{}, object{51, 1, 100, nil}, "CspadCompressedElement is an obsolete form"},
 		{object{}, object{75, 3, 100, nil}, "EpixElement without its configuration: the files from the beginning"},
 		{epixConfig, object{75, 4, 100, nil}, "EpixElement version 4 is not known, only 1 to 3"},

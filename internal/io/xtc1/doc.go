@@ -59,10 +59,10 @@
 //	CsPad2x2 43/41                    two sections, pixel by pixel in turn, from 32 on
 //	Camera 2                          width, height, depth, offset, pixels of 1 byte (depth to 8) or 2; any camera device
 //	Princeton 18/17, Fli 55/56, Andor 60/61, DualAndor 96/97, Pimax 80/81, Pixis 113/114, Zyla 110/111,
-//	iStar 121/111, Uxi 115/116, Alvium 122/123, pnCCD 12/11, Timepix 50 version 2
+//	iStar 121/111, Uxi 115/116, Alvium 122/123, pnCCD 12/11, Timepix 50 (version 1: four chips
+//	                                  from 8 on, see frame.Timepix)
 //
-// Not read: Timepix version 1 (pixels in the order of the chips), CspadCompressedElement (51; psana
-// ignores it), streams described by GenericPgpConfig (85).
+// Not read: CspadCompressedElement (51; psana ignores it), streams described by GenericPgpConfig (85).
 //
 // # Panels
 //

@@ -28,7 +28,7 @@ var dataTypes = []struct {
 	head     []int64 // bytes before the pixels by version - 1
 }{
 	{idFrame, 1, nil, []int64{cameraHead}},
-	{idTimepixData, 2, nil, []int64{0, 12}},
+	{idTimepixData, 2, nil, []int64{8, 12}},
 	{idEpixElement, 3, []uint16{idEpixConfig, idEpix10kConfig, idEpixSConfig, idEpix100aConfig, idEpix10kaConfig}, []int64{elementHead, elementHead, elementHead}},
 	{idEpix10kaArray, 1, []uint16{idEpix10kaQuadConf, idEpix10ka2MConfig}, []int64{4}},
 	{idJungfrauElement, 2, []uint16{idJungfrauConfig}, []int64{12, 16}},
@@ -142,19 +142,25 @@ func (l *layout) configured(s *setup, head int64) {
 	}
 }
 
+// timepixSide is the side of a Timepix: four chips.
+const timepixSide = 512
+
 // cameraHead is the size of a camera frame's head: width, height, depth, offset.
 const cameraHead = 16
 
 // selfDescribed lays out frames whose shape stands in their own head.
 func (l *layout) selfDescribed(src source, head int64, first []byte) error {
-	if head == 0 {
-		return fmt.Errorf("its pixels are in the order of the chips, which this program does not sort; convert the run with psana")
+	x := xtc{word: l.word}
+	if x.id() == idTimepixData && x.version() == 1 {
+		l.rows, l.cols, l.bytes = timepixSide, timepixSide, 2*timepixSide*timepixSide
+		l.segments, l.offsets, l.codecs = []int{0}, []int64{head}, []frame.Codec{frame.Timepix}
+		return nil
 	}
 	if len(first) < peekSize {
 		return fmt.Errorf("frame without a head of %d bytes", peekSize)
 	}
 	depth, codec := uint32(16), frame.Identity
-	if (xtc{word: l.word}).id() == idTimepixData {
+	if x.id() == idTimepixData {
 		l.cols, l.rows, l.head = int(le.Uint16(first)), int(le.Uint16(first[2:])), bytes.Clone(first[:4])
 	} else {
 		l.cols, l.rows, depth = u32(first, 0), u32(first, 4), le.Uint32(first[8:])
