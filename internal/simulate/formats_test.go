@@ -1,0 +1,66 @@
+package simulate
+
+import (
+	"context"
+	"testing"
+
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/open"
+)
+
+// BenchmarkFormats reads runs of the same frames in both formats: indexing, and streaming all frames as
+// tasks do, with little to compute. What differs is how frames lie in their files.
+func BenchmarkFormats(b *testing.B) {
+	for _, format := range formats {
+		cfg := Config{Format: format, Dir: b.TempDir(), Panels: 2, Events: 64}
+		truth, err := Write(context.Background(), cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		d := open.Dataset{Experiment: truth.Config.Experiment, Runs: open.OneRun(1), Dir: cfg.Dir}
+		x, err := open.Index(context.Background(), d, open.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		bytes := int64(len(x.Extents)) * int64(x.Extents[0].Length)
+		b.Run("do=index/format="+format, func(b *testing.B) {
+			b.SetBytes(bytes)
+			for b.Loop() {
+				if _, err := open.Index(context.Background(), d, open.Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		for _, way := range []string{frame.Pread, frame.Mapped} {
+			b.Run("do=sweep/way="+way+"/format="+format, func(b *testing.B) {
+				src, err := frame.Open(x.Files, way, frame.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer src.Close()
+				sweep := frame.Sweep{Do: func(batch frame.Batch) error {
+					var sum uint16
+					for _, px := range batch.Frames {
+						for i := 0; i < len(px); i += 8 {
+							sum += px[i]
+						}
+					}
+					return nil
+				}}
+				for p, panel := range x.Panels {
+					lane := frame.Lane{Panel: panel}
+					for e := range x.Events {
+						lane.Extents = append(lane.Extents, *x.At(e, p))
+					}
+					sweep.Lanes = append(sweep.Lanes, lane)
+				}
+				b.SetBytes(bytes)
+				for b.Loop() {
+					if err := src.Sweep(context.Background(), sweep); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
