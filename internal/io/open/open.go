@@ -272,7 +272,13 @@ func noDetector(x *frame.Index, name string) error {
 		have = append(have, fmt.Sprintf("%s (%s, %d panels)", k.name, k.typ, n))
 	}
 	slices.Sort(have)
-	err := fault.New(fault.Input, "no detector %q with frames in run %d of %s", name, x.Run.Number, x.Run.Experiment)
+	why := ""
+	for _, n := range x.Notes {
+		if strings.HasPrefix(n, name+" ") { // readers say so of detectors that they cannot read
+			why = ": " + n
+		}
+	}
+	err := fault.New(fault.Input, "no detector %q with frames in run %d of %s%s", name, x.Run.Number, x.Run.Experiment, why)
 	if len(have) == 0 {
 		return err.WithHint("the run has no detector with frames; rawstatus inspect --names shows what it has")
 	}

@@ -73,7 +73,15 @@ func TestXtc1(t *testing.T) {
 			t.Errorf("detector %q: %v; %s", detector, err, fault.HintOf(err))
 		}
 	}
-	_, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(6), Dir: dir}, opt)
+	x, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(5), Dir: dir}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Notes = append(x.Notes, "XppGon.0:Epix10ka.0 cannot be read: for a reason")
+	if _, err := selectDetector(x, "XppGon.0:Epix10ka.0"); err == nil || !strings.HasSuffix(err.Error(), ": XppGon.0:Epix10ka.0 cannot be read: for a reason") {
+		t.Error(err)
+	}
+	_, err = Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(6), Dir: dir}, opt)
 	if fault.CodeOf(err) != fault.Input || !strings.Contains(fault.HintOf(err), "runs of xppx00123 there: 5") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
