@@ -27,7 +27,7 @@ import (
 func TestRandomJobs(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	seen := map[uint64]int{}
-	n, split := 40, 0
+	n, split := 48, 0
 	if testing.Short() {
 		n = 12
 	}
@@ -54,8 +54,8 @@ func TestRandomJobs(t *testing.T) {
 					t.Errorf("%d tasks: %d files, wanted %d", len(cut.plan.Tasks), len(got), len(want))
 				}
 			}
-			if c.par.Compat != "" {
-				return // the golden cases are the reference
+			if c.par.Compat != "" || c.unreferenced {
+				return // the golden cases are the reference of the quirks
 			}
 			statuses := first.statuses(t, sum)
 			c.compare(t, statuses)
@@ -99,6 +99,8 @@ type randomJob struct {
 	frames     [][][]uint16
 	rows, cols int
 	peds       []float64 // of all panels
+	// unreferenced: with robust limits and hints, which the reference does not know
+	unreferenced bool
 }
 
 // randomCase makes job number i: every profile comes about equally often.
@@ -120,7 +122,10 @@ func randomCase(t *testing.T, r *rand.Rand, i int) *randomJob {
 	case i%8 == 1:
 		par.Profile, par.GainRule = plan.ProfileDark, []string{"", "expected"}[r.IntN(2)]
 	}
-	c := &randomJob{par: par}
+	c := &randomJob{}
+	if c.unreferenced = r.IntN(7) == 0; c.unreferenced {
+		par.Limits, par.LimitsPer, par.LineFraction, par.ASICFraction, par.Neighbours = "robust", "asic", 0.4, 0.6, 4
+	}
 	par.Window = []int{2 + r.IntN(3), 2 + r.IntN(3)}
 	c.rows, c.cols = par.Window[0]+r.IntN(7), par.Window[1]+r.IntN(7)
 	n := 65 + r.IntN(140)
