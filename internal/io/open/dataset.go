@@ -99,7 +99,7 @@ func ParseDataset(s string) (Dataset, error) {
 				return d, badDataset(s, "key %q is there twice", key)
 			}
 			values[key] = part[len(m[0]):]
-		case slices.Contains(readingModes, part) && key != "dir":
+		case slices.Contains(readingModes, part) && (key != "dir" || end[0] == len(s)): // at the end as psana's users write it
 			key = ""
 		case part == "" && end[0] == len(s): // separator at the end
 		case key == "":

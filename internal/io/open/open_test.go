@@ -173,6 +173,7 @@ func TestParseDataset(t *testing.T) {
 		"exp=xpptut15,run=260":                        {Experiment: "xpptut15", Runs: OneRun(260)},
 		"exp=xpptut15:run=260":                        {Experiment: "xpptut15", Runs: OneRun(260)},
 		"exp=xpptut15:run=260:smd:dir=/a/b":           {Experiment: "xpptut15", Runs: OneRun(260), Dir: "/a/b"},
+		"exp=xpptut15:run=260:dir=/a/b:smd":           {Experiment: "xpptut15", Runs: OneRun(260), Dir: "/a/b"},
 		"exp=xpptut15,run=260-265,270,dir=/a,b:c":     {Experiment: "xpptut15", Runs: []Range{{260, 265}, {270, 270}}, Dir: "/a,b:c"},
 		"exp=x:run=1:stream=0,3-5":                    {Experiment: "x", Runs: OneRun(1), Streams: []int{0, 3, 4, 5}},
 		"exp=x:run=1:":                                {Experiment: "x", Runs: OneRun(1)},

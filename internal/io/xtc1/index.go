@@ -276,7 +276,7 @@ func (b *builder) nothing(x *frame.Index) error {
 		why = []string{"it has none"}
 	}
 	return fault.New(fault.Input, "xtc1: %q: no area detector that can be read: %s", b.scans[0].f.Path, strings.Join(why, "; ")).
-		WithHint("see what the run has with `rawstatus inspect`")
+		WithHint("`rawstatus inspect` lists what the run has; frames of a detector that cannot be read can be written to a .npy file with psana and given with --file")
 }
 
 // runOf identifies the run.
