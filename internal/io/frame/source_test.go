@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -388,4 +389,103 @@ func TestFootprintIsKept(t *testing.T) {
 		p.Close()
 		m.Close()
 	}
+}
+
+// TestSweepOfLittle: nothing to do, single pixels and frames out of order are no special cases.
+func TestSweepOfLittle(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 5, 0, 0)
+		src, err := open(files, frame.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		one := frame.Panel{Detector: "dot", Rows: 1, Cols: 1}
+		dot := exts[3]
+		dot.Length = 2
+		lanes := []frame.Lane{{Panel: panel}, {Panel: one, Extents: []frame.Extent{dot, dot}},
+			{Panel: panel, Extents: []frame.Extent{exts[4], exts[0], exts[4]}}, {Panel: frame.Panel{Detector: "none"}}}
+		var mu sync.Mutex
+		got := map[string]int{}
+		do := func(b frame.Batch) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for i, f := range b.Frames {
+				for j, v := range f {
+					got[fmt.Sprintf("%d %d %d %d", b.Lane, b.First+i, b.Lo+j, v)]++
+				}
+			}
+			return nil
+		}
+		for range 2 {
+			if err := src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Do: do}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := map[string]int{fmt.Sprintf("1 0 0 %d", pixel(3, 0)): 2, fmt.Sprintf("1 1 0 %d", pixel(3, 0)): 2}
+		for i, k := range []int{4, 0, 4} {
+			for p := range panel.Pixels() {
+				want[fmt.Sprintf("2 %d %d %d", i, p, pixel(k, p))] = 2
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d different pixels, want %d", len(got), len(want))
+		}
+		if err := src.Sweep(context.Background(), frame.Sweep{Do: do}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCodedFramesAreDecoded: whoever sweeps or reads blocks sees pixels, whatever the frames look like.
+func TestCodedFramesAreDecoded(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		files, exts := writeRun(t, 40, 3, 9)
+		part, err := panel.Crop(2, 20, 5, 45)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := open(files, frame.Options{Arena: 50 << 10, Window: 50 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		want := func(k, i int) uint16 { return pixel(k, (2+i/40)*50+5+i%40) }
+		dst := make([][]uint16, len(exts))
+		release, err := src.Block(context.Background(), part, exts, 100, 300, dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, f := range dst {
+			for i, v := range f {
+				if v != want(k, 100+i) {
+					t.Fatalf("frame %d pixel %d: %d, want %d", k, 100+i, v, want(k, 100+i))
+				}
+			}
+		}
+		release()
+		// A lane of plain frames and one of coded frames in one sweep.
+		lanes := []frame.Lane{{Panel: panel, Extents: exts}, {Panel: part, Extents: exts}}
+		err = src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Do: func(b frame.Batch) error {
+			for i, f := range b.Frames {
+				for j, v := range f {
+					w := pixel(b.First+i, b.Lo+j)
+					if b.Lane == 1 {
+						w = want(b.First+i, b.Lo+j)
+					}
+					if v != w {
+						return fmt.Errorf("lane %d frame %d pixel %d: %d, want %d", b.Lane, b.First+i, b.Lo+j, v, w)
+					}
+				}
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+		coded := part
+		coded.Codec = "rot13"
+		_, err = src.Block(context.Background(), coded, exts[:1], 0, 10, dst[:1])
+		wantFault(t, err, fault.Input, "run.bin", "rot13")
+	})
 }
