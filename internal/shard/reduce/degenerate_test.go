@@ -13,6 +13,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
 )
@@ -138,5 +139,34 @@ func TestEmptySelections(t *testing.T) {
 		if fault.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestLimitsWithoutNumbers: a feature that could judge nothing has no limits. The summary has null in
+// their place, the sidecar says why they are not there; those of the other features are complete.
+func TestLimitsWithoutNumbers(t *testing.T) {
+	par := params("features")
+	par.Features = []int{2, 11}
+	r := rand.New(rand.NewPCG(31, 32))
+	j := prepare(t, pixelRun(t, 1, 20, func(int, int) uint16 { return 1000 + uint16(r.IntN(50)) }), par, 1)
+	j.tasks(t, 1)
+	s := j.reduce(t)
+	b, err := os.ReadFile(plan.SummaryFile(j.work))
+	if err != nil || !strings.Contains(string(b), `"centre": null`) {
+		t.Errorf("summary: %v\n%s", err, b)
+	}
+	kept, err := LoadSummary(j.work)
+	if err != nil || len(kept.Groups[0].Limits) != 2 || !math.IsNaN(float64(kept.Groups[0].Limits[1].Spread)) {
+		t.Errorf("summary read back: %+v, %v", kept, err)
+	}
+	sc, err := repo.ReadSidecar(s.Groups[0].Panels[0].File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sc.Limits) != 1 || sc.Limits[0].Name != "F2 mean" || sc.Limits[0].Centre < 1000 || sc.Limits[0].Spread <= 0 {
+		t.Errorf("limits in the sidecar: %+v", sc.Limits)
+	}
+	if len(sc.Notes) != 1 || !strings.Contains(sc.Notes[0], "limits of F11 max - pedestal are not finite") {
+		t.Errorf("notes in the sidecar: %v", sc.Notes)
 	}
 }
