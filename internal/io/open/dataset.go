@@ -87,7 +87,7 @@ const datasetForm = `exp=xpptut15,run=260[,dir=/path/of/the/files][,stream=0,3-5
 func ParseDataset(s string) (Dataset, error) {
 	var d Dataset
 	values := map[string]string{}
-	key, from := "", 0
+	key, from, colons := "", 0, false // colons: one stands before the key
 	for _, end := range append(separators.FindAllStringIndex(s, -1), []int{len(s), len(s)}) {
 		part := s[from:end[0]]
 		m := keyPattern.FindStringSubmatch(part)
@@ -95,12 +95,13 @@ func ParseDataset(s string) (Dataset, error) {
 		case m != nil && !slices.Contains(datasetKeys, m[1]) && key != "dir":
 			return d, badDataset(s, "key %q is not known", m[1])
 		case m != nil && slices.Contains(datasetKeys, m[1]):
+			colons = from > 0 && s[from-1] == ':'
 			if key = m[1]; values[key] != "" {
 				return d, badDataset(s, "key %q is there twice", key)
 			}
 			values[key] = part[len(m[0]):]
-		case slices.Contains(readingModes, part) && (key != "dir" || end[0] == len(s)): // at the end as psana's users write it
-			key = ""
+		case slices.Contains(readingModes, part) && (key != "dir" || colons && end[0] == len(s)):
+			key = "" // behind a directory only at the end, as psana's users write it: exp=x:run=1:dir=/a:smd
 		case part == "" && end[0] == len(s): // separator at the end
 		case key == "":
 			return d, badDataset(s, "%q has no key", part)
