@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -132,16 +133,16 @@ func workersOf(cam *campaign.Campaign) string { return strconv.Itoa(cam.Request.
 // caller runs commands of this program in this process.
 func caller(c *cli.Context, e *environment) campaign.Call {
 	return func(ctx context.Context, args ...string) campaign.Outcome {
-		line := []string{"rawstatus", args[0], "--json"}
+		line, stderr := []string{"rawstatus", args[0], "--json"}, e.Stderr
 		if site := c.String("site"); site != "" {
 			line = append(line, "--site", site)
 		}
-		if args[0] == "plan" {
-			line = append(line, "--quiet")
+		if args[0] == "plan" { // many at a time: of each only what went wrong is of interest
+			stderr = io.Discard
 		}
 		o := campaign.Outcome{Begin: time.Now().UTC()}
 		var stdout bytes.Buffer
-		o.Code = run(ctx, &stdout, e.Stderr, append(line, args[1:]...))
+		o.Code = run(ctx, &stdout, stderr, append(line, args[1:]...))
 		o.End = time.Now().UTC()
 		if o.Code == int(fault.OK) {
 			return o
@@ -151,6 +152,9 @@ func caller(c *cli.Context, e *environment) campaign.Call {
 			failure.Error = fmt.Sprintf("rawstatus %s ended with exit code %d", args[0], o.Code)
 		}
 		o.Error, o.Hint = failure.Error, failure.Hint
+		if args[0] == "plan" && ctx.Err() == nil {
+			e.Log.Warnf("%s", o.Error)
+		}
 		return o
 	}
 }

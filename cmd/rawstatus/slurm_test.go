@@ -179,6 +179,8 @@ func TestSlurm(t *testing.T) {
 	t.Run("disk full", n.diskFull)
 	t.Run("raw data gone", n.rawGone)
 	t.Run("preempted", n.preempted)
+	t.Run("one array fails, another runs", n.halfFailed)
+	t.Run("interrupted", n.interrupted)
 	t.Run("submitter killed", n.submitterKilled)
 }
 
@@ -432,6 +434,44 @@ func (n *night) preempted(t *testing.T) {
 	if r := j.report(t); r.Attempts != 1 || r.Tasks[3].Restart < 1 {
 		t.Errorf("%d attempts, %+v", r.Attempts, r.Tasks[3])
 	}
+	j.same(t)
+}
+
+// halfFailed lets repair start while the second array of the plan is still at work.
+func (n *night) halfFailed(t *testing.T) {
+	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks0 || $SLURM_ARRAY_TASK_ID != 3 ]] || exit 75`, `[[ $SLURM_JOB_NAME != *-1-tasks1 ]] || sleep 12`})
+	j.submit(t, 0, "--tasks", "40")
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) != 2 || !slices.Equal(all[1].After, []int{all[0].Chunks[1].Job}) || len(all[1].Chunks) != 1 || !slices.Equal(all[1].Chunks[0].Indices, []int{3}) {
+		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
+	}
+	j.same(t)
+}
+
+// interrupted presses Ctrl-C while submit --wait shows progress, where nobody can be asked.
+func (n *night) interrupted(t *testing.T) {
+	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID -lt 8 ]] || sleep 100`})
+	cmd := exec.Command(filepath.Join(n.bin, "rawstatus"), "submit", "--site", filepath.Join(j.dir, "site.toml"), "--exp", nightExperiment, "--run", "3", "--dir", n.data,
+		"--work", j.work, "--tasks", fmt.Sprint(nightPanels), "--cpus-per-task", "1", "--wait")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if done, _ := filepath.Glob(filepath.Join(j.work, "tasks", "*.pack")); len(done) == 8 {
+			break
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != int(fault.Interrupted) {
+		t.Fatalf("%v, want exit code %d\n%s", err, fault.Interrupted, &stderr)
+	}
+	j.until(t, "the jobs are gone", func(r *slurm.Report) bool { return !r.Active })
+	j.goOn(t, stderr.String())
 	j.same(t)
 }
 
