@@ -251,7 +251,7 @@ func compareFiles(ra, rb *repo.Repo, name, pathA, pathB string) ([]fileDiff, err
 		family = ""
 	}
 	pixels := len(a.Values)
-	if n := len(a.Shape); n > 2 {
+	if n := len(a.Shape); n > 2 && a.Shape[n-1] > 2 { // else the panels come last, as those of cspad2x2
 		pixels = a.Shape[n-2] * a.Shape[n-1]
 	}
 	var list []fileDiff

@@ -80,7 +80,7 @@ func runSave(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	planes, notes, err := a.planes(s, segments, c.String("gain-mode"))
+	planes, notes, err := a.planes(s, pick{segments, c.String("panel"), c.String("gain-mode")})
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 
 // subjectOf finds run and panels: from raw data if they are named, else from the repository.
 func subjectOf(c *cli.Context, e *environment, r *repo.Repo) (*publish.Subject, error) {
-	w := publish.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det"), Panel: c.String("panel")}
+	w := publish.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det")}
 	if c.IsSet("dataset") || c.IsSet("dir") || c.IsSet("file") {
 		d, err := datasetOf(c, e)
 		if err != nil {

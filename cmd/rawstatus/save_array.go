@@ -126,28 +126,50 @@ func (a *userArray) whole(i int, x float64) (uint64, error) {
 	return uint64(x), nil
 }
 
-// planes cuts the array into panels and gain modes. segments picks panels (empty: all), gain is the mode
-// that an array without an axis of gain modes is for. Notes tell what is left out.
-func (a *userArray) planes(s *publish.Subject, segments []int, gain string) (list []userPlane, notes []string, err error) {
+// pick says which part of a detector is saved: panels by segment or directory (empty: all), and the gain
+// mode that an array without an axis of gain modes is for (empty: all).
+type pick struct {
+	segments []int
+	panel    string
+	gain     string
+}
+
+// panels gives those of the detector's panels that are picked.
+func (k pick) panels(s *publish.Subject) ([]publish.Panel, error) {
+	for _, seg := range k.segments {
+		if !slices.ContainsFunc(s.Panels, func(p publish.Panel) bool { return p.Segment == seg }) {
+			return nil, fault.New(fault.Usage, "detector %s has no segment %d", s.Detector, seg)
+		}
+	}
+	picked := slices.DeleteFunc(slices.Clone(s.Panels), func(p publish.Panel) bool {
+		return len(k.segments) > 0 && !slices.Contains(k.segments, p.Segment) || k.panel != "" && p.Dir != k.panel
+	})
+	if len(picked) == 0 {
+		return nil, fault.New(fault.Usage, "detector %s has no panel %q", s.Detector, k.panel)
+	}
+	return picked, nil
+}
+
+// planes cuts the array into panels and gain modes. Notes tell what is left out.
+func (a *userArray) planes(s *publish.Subject, k pick) (list []userPlane, notes []string, err error) {
 	modes := gainModes(s.Type)
-	if gain != "" && !slices.Contains(modes, gain) {
-		return nil, nil, fault.New(fault.Usage, "detector type %s has no gain mode %q", s.Type, gain).WithHint("gain modes: %s", strings.Join(modes, ", "))
+	if k.gain != "" && !slices.Contains(modes, k.gain) {
+		return nil, nil, fault.New(fault.Usage, "detector type %s has no gain mode %q", s.Type, k.gain).WithHint("gain modes: %s", strings.Join(modes, ", "))
 	}
 	n := len(a.shape)
 	if n < 2 || n > 4 || len(a.values) == 0 {
 		return nil, nil, a.misshapen(s, "has %d dimensions and %d values", n, len(a.values))
 	}
-	gains := []string{gain}
+	a.panelsFirst(s)
+	gains := []string{k.gain}
 	if n == 4 {
-		if gains = modes; a.shape[0] != len(modes) || gain != "" {
+		if gains = modes; a.shape[0] != len(modes) || k.gain != "" {
 			return nil, nil, a.misshapen(s, "has %d gain modes where one of %d is wanted", a.shape[0], len(modes))
 		}
 	}
-	wanted := slices.DeleteFunc(slices.Clone(s.Panels), func(p publish.Panel) bool { return len(segments) > 0 && !slices.Contains(segments, p.Segment) })
-	for _, seg := range segments {
-		if !slices.ContainsFunc(wanted, func(p publish.Panel) bool { return p.Segment == seg }) {
-			return nil, nil, fault.New(fault.Usage, "detector %s has no segment %d", s.Detector, seg)
-		}
+	wanted, err := k.panels(s)
+	if err != nil {
+		return nil, nil, err
 	}
 	rows, cols := a.shape[n-2], a.shape[n-1]
 	for _, p := range wanted {
@@ -171,6 +193,20 @@ func (a *userArray) planes(s *publish.Subject, segments []int, gain string) (lis
 		}
 	}
 	return list, notes, nil
+}
+
+// panelsFirst reorders an array of a type whose deployed arrays are (rows, columns, panels).
+func (a *userArray) panelsFirst(s *publish.Subject) {
+	family, _ := detector.Lookup(s.Type)
+	if last := s.Panels[len(s.Panels)-1]; !family.PanelsLast || !slices.Equal(a.shape, []int{last.Rows, last.Cols, family.StackPanels(last.Slot)}) {
+		return
+	}
+	pixels, count := a.shape[0]*a.shape[1], a.shape[2]
+	values := make([]uint64, len(a.values))
+	for i, v := range a.values {
+		values[i%count*pixels+i/count] = v
+	}
+	a.shape, a.values = []int{count, a.shape[0], a.shape[1]}, values
 }
 
 // positions gives the position of each panel along the array's axis of panels: by segment, as in deployed
