@@ -107,14 +107,16 @@ func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
 
 // fromRepository takes what sidecars, file names and alias records tell.
 func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
-	run := w.Run
-	if w.Stamp != "" && w.Panel != "" {
-		run = -1 // the youngest file of the panel tells
-	}
-	if run < 0 && (w.Panel == "" || w.Stamp == "") {
+	var found []repo.Located
+	var err error
+	switch {
+	case w.Panel != "" && w.Stamp != "":
+		found, err = r.Youngest(w.Experiment, w.Panel, w.Stamp)
+	case w.Run >= 0:
+		found, err = r.Locate(w.Experiment, w.Run, w.Panel)
+	default:
 		return nil, fault.New(fault.Usage, "no run is named").WithHint("give -e and -r, or -k, or --panel with -t")
 	}
-	found, err := r.Locate(w.Experiment, run, w.Panel)
 	if err != nil {
 		return nil, err
 	}

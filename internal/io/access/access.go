@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
@@ -88,8 +89,14 @@ func (p *Policy) MkdirAll(path string) error {
 func (p *Policy) Open(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		f, err := os.OpenFile(path, flag, 0)
-		return f, denied(err)
+		// Another user may be between making the file and opening it to the group.
+		for pause := time.Millisecond; ; pause *= 4 {
+			f, err := os.OpenFile(path, flag, 0)
+			if !errors.Is(err, fs.ErrPermission) || pause > 64*time.Millisecond {
+				return f, denied(err)
+			}
+			time.Sleep(pause)
+		}
 	}
 	if err != nil {
 		return nil, denied(err)

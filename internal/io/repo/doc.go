@@ -31,9 +31,9 @@
 // # Status file and sidecar
 //
 // Two files cannot appear at one instant. The sidecar is written first and holds the SHA-256 of the
-// status file it belongs to. A reader starts from a status file and takes a sidecar only if the hash is
-// that of the bytes it has read: so it never takes a wrong one, and a status file never appears without
-// its own. What a crash between the two leaves is a sidecar that belongs to nothing yet (nobody looks at
-// it) or, when a file was being replaced, one that does not match, which [Repo.ReadStatus] reports as an
-// error with the way out: run the same reduction again.
+// status file it belongs to; while a status file is being replaced it also holds the sidecar of the old
+// one, which is taken out in the end. A reader starts from a status file and takes the sidecar whose hash
+// is that of the bytes it has read: so a status file never appears without its sidecar nor with a wrong
+// one, whenever the writer is stopped. What a stop leaves is a sidecar without a status file, at which
+// nobody looks, or one that still has the old one in it, until the next write.
 package repo

@@ -141,9 +141,22 @@ var segmentName = regexp.MustCompile(`-seg([0-9]{2,4})(?:-([0-9]{2}))?$`)
 func IsSegmentName(panel string) bool { return segmentName.MatchString(panel) }
 
 // Locate lists the panels for which the repository has status files of a run, by type, segment and panel.
-// With panel it looks at directories of that name only; an empty experiment or a negative run stands
-// for any.
+// With panel it looks at directories of that name only; an empty experiment stands for any.
 func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, error) {
+	return r.search(panel, func(f Found) bool {
+		return (experiment == "" || f.Experiment == experiment) && f.Run == run
+	})
+}
+
+// Youngest looks for panels of that name; their youngest file not after the time-stamp tells the run.
+func (r *Repo) Youngest(experiment, panel, stamp string) ([]Located, error) {
+	return r.search(panel, func(f Found) bool {
+		return (experiment == "" || f.Experiment == experiment) && f.Stamp <= stamp
+	})
+}
+
+// search looks for panels that have a wanted file.
+func (r *Repo) search(panel string, wanted func(Found) bool) ([]Located, error) {
 	types, err := os.ReadDir(r.Root)
 	if err != nil {
 		return nil, fault.New(fault.Input, "could not look into the repository: %w", err).
@@ -162,7 +175,7 @@ func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, erro
 			if panel != "" && p != panel {
 				continue
 			}
-			x, err := r.locate(t.Name(), p, experiment, run)
+			x, err := r.locate(t.Name(), p, wanted)
 			if err != nil {
 				return nil, err
 			}
@@ -178,39 +191,51 @@ func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, erro
 	return found, nil
 }
 
-// locate looks at one panel; nil when it has nothing of the run.
-func (r *Repo) locate(dettype, panel, experiment string, run int) (*Located, error) {
+// locate tells of one panel what its youngest wanted file tells, among equals one with a sidecar; nil when
+// there is none.
+func (r *Repo) locate(dettype, panel string, wanted func(Found) bool) (*Located, error) {
 	types, err := r.StatusTypes(dettype, panel)
 	if err != nil {
 		return nil, err
 	}
 	var x *Located
+	stamp := ""
 	for _, ctype := range types {
 		files, _, err := r.Files(dettype, panel, ctype)
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range slices.Backward(files) {
-			if experiment != "" && f.Experiment != experiment || run >= 0 && f.Run != run || x != nil && x.ByRecord {
+			if !wanted(f) || f.Stamp < stamp || f.Stamp == stamp && x.ByRecord {
 				continue
 			}
-			begin, err := r.ParseStamp(f.Stamp)
+			y, err := r.located(f, panel)
 			if err != nil {
-				continue
+				continue // a time that is none
 			}
-			if x == nil {
-				x = &Located{DetType: dettype, DetName: r.aliasDetector(dettype, panel), Panel: panel, Segment: -1,
-					Run: frame.Run{Experiment: f.Experiment, Number: f.Run, Begin: begin}}
-				if m := segmentName.FindStringSubmatch(panel); m != nil {
-					x.Segment, _ = strconv.Atoi(m[1]) // digits
-					x.Sub, _ = strconv.Atoi(m[2])     // digits or empty
-				}
-			}
-			if sc, err := ReadSidecar(f.Path); err == nil {
-				*x = Located{DetType: sc.DetType, DetName: sc.DetName, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
-					Rows: sc.Rows, Cols: sc.Cols, Run: sc.Run, ByRecord: true}
+			if f.Stamp > stamp || y.ByRecord {
+				x, stamp = y, f.Stamp
 			}
 		}
+	}
+	return x, nil
+}
+
+// located gives what a file tells about its panel.
+func (r *Repo) located(f Found, panel string) (*Located, error) {
+	if sc, err := ReadSidecar(f.Path); err == nil {
+		return &Located{DetType: sc.DetType, DetName: sc.DetName, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
+			Rows: sc.Rows, Cols: sc.Cols, Run: sc.Run, ByRecord: true}, nil
+	}
+	begin, err := r.ParseStamp(f.Stamp)
+	if err != nil {
+		return nil, err
+	}
+	x := &Located{DetType: f.DetType, DetName: r.aliasDetector(f.DetType, panel), Panel: panel, Segment: -1,
+		Run: frame.Run{Experiment: f.Experiment, Number: f.Run, Begin: begin}}
+	if m := segmentName.FindStringSubmatch(panel); m != nil {
+		x.Segment, _ = strconv.Atoi(m[1]) // digits
+		x.Sub, _ = strconv.Atoi(m[2])     // digits or empty
 	}
 	return x, nil
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,6 +75,19 @@ type Sidecar struct {
 	Version    string         `json:"version"`
 	// StatusSHA256 binds the sidecar to the bytes of its status file. WriteStatus fills it in.
 	StatusSHA256 string `json:"status_sha256"`
+	// Replaces is there only while a status file is being replaced: the sidecar of the old one.
+	Replaces *Sidecar `json:"replaces,omitempty"`
+}
+
+// of gives the sidecar of the status file with that hash, or nil.
+func (sc *Sidecar) of(sum string) *Sidecar {
+	switch {
+	case sc.StatusSHA256 == sum:
+		return sc
+	case sc.Replaces != nil && sc.Replaces.StatusSHA256 == sum:
+		return sc.Replaces
+	}
+	return nil
 }
 
 // Bit is the meaning of one bit and how many pixels have it.
@@ -223,50 +235,83 @@ func hashOf(b []byte) string {
 
 // writePair writes sidecar and status file, in this order, under the lock of their directory.
 func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Sidecar, replace bool) error {
-	var meta bytes.Buffer
-	enc := json.NewEncoder(&meta)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false) // rules have < and >
-	if err := enc.Encode(sc); err != nil {
-		return fmt.Errorf("could not encode the sidecar of %q: %w", path, err)
-	}
 	lock, err := filelock.Acquire(ctx, filepath.Dir(path), r.LockWait, r.Policy)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	if !replace {
-		if err := sameProfile(path, sc.Profile); err != nil {
+	old, exists, err := inPlace(path)
+	if err != nil {
+		return err
+	}
+	if exists && !replace {
+		if err := sameProfile(path, old, sc.Profile); err != nil {
 			return err
 		}
 	}
+	if old != nil && old.StatusSHA256 != sc.StatusSHA256 {
+		both := *sc
+		both.Replaces = old
+		if err := r.writeSidecar(path, &both); err != nil {
+			return err
+		}
+	} else if err := r.writeSidecar(path, sc); err != nil {
+		return err
+	}
 	opt := r.Policy.File()
 	opt.Keep = true
-	if err := atomicfile.WriteFile(sidecarPath(path), opt, meta.Bytes()); err != nil {
+	if err := atomicfile.WriteFile(path, opt, text); err != nil {
 		return err
 	}
-	return atomicfile.Write(path, opt, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	if old == nil {
+		return nil
+	}
+	return r.writeSidecar(path, sc)
 }
 
-// sameProfile refuses to replace a file that was made by another profile or another program.
-func sameProfile(path, profile string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
+// inPlace tells whether there is a status file and gives the sidecar that belongs to it, nil without one.
+func inPlace(path string) (old *Sidecar, exists bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
 	}
-	old := "another program (it has no sidecar)"
+	if err != nil {
+		return nil, false, fmt.Errorf("could not read the file to be replaced: %w", err)
+	}
 	sc, err := ReadSidecar(path)
-	switch {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		old = "an unknown profile (its sidecar cannot be read)"
-	case err == nil && sc.Profile == profile:
-		return nil
-	case err == nil:
-		old = "profile " + sc.Profile
+	if err != nil {
+		return nil, true, nil // absent or not readable: nothing to keep
 	}
-	return fault.New(fault.Usage, "%q was written by %s, not by profile %s", path, old, profile).
+	if old = sc.of(hashOf(text)); old != nil {
+		old.Replaces = nil
+	}
+	return old, true, nil
+}
+
+func (r *Repo) writeSidecar(status string, sc *Sidecar) error {
+	var meta bytes.Buffer
+	enc := json.NewEncoder(&meta)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // rules have < and >
+	if err := enc.Encode(sc); err != nil {
+		return fmt.Errorf("could not encode the sidecar of %q: %w", status, err)
+	}
+	opt := r.Policy.File()
+	opt.Keep = true
+	return atomicfile.WriteFile(sidecarPath(status), opt, meta.Bytes())
+}
+
+// sameProfile refuses to replace a file that was made by another profile or another program. old is the
+// sidecar that belongs to it, if there is one.
+func sameProfile(path string, old *Sidecar, profile string) error {
+	who := "another program, or changed by hand (no sidecar belongs to it)"
+	switch {
+	case old != nil && old.Profile == profile:
+		return nil
+	case old != nil:
+		who = "profile " + old.Profile
+	}
+	return fault.New(fault.Usage, "%q was written by %s, not by profile %s", path, who, profile).
 		WithHint("give another constants type with -C, or --replace to replace it")
 }
 
@@ -297,7 +342,7 @@ type Read struct {
 	Size    int64
 }
 
-// settle is the longest pause of ReadStatus for a writer that is between the sidecar and the status file.
+// settle is the longest pause of ReadStatus before it believes that status and sidecar do not belong together.
 const settle = 256 * time.Millisecond
 
 // ReadStatus reads a status file exactly, with its sidecar. want is the shape it must have, or nil.
@@ -308,17 +353,19 @@ func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
 			return nil, fault.New(fault.Input, "could not read a status file: %w", err)
 		}
 		read := &Read{SHA256: hashOf(b), Size: int64(len(b))}
-		read.Sidecar, err = ReadSidecar(path)
+		sc, err := ReadSidecar(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if read.Sidecar != nil && read.Sidecar.StatusSHA256 != read.SHA256 {
-			if pause <= settle {
-				time.Sleep(pause)
-				continue
+		if sc != nil {
+			if read.Sidecar = sc.of(read.SHA256); read.Sidecar == nil {
+				if pause <= settle { // it was replaced twice while we read, or was changed by hand
+					time.Sleep(pause)
+					continue
+				}
+				return nil, fault.New(fault.Input, "%q and its sidecar do not belong together", path).
+					WithHint("the file was changed by hand: run the reduction that made it again, or remove the .json beside it")
 			}
-			return nil, fault.New(fault.Input, "%q and its sidecar do not belong together", path).
-				WithHint("a replacement was interrupted or the file was changed by hand: run the reduction that made it again, or remove the .json beside it")
 		}
 		a, err := calibtxt.ReadStatus(bytes.NewReader(b), read.Size, path, want)
 		if err != nil {
