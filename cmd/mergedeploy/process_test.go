@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -13,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 )
@@ -132,4 +137,48 @@ func files(t *testing.T, dir, part string) (found []string) {
 		t.Fatal(fmt.Errorf("could not look for files: %w", err))
 	}
 	return found
+}
+
+// TestAddresses: which service is spoken to, and how it lets us write.
+func TestAddresses(t *testing.T) {
+	const in, out = "https://psdmint.sdf.slac.stanford.edu/", "https://psextapi.slac.stanford.edu/"
+	tests := []struct {
+		name        string
+		env         map[string]string
+		args        []string
+		read, write string
+		token       string
+		kerberos    bool
+		code        fault.Code
+	}{
+		{"inside", nil, nil, in + "calib_ws/", in + "ws-kerb/calib_ws/", "", true, 0},
+		{"outside", map[string]string{"SIT_PSDM_OFFSITE": "1", "LCLS_CALIB_HTTP": "http://x/"}, nil, out + "calib_ws/", out + "ws-kerb/calib_ws/", "", true, 0},
+		{"private reads", map[string]string{"LCLS_CALIB_HTTP": "http://x/"}, nil, "http://x/", in + "ws-kerb/calib_ws/", "", true, 0},
+		{"token", map[string]string{"CALIB_JWT": "t"}, nil, in + "calib_ws/", in + "ws-kerb/calib_ws/", "t", false, 0},
+		{"this machine", nil, []string{"--write-url", "http://127.0.0.1:1/"}, in + "calib_ws/", "http://127.0.0.1:1/", "", false, 0},
+		{"flag outside", map[string]string{"SIT_PSDM_OFFSITE": "1"}, []string{"--read-url", "http://y/"}, "http://y/", out + "ws-kerb/calib_ws/", "", true, 0},
+		{"open line", map[string]string{"CALIB_JWT": "t"}, []string{"--write-url", "http://x/"}, "", "", "", false, fault.Usage},
+		{"no token", nil, []string{"--auth", "token"}, "", "", "", false, fault.Usage},
+		{"no address", nil, []string{"--write-url", "x"}, "", "", "", false, fault.Usage},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, key := range []string{"SIT_PSDM_OFFSITE", "LCLS_CALIB_HTTP", "CALIB_JWT", "RAWSTATUS_SITE"} {
+				t.Setenv(key, tt.env[key])
+			}
+			var ws *calibws.Client
+			code := command.Program{Name: "p", Commands: func(e *environment) []*cli.Command {
+				return []*cli.Command{{Name: "c", Flags: wsFlags(), Action: func(c *cli.Context) (err error) {
+					ws, err = client(c, e)
+					return err
+				}}}
+			}}.Run(t.Context(), io.Discard, io.Discard, append([]string{"p", "c"}, tt.args...))
+			if code != int(tt.code) {
+				t.Fatalf("exit code %d, want %d", code, tt.code)
+			}
+			if code == 0 && (ws.ReadURL != tt.read || ws.WriteURL != tt.write || ws.Token != tt.token || (ws.Writer != nil) != tt.kerberos) {
+				t.Errorf("read %s, write %s, token %q, kerberos %v", ws.ReadURL, ws.WriteURL, ws.Token, ws.Writer != nil)
+			}
+		})
+	}
 }
