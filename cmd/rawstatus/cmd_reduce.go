@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -30,7 +31,12 @@ func newReduceCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return runReduce(c, e, p, c.String("work"), time.Now())
+			l, err := openLog(e, p, time.Now())
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			return runReduce(c, e, p, c.String("work"), l)
 		},
 	}
 }
@@ -78,24 +84,42 @@ func repository(e *environment) (*repo.Repo, error) {
 	return repo.New(e.Site.Repository, policy, e.Site.Location()), nil
 }
 
-// runReduce reduces, prints the summary, and keeps log and summary in the repository's log file.
-func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, start time.Time) error {
+// jobLog is the repository with the log file of a job in it.
+type jobLog struct {
+	repo  *repo.Repo
+	file  *os.File
+	close func()
+}
+
+// openLog makes the job's log file in the repository, which takes the log from now on. A repository that
+// cannot be written is found here, before the work.
+func openLog(e *environment, p *plan.Plan, start time.Time) (*jobLog, error) {
 	r, err := repository(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	file, err := r.CreateLog(p.Dataset.Type, "rawstatus", start)
+	if err != nil {
+		if fault.CodeOf(err) == fault.Unexpected {
+			err = fault.New(fault.Input, "repository %q cannot be written: %w", r.Root, err).WithHint("check -o, and that you may write there")
+		}
+		return nil, err
+	}
+	remove := e.AddLogFile(file)
+	return &jobLog{repo: r, file: file, close: func() {
+		remove()
+		file.Close()
+	}}, nil
+}
+
+// runReduce reduces and prints the summary, also into the job's log file.
+func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *jobLog) error {
 	q, err := withSet(c, p)
 	if err != nil {
 		return err
 	}
-	file, err := r.CreateLog(p.Dataset.Type, "rawstatus", start)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	defer e.AddLogFile(file)()
 	logParameters(e, q, work)
-	opt := reduce.Options{Repo: r, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
+	opt := reduce.Options{Repo: l.repo, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
 	var sum *reduce.Summary
 	if c.IsSet("set") {
 		sum, err = reduce.Again(c.Context, work, p, q, opt)
@@ -110,7 +134,7 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, start 
 	if err := sum.WriteText(&text); err != nil {
 		return err
 	}
-	if _, err := file.Write(text.Bytes()); err != nil {
+	if _, err := l.file.Write(text.Bytes()); err != nil {
 		return fmt.Errorf("could not write the log file: %w", err)
 	}
 	for _, w := range sum.Warnings {
@@ -119,7 +143,7 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, start 
 	for _, l := range sum.Incomplete {
 		e.Log.Warn("incomplete: " + l)
 	}
-	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), file.Name())
+	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), l.file.Name())
 	if e.JSON {
 		return e.PrintJSON(sum)
 	}

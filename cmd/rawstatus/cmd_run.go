@@ -22,10 +22,15 @@ func newRunCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
+			l, err := openLog(e, p, start)
+			if err != nil {
+				return err
+			}
+			defer l.close()
 			if err := doTasks(c, e, p, work, allTasks(p)); err != nil {
 				return err
 			}
-			return runReduce(c, e, p, work, start)
+			return runReduce(c, e, p, work, l)
 		},
 	}
 }
