@@ -79,6 +79,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 	if err := planItems(c, e, cam); err != nil {
 		return err
 	}
+	cam.Forget()
 	v, err := coordinate(c, e, cam)
 	if err != nil {
 		return err
@@ -159,13 +160,23 @@ func caller(c *cli.Context, e *environment) campaign.Call {
 	}
 }
 
-// planItems plans all items that have no plan, some at a time.
+// planItems plans all items that have no plan, some at a time; to try again, also those that are not done.
 func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 	begin := time.Now()
+	again := map[string]bool{}
+	if c.Bool("retry") {
+		v, err := cam.Look(c.Context, false)
+		if err != nil {
+			return err
+		}
+		for _, s := range v.Items {
+			again[s.Key] = s.State == campaign.Failed
+		}
+	}
 	g, ctx := errgroup.WithContext(c.Context)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, it := range cam.Items {
-		g.Go(func() error { return cam.Plan(ctx, it, workersOf(cam), caller(c, e)) })
+		g.Go(func() error { return cam.Plan(ctx, it, workersOf(cam), again[it.Key()], caller(c, e)) })
 	}
 	if err := g.Wait(); err != nil {
 		return err

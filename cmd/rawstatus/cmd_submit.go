@@ -32,6 +32,7 @@ func newSubmitCommand(e *environment) *cli.Command {
 			"  rawstatus submit --exp mfx101332224 --run 7 -d jungfrau -o /constants --partition milano",
 		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag()}, slurmFlags(), deployFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks at a time, 0 = no limit"},
+			&cli.IntFlag{Name: "nodes", Usage: "`N` whole nodes at a time, a task on each: --exclusive --throttle N"},
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
 		}),

@@ -38,7 +38,7 @@ func slurmFlags() []cli.Flag {
 		command.Setting("slurm.time", "time", "`TIME` limit of a task, as sbatch takes it"),
 		&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G", DefaultText: "what the plan needs"},
 		&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "cores of a task, `N`", Value: defaultCPUs},
-		&cli.StringFlag{Name: "nodes", Usage: "only on these `NODES`, e.g. ana[1-4]"},
+		&cli.StringFlag{Name: "nodelist", Usage: "only on these `NODES`, e.g. ana[1-4]"},
 		&cli.BoolFlag{Name: "exclusive", Usage: "whole nodes"},
 		&cli.GenericFlag{Name: "sbatch-arg", Usage: "further `OPTION` of sbatch, e.g. --sbatch-arg=--comment=night; may be repeated", Value: &words{}},
 		&cli.IntFlag{Name: "max-attempts", Usage: "submit what failed again, up to `N` attempts in all", Value: defaultAttempts},
@@ -63,7 +63,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	s := e.Site.Slurm
 	task := slurm.Resources{
 		Account: s.Account, Partition: s.Partition, QOS: s.QOS, Reservation: s.Reservation,
-		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodes"), Exclusive: c.Bool("exclusive"),
+		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodelist"), Exclusive: c.Bool("exclusive"),
 		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
 	}
 	r := slurm.Request{MaxAttempts: c.Int("max-attempts")}
@@ -112,8 +112,13 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 	if err != nil {
 		return r, err
 	}
-	if r.Throttle = c.Int("throttle"); r.Throttle < 0 {
-		return r, fault.New(fault.Usage, "--throttle starts at 0")
+	switch r.Throttle = c.Int("throttle"); {
+	case r.Throttle < 0 || c.Int("nodes") < 0:
+		return r, fault.New(fault.Usage, "--throttle and --nodes start at 0")
+	case c.Int("nodes") > 0 && r.Throttle > 0:
+		return r, fault.New(fault.Usage, "--nodes is --exclusive --throttle: give one of --nodes and --throttle")
+	case c.Int("nodes") > 0:
+		r.Throttle, r.Task.Exclusive = c.Int("nodes"), true
 	}
 	r.Task.Account = strings.ReplaceAll(r.Task.Account, "{exp}", p.Dataset.Run.Experiment)
 	r.Reduce.Account, r.Reduce.MemMB = r.Task.Account, slurm.ReduceMemoryMB(p)

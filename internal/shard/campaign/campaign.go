@@ -115,6 +115,9 @@ func (c *Campaign) plan(key string) (*slurm.Partials, error) {
 	return c.partials[key], nil
 }
 
+// Forget drops what is known of plans and results, after planning.
+func (c *Campaign) Forget() { c.partials, c.summaries = nil, nil }
+
 // summary gives what the reduction of an item found, or nil while it is not reduced.
 func (c *Campaign) summary(key string, p *plan.Plan) *reduce.Summary {
 	if s := c.summaries[key]; s != nil {

@@ -284,3 +284,34 @@ func TestElementGoesOnAfterAFailure(t *testing.T) {
 		t.Errorf("an element that is not: %v", err)
 	}
 }
+
+// TestPlanAgainWhenOptionsChange wants no result of options that the file no longer has.
+func TestPlanAgainWhenOptionsChange(t *testing.T) {
+	c, err := Create(nil, t.TempDir(), &File{Name: "n", Entries: []Entry{{Experiment: "e", Runs: "1", Detectors: []string{"d"}}}}, slurm.Request{}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, code := 0, 0
+	plan := func(it Item, again bool) {
+		t.Helper()
+		if err := c.Plan(t.Context(), it, "1", again, func(context.Context, ...string) Outcome { calls++; return Outcome{Code: code, Error: "e"} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	it := c.Items[0]
+	for _, step := range []struct {
+		options []string
+		again   bool
+		code    int
+		want    int
+	}{{nil, false, 10, 1}, {nil, false, 0, 2}, {nil, false, 0, 2}, {[]string{"--skip", "1"}, false, 0, 3}, {[]string{"--skip", "1"}, true, 0, 4}, {[]string{"--skip", "2"}, false, 2, 5}} {
+		it.Options, code = step.options, step.code
+		if plan(it, step.again); calls != step.want {
+			t.Errorf("%+v: %d calls", step, calls)
+		}
+	}
+	s := &State{Item: it, Key: it.Key()}
+	if err := c.look(s, nil, false); err != nil || s.State != Failed || s.Reason != "e" {
+		t.Errorf("%v %+v", err, s)
+	}
+}

@@ -24,7 +24,7 @@
 //	waves/wave-NNN.json             pieces of each element, resources, job ids
 //	log/                            logs of the jobs
 //	<item>/                         work directory: plan, partials, summary
-//	<item>/outcome/plan.json        why planning failed
+//	<item>/outcome/plan.json        how planning went
 //	<item>/outcome/wave-NNN-EEE.json  how element EEE of a wave went for this item
 //	report.txt report.csv report.json trend.csv pixels.csv
 package campaign

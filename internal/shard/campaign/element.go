@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,27 +15,25 @@ import (
 // Call runs a command of rawstatus in this process and tells how it went.
 type Call func(ctx context.Context, args ...string) Outcome
 
-// Plan plans an item unless it has a plan, and keeps the outcome if it fails.
-func (c *Campaign) Plan(ctx context.Context, it Item, workers string, call Call) error {
+// Plan plans an item, unless it has a plan made with the same options; with again also then, because the raw data may
+// have changed. The outcome is kept. A plan that comes out the same keeps its partials.
+func (c *Campaign) Plan(ctx context.Context, it Item, workers string, again bool, call Call) error {
 	key := it.Key()
-	if p, err := c.plan(key); err != nil || p != nil {
-		return err
-	}
 	args := []string{"plan", "--exp", it.Experiment, "--run", strconv.Itoa(it.Run), "--det", it.Detector, "--profile", it.Profile, "--work", c.Work(key), "--workers", workers}
 	if it.Dir != "" {
 		args = append(args, "--dir", it.Dir)
 	}
-	o := call(ctx, append(args, it.Options...)...)
+	args = append(args, it.Options...)
+	old, told, err := loadOutcome(c.planOutcome(key))
+	if err != nil || told && old.Code == int(fault.OK) && slices.Equal(old.Args, args) && !again {
+		return err
+	}
+	o := call(ctx, args...)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if o.Code != int(fault.OK) {
-		return SaveOutcome(c.planOutcome(key), o)
-	}
-	if err := os.Remove(c.planOutcome(key)); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
+	o.Args = args
+	return SaveOutcome(c.planOutcome(key), o)
 }
 
 // Element does one element of a wave: the tasks of each piece, then the reduction of an item whose last partial that

@@ -148,16 +148,21 @@ func (c *Campaign) parts(ctx context.Context, v *View) (map[string][]part, error
 
 // look finds the state of one item.
 func (c *Campaign) look(s *State, parts []part, retry bool) error {
+	o, _, err := loadOutcome(c.planOutcome(s.Key))
+	if err != nil {
+		return err
+	}
+	if o.Code != int(fault.OK) { // a plan that is there is not the one that is wanted
+		s.State, s.Reason = Failed, o.Error
+		return nil
+	}
 	partials, err := c.plan(s.Key)
 	if err != nil {
 		return err
 	}
 	if partials == nil {
-		o, told, err := loadOutcome(c.planOutcome(s.Key))
-		if s.State = Unplanned; told && !retry {
-			s.State, s.Reason = Failed, o.Error
-		}
-		return err
+		s.State = Unplanned
+		return nil
 	}
 	s.plan = partials.Plan
 	s.Panels, s.Events, s.Tasks = len(s.plan.Dataset.Panels), s.plan.Dataset.Events, len(s.plan.Tasks)

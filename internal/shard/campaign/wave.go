@@ -151,6 +151,7 @@ func (c *Campaign) proceed(ctx context.Context, w *Wave, adopt bool) error {
 // Outcome is how planning an item, or one element's work on it, went.
 type Outcome struct {
 	Schema int       `json:"schema"`
+	Args   []string  `json:"args,omitempty"` // of planning
 	Code   int       `json:"exit_code"`
 	Error  string    `json:"error,omitempty"`
 	Hint   string    `json:"hint,omitempty"`

@@ -19,7 +19,7 @@ type Resources struct {
 	Time        time.Duration `json:"time,omitempty"`
 	MemMB       int64         `json:"mem_mb,omitempty"`
 	CPUs        int           `json:"cpus,omitempty"`
-	Nodes       string        `json:"nodes,omitempty"` // as --nodelist
+	Nodes       string        `json:"nodelist,omitempty"`
 	Exclusive   bool          `json:"exclusive,omitempty"`
 	Exclude     []string      `json:"exclude,omitempty"`
 	Extra       []string      `json:"extra,omitempty"` // further sbatch options, word by word
