@@ -67,6 +67,9 @@ func diagnoseEnd(e *Element) Verdict {
 	case Preempted, Deadline:
 		return Verdict{Action: Retry, Reason: fmt.Sprintf("ended by Slurm: %s", e.State)}
 	case Cancelled:
+		if e.Reason == neverSatisfied {
+			return Verdict{Action: Retry, Reason: "could not start: a job before it failed"}
+		}
 		return Verdict{Action: Hold, Reason: "cancelled"}
 	case Failed:
 	default:

@@ -33,6 +33,7 @@ func TestDiagnose(t *testing.T) {
 		"killed":               {with(func(e *Element) { e.State, e.Signal = Failed, 9 }), Verdict{Action: Retry}},
 		"no program there":     {ended(Failed, 127), Verdict{Action: Retry, Exclude: []string{"n1"}}},
 		"cancelled":            {ended(Cancelled, 0), Verdict{Action: Hold}},
+		"a job before failed":  {with(func(e *Element) { e.State, e.Reason = Cancelled, neverSatisfied }), Verdict{Action: Retry}},
 		"runs":                 {ended(Running, 0), Verdict{Action: Wait}},
 		"waits":                {ended(Pending, 0), Verdict{Action: Wait}},
 		"node":                 {with(func(e *Element) { e.State, e.LostNodes = NodeFail, []string{"n1"} }), Verdict{Action: Retry, Exclude: []string{"n1"}}},

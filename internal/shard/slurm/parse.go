@@ -40,6 +40,9 @@ func (s State) Over() bool {
 	return false
 }
 
+// neverSatisfied is Slurm's reason for removing a job because one before it failed.
+const neverSatisfied = "DependencyNeverSatisfied"
+
 // ElementID names one element of an array, or with Index -1 a plain job.
 type ElementID struct{ Job, Index int }
 
@@ -113,6 +116,9 @@ func (es Elements) addSacct(out string) error {
 		e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
 		e.ReqMemMB = parseSize(f[8], 1<<20) >> 20
 		e.Reason = strings.Join(f[9:], "|")
+		if f[2] == string(Cancelled) && e.Node == "" { // "CANCELLED by UID" were a person
+			e.Reason = neverSatisfied
+		}
 		if e.lost() {
 			e.LostNodes = append(e.LostNodes, e.Node)
 		}

@@ -23,6 +23,7 @@ const sacctOutput = `1_0|5|COMPLETED|0:0||node1|2|10|100M|None
 1_4|9|CANCELLED by 0|0:15||None assigned|0|UNLIMITED|100M|a|b
 1_[5-30%2]|1|PENDING|0:0||None assigned|0|10|100M|JobArrayTaskLimit
 2|2|PENDING|0:0||None assigned|0|10|100M|Dependency
+3|3|CANCELLED|0:0||None assigned|0|10|100M|None
 `
 
 const squeueOutput = `1|3|8|COMPLETING|0|0:21|node1|10:00|100M|1|None|
@@ -50,6 +51,7 @@ func TestElements(t *testing.T) {
 		{ElementID: ElementID{1, 5}, Raw: "1", State: Pending, TimeLimit: 24*time.Hour + 10*time.Minute, ReqMemMB: 100, Reason: "JobArrayTaskLimit"},
 		{ElementID: ElementID{1, 6}, Raw: "11", State: Failed, Exit: 75, Node: "node3", Elapsed: 5 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NonZeroExitCode", Restarts: 2},
 		{ElementID: ElementID{1, 7}, Raw: "12", State: NodeFail, Node: "node4", Elapsed: 33 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NodeDown", LostNodes: []string{"node4"}},
+		{ElementID: ElementID{3, -1}, Raw: "3", State: Cancelled, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "DependencyNeverSatisfied"},
 		{ElementID: ElementID{2, -1}, Raw: "2", State: Pending, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "Dependency"},
 	}
 	for _, w := range want {
