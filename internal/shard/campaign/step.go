@@ -114,7 +114,7 @@ func (c *Campaign) wave(items []*State, budget int, lim slurm.Limits) *Wave {
 	for i := range numbers {
 		numbers[i] = i
 	}
-	w.Chunks = slurm.Chunks(numbers, lim)
+	w.Chunks = slurm.Chunks(numbers, nil, lim)
 	return w
 }
 

@@ -66,7 +66,7 @@ type Unit struct {
 }
 
 // Stage is what the shards of a task produce. Tasks of a stage need nothing of each other; those of a
-// later stage need the verified partials of the earlier one.
+// later stage need the verified partials of the earlier one, and make what is missing of them.
 type Stage string
 
 // The stages, in their order.
@@ -97,16 +97,12 @@ type Task struct {
 	Window int64 `json:"window_bytes"` // of file pages it maps at most, where files are mapped
 }
 
-// Stages gives the numbers of the tasks stage by stage.
-func (p *Plan) Stages() [][]int {
-	var out [][]int
-	for n, t := range p.Tasks {
-		if n == 0 || t.Stage != p.Tasks[n-1].Stage {
-			out = append(out, nil)
-		}
-		out[len(out)-1] = append(out[len(out)-1], n)
+// StageOf gives the position of a task's stage.
+func (p *Plan) StageOf(task int) int {
+	if p.Tasks[task].Stage == StagePixels {
+		return 1
 	}
-	return out
+	return 0
 }
 
 // Pixels gives the number of pixels of a unit's panel.

@@ -11,15 +11,20 @@ type Chunk struct {
 	Offset  int   `json:"offset"`
 	Indices []int `json:"indices"` // ascending
 	Job     int   `json:"job"`     // 0 while not submitted
+	Stage   int   `json:"stage,omitempty"`
 }
 
-// Chunks cuts ascending task numbers into arrays that the cluster accepts.
-func Chunks(tasks []int, lim Limits) []Chunk {
+// Chunks cuts ascending task numbers into arrays that the cluster accepts and that have tasks of one stage each;
+// stage gives the stage of a task, ascending; nil: there is one.
+func Chunks(tasks []int, stage func(task int) int, lim Limits) []Chunk {
+	if stage == nil {
+		stage = func(int) int { return 0 }
+	}
 	var chunks []Chunk
 	for _, t := range tasks {
 		offset := t - t%lim.MaxArraySize
-		if n := len(chunks); n == 0 || chunks[n-1].Offset != offset || len(chunks[n-1].Indices) == lim.MaxArrayTask {
-			chunks = append(chunks, Chunk{Offset: offset})
+		if n := len(chunks); n == 0 || chunks[n-1].Offset != offset || chunks[n-1].Stage != stage(t) || len(chunks[n-1].Indices) == lim.MaxArrayTask {
+			chunks = append(chunks, Chunk{Offset: offset, Stage: stage(t)})
 		}
 		last := &chunks[len(chunks)-1]
 		last.Indices = append(last.Indices, t-offset)

@@ -51,22 +51,25 @@ const (
 
 // Draft makes the attempt with this number at these tasks (ascending; none: reduce alone), not yet submitted.
 func (c *Chain) Draft(number int, tasks []int, lim Limits) *Attempt {
-	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, lim)}
+	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, c.Plan.StageOf, lim)}
 }
 
-// arrayJobs gives the array jobs of an attempt.
-func (c *Chain) arrayJobs(a *Attempt) []Job {
-	jobs := make([]Job, len(a.Chunks))
-	throttles := Throttles(a.Chunks, c.Request.Throttle)
-	for i, chunk := range a.Chunks {
-		jobs[i] = c.job(a, chunkPart(i), scripts.Array, a.Task, "%A_%a")
-		jobs[i].Array = chunk.Spec(throttles[i])
-		jobs[i].Words = []string{c.Work}
-		if chunk.Offset > 0 {
-			jobs[i].Words = append(jobs[i].Words, strconv.Itoa(chunk.Offset))
+// arrayJob gives the array job of chunk i of an attempt; ids are those of the chunks before it. It waits for those of
+// earlier stages.
+func (c *Chain) arrayJob(a *Attempt, i int, ids []string) Job {
+	chunk := a.Chunks[i]
+	j := c.job(a, chunkPart(i), scripts.Array, a.Task, "%A_%a")
+	j.Array = chunk.Spec(Throttles(a.Chunks, c.Request.Throttle)[i])
+	j.Words = []string{c.Work}
+	if chunk.Offset > 0 {
+		j.Words = append(j.Words, strconv.Itoa(chunk.Offset))
+	}
+	for k, id := range ids {
+		if a.Chunks[k].Stage < chunk.Stage {
+			j.AfterOK = append(j.AfterOK, id)
 		}
 	}
-	return jobs
+	return j
 }
 
 func (c *Chain) reduceJob(a *Attempt, arrays []string) Job {
@@ -111,8 +114,8 @@ func (c *Chain) job(a *Attempt, part, script string, r Resources, logName string
 // Lines gives the sbatch command lines of an attempt that is not submitted; words in angle brackets stand for job ids.
 func (c *Chain) Lines(a *Attempt) []string {
 	var lines, arrays []string
-	for i, j := range c.arrayJobs(a) {
-		lines = append(lines, j.Line())
+	for i := range a.Chunks {
+		lines = append(lines, c.arrayJob(a, i, arrays).Line())
 		arrays = append(arrays, "<"+chunkPart(i)+">")
 	}
 	lines = append(lines, c.reduceJob(a, arrays).Line(), c.repairJob(a, "<"+reducePart+">").Line())
@@ -158,8 +161,8 @@ func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
 			WithHint("use fewer and larger tasks with --tasks, or wait")
 	}
 	jobs := []Job{c.reduceJob(a, nil)}
-	if arrays := c.arrayJobs(a); len(arrays) > 0 {
-		jobs = append(jobs, arrays[0])
+	if len(a.Chunks) > 0 {
+		jobs = append(jobs, c.arrayJob(a, 0, nil))
 	}
 	for _, j := range jobs {
 		j.AfterAny = nil
@@ -203,8 +206,8 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 	submit := func(id *int, j Job) error { return c.Client.SubmitOnce(ctx, id, j, adopt, store) }
 	err := func() error {
 		var arrays []string
-		for i, j := range c.arrayJobs(a) {
-			if err := submit(&a.Chunks[i].Job, j); err != nil {
+		for i := range a.Chunks {
+			if err := submit(&a.Chunks[i].Job, c.arrayJob(a, i, arrays)); err != nil {
 				return err
 			}
 			arrays = append(arrays, strconv.Itoa(a.Chunks[i].Job))

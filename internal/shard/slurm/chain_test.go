@@ -210,3 +210,19 @@ func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestLaterStageWaitsForTheEarlier(t *testing.T) {
+	s := newStandIn(t)
+	c := testChain(t)
+	for n := range c.Plan.Tasks {
+		c.Plan.Tasks[n].Stage = plan.StagePixels
+	}
+	c.Plan.Tasks[0].Stage, c.Plan.Tasks[1].Stage = plan.StageFrames, plan.StageFrames
+	c.submitAll(t)
+	got := s.calls(t, "sbatch")
+	if len(got) < 3 || !strings.Contains(got[0], "--array=0-1 ") || strings.Contains(got[0], "afterok") ||
+		!strings.Contains(got[1], "--array=2-3 ") || !strings.Contains(got[1], "--dependency=afterok:101 ") ||
+		!strings.Contains(got[2], "--dependency=afterok:101:102 ") {
+		t.Errorf("calls of sbatch: %q", got)
+	}
+}

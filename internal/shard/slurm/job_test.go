@@ -47,7 +47,7 @@ func TestChunks(t *testing.T) {
 			tasks = append(tasks, i)
 		}
 	}
-	chunks := Chunks(tasks, lim)
+	chunks := Chunks(tasks, nil, lim)
 	var specs []string
 	var back []int
 	for i, c := range chunks {
@@ -66,8 +66,12 @@ func TestChunks(t *testing.T) {
 	if !reflect.DeepEqual(specs, want) {
 		t.Errorf("got %q, want %q", specs, want)
 	}
-	if got := Chunks(nil, lim); got != nil {
+	if got := Chunks(nil, nil, lim); got != nil {
 		t.Errorf("no tasks: %v", got)
+	}
+	stages := Chunks([]int{0, 1, 2, 3}, func(t int) int { return t / 3 }, lim)
+	if len(stages) != 2 || stages[0].Spec(0) != "0-2" || stages[1].Spec(0) != "3" || stages[1].Stage != 1 {
+		t.Errorf("two stages: %+v", stages)
 	}
 	if got := (Chunk{Indices: []int{3}}).Spec(0); got != "3" {
 		t.Errorf("no throttle: %q", got)

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -41,6 +42,22 @@ func (w *worker) frameMedians(shards []int) ([]*plane.Set, error) {
 			series[b.Lane][b.First+i] = quantile.FrameMedian(f, w.plan.Params.DataBits, hist[b.Worker])
 		}
 	})
+}
+
+// needSeries does the tasks of stage frames that a unit needs and that have no partial yet. Whoever runs tasks
+// in the order of their stages never gets here; in any other order the result is the same, only later.
+func (w *worker) needSeries(unit int) error {
+	for t := range w.plan.Tasks {
+		if w.plan.Tasks[t].Stage != plan.StageFrames || !slices.ContainsFunc(w.plan.Tasks[t].Shards, func(s int) bool { return w.plan.Shards[s].Unit == unit }) {
+			continue
+		}
+		opt := w.opt
+		opt.Progress = nil
+		if _, err := Run(w.ctx, w.work, w.plan, t, opt); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Series gives the frame medians of a unit from the partials of stage frames.

@@ -133,6 +133,9 @@ func (w *worker) frames(shard int) (extents []frame.Extent, good []bool, err err
 		return nil, nil, err
 	}
 	if s.Stage == plan.StagePixels && w.plan.Params.Has(1) {
+		if err := w.needSeries(s.Unit); err != nil {
+			return nil, nil, err
+		}
 		if good, _, err = GoodFrames(w.work, w.plan, s.Unit); err != nil {
 			return nil, nil, err
 		}
