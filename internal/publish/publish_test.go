@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -169,7 +170,7 @@ func TestVotes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := merge(t, r, MergeOptions{Runs: []open.Range{{First: 1, Last: 3}}, Fraction: 0.6})
+	m := merge(t, r, MergeOptions{Runs: []open.Range{{First: 1, Last: 3}}, Fraction: 0.7})
 	if want := []uint64{1, 0, 1, 0}; !slices.Equal(m.array.Values, want) {
 		t.Errorf("merged %v, want %v", m.array.Values, want)
 	}
@@ -248,5 +249,40 @@ func TestDiff(t *testing.T) {
 	}
 	if _, err := Diff("a", "b", a, &calib.Array{Shape: []int{1}, Values: []uint64{1}}, 0); fault.CodeOf(err) != fault.Input {
 		t.Errorf("%v", err)
+	}
+}
+
+// forgetful is a place that says it has deployed and has not.
+type forgetful struct{ calib.Place }
+
+func (forgetful) Deploy(_ context.Context, rec calib.Record, _ calib.Content) (calib.Record, bool, error) {
+	return rec, false, nil
+}
+
+// TestReadBack: a deployment is believed only when analysis finds it.
+func TestReadBack(t *testing.T) {
+	r := newRepo(t)
+	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 99) })
+	place, err := calibdir.New(t.TempDir(), "Cam::CalibV1", "cam", "status_extra", policy, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forever := calib.Range{Begin: 0, End: calib.Last}
+	plan, err := NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := plan.Execute(t.Context(), forgetful{place}, nil, ""); err == nil || !strings.Contains(err.Error(), "nothing is found for run 0") {
+		t.Errorf("nothing deployed: %v", err)
+	}
+	if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+		t.Error(err)
+	}
+	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 98) })
+	if plan, err = NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := plan.Execute(t.Context(), forgetful{place}, nil, ""); err == nil || !strings.Contains(err.Error(), "whose array is another one") {
+		t.Errorf("the old one stays: %v", err)
 	}
 }
