@@ -1893,11 +1893,186 @@ TEXT ·middlesAVX512(SB), NOSPLIT, $0-32
 	MOVQ         DX, SI
 
 range:
-	VPMINSD       (CX), Z2, Z2
-	VPMAXSD       (CX), Z3, Z3
-	ADDQ          $0x40, CX
-	DECQ          SI
-	JNZ           range
+	VPMINSD      (CX), Z2, Z2
+	VPMAXSD      (CX), Z3, Z3
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          range
+	CMPQ         DX, $0x40
+	JL           bits
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	MOVQ         values+16(FP), CX
+	VPSRAD       $0x04, (CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 64(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 128(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 192(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 256(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 320(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 384(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 448(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 512(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 576(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 640(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 704(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 768(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 832(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 896(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSRAD       $0x04, 960(CX), Z6
+	VPADDD       Z6, Z4, Z4
+	VPSUBD       (CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       64(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       128(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       192(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       256(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       320(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       384(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       448(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       512(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       576(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       640(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       704(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       768(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       832(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       896(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       960(CX), Z4, Z6
+	VPABSD       Z6, Z6
+	VPSRLD       $0x05, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPSUBD       Z5, Z4, Z6
+	VPADDD       Z5, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPBROADCASTD DX, Z5
+	MOVL         $0x3f000000, CX
+	VPBROADCASTD CX, Z13
+	MOVL         $0x3f800000, CX
+	VPBROADCASTD CX, Z14
+	MOVQ         $0x00000007, BX
+
+narrow:
+	VPMAXSD Z2, Z6, Z6
+	VPMINSD Z3, Z6, Z6
+	VPMAXSD Z2, Z4, Z4
+	VPMINSD Z3, Z4, Z4
+	VPMAXSD Z6, Z4, Z4
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	MOVQ    AX, CX
+	MOVQ    DX, SI
+
+guess:
+	VMOVDQU64  (CX), Z15
+	VPCMPGTD   Z15, Z6, K1
+	VPADDD     Z0, Z8, K1, Z8
+	VPCMPGTD   Z15, Z4, K1
+	VPADDD     Z0, Z9, K1, Z9
+	ADDQ       $0x40, CX
+	DECQ       SI
+	JNZ        guess
+	VPCMPD     $0x02, Z1, Z9, K1
+	VPCMPGTD   Z1, Z9, K2
+	VPCMPD     $0x05, Z2, Z4, K1, K1
+	VMOVDQA32  Z4, K1, Z2
+	VMOVDQA32  Z9, K1, Z7
+	VPSUBD     Z0, Z4, Z4
+	VMOVDQA32  Z4, K2, Z3
+	VMOVDQA32  Z9, K2, Z5
+	VPCMPD     $0x02, Z1, Z8, K1
+	VPCMPGTD   Z1, Z8, K2
+	VPCMPD     $0x05, Z2, Z6, K1, K1
+	VMOVDQA32  Z6, K1, Z2
+	VMOVDQA32  Z8, K1, Z7
+	VPSUBD     Z0, Z6, Z4
+	VMOVDQA32  Z4, K2, Z3
+	VMOVDQA32  Z8, K2, Z5
+	VPSUBD     Z7, Z1, Z4
+	VPADDD     Z0, Z0, Z6
+	VPCMPGTD   Z6, Z4, K1
+	KORTESTW   K1, K1
+	JZ         found
+	DECQ       BX
+	JZ         bits
+	VPSUBD     Z2, Z3, Z15
+	VCVTDQ2PS  Z15, Z15
+	VPSUBD     Z7, Z5, Z6
+	VCVTDQ2PS  Z6, Z6
+	VSQRTPS    Z6, Z16
+	VMULPS     Z13, Z16, Z16
+	VADDPS     Z14, Z16, Z16
+	VDIVPS     Z6, Z15, Z15
+	VCVTDQ2PS  Z4, Z4
+	VADDPS     Z13, Z4, Z4
+	VSUBPS     Z16, Z4, Z6
+	VADDPS     Z16, Z4, Z4
+	VMULPS     Z15, Z6, Z6
+	VCVTTPS2DQ Z6, Z6
+	VPADDD     Z2, Z6, Z6
+	VMULPS     Z15, Z4, Z4
+	VCVTTPS2DQ Z4, Z4
+	VPADDD     Z2, Z4, Z4
+	JMP        narrow
+
+bits:
 	VPSUBD        Z2, Z3, Z3
 	VEXTRACTI64X4 $0x01, Z3, Y4
 	VPOR          Y4, Y3, Y3
@@ -1919,47 +2094,51 @@ bit:
 	VMOVD        BX, X3
 	VPBROADCASTD X3, Z3
 	VPADDD       Z3, Z2, Z3
-	VPXORD       Z5, Z5, Z5
+	VPXORD       Z10, Z10, Z10
 	MOVQ         AX, CX
 	MOVQ         DX, SI
 
 count:
 	VPCMPGTD  (CX), Z3, K1
-	VPADDD    Z0, Z5, K1, Z5
+	VPADDD    Z0, Z10, K1, Z10
 	ADDQ      $0x40, CX
 	DECQ      SI
 	JNZ       count
-	VPCMPD    $0x02, Z1, Z5, K1
+	VPCMPD    $0x02, Z1, Z10, K1
 	VPCMPD    $0x02, Z3, Z2, K1, K1
 	VMOVDQA32 Z3, K1, Z2
 	SHRQ      $0x01, BX
 	JNZ       bit
 
 found:
-	VPXORD     Z6, Z6, Z6
-	VPTERNLOGD $0xff, Z7, Z7, Z7
-	VPSRLD     $0x01, Z7, Z7
+	VPXORD     Z11, Z11, Z11
+	VPTERNLOGD $0xff, Z12, Z12, Z12
+	VPSRLD     $0x01, Z12, Z12
 	MOVQ       AX, CX
 	MOVQ       DX, SI
 
 above:
-	VMOVDQU64    (CX), Z1
-	VPCMPD       $0x02, Z2, Z1, K1
-	VPADDD       Z0, Z6, K1, Z6
+	VMOVDQU64    (CX), Z3
+	VPCMPD       $0x02, Z2, Z3, K1
+	VPADDD       Z0, Z11, K1, Z11
 	KNOTW        K1, K1
-	VPMINSD      Z1, Z7, K1, Z7
+	VPMINSD      Z3, Z12, K1, Z12
 	ADDQ         $0x40, CX
 	DECQ         SI
 	JNZ          above
+	VPCMPD       $0x02, Z1, Z11, K1
+	VMOVDQA32    Z12, K1, Z2
+	KORTESTW     K1, K1
+	JNZ          found
 	MOVQ         lower+0(FP), AX
 	VMOVDQU64    Z2, (AX)
 	SHRQ         $0x01, DX
 	VMOVD        DX, X1
 	VPBROADCASTD X1, Z1
 	MOVQ         upper+8(FP), AX
-	VPCMPGTD     Z1, Z6, K1
-	VMOVDQA32    Z2, K1, Z7
-	VMOVDQU64    Z7, (AX)
+	VPCMPGTD     Z1, Z11, K1
+	VMOVDQA32    Z2, K1, Z12
+	VMOVDQU64    Z12, (AX)
 	VZEROUPPER
 	RET
 

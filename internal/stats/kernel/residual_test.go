@@ -65,7 +65,18 @@ func TestResiduals(t *testing.T) {
 
 func TestMiddlesAndDistances(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
+	count := int32(0)
 	for name, word := range map[string]func() int32{
+		"rising": func() int32 { count += 1000; return count },
+		"levels": func() int32 { return int32(r.IntN(2)) * 1_000_000 },
+		"wild": func() int32 {
+			if r.IntN(50) == 0 {
+				return int32(r.Uint32())
+			}
+			return int32(12600 * 15 * r.NormFloat64())
+		},
+		"late": func() int32 { count++; return count / (64 * Lanes) * -1_000_000 },
+		"any":  func() int32 { return int32(r.Uint32()) },
 		"zero":    func() int32 { return 0 },
 		"max":     func() int32 { return math.MaxInt32 },
 		"min":     func() int32 { return math.MinInt32 },
@@ -75,7 +86,7 @@ func TestMiddlesAndDistances(t *testing.T) {
 		"quarter": func() int32 { return int32(r.Uint32()) / 4 },
 		"half":    func() int32 { return int32(r.Uint32() >> 1) },
 	} {
-		for _, n := range []int{1, 2, 3, 4, 9, 50, 101, 1000} {
+		for _, n := range []int{1, 2, 3, 4, 9, 50, 63, 64, 65, 101, 1000, 2001} {
 			v := guarded32(t, Lanes*n, true)
 			for i := range v {
 				v[i] = word()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -155,6 +157,9 @@ func middles(v isa) {
 			VPMAXSD(m(i), most[i], most[i])
 		}
 	})
+	if v.evex {
+		v.narrow(least[0], most[0], limit, one, n, loop)
+	}
 	for i := range parts {
 		VPSUBD(least[i], most[i], most[i])
 	}
@@ -204,6 +209,14 @@ func middles(v isa) {
 			v.above(m(i), low[i], one, upTo[i], next[i])
 		}
 	})
+	if v.evex {
+		// After narrow a few values may still lie before the one looked for.
+		more := K()
+		VPCMPD(U8(2), limit, upTo[0], more) // up to low no more than rank values
+		VMOVDQA32(next[0], more, low[0])
+		KORTESTW(more, more)
+		JNZ(LabelRef("found"))
+	}
 	out := GP64()
 	Load(Param("lower"), out)
 	for i := range parts {
@@ -219,6 +232,107 @@ func middles(v isa) {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// narrow brings low and high closer to the values of rank limit, which they enclose, until at most two
+// values of each lane lie from low to the one looked for, and jumps to "found"; where that takes long it
+// goes on with the bit search, which takes one pass over the values for each bit of high-low.
+//
+// Each pass counts below two thresholds, at first on both sides of the mean of the first values, then
+// where the rank should lie if values were spread evenly, with a margin of half a standard deviation of
+// the count. Thresholds are guesses in floating point, clamped into the interval: good ones are few
+// passes, bad ones change no result.
+func (v isa) narrow(low, high, limit, one reg.VecVirtual, n reg.GPVirtual, loop func(string, func(func(int) Mem))) {
+	const first, most = 16, 7
+	CMPQ(n, U8(4*first))
+	JL(LabelRef("bits"))
+	mean, dev := v.vec(), v.vec()
+	v.zero(mean)
+	v.zero(dev)
+	values := GP64()
+	Load(Param("values"), values)
+	for k := range first {
+		y := v.vec()
+		VPSRAD(U8(4), Mem{Base: values, Disp: 4 * lanes * k}, y)
+		VPADDD(y, mean, mean)
+	}
+	for k := range first {
+		y := v.vec()
+		VPSUBD(Mem{Base: values, Disp: 4 * lanes * k}, mean, y)
+		VPABSD(y, y)
+		VPSRLD(U8(5), y, y)
+		VPADDD(y, dev, dev)
+	}
+	t1, t2 := v.vec(), v.vec()
+	VPSUBD(dev, mean, t1)
+	VPADDD(dev, mean, t2)
+	fewer, upTo := v.vec(), v.vec() // values below low, up to high
+	v.zero(fewer)
+	VPBROADCASTD(n.As32(), upTo)
+	half, unit := v.vec(), v.vec()
+	for i, r := range []reg.VecVirtual{half, unit} {
+		g := GP32()
+		MOVL(U32(math.Float32bits([]float32{0.5, 1}[i])), g)
+		VPBROADCASTD(g, r)
+	}
+	passes := GP64()
+	MOVQ(U32(most), passes)
+	Label("narrow")
+	b1, b2 := v.vec(), v.vec()
+	for _, t := range []reg.VecVirtual{t1, t2} {
+		VPMAXSD(low, t, t)
+		VPMINSD(high, t, t)
+	}
+	VPMAXSD(t1, t2, t2)
+	v.zero(b1)
+	v.zero(b2)
+	loop("guess", func(m func(int) Mem) {
+		y := v.vec()
+		v.load(m(0), y)
+		v.countLess(y, t1, one, b1)
+		v.countLess(y, t2, one, b2)
+	})
+	for _, x := range [][2]reg.VecVirtual{{t2, b2}, {t1, b1}} {
+		t, b := x[0], x[1]
+		le, gt, down := K(), K(), v.vec()
+		VPCMPD(U8(2), limit, b, le) // b <= limit: low goes up to t
+		VPCMPGTD(limit, b, gt)      // else high goes below t
+		VPCMPD(U8(5), low, t, le, le)
+		VMOVDQA32(t, le, low)
+		VMOVDQA32(b, le, fewer)
+		VPSUBD(one, t, down)
+		VMOVDQA32(down, gt, high)
+		VMOVDQA32(b, gt, upTo)
+	}
+	rank, far := v.vec(), K()
+	VPSUBD(fewer, limit, rank)
+	two := v.vec()
+	VPADDD(one, one, two)
+	VPCMPGTD(two, rank, far)
+	KORTESTW(far, far)
+	JZ(LabelRef("found"))
+	DECQ(passes)
+	JZ(LabelRef("bits"))
+	width, count, margin := v.vec(), v.vec(), v.vec()
+	VPSUBD(low, high, width)
+	VCVTDQ2PS(width, width)
+	VPSUBD(fewer, upTo, count)
+	VCVTDQ2PS(count, count)
+	VSQRTPS(count, margin)
+	VMULPS(half, margin, margin)
+	VADDPS(unit, margin, margin)
+	VDIVPS(count, width, width)
+	VCVTDQ2PS(rank, rank)
+	VADDPS(half, rank, rank)
+	VSUBPS(margin, rank, t1)
+	VADDPS(margin, rank, t2)
+	for _, t := range []reg.VecVirtual{t1, t2} {
+		VMULPS(width, t, t)
+		VCVTTPS2DQ(t, t)
+		VPADDD(low, t, t)
+	}
+	JMP(LabelRef("narrow"))
+	Label("bits")
 }
 
 // countLess adds 1 to the elements of n where x < t.
