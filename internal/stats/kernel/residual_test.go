@@ -75,8 +75,8 @@ func TestMiddlesAndDistances(t *testing.T) {
 			}
 			return int32(12600 * 15 * r.NormFloat64())
 		},
-		"late": func() int32 { count++; return count / (64 * Lanes) * -1_000_000 },
-		"any":  func() int32 { return int32(r.Uint32()) },
+		"late":    func() int32 { count++; return count / (64 * Lanes) * -1_000_000 },
+		"any":     func() int32 { return int32(r.Uint32()) },
 		"zero":    func() int32 { return 0 },
 		"max":     func() int32 { return math.MaxInt32 },
 		"min":     func() int32 { return math.MinInt32 },
