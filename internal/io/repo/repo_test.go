@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,10 +23,22 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-const allocateEnv = "RAWSTATUS_TEST_REPO_ALLOCATE"
+const (
+	allocateEnv = "RAWSTATUS_TEST_REPO_ALLOCATE"
+	replaceEnv  = "RAWSTATUS_TEST_REPO_REPLACE"
+)
 
-// TestMain turns the test binary into a process that allocates aliases, for TestAliasProcesses.
+// TestMain turns the test binary into a process that allocates aliases, for TestAliasProcesses, or
+// replaces a status file without end, for TestKilledWriter.
 func TestMain(m *testing.M) {
+	if root := os.Getenv(replaceEnv); root != "" {
+		for i := uint64(0); ; i++ {
+			if _, err := replace(newRepo(root), i); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+		}
+	}
 	if root := os.Getenv(allocateEnv); root != "" {
 		r := newRepo(root)
 		for i := range 20 {
@@ -241,13 +254,47 @@ func TestChangedByHand(t *testing.T) {
 	}
 }
 
+// replace writes a status of one word whose sidecar says the word, too.
+func replace(r *Repo, word uint64) (path string, err error) {
+	sf := exampleFile("status_data")
+	sf.Rows, sf.Cols = 1, 1
+	path, _, err = r.WriteStatus(context.Background(), sf, []uint64{word}, Sidecar{Profile: "data", PlanID: fmt.Sprint(word)}, false)
+	return path, err
+}
+
+// TestKilledWriter kills a process that replaces a status file over and over: what is left is a status
+// with its own sidecar.
+func TestKilledWriter(t *testing.T) {
+	root := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := replace(newRepo(root), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 25 {
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), replaceEnv+"="+root)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30*time.Millisecond + time.Duration(rand.IntN(20000))*time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		read, err := newRepo(root).ReadStatus(path, nil)
+		if err != nil || read.Sidecar == nil || read.Sidecar.PlanID != fmt.Sprint(read.Values[0]) {
+			t.Fatalf("after a kill: %+v, %v", read, err)
+		}
+	}
+}
+
 // TestReadersNeverMixPairs replaces a pair over and over while others read it.
 func TestReadersNeverMixPairs(t *testing.T) {
 	r := newRepo(t.TempDir())
-	sf := exampleFile("status_data")
-	sf.Rows, sf.Cols = 1, 1
 	write := func(v uint64) string {
-		path, _, err := r.WriteStatus(t.Context(), sf, []uint64{v}, Sidecar{Profile: "data", PlanID: fmt.Sprint(v)}, false)
+		path, err := replace(r, v)
 		if err != nil {
 			t.Error(err)
 		}
