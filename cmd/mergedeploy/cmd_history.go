@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibdir"
 )
 
 func newHistoryCommand(e *environment) *cli.Command {
@@ -33,6 +34,15 @@ func newHistoryCommand(e *environment) *cli.Command {
 				return e.PrintJSON(shown)
 			}
 			fmt.Fprintln(e.Stdout, place)
+			if dir, ok := place.(*calibdir.Dir); ok && c.Bool("all") {
+				others, err := dir.Others()
+				if err != nil {
+					return err
+				}
+				for _, line := range others {
+					fmt.Fprintf(e.Stdout, "by another program: %s\n", line)
+				}
+			}
 			for _, r := range shown {
 				fmt.Fprintf(e.Stdout, "%s  %-8s %-7s %-10s %8d bad  run %d  %s@%s %s", r.ID, r.Action, r.State, r.Range, r.Bad, r.Run,
 					r.Login, r.Host, r.Time.In(e.Site.Location()).Format(time.RFC3339))

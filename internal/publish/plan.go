@@ -35,7 +35,7 @@ type Plan struct {
 	Current  *Current     `json:"current,omitempty"` // what that run uses now; nil: nothing
 	Tiles    []Tile       `json:"planes"`
 	Findings []Finding    `json:"findings"`
-	Notes    []string     `json:"notes,omitempty"`
+	Notes    []string     `json:"notes,omitempty"` // about the place
 	Choices  []string     `json:"choices,omitempty"`
 	merged   *Merged
 	run      int
@@ -75,7 +75,7 @@ func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r 
 	target := place.Target(r)
 	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: target.Name, Effect: calib.EffectOf(items, target),
 		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
-		Source: m.Path, Shape: m.Shape, Choices: m.Choices, Notes: append(slices.Clone(m.Notes), notes...),
+		Source: m.Path, Shape: m.Shape, Choices: m.Choices, Notes: notes,
 		merged: m, run: m.Run.Number}
 	if m.array != nil {
 		p.Pixels = len(m.array.Values)
@@ -323,6 +323,7 @@ func (p *Plan) Text(w io.Writer) {
 				t.NewlyBad, t.NewlyGood)
 		}
 	}
+	printList(w, "  note", p.Notes)
 	for _, f := range p.Findings {
 		fmt.Fprintf(w, "  %s\n", f)
 	}

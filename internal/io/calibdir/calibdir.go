@@ -158,6 +158,32 @@ func readArray(name string, open func() (r io.ReadCloser, size int64, err error)
 // Records implements calib.Place.
 func (d *Dir) Records(context.Context) ([]calib.Record, error) { return d.ledger().Load() }
 
+// Others gives the lines of HISTORY that other programs have written, oldest first.
+func (d *Dir) Others() ([]string, error) {
+	text, err := os.ReadFile(d.historyPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("could not read HISTORY: %w", err)
+	}
+	records, err := d.ledger().Load()
+	if err != nil {
+		return nil, err
+	}
+	ours := map[string]bool{}
+	for _, r := range records {
+		ours[r.History] = true
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !ours[line] {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}
+
 // Content implements calib.Place.
 func (d *Dir) Content(_ context.Context, rec calib.Record) (calib.Content, error) {
 	c := calib.Content{Path: rec.Source, SHA256: rec.Content, Open: func() (io.ReadCloser, error) { return d.ledger().Content(rec.Content) }}

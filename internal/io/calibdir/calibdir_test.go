@@ -404,6 +404,9 @@ func TestFoundByOthers(t *testing.T) {
 	if err != nil || !slices.Equal(c.Array.Values, old.Values) {
 		t.Errorf("the found content is not the file's (%v)", err)
 	}
+	if others, err := d.Others(); err != nil || len(others) != 1 || !strings.HasPrefix(others[0], "file:137-end.data   copy_of:/sit/repo") {
+		t.Errorf("lines of others %q, %v", others, err)
+	}
 	if lines := history(t, d); len(lines) != 2 || !strings.HasPrefix(lines[0], "file:137-end.data   copy_of:/sit/repo") || lines[1] != rec.History {
 		t.Errorf("HISTORY %q", lines)
 	}
