@@ -95,7 +95,7 @@ func BuildIndex(ctx context.Context, path string, opt IndexOptions) (*frame.Inde
 }
 
 func fileOf(path string, st os.FileInfo) frame.File {
-	return frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime()}
+	return frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime().UTC()}
 }
 
 func checkFrames(h Header, path string) error {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -334,6 +335,7 @@ func ownEvents(x *frame.Index) *frame.Index {
 
 // handles are the files opened for one index.
 type handles struct {
+	mu    sync.Mutex // streams open their chunks at the same time
 	files []*os.File
 	stats []os.FileInfo
 }
@@ -352,8 +354,10 @@ func (h *handles) open(path string) (*os.File, frame.File, error) {
 		f.Close()
 		return nil, frame.File{}, err
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.files, h.stats = append(h.files, f), append(h.stats, st)
-	return f, frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime()}, nil
+	return f, frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime().UTC()}, nil
 }
 
 func (h *handles) close() {
@@ -365,6 +369,8 @@ func (h *handles) close() {
 // growing waits and lists the files that changed meanwhile. Files untouched for long need no wait.
 func (h *handles) growing(ctx context.Context, settle time.Duration) ([]string, error) {
 	const old = 10 * time.Minute
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	newest := slices.MaxFunc(h.stats, func(a, b os.FileInfo) int { return cmp.Compare(a.ModTime().UnixNano(), b.ModTime().UnixNano()) })
 	if age := time.Since(newest.ModTime()); age < max(old, settle) {
 		select {
@@ -383,5 +389,6 @@ func (h *handles) growing(ctx context.Context, settle time.Duration) ([]string, 
 			changed = append(changed, f.Name())
 		}
 	}
+	slices.Sort(changed)
 	return changed, nil
 }
