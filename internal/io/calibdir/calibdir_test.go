@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,11 +29,15 @@ const (
 	rootEnv = "RAWSTATUS_TEST_CALIBDIR_ROOT"
 	stepEnv = "RAWSTATUS_TEST_CALIBDIR_KILL" // step before which the process kills itself
 	wordEnv = "RAWSTATUS_TEST_CALIBDIR_WORD"
+	lockEnv = "RAWSTATUS_TEST_CALIBDIR_THREAD" // all on one thread
 )
 
 // TestMain turns the test binary into a process that deploys, for the tests that kill it or run many.
 func TestMain(m *testing.M) {
 	if root := os.Getenv(rootEnv); root != "" {
+		if os.Getenv(lockEnv) != "" {
+			runtime.LockOSThread()
+		}
 		d := newDir(root)
 		d.step = func(step string) error {
 			if step == os.Getenv(stepEnv) {
