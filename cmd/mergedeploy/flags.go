@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/open"
@@ -45,7 +46,7 @@ func mergeFlags() []cli.Flag {
 		&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"},
 		&cli.StringFlag{Name: "dark-tree", Usage: "`DIR` of the panel repository that the detector's dark jobs keep: merge its status, too"},
 		&cli.BoolFlag{Name: "mixed-bits", Usage: "merge files whose bits mean different things"},
-		&cli.StringFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `good, bad or copy:<mode>`"},
+		&cli.StringSliceFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `good, bad or copy:<mode>`; <mode>=<this> for one of them, may be repeated"},
 		&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `good or bad`"},
 	}
 }
@@ -100,7 +101,7 @@ func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOptions, error) {
 	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
 		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"), MixedBits: c.Bool("mixed-bits"),
-		MissingGain: c.String("missing-gain"), MissingPanel: c.String("missing-panel")}
+		MissingGain: map[string]string{}, MissingPanel: c.String("missing-panel")}
 	for _, t := range append(slices.Clone(o.Only), o.Exclude...) {
 		if !strings.HasPrefix(t, "status") || t == "status_merged" || t == "status_extra" {
 			return o, fault.New(fault.Usage, "%q is not a type that is merged", t).WithHint("types are called status_* (status in --dark-tree); status_merged and status_extra are results")
@@ -108,6 +109,17 @@ func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOp
 	}
 	if dir := c.String("dark-tree"); dir != "" {
 		o.Tree = repo.NewTree(dir, dettype, r.Policy, r.Loc)
+	}
+	family, _ := detector.Lookup(dettype)
+	for _, s := range c.StringSlice("missing-gain") {
+		mode, choice, one := strings.Cut(s, "=")
+		if !one {
+			mode, choice = "", s
+		}
+		if one && family.GainIndex(mode) < 0 {
+			return o, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", s, dettype, strings.Join(family.GainModes, ", "))
+		}
+		o.MissingGain[mode] = choice
 	}
 	var err error
 	if o.Bits, err = parseBits(c.StringSlice("bits")); err != nil {

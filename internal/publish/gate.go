@@ -58,7 +58,7 @@ func (r Rule) override() string {
 	case r.Forcible():
 		return "--force-" + r.Name
 	case r.Refuses:
-		return "--missing-gain=copy:<mode>|good|bad, --missing-panel=good|bad"
+		return "--missing-gain=[<mode>=]copy:<mode>|good|bad, --missing-panel=good|bad"
 	}
 	return ""
 }

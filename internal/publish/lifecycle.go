@@ -269,7 +269,9 @@ func (s *Shown) Text(w io.Writer) {
 			fmt.Fprintf(w, "  bit %5d: %d pixels\n", b.Value, b.Pixels)
 		}
 	}
-	if r := s.Record; r != nil {
+	if r := s.Record; r != nil && r.Action == calib.ActionFound {
+		fmt.Fprintf(w, "  %s, kept as %s\n", r.Comment, r.ID)
+	} else if r != nil {
 		fmt.Fprintf(w, "  %s %s by %s@%s at %s\n", r.Action, r.ID, r.Login, r.Host, r.Time.Format(time.RFC3339))
 		printList(w, "  choice", r.Choices)
 		printList(w, "  forced", r.Forced)
@@ -329,6 +331,17 @@ func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verifi
 			continue
 		}
 		v.weigh(records, item, sum)
+	}
+	latest := map[string]string{} // by item
+	for _, r := range records {
+		if r.State == calib.Done && r.Action != calib.ActionFound {
+			latest[r.Name] = r.ID
+		}
+	}
+	for name, id := range latest {
+		if !slices.ContainsFunc(items, func(x calib.Item) bool { return x.Name == name }) {
+			v.Problems = append(v.Problems, fmt.Sprintf("%s of deployment %s is gone", name, id))
+		}
 	}
 	for _, r := range records {
 		if r.State != calib.Done {

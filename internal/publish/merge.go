@@ -46,9 +46,10 @@ type MergeOptions struct {
 	Tree *repo.Repo
 	// LookOnly: nothing will be deployed, so a repository that cannot be written to is good enough.
 	LookOnly bool
-	// MissingGain and MissingPanel say what an absent plane is: "good", "bad", for gains also
-	// "copy:<mode>". Empty: it stops the deployment.
-	MissingGain  string
+	// MissingGain says what an absent gain mode of a panel is, by mode, for the others under the empty
+	// name; MissingPanel what an absent panel is: "good", "bad", for gains also "copy:<mode>". What is not
+	// said stops the deployment.
+	MissingGain  map[string]string
 	MissingPanel string
 }
 
@@ -553,10 +554,14 @@ func (m *Merged) stack(opt MergeOptions) error {
 }
 
 // place puts the planes of one panel into the array.
-func (m *Merged) place(l layout, planes []*Plane, choice string) error {
+func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
 	for gain, p := range planes {
 		values := p.values
 		if values == nil {
+			choice, own := choices[p.GainMode]
+			if !own {
+				choice = choices[""]
+			}
 			var err error
 			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
 				return err
