@@ -11,16 +11,20 @@ func newShowCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "show",
 		Usage: "show what analysis uses for a run and where it comes from, down to raw files and limits",
-		Flags: append(lookFlags(), &cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number", Value: -1, DefaultText: "none"}),
+		Flags: append(lookFlags(), runFlag()),
 		Action: func(c *cli.Context) error {
-			if c.Int("run") < 0 {
+			run, err := runOf(c)
+			if err != nil {
+				return err
+			}
+			if run < 0 {
 				return fault.New(fault.Usage, "no run is named").WithHint("give -r")
 			}
 			place, err := placeNamed(c, e)
 			if err != nil {
 				return err
 			}
-			shown, err := publish.Show(c.Context, place, c.Int("run"))
+			shown, err := publish.Show(c.Context, place, run)
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func subjectFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "raw data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"},
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
-		&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number", Value: -1, DefaultText: "none"},
+		runFlag(),
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when there is only one"},
 		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's raw files, to take panels and time from them", DefaultText: "the repository tells"},
 		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
@@ -32,6 +32,24 @@ func subjectFlags() []cli.Flag {
 		&cli.StringFlag{Name: "tstamp", Aliases: []string{"t"}, Usage: "merge what holds for this `TIME` (YYYYmmddHHMMSS) instead of the run's"},
 		command.Repository(),
 	}
+}
+
+// runFlag is -r. It is a text, for as a number 0137 would be taken as octal.
+func runFlag() cli.Flag {
+	return &cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"}
+}
+
+// runOf gives the run of -r, -1 when there is none.
+func runOf(c *cli.Context) (int, error) {
+	text := c.String("run")
+	if text == "" {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return -1, fault.New(fault.Usage, "-r %q is not a run number", text)
+	}
+	return n, nil
 }
 
 // mergeFlags say what is merged and how.
@@ -69,12 +87,12 @@ func policy(e *environment) *access.Policy {
 
 // wanted takes from the flags what the user says about the subject.
 func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
-	w := publish.Wanted{Experiment: c.String("exp"), Run: c.Int("run"), Detector: c.String("det"), Panel: c.String("panel"), Stamp: c.String("tstamp")}
-	if c.String("dataset") == "" && c.String("dir") == "" && len(c.StringSlice("file")) == 0 {
-		return w, nil
+	run, err := runOf(c)
+	w := publish.Wanted{Experiment: c.String("exp"), Run: run, Detector: c.String("det"), Panel: c.String("panel"), Stamp: c.String("tstamp")}
+	if err != nil || c.String("dataset") == "" && c.String("dir") == "" && len(c.StringSlice("file")) == 0 {
+		return w, err
 	}
 	var d open.Dataset
-	var err error
 	if s := c.String("dataset"); s != "" {
 		if d, err = open.ParseDataset(s); err != nil {
 			return w, err
