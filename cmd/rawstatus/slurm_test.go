@@ -64,13 +64,14 @@ func newNight(t *testing.T) *night {
 type nightJob struct {
 	*night
 	dir, work, repo string
+	want            map[string][]byte // in the repository
 }
 
 // job prepares a submission whose job scripts contain the lines of prolog.
 func (n *night) job(t *testing.T, prolog []string) *nightJob {
 	t.Helper()
 	dir := t.TempDir()
-	j := &nightJob{night: n, dir: dir, work: filepath.Join(dir, "job"), repo: filepath.Join(dir, "repo")}
+	j := &nightJob{night: n, dir: dir, work: filepath.Join(dir, "job"), repo: filepath.Join(dir, "repo"), want: n.want}
 	var lines []string
 	for _, l := range prolog {
 		lines = append(lines, fmt.Sprintf("%q", l))
@@ -180,6 +181,7 @@ func TestSlurm(t *testing.T) {
 	t.Run("raw data gone", n.rawGone)
 	t.Run("preempted", n.preempted)
 	t.Run("one array fails, another runs", n.halfFailed)
+	t.Run("two stages", n.stages)
 	t.Run("interrupted", n.interrupted)
 	t.Run("submitter killed", n.submitterKilled)
 }
@@ -445,6 +447,24 @@ func (n *night) halfFailed(t *testing.T) {
 	all := j.attempts(t)
 	if len(all) != 2 || !slices.Equal(all[1].After, []int{all[0].Chunks[1].Job}) || len(all[1].Chunks) != 1 || !slices.Equal(all[1].Chunks[0].Indices, []int{3}) {
 		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
+	}
+	j.same(t)
+}
+
+// stages fails a task on whose stage another waits: what never started is not taken for cancelled.
+func (n *night) stages(t *testing.T) {
+	single, j := n.job(t, nil), n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks0 || $SLURM_ARRAY_TASK_ID != 1 ]] || exit 75`})
+	rules := []string{"--profile", "features", "-F", "1,6"}
+	single.call(t, 0, append([]string{"run", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--work", single.work}, rules...)...)
+	j.submit(t, 0, rules...)
+	j.watch(t, 0)
+	all := j.attempts(t)
+	if len(all) != 2 || len(all[1].Chunks) != 2 || len(all[1].Chunks[0].Indices) != 1 || all[1].Chunks[1].Stage != 1 {
+		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
+	}
+	j.want = published(t, single.repo)
+	if len(j.want) < 2*nightPanels {
+		t.Fatalf("a single command left only %d files", len(j.want))
 	}
 	j.same(t)
 }
