@@ -80,3 +80,19 @@ func TestFileCutUnderKernels(t *testing.T) {
 		}
 	}
 }
+
+func TestTransferCopies(t *testing.T) {
+	src, dst := make([]byte, 1000), make([]byte, 1000)
+	for i := range src {
+		src[i] = byte(i * 7)
+	}
+	for from := range 40 {
+		for _, n := range []int{0, 1, 31, 127, 128, 129, 600} {
+			clear(dst)
+			transfer(dst[from:from+n], src[3:3+n])
+			if !bytes.Equal(dst[from:from+n], src[3:3+n]) || dst[from+n] != 0 || from > 0 && dst[from-1] != 0 {
+				t.Fatalf("%d bytes at %d", n, from)
+			}
+		}
+	}
+}
