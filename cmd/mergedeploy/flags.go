@@ -165,10 +165,15 @@ func parseBits(words []string) (map[string]uint64, error) {
 		return nil, nil
 	}
 	masks := map[string]uint64{}
+	families := []status.Family{status.Dark, status.Features, ""} // the last for masks of users and others
 	for _, word := range words {
-		v, err := strconv.ParseUint(word, 0, 64)
+		digits, base := word, 10
+		if hex, ok := strings.CutPrefix(word, "0x"); ok {
+			digits, base = hex, 16
+		}
+		v, err := strconv.ParseUint(digits, base, 64)
 		known := err == nil && v != 0
-		for _, family := range []status.Family{status.Dark, status.Features} {
+		for _, family := range families {
 			if known {
 				masks[string(family)] |= v
 			}
@@ -178,7 +183,7 @@ func parseBits(words []string) (map[string]uint64, error) {
 				continue
 			}
 			known = true
-			for _, family := range []status.Family{status.Dark, status.Features} {
+			for _, family := range families {
 				if b.Family == "" || b.Family == family {
 					masks[string(family)] |= b.Value
 				}

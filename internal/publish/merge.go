@@ -36,7 +36,7 @@ type MergeOptions struct {
 	CType     string   // of the deployed array; status_extra
 	Only      []string // constants types; empty: all status_*
 	Exclude   []string
-	Bits      map[string]uint64 // these bits only, by bit family; nil: all
+	Bits      map[string]uint64 // these bits only, by bit family, for families not named under the empty name; nil: all
 	And       bool              // a bit must be in all types instead of one
 	Runs      []open.Range      // not nil: every run of these votes, by type
 	Fraction  float64
@@ -207,7 +207,10 @@ func (o MergeOptions) selected(family string) uint64 {
 	if o.Bits == nil {
 		return combine.AllBits
 	}
-	return o.Bits[family]
+	if mask, known := o.Bits[family]; known {
+		return mask
+	}
+	return o.Bits[""]
 }
 
 // from is a constants type of a panel in one of the repositories.
