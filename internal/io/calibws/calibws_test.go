@@ -34,16 +34,22 @@ type service struct {
 	*httptest.Server
 	root  string
 	count atomic.Int64 // requests
-	fault func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler)
+	// fault answers in place of the server; requests of a client that has given up may still be in it.
+	fault atomic.Pointer[faultFunc]
 }
+
+type faultFunc func(n int64, w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// answer makes f answer in place of the server.
+func (s *service) answer(f faultFunc) { s.fault.Store(&f) }
 
 func serve(t testing.TB) *service {
 	s := &service{root: t.TempDir()}
 	h := (&Server{Root: s.root, Policy: policy, Writable: true}).Handler()
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := s.count.Add(1)
-		if s.fault != nil {
-			s.fault(n, w, r, h)
+		if fault := s.fault.Load(); fault != nil {
+			(*fault)(n, w, r, h)
 			return
 		}
 		h.ServeHTTP(w, r)
@@ -213,22 +219,22 @@ func TestFaultAtEveryRequest(t *testing.T) {
 				ledger := t.TempDir()
 				calibtest.MustDeploy(t, s.place(ledger), "0-end", 7, 1)
 				begin := s.count.Load()
-				hit := false
-				s.fault = func(k int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+				var hit atomic.Bool
+				s.answer(func(k int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
 					if k == begin+n {
-						hit = true
+						hit.Store(true)
 						spoil(w, r, next)
 						return
 					}
 					next.ServeHTTP(w, r)
-				}
+				})
 				p := s.place(ledger)
 				if name == timeOut {
 					p.Client.HTTP.Timeout = time.Second
 				}
 				_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
-				s.fault = nil
-				if !hit {
+				s.fault.Store(nil)
+				if !hit.Load() {
 					if err != nil || n < 10 {
 						t.Errorf("undisturbed deployment of %d requests: %v", n-1, err)
 					}
@@ -506,14 +512,14 @@ func TestRetries(t *testing.T) {
 	c := s.place("").Client
 	c.Retries, c.Pause = 2, time.Millisecond
 	failures := 2
-	s.fault = func(_ int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
+	s.answer(func(_ int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if failures > 0 {
 			failures--
 			http.Error(w, "busy", http.StatusServiceUnavailable)
 			return
 		}
 		next.ServeHTTP(w, r)
-	}
+	})
 	if docs, err := c.Find(t.Context(), "cdb_xpptut15", "epix10ka_000001", map[string]any{}); err != nil || len(docs) != 1 {
 		t.Errorf("found %d, %v", len(docs), err)
 	}
