@@ -18,7 +18,7 @@ const (
 
 // available lists the levels that this processor has, fastest first.
 func available() (list []level) {
-	avx512 := cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
+	avx512 := cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
 	if avx512 && cpu.X86.HasAVX512VNNI {
 		list = append(list, levelVNNI)
 	}
@@ -109,17 +109,13 @@ func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other 
 	}
 }
 
-// order is orderRef for pixels that are a multiple of 64.
+// order is orderRef for pixels that are a multiple of 32.
 func (l level) order(tile []uint16, row, frames, pixels int, dst []uint16, limits []uint16, mask uint16) {
-	width, n := l.pair(pixels)
-	switch {
-	case l == levelGo || n*width != pixels:
+	if l == levelGo || pixels%32 != 0 {
 		orderRef(tile, row, frames, pixels, dst, limits, mask)
-	case l == levelAVX2:
-		orderAVX2(&tile[0], 2*row, frames, n, &dst[0], 2*pixels, &limits[0], len(limits), mask)
-	default:
-		orderAVX512(&tile[0], 2*row, frames, n, &dst[0], 2*pixels, &limits[0], len(limits), mask)
+		return
 	}
+	orderAVX2(&tile[0], 2*row, frames, pixels/32, &dst[0], 2*pixels, &limits[0], len(limits), mask)
 }
 
 // below is belowRef.
@@ -128,21 +124,14 @@ func (l level) below(px []uint16, mask uint16, limits *[4]uint16) (n [4]int) {
 	for j, t := range limits {
 		biased[j] = t ^ 0x8000
 	}
-	for l != levelGo {
-		width, chunks := l.pair(min(len(px), 1<<19)) // lanes count to 65535
-		if chunks == 0 {
-			break
-		}
-		var counts [128]uint16
-		if l == levelAVX2 {
-			belowAVX2(&px[0], chunks, &biased, &counts, mask)
-		} else {
-			belowAVX512(&px[0], chunks, &biased, &counts, mask)
-		}
+	for l != levelGo && len(px) >= 32 {
+		chunks := min(len(px), 1<<19) / 32 // lanes count two pixels of a chunk, up to 65535
+		var counts [64]uint16
+		belowAVX2(&px[0], chunks, &biased, &counts, mask)
 		for i, c := range counts {
-			n[i/32] += int(c)
+			n[i/16] += int(c)
 		}
-		px = px[chunks*width:]
+		px = px[32*chunks:]
 	}
 	for j, c := range belowRef(px, mask, limits) {
 		n[j] += c

@@ -24,19 +24,6 @@ func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 //go:noescape
 func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
-// orderAVX2 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
-// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
-// comes a row of 0x7fff, which is above everything once the others are biased.
-//
-//go:noescape
-func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
-
-// belowAVX2 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
-// as signed words after biasing, per lane: lane i of limit j is counts[32*j+i]. At most 16384 chunks.
-//
-//go:noescape
-func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
-
 // columnSumsAVX2 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
 //
 //go:noescape
@@ -77,19 +64,6 @@ func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 //go:noescape
 func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
-// orderAVX512 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
-// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
-// comes a row of 0x7fff, which is above everything once the others are biased.
-//
-//go:noescape
-func orderAVX512(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
-
-// belowAVX512 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
-// as signed words after biasing, per lane: lane i of limit j is counts[32*j+i]. At most 16384 chunks.
-//
-//go:noescape
-func belowAVX512(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
-
 // columnSumsAVX512 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
 //
 //go:noescape
@@ -119,3 +93,16 @@ func gatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, bel
 //
 //go:noescape
 func ungatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+
+// orderAVX2 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
+// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
+// comes a row of 0x7fff, which is above everything once the others are biased.
+//
+//go:noescape
+func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+
+// belowAVX2 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
+// as signed words after biasing, per lane: lane i of limit j is counts[16*j+i]. At most 16384 chunks.
+//
+//go:noescape
+func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[64]uint16, mask uint16)

@@ -773,185 +773,6 @@ frame:
 	VZEROUPPER
 	RET
 
-// func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
-// Requires: AVX, AVX2
-TEXT ·orderAVX2(SB), NOSPLIT, $8-66
-	MOVQ         tile+0(FP), AX
-	MOVQ         stride+8(FP), DX
-	MOVQ         frames+16(FP), BX
-	MOVQ         chunks+24(FP), SI
-	MOVQ         dst+32(FP), DI
-	MOVQ         dstStride+40(FP), R8
-	MOVQ         ranks+48(FP), R9
-	MOVQ         n+56(FP), R10
-	VPCMPEQW     Y1, Y1, Y1
-	VPSLLW       $0x0f, Y1, Y1
-	VPBROADCASTW mask+64(FP), Y0
-	VPCMPEQW     Y2, Y2, Y2
-	VPSRLW       $0x0f, Y2, Y2
-
-chunk:
-	VPCMPEQW Y2, Y2, Y2
-	VPSRLW   $0x01, Y2, Y2
-	VPCMPEQW Y3, Y3, Y3
-	VPSLLW   $0x0f, Y3, Y3
-	VPCMPEQW Y4, Y4, Y4
-	VPSRLW   $0x01, Y4, Y4
-	VPCMPEQW Y5, Y5, Y5
-	VPSLLW   $0x0f, Y5, Y5
-	MOVQ     AX, CX
-	MOVQ     BX, BP
-
-range:
-	VPAND        (CX), Y0, Y6
-	VPXOR        Y1, Y6, Y6
-	VMOVDQU      Y6, (CX)
-	VPMINSW      Y6, Y2, Y2
-	VPMAXSW      Y6, Y3, Y3
-	VPAND        32(CX), Y0, Y6
-	VPXOR        Y1, Y6, Y6
-	VMOVDQU      Y6, 32(CX)
-	VPMINSW      Y6, Y4, Y4
-	VPMAXSW      Y6, Y5, Y5
-	ADDQ         DX, CX
-	DECQ         BP
-	JNZ          range
-	VPSUBW       Y2, Y3, Y3
-	VPSUBW       Y4, Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X5
-	VPOR         X5, X3, X5
-	VPSRLDQ      $0x08, X5, X3
-	VPOR         X3, X5, X5
-	VMOVQ        X5, R11
-	MOVQ         R11, CX
-	SHRQ         $0x20, CX
-	ORQ          CX, R11
-	MOVQ         R11, CX
-	SHRQ         $0x10, CX
-	ORQ          CX, R11
-	ANDQ         $0x0000ffff, R11
-	XORQ         R12, R12
-	MOVQ         DI, R13
-
-rank:
-	VPBROADCASTW (R9)(R12*2), Y3
-	VMOVDQA      Y2, Y5
-	VPXOR        Y1, Y5, Y5
-	VMOVDQA      Y4, Y6
-	VPXOR        Y1, Y6, Y6
-	TESTQ        R11, R11
-	JZ           found
-	BSRQ         R11, R15
-	MOVQ         $0x00000001, R14
-	MOVQ         R15, CX
-	SHLQ         CL, R14
-
-bit:
-	VMOVD        R14, X7
-	VPBROADCASTW X7, Y7
-	VPADDUSW     Y7, Y5, Y8
-	VMOVDQA      Y8, Y9
-	VPXOR        Y1, Y9, Y9
-	VPXOR        Y10, Y10, Y10
-	VPADDUSW     Y7, Y6, Y7
-	VMOVDQA      Y7, Y11
-	VPXOR        Y1, Y11, Y11
-	VPXOR        Y12, Y12, Y12
-	MOVQ         AX, CX
-	MOVQ         BX, BP
-	INCQ         BP
-	SHRQ         $0x01, BP
-
-count:
-	VPCMPGTW  (CX), Y9, Y13
-	VPSUBW    Y13, Y10, Y10
-	VPCMPGTW  32(CX), Y11, Y13
-	VPSUBW    Y13, Y12, Y12
-	VPCMPGTW  (CX)(DX*1), Y9, Y13
-	VPSUBW    Y13, Y10, Y10
-	VPCMPGTW  32(CX)(DX*1), Y11, Y13
-	VPSUBW    Y13, Y12, Y12
-	LEAQ      (CX)(DX*2), CX
-	DECQ      BP
-	JNZ       count
-	VPCMPGTW  Y3, Y10, Y9
-	VPBLENDVB Y9, Y5, Y8, Y5
-	VPCMPGTW  Y3, Y12, Y8
-	VPBLENDVB Y8, Y6, Y7, Y6
-	SHRQ      $0x01, R14
-	JNZ       bit
-
-found:
-	VMOVDQU Y5, (R13)
-	VMOVDQU Y6, 32(R13)
-	ADDQ    R8, R13
-	INCQ    R12
-	CMPQ    R12, R10
-	JL      rank
-	ADDQ    $0x40, AX
-	ADDQ    $0x40, DI
-	DECQ    SI
-	JNZ     chunk
-	VZEROUPPER
-	RET
-
-// func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
-// Requires: AVX, AVX2
-TEXT ·belowAVX2(SB), NOSPLIT, $0-34
-	MOVQ         px+0(FP), AX
-	MOVQ         chunks+8(FP), CX
-	MOVQ         limits+16(FP), DX
-	MOVQ         counts+24(FP), BX
-	VPCMPEQW     Y1, Y1, Y1
-	VPSLLW       $0x0f, Y1, Y1
-	VPBROADCASTW mask+32(FP), Y0
-	VPCMPEQW     Y2, Y2, Y2
-	VPSRLW       $0x0f, Y2, Y2
-	VPBROADCASTW (DX), Y2
-	VPXOR        Y3, Y3, Y3
-	VPBROADCASTW 2(DX), Y4
-	VPXOR        Y5, Y5, Y5
-	VPBROADCASTW 4(DX), Y6
-	VPXOR        Y7, Y7, Y7
-	VPBROADCASTW 6(DX), Y8
-	VPXOR        Y9, Y9, Y9
-
-chunk:
-	VPAND    (AX), Y0, Y10
-	VPXOR    Y1, Y10, Y10
-	VPCMPGTW Y10, Y2, Y11
-	VPSUBW   Y11, Y3, Y3
-	VPCMPGTW Y10, Y4, Y11
-	VPSUBW   Y11, Y5, Y5
-	VPCMPGTW Y10, Y6, Y11
-	VPSUBW   Y11, Y7, Y7
-	VPCMPGTW Y10, Y8, Y10
-	VPSUBW   Y10, Y9, Y9
-	VPAND    32(AX), Y0, Y10
-	VPXOR    Y1, Y10, Y10
-	VPCMPGTW Y10, Y2, Y11
-	VPSUBW   Y11, Y3, Y3
-	VPCMPGTW Y10, Y4, Y11
-	VPSUBW   Y11, Y5, Y5
-	VPCMPGTW Y10, Y6, Y11
-	VPSUBW   Y11, Y7, Y7
-	VPCMPGTW Y10, Y8, Y10
-	VPSUBW   Y10, Y9, Y9
-	ADDQ     $0x40, AX
-	DECQ     CX
-	JNZ      chunk
-	VPADDW   (BX), Y3, Y3
-	VMOVDQU  Y3, (BX)
-	VPADDW   64(BX), Y5, Y5
-	VMOVDQU  Y5, 64(BX)
-	VPADDW   128(BX), Y7, Y7
-	VMOVDQU  Y7, 128(BX)
-	VPADDW   192(BX), Y9, Y9
-	VMOVDQU  Y9, 192(BX)
-	VZEROUPPER
-	RET
-
 // func columnSumsAVX2(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
 // Requires: AVX, AVX2
 TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-52
@@ -1616,187 +1437,6 @@ frame:
 	ADDQ      $0x80, DI
 	DECQ      DX
 	JNZ       chunk
-	VZEROUPPER
-	RET
-
-// func orderAVX512(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
-// Requires: AVX, AVX2, AVX512BW, AVX512F
-TEXT ·orderAVX512(SB), NOSPLIT, $8-66
-	MOVQ         tile+0(FP), AX
-	MOVQ         stride+8(FP), DX
-	MOVQ         frames+16(FP), BX
-	MOVQ         chunks+24(FP), SI
-	MOVQ         dst+32(FP), DI
-	MOVQ         dstStride+40(FP), R8
-	MOVQ         ranks+48(FP), R9
-	MOVQ         n+56(FP), R10
-	VPTERNLOGD   $0xff, Z1, Z1, Z1
-	VPSLLW       $0x0f, Z1, Z1
-	VPBROADCASTW mask+64(FP), Z0
-	VPTERNLOGD   $0xff, Z2, Z2, Z2
-	VPSRLW       $0x0f, Z2, Z2
-
-chunk:
-	VPTERNLOGD $0xff, Z3, Z3, Z3
-	VPSRLW     $0x01, Z3, Z3
-	VPTERNLOGD $0xff, Z4, Z4, Z4
-	VPSLLW     $0x0f, Z4, Z4
-	VPTERNLOGD $0xff, Z5, Z5, Z5
-	VPSRLW     $0x01, Z5, Z5
-	VPTERNLOGD $0xff, Z6, Z6, Z6
-	VPSLLW     $0x0f, Z6, Z6
-	MOVQ       AX, CX
-	MOVQ       BX, BP
-
-range:
-	VPANDD        (CX), Z0, Z7
-	VPXORD        Z1, Z7, Z7
-	VMOVDQU64     Z7, (CX)
-	VPMINSW       Z7, Z3, Z3
-	VPMAXSW       Z7, Z4, Z4
-	VPANDD        64(CX), Z0, Z7
-	VPXORD        Z1, Z7, Z7
-	VMOVDQU64     Z7, 64(CX)
-	VPMINSW       Z7, Z5, Z5
-	VPMAXSW       Z7, Z6, Z6
-	ADDQ          DX, CX
-	DECQ          BP
-	JNZ           range
-	VPSUBW        Z3, Z4, Z4
-	VPSUBW        Z5, Z6, Z6
-	VPORD         Z6, Z4, Z4
-	VEXTRACTI64X4 $0x01, Z4, Y7
-	VPOR          Y7, Y4, Y4
-	VEXTRACTI128  $0x01, Y4, X7
-	VPOR          X7, X4, X7
-	VPSRLDQ       $0x08, X7, X10
-	VPOR          X10, X7, X7
-	VMOVQ         X7, R11
-	MOVQ          R11, CX
-	SHRQ          $0x20, CX
-	ORQ           CX, R11
-	MOVQ          R11, CX
-	SHRQ          $0x10, CX
-	ORQ           CX, R11
-	ANDQ          $0x0000ffff, R11
-	XORQ          R12, R12
-	MOVQ          DI, R13
-
-rank:
-	VPBROADCASTW (R9)(R12*2), Z7
-	VMOVDQA64    Z3, Z10
-	VPXORD       Z1, Z10, Z10
-	VMOVDQA64    Z5, Z11
-	VPXORD       Z1, Z11, Z11
-	TESTQ        R11, R11
-	JZ           found
-	BSRQ         R11, R15
-	MOVQ         $0x00000001, R14
-	MOVQ         R15, CX
-	SHLQ         CL, R14
-
-bit:
-	VMOVD        R14, X12
-	VPBROADCASTW X12, Z12
-	VPADDUSW     Z12, Z10, Z13
-	VMOVDQA64    Z13, Z14
-	VPXORD       Z1, Z14, Z14
-	VPXORD       Z8, Z8, Z8
-	VPADDUSW     Z12, Z11, Z12
-	VMOVDQA64    Z12, Z15
-	VPXORD       Z1, Z15, Z15
-	VPXORD       Z9, Z9, Z9
-	MOVQ         AX, CX
-	MOVQ         BX, BP
-	INCQ         BP
-	SHRQ         $0x01, BP
-
-count:
-	VPCMPGTW  (CX), Z14, K1
-	VPADDW    Z2, Z8, K1, Z8
-	VPCMPGTW  64(CX), Z15, K1
-	VPADDW    Z2, Z9, K1, Z9
-	VPCMPGTW  (CX)(DX*1), Z14, K1
-	VPADDW    Z2, Z8, K1, Z8
-	VPCMPGTW  64(CX)(DX*1), Z15, K1
-	VPADDW    Z2, Z9, K1, Z9
-	LEAQ      (CX)(DX*2), CX
-	DECQ      BP
-	JNZ       count
-	VPCMPW    $0x02, Z7, Z8, K1
-	VMOVDQU16 Z13, K1, Z10
-	VPCMPW    $0x02, Z7, Z9, K1
-	VMOVDQU16 Z12, K1, Z11
-	SHRQ      $0x01, R14
-	JNZ       bit
-
-found:
-	VMOVDQU64 Z10, (R13)
-	VMOVDQU64 Z11, 64(R13)
-	ADDQ      R8, R13
-	INCQ      R12
-	CMPQ      R12, R10
-	JL        rank
-	ADDQ      $0x80, AX
-	ADDQ      $0x80, DI
-	DECQ      SI
-	JNZ       chunk
-	VZEROUPPER
-	RET
-
-// func belowAVX512(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·belowAVX512(SB), NOSPLIT, $0-34
-	MOVQ         px+0(FP), AX
-	MOVQ         chunks+8(FP), CX
-	MOVQ         limits+16(FP), DX
-	MOVQ         counts+24(FP), BX
-	VPTERNLOGD   $0xff, Z1, Z1, Z1
-	VPSLLW       $0x0f, Z1, Z1
-	VPBROADCASTW mask+32(FP), Z0
-	VPTERNLOGD   $0xff, Z2, Z2, Z2
-	VPSRLW       $0x0f, Z2, Z2
-	VPBROADCASTW (DX), Z3
-	VPXORD       Z4, Z4, Z4
-	VPBROADCASTW 2(DX), Z5
-	VPXORD       Z6, Z6, Z6
-	VPBROADCASTW 4(DX), Z7
-	VPXORD       Z8, Z8, Z8
-	VPBROADCASTW 6(DX), Z9
-	VPXORD       Z10, Z10, Z10
-
-chunk:
-	VPANDD    (AX), Z0, Z11
-	VPXORD    Z1, Z11, Z11
-	VPCMPGTW  Z11, Z3, K1
-	VPADDW    Z2, Z4, K1, Z4
-	VPCMPGTW  Z11, Z5, K1
-	VPADDW    Z2, Z6, K1, Z6
-	VPCMPGTW  Z11, Z7, K1
-	VPADDW    Z2, Z8, K1, Z8
-	VPCMPGTW  Z11, Z9, K1
-	VPADDW    Z2, Z10, K1, Z10
-	VPANDD    64(AX), Z0, Z11
-	VPXORD    Z1, Z11, Z11
-	VPCMPGTW  Z11, Z3, K1
-	VPADDW    Z2, Z4, K1, Z4
-	VPCMPGTW  Z11, Z5, K1
-	VPADDW    Z2, Z6, K1, Z6
-	VPCMPGTW  Z11, Z7, K1
-	VPADDW    Z2, Z8, K1, Z8
-	VPCMPGTW  Z11, Z9, K1
-	VPADDW    Z2, Z10, K1, Z10
-	ADDQ      $0x80, AX
-	DECQ      CX
-	JNZ       chunk
-	VPADDW    (BX), Z4, Z4
-	VMOVDQU64 Z4, (BX)
-	VPADDW    64(BX), Z6, Z6
-	VMOVDQU64 Z6, 64(BX)
-	VPADDW    128(BX), Z8, Z8
-	VMOVDQU64 Z8, 128(BX)
-	VPADDW    192(BX), Z10, Z10
-	VMOVDQU64 Z10, 192(BX)
 	VZEROUPPER
 	RET
 
@@ -2499,5 +2139,180 @@ add0:
 	ADDQ      $0x40, BX
 	DECQ      SI
 	JNZ       block
+	VZEROUPPER
+	RET
+
+// func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+// Requires: AVX, AVX2
+TEXT ·orderAVX2(SB), NOSPLIT, $8-66
+	MOVQ         tile+0(FP), AX
+	MOVQ         stride+8(FP), DX
+	MOVQ         frames+16(FP), BX
+	MOVQ         chunks+24(FP), SI
+	MOVQ         dst+32(FP), DI
+	MOVQ         dstStride+40(FP), R8
+	MOVQ         ranks+48(FP), R9
+	MOVQ         n+56(FP), R10
+	VPCMPEQW     Y1, Y1, Y1
+	VPSLLW       $0x0f, Y1, Y1
+	VPBROADCASTW mask+64(FP), Y0
+
+chunk:
+	VPCMPEQW Y2, Y2, Y2
+	VPSRLW   $0x01, Y2, Y2
+	VPCMPEQW Y3, Y3, Y3
+	VPSLLW   $0x0f, Y3, Y3
+	VPCMPEQW Y4, Y4, Y4
+	VPSRLW   $0x01, Y4, Y4
+	VPCMPEQW Y5, Y5, Y5
+	VPSLLW   $0x0f, Y5, Y5
+	MOVQ     AX, CX
+	MOVQ     BX, BP
+
+range:
+	VPAND        (CX), Y0, Y6
+	VPXOR        Y1, Y6, Y6
+	VMOVDQU      Y6, (CX)
+	VPMINSW      Y6, Y2, Y2
+	VPMAXSW      Y6, Y3, Y3
+	VPAND        32(CX), Y0, Y6
+	VPXOR        Y1, Y6, Y6
+	VMOVDQU      Y6, 32(CX)
+	VPMINSW      Y6, Y4, Y4
+	VPMAXSW      Y6, Y5, Y5
+	ADDQ         DX, CX
+	DECQ         BP
+	JNZ          range
+	VPSUBW       Y2, Y3, Y3
+	VPSUBW       Y4, Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X5
+	VPOR         X5, X3, X5
+	VPSRLDQ      $0x08, X5, X3
+	VPOR         X3, X5, X5
+	VMOVQ        X5, R11
+	MOVQ         R11, CX
+	SHRQ         $0x20, CX
+	ORQ          CX, R11
+	MOVQ         R11, CX
+	SHRQ         $0x10, CX
+	ORQ          CX, R11
+	ANDQ         $0x0000ffff, R11
+	XORQ         R12, R12
+	MOVQ         DI, R13
+
+rank:
+	VPBROADCASTW (R9)(R12*2), Y3
+	VMOVDQA      Y2, Y5
+	VPXOR        Y1, Y5, Y5
+	VMOVDQA      Y4, Y6
+	VPXOR        Y1, Y6, Y6
+	TESTQ        R11, R11
+	JZ           found
+	BSRQ         R11, R15
+	MOVQ         $0x00000001, R14
+	MOVQ         R15, CX
+	SHLQ         CL, R14
+
+bit:
+	VMOVD        R14, X7
+	VPBROADCASTW X7, Y7
+	VPADDUSW     Y7, Y5, Y8
+	VMOVDQA      Y8, Y9
+	VPXOR        Y1, Y9, Y9
+	VPXOR        Y10, Y10, Y10
+	VPADDUSW     Y7, Y6, Y7
+	VMOVDQA      Y7, Y11
+	VPXOR        Y1, Y11, Y11
+	VPXOR        Y12, Y12, Y12
+	MOVQ         AX, CX
+	MOVQ         BX, BP
+	INCQ         BP
+	SHRQ         $0x01, BP
+
+count:
+	VPCMPGTW  (CX), Y9, Y13
+	VPSUBW    Y13, Y10, Y10
+	VPCMPGTW  32(CX), Y11, Y13
+	VPSUBW    Y13, Y12, Y12
+	VPCMPGTW  (CX)(DX*1), Y9, Y13
+	VPSUBW    Y13, Y10, Y10
+	VPCMPGTW  32(CX)(DX*1), Y11, Y13
+	VPSUBW    Y13, Y12, Y12
+	LEAQ      (CX)(DX*2), CX
+	DECQ      BP
+	JNZ       count
+	VPCMPGTW  Y3, Y10, Y9
+	VPBLENDVB Y9, Y5, Y8, Y5
+	VPCMPGTW  Y3, Y12, Y8
+	VPBLENDVB Y8, Y6, Y7, Y6
+	SHRQ      $0x01, R14
+	JNZ       bit
+
+found:
+	VMOVDQU Y5, (R13)
+	VMOVDQU Y6, 32(R13)
+	ADDQ    R8, R13
+	INCQ    R12
+	CMPQ    R12, R10
+	JL      rank
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DI
+	DECQ    SI
+	JNZ     chunk
+	VZEROUPPER
+	RET
+
+// func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[64]uint16, mask uint16)
+// Requires: AVX, AVX2
+TEXT ·belowAVX2(SB), NOSPLIT, $0-34
+	MOVQ         px+0(FP), AX
+	MOVQ         chunks+8(FP), CX
+	MOVQ         limits+16(FP), DX
+	MOVQ         counts+24(FP), BX
+	VPCMPEQW     Y1, Y1, Y1
+	VPSLLW       $0x0f, Y1, Y1
+	VPBROADCASTW mask+32(FP), Y0
+	VPBROADCASTW (DX), Y2
+	VPXOR        Y3, Y3, Y3
+	VPBROADCASTW 2(DX), Y4
+	VPXOR        Y5, Y5, Y5
+	VPBROADCASTW 4(DX), Y6
+	VPXOR        Y7, Y7, Y7
+	VPBROADCASTW 6(DX), Y8
+	VPXOR        Y9, Y9, Y9
+
+chunk:
+	VPAND    (AX), Y0, Y10
+	VPXOR    Y1, Y10, Y10
+	VPCMPGTW Y10, Y2, Y11
+	VPSUBW   Y11, Y3, Y3
+	VPCMPGTW Y10, Y4, Y11
+	VPSUBW   Y11, Y5, Y5
+	VPCMPGTW Y10, Y6, Y11
+	VPSUBW   Y11, Y7, Y7
+	VPCMPGTW Y10, Y8, Y10
+	VPSUBW   Y10, Y9, Y9
+	VPAND    32(AX), Y0, Y10
+	VPXOR    Y1, Y10, Y10
+	VPCMPGTW Y10, Y2, Y11
+	VPSUBW   Y11, Y3, Y3
+	VPCMPGTW Y10, Y4, Y11
+	VPSUBW   Y11, Y5, Y5
+	VPCMPGTW Y10, Y6, Y11
+	VPSUBW   Y11, Y7, Y7
+	VPCMPGTW Y10, Y8, Y10
+	VPSUBW   Y10, Y9, Y9
+	ADDQ     $0x40, AX
+	DECQ     CX
+	JNZ      chunk
+	VPADDW   (BX), Y3, Y3
+	VMOVDQU  Y3, (BX)
+	VPADDW   32(BX), Y5, Y5
+	VMOVDQU  Y5, 32(BX)
+	VPADDW   64(BX), Y7, Y7
+	VMOVDQU  Y7, 64(BX)
+	VPADDW   96(BX), Y9, Y9
+	VMOVDQU  Y9, 96(BX)
 	VZEROUPPER
 	RET

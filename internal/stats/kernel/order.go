@@ -35,7 +35,7 @@ func Order(dst, block [][]uint16, mask uint16, ranks []int) (done int) {
 func (l level) orderAll(dst, block [][]uint16, mask uint16, limits []uint16) (done int) {
 	const quarter = 1 << 17 // words of a tile: a quarter MiB, half of a small second-level cache
 	pixels := len(block[0])
-	width := min(max(quarter/len(block), 64), 2048, pixels) / 64 * 64
+	width := min(max(quarter/len(block), 64), 2048, pixels) / 32 * 32
 	if width == 0 {
 		return 0
 	}
@@ -43,8 +43,8 @@ func (l level) orderAll(dst, block [][]uint16, mask uint16, limits []uint16) (do
 	rows := (len(block) + 1) / 2 * 2
 	tile := make([]uint16, row*rows)
 	out := make([]uint16, width*len(limits))
-	for done+64 <= pixels {
-		n := min(width, pixels-done) / 64 * 64
+	for done+32 <= pixels {
+		n := min(width, pixels-done) / 32 * 32
 		for k, f := range block {
 			copy(tile[k*row:], f[done:done+n])
 		}

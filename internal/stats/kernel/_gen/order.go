@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// bias turns unsigned words into signed ones of the same order: vectors of AVX2 compare signed words.
+// bias turns unsigned words into signed ones of the same order, which is what AVX2 compares.
 func (v isa) bias() reg.VecVirtual {
 	b := v.vec()
 	v.set(b)
@@ -15,21 +15,11 @@ func (v isa) bias() reg.VecVirtual {
 }
 
 func (v isa) xor(a, to reg.VecVirtual) {
-	if v.evex {
-		VPXORD(a, to, to)
-		return
-	}
 	VPXOR(a, to, to)
 }
 
 // countBelow adds 1 to the elements of n where x < t, as signed words; x may be memory.
-func (v isa) countBelow(x Op, t, one, n reg.VecVirtual) {
-	if v.evex {
-		k := K()
-		VPCMPGTW(x, t, k)
-		VPADDW(one, n, k, n)
-		return
-	}
+func (v isa) countBelow(x Op, t, n reg.VecVirtual) {
 	m := v.vec()
 	VPCMPGTW(x, t, m)
 	VPSUBW(m, n, n)
@@ -37,12 +27,6 @@ func (v isa) countBelow(x Op, t, one, n reg.VecVirtual) {
 
 // keepUpTo sets to = from where n <= limit, as signed words.
 func (v isa) keepUpTo(n, limit, from, to reg.VecVirtual) {
-	if v.evex {
-		k := K()
-		VPCMPW(U8(2), limit, n, k)
-		VMOVDQU16(from, k, to)
-		return
-	}
 	m := v.vec()
 	VPCMPGTW(limit, n, m)
 	VPBLENDVB(m, to, from, to)
@@ -50,11 +34,6 @@ func (v isa) keepUpTo(n, limit, from, to reg.VecVirtual) {
 
 // anyBits ORs all words of x into the lower 16 bits of the result; x is overwritten.
 func (v isa) anyBits(x reg.VecVirtual) reg.GPVirtual {
-	if v.evex {
-		y := YMM()
-		VEXTRACTI64X4(U8(1), x, y)
-		VPOR(y, x.AsY(), x.AsY())
-	}
 	h, z := XMM(), XMM()
 	VEXTRACTI128(U8(1), x.AsY(), h)
 	VPOR(h, x.AsX(), h)
@@ -89,9 +68,8 @@ func orders(v isa) {
 	}{{"tile", tile}, {"stride", stride}, {"frames", total}, {"chunks", count}, {"dst", dst}, {"dstStride", dstStride}, {"ranks", ranks}, {"n", n}} {
 		Load(Param(p.name), p.to)
 	}
-	mask, bias, one := v.vec(), v.bias(), v.vec()
+	mask, bias := v.vec(), v.bias()
 	v.word(NewParamAddr("mask", 64), mask)
-	v.ones(one)
 
 	Label("chunk")
 	var least, most [2]reg.VecVirtual
@@ -161,10 +139,10 @@ func orders(v isa) {
 	SHRQ(U8(1), f)
 	Label("count")
 	for i := range cand {
-		v.countBelow(Mem{Base: p, Disp: i * v.bytes}, biased[i], one, below[i])
+		v.countBelow(Mem{Base: p, Disp: i * v.bytes}, biased[i], below[i])
 	}
 	for i := range cand {
-		v.countBelow(Mem{Base: p, Index: stride, Scale: 1, Disp: i * v.bytes}, biased[i], one, below[i])
+		v.countBelow(Mem{Base: p, Index: stride, Scale: 1, Disp: i * v.bytes}, biased[i], below[i])
 	}
 	LEAQ(Mem{Base: p, Index: stride, Scale: 2}, p)
 	DECQ(f)
@@ -199,18 +177,17 @@ func shift(x, n reg.GPVirtual) {
 
 // thresholds writes below: counts of words below four thresholds, kept apart by lane.
 func thresholds(v isa) {
-	TEXT("below"+v.suffix, NOSPLIT, "func(px *uint16, chunks int, limits *[4]uint16, counts *[128]uint16, mask uint16)")
+	TEXT("below"+v.suffix, NOSPLIT, "func(px *uint16, chunks int, limits *[4]uint16, counts *[64]uint16, mask uint16)")
 	Pragma("noescape")
 	Doc("below"+v.suffix+" adds, for each of four limits, the number of words of whole chunks of two vectors that are below it",
-		"as signed words after biasing, per lane: lane i of limit j is counts[32*j+i]. At most 16384 chunks.")
+		"as signed words after biasing, per lane: lane i of limit j is counts[16*j+i]. At most 16384 chunks.")
 	px, count, limits, counts := GP64(), GP64(), GP64(), GP64()
 	Load(Param("px"), px)
 	Load(Param("chunks"), count)
 	Load(Param("limits"), limits)
 	Load(Param("counts"), counts)
-	mask, bias, one := v.vec(), v.bias(), v.vec()
+	mask, bias := v.vec(), v.bias()
 	v.word(NewParamAddr("mask", 32), mask)
-	v.ones(one)
 	var t, n [4]reg.VecVirtual
 	for j := range t {
 		t[j], n[j] = v.vec(), v.vec()
@@ -223,14 +200,14 @@ func thresholds(v isa) {
 		v.and(Mem{Base: px, Disp: i * v.bytes}, mask, x)
 		v.xor(bias, x)
 		for j := range t {
-			v.countBelow(x, t[j], one, n[j])
+			v.countBelow(x, t[j], n[j])
 		}
 	}
 	ADDQ(U8(2*v.bytes), px)
 	DECQ(count)
 	JNZ(LabelRef("chunk"))
 	for j := range n {
-		m := Mem{Base: counts, Disp: 64 * j}
+		m := Mem{Base: counts, Disp: 32 * j}
 		VPADDW(m, n[j], n[j])
 		v.store(n[j], m)
 	}
