@@ -66,19 +66,28 @@ func runDeploy(c *cli.Context, e *environment) error {
 		return err
 	}
 	gate := gateOf(c, e, m.Type)
-	plan, err := publish.NewPlan(c.Context, place, m, ctype, validity, gate)
-	if err != nil {
-		return err
+	var res deployResult
+	for try := 0; ; try++ {
+		plan, errPlan := publish.NewPlan(c.Context, place, m, ctype, validity, gate)
+		if errPlan != nil {
+			return errPlan
+		}
+		plan.Text(s.out)
+		res = deployResult{Merged: m, Plan: plan}
+		if err = execute(c, e, place, plan, &res); !errors.Is(err, calib.ErrStale) || try >= maxPlans {
+			break
+		}
+		e.Log.Warn("another deployment came in between: planned again")
 	}
-	plan.Text(s.out)
-	res := deployResult{Merged: m, Plan: plan}
-	err = execute(c, e, place, plan, &res)
 	if e.JSON {
 		// A refused plan is shown as well; the refusal follows it.
 		return errors.Join(err, e.PrintJSON(res))
 	}
 	return err
 }
+
+// maxPlans bounds how often a deployment is planned again because others were faster.
+const maxPlans = 50
 
 // gateOf makes the gate: each limit from its flag, else from the site file, else the default.
 func gateOf(c *cli.Context, e *environment, dettype string) publish.Gate {

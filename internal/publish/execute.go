@@ -39,6 +39,12 @@ func (p *Plan) Execute(ctx context.Context, place calib.Place, command []string,
 	rec = calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment,
 		Experiment: p.merged.Run.Experiment, Run: p.run, RunTime: p.merged.Run.Begin, Detector: p.Detector, CType: p.CType, Range: p.Range,
 		Array: p.Array, Size: size, Shape: p.Shape, Bad: p.Bad, Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
+	switch {
+	case p.Current == nil:
+		rec.Expect, rec.ExpectRun = new(string), p.Against
+	case p.Current.Problem == "":
+		rec.Expect, rec.ExpectRun = &p.Current.Content, p.Against
+	}
 	for _, f := range p.Findings {
 		if f.Forced {
 			rec.Forced = append(rec.Forced, f.Rule)

@@ -124,6 +124,15 @@ func (d *DryRun) Deploy(ctx context.Context, rec Record, content Content) (Recor
 			return rec, false, err
 		}
 	}
+	seen := ""
+	if i := Pick(items, rec.ExpectRun); i >= 0 && rec.Expect != nil {
+		if _, seen, err = d.Read(ctx, items[i]); err != nil {
+			return rec, false, err
+		}
+	}
+	if err := rec.CheckFresh(seen); err != nil {
+		return rec, false, err
+	}
 	records, err := d.Records(ctx)
 	if err != nil {
 		return rec, false, err

@@ -3,8 +3,11 @@ package calib
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
+
+	"rawstatus/internal/fault"
 )
 
 // State is how far a deployment has come.
@@ -66,6 +69,12 @@ type Record struct {
 	Choices []string `json:"choices,omitempty"` // what the user said where the data were silent
 	Forced  []string `json:"forced,omitempty"`  // gate rules overridden
 
+	// Expect, if set, is the content that was in force for run ExpectRun when the deployment was planned
+	// (empty: nothing). If it is another one now, what was weighed is not what would happen: the
+	// deployment fails with ErrStale.
+	Expect    *string `json:"-"`
+	ExpectRun int     `json:"-"`
+
 	// Progress in the place, for repair.
 	History       string     `json:"history,omitempty"`        // line for the file HISTORY
 	HistoryOffset int64      `json:"history_offset,omitempty"` // its length before
@@ -93,6 +102,18 @@ type Document struct {
 // Made tells whether the deployment has made an item of that name.
 func (r *Record) Made(item string) bool {
 	return r.Name == item || slices.ContainsFunc(r.Documents, func(d Document) bool { return d.DB+"/"+d.DocID == item })
+}
+
+// ErrStale says that another deployment came in between planning and deploying.
+var ErrStale = errors.New("another deployment came in between")
+
+// CheckFresh compares what is in force for ExpectRun with what the plan has seen.
+func (r *Record) CheckFresh(inForce string) error {
+	if r.Expect == nil || *r.Expect == inForce {
+		return nil
+	}
+	return fault.New(fault.Temporary, "run %d uses other constants than when this deployment was planned: %w", r.ExpectRun, ErrStale).
+		WithHint("run the same command again and look at the new plan")
 }
 
 // NewID makes an id that sorts by time.

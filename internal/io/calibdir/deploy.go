@@ -103,6 +103,9 @@ func (d *Dir) keep(ctx context.Context, rec *calib.Record, content calib.Content
 	if err != nil {
 		return err
 	}
+	if err := d.checkFresh(*rec, items); err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	if _, err := os.Stat(d.target(*rec)); err == nil {
 		names[rec.Name] = true
@@ -125,6 +128,21 @@ func (d *Dir) keep(ctx context.Context, rec *calib.Record, content calib.Content
 		return err
 	}
 	return d.ledger().Keep(content.SHA256, content.Open)
+}
+
+// checkFresh makes sure that what is in force is still what the plan has seen.
+func (d *Dir) checkFresh(rec calib.Record, items []calib.Item) error {
+	if rec.Expect == nil {
+		return nil
+	}
+	sum := ""
+	if i := calib.Pick(items, rec.ExpectRun); i >= 0 {
+		var err error
+		if sum, err = calib.SumFile(filepath.Join(d.path(), items[i].Name)); err != nil {
+			return err
+		}
+	}
+	return rec.CheckFresh(sum)
 }
 
 // adopt records a file that others have put or changed here.

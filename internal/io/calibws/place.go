@@ -325,6 +325,15 @@ func (p *Place) begin(ctx context.Context, rec *calib.Record) error {
 			return err
 		}
 	}
+	seen := ""
+	if i := calib.Pick(items, rec.ExpectRun); i >= 0 && rec.Expect != nil {
+		if seen, err = p.adopt(ctx, items[i]); err != nil {
+			return err
+		}
+	}
+	if err := rec.CheckFresh(seen); err != nil {
+		return err
+	}
 	now := time.Now()
 	rec.ID, rec.State, rec.Time = calib.NewID(now), calib.Intent, now.UTC()
 	rec.Login, rec.Host, rec.Cwd = access.Login(), access.Host(), workDir()

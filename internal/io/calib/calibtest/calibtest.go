@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -99,6 +100,7 @@ func Run(t *testing.T, fallback bool, fresh Opener) {
 	t.Run("records", func(t *testing.T) { records(t, fresh) })
 	t.Run("same again", func(t *testing.T) { sameAgain(t, fresh) })
 	t.Run("old or new", func(t *testing.T) { oldOrNew(t, fresh) })
+	t.Run("stale plan", func(t *testing.T) { stalePlan(t, fresh) })
 	t.Run("at once", func(t *testing.T) { atOnce(t, fresh) })
 }
 
@@ -227,6 +229,29 @@ func oldOrNew(t *testing.T, fresh Opener) {
 	}
 	if done != 2 {
 		t.Errorf("%d completed deployments on record, want 2", done)
+	}
+}
+
+// stalePlan: what was weighed against other constants than those in force is not deployed.
+func stalePlan(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	first := MustDeploy(t, open(), "0-end", 7, 1)
+	MustDeploy(t, open(), "0-end", 7, 2)
+	rec := Record(first.Range, 7, 4)
+	nothing := ""
+	for _, seen := range []*string{&first.Content, &nothing} {
+		rec.Expect, rec.ExpectRun = seen, 7
+		if _, _, err := open().Deploy(t.Context(), rec, Content(Array(4))); !errors.Is(err, calib.ErrStale) || fault.CodeOf(err) != fault.Temporary {
+			t.Errorf("planned when %q was in force: %v", *seen, err)
+		}
+	}
+	if got := Used(t, open(), 7); got != 2 {
+		t.Errorf("run 7 uses %d, want 2", got)
+	}
+	second := MustDeploy(t, open(), "5-end", 7, 8)
+	rec.Expect = &second.Content
+	if _, _, err := open().Deploy(t.Context(), rec, Content(Array(4))); err != nil {
+		t.Errorf("planned with what is in force: %v", err)
 	}
 }
 
