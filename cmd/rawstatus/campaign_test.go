@@ -252,6 +252,49 @@ func TestSlurmCampaignAlone(t *testing.T) {
 	}
 }
 
+// TestSlurmCampaignMixed has runs of both raw formats in one campaign, which leaves what single runs leave.
+func TestSlurmCampaignMixed(t *testing.T) {
+	m := newMonth(t, 3, 9, "true")
+	const old, detector = "xppold1", "XppGon.0:Epix100a.1"
+	m.cluster.Account(t, "lcls:"+old)
+	for run := 1; run <= 3; run++ {
+		cfg := simulate.Config{Format: simulate.XTC1, Dir: m.data, Experiment: old, Run: run, Type: "epix100a", Detector: detector, Rows: 64, Cols: 64, Events: 20, Dead: 2}
+		if _, err := simulate.Write(context.Background(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.OpenFile(m.file, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(file, "[[entry]]\nexp = %q\nruns = \"1-3\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\"]\n", old, m.data, detector); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, m.coordinator(), fault.OK)
+	m.quiet(t)
+	for run := 1; run <= 3; run++ {
+		finish(t, m.command("run", "--exp", old, "--run", fmt.Sprint(run), "-d", detector, "--dir", m.data, "-o", filepath.Join(m.dir, "quiet"),
+			"--work", filepath.Join(m.dir, "w-old", fmt.Sprint(run))), fault.OK)
+	}
+	want := published(t, filepath.Join(m.dir, "quiet"))
+	got := published(t, m.repo)
+	statuses := 0
+	for name, content := range want {
+		if filepath.Ext(name) == ".dat" {
+			statuses++
+			if !bytes.Equal(got[name], content) {
+				t.Errorf("%s differs from that of a single run", name)
+			}
+		}
+	}
+	if statuses != 3*monthPanels+3 {
+		t.Errorf("%d status files", statuses)
+	}
+}
+
 // TestSlurmCampaignOverhead measures what a campaign costs against single runs, for the numbers in docs/slurm.md.
 func TestSlurmCampaignOverhead(t *testing.T) {
 	m := newMonth(t, 40, 21, "")

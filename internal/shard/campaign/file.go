@@ -51,7 +51,11 @@ func (it Item) series() string {
 	return strings.Join(append([]string{it.Experiment, it.Detector, it.Profile}, it.Options...), "\x00")
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+var (
+	plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+	// itemName takes the names of LCLS-I detectors as well, e.g. XppGon.0:Epix100a.1.
+	itemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+)
 
 // ReadFile reads a campaign file. Unknown keys are errors: a misspelt one must not go unnoticed over night.
 func ReadFile(path string) (*File, error) {
@@ -105,7 +109,7 @@ func (f *File) Items() ([]Item, error) {
 			profiles = []string{"data"}
 		}
 		for _, name := range append(append([]string{e.Experiment}, e.Detectors...), profiles...) {
-			if !plainName.MatchString(name) {
+			if !itemName.MatchString(name) {
 				return nil, wrong("%q is not a name", name)
 			}
 		}
