@@ -46,7 +46,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	commands := func(dir string) [][]string {
 		repo := filepath.Join(dir, "repo")
 		return [][]string{
-			{filepath.Join(bin, "rawstatus"), "run", "--exp", "tstx00117", "--run", "5", "-d", "jungfrau", "--dir", data, "-o", repo, "--work", filepath.Join(dir, "work"), "--tasks", "9"},
+			{filepath.Join(bin, "rawstatus"), "run", "--exp", "tstx00117", "--run", "5", "-d", "jungfrau", "--dir", data, "-o", repo, "--work", filepath.Join(dir, "job"), "--tasks", "9"},
 			{filepath.Join(bin, "mergedeploy"), "-e", "tstx00117", "-r", "5", "-d", "jungfrau", "--dir", data, "-o", repo, "-c", filepath.Join(dir, "calib"), "-D"},
 		}
 	}
@@ -112,11 +112,11 @@ func published(t *testing.T, dir string) map[string][]byte {
 		switch ext := filepath.Ext(path); {
 		case strings.HasPrefix(d.Name(), ".") && strings.Contains(d.Name(), ".tmp-"), strings.Contains(name, "/logs/"), strings.Contains(name, "lock"), strings.Contains(name, "/.ledger/"):
 			return nil // leftovers of killed writers, which no reader takes for a result; logs and records of every attempt
-		case strings.HasPrefix(name, "/work/") && ext != ".json":
+		case strings.HasPrefix(name, "/job/") && ext != ".json":
 			if strings.Contains(name, "/tasks/") || strings.HasSuffix(name, "index.pack") {
 				return nil // they name a plan; merged planes are compared
 			}
-		case strings.HasPrefix(name, "/work/"):
+		case strings.HasPrefix(name, "/job/"):
 			return nil // plan and summary name directories
 		}
 		b, err := os.ReadFile(path)
