@@ -16,9 +16,10 @@ import (
 // DryRun is a place in which everything can be tried: it shows what its base has, takes deployments, and
 // keeps them in memory only.
 type DryRun struct {
-	base Place
-	mu   sync.Mutex
-	done []tried
+	base   Place
+	deploy sync.Mutex // one deployment at a time, as in a real place
+	mu     sync.Mutex // guards done
+	done   []tried
 }
 
 type tried struct {
@@ -115,6 +116,8 @@ func (d *DryRun) Deploy(ctx context.Context, rec Record, content Content) (Recor
 	if got := hex.EncodeToString(h.Sum(nil)); got != content.SHA256 {
 		return rec, false, fault.New(fault.Temporary, "the content read for deployment has SHA-256 %s, planned was %s", got, content.SHA256)
 	}
+	d.deploy.Lock()
+	defer d.deploy.Unlock()
 	items, _, err := d.Items(ctx)
 	if err != nil {
 		return rec, false, err
