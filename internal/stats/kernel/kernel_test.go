@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -299,5 +300,28 @@ func TestNoAllocation(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestSwitchesTakeEffect: GODEBUG reaches the choice of kernels, in a production binary as here.
+func TestSwitchesTakeEffect(t *testing.T) {
+	all := Names()
+	for off, without := range map[string]string{"cpu.avx512f=off": "avx512", "cpu.avx512vnni=off": "avx512vnni", "cpu.avx2=off": "avx"} {
+		c := exec.Command(os.Args[0], "-test.run", "^$")
+		c.Env = append(os.Environ(), "GODEBUG="+off)
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, name := range all {
+			if !strings.HasPrefix(name, without) {
+				left = append(left, name)
+			}
+		}
+		want := "kernels on this machine: " + strings.Join(left, " ") + " - in use: " + left[0]
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%s: got %q, want %q", off, out, want)
+		}
 	}
 }
