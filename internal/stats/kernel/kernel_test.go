@@ -308,7 +308,7 @@ func TestSwitchesTakeEffect(t *testing.T) {
 	all := Names()
 	for off, without := range map[string]string{"cpu.avx512f=off": "avx512", "cpu.avx512vnni=off": "avx512vnni", "cpu.avx2=off": "avx"} {
 		c := exec.Command(os.Args[0], "-test.run", "^$")
-		c.Env = append(os.Environ(), "GODEBUG="+off)
+		c.Env = append(os.Environ(), "GODEBUG="+off+","+os.Getenv("GODEBUG"))
 		out, err := c.Output()
 		if err != nil {
 			t.Fatal(err)
