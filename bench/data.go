@@ -41,7 +41,7 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 	}
 	c := simulate.Config{Dir: filepath.Join(o.scratch, fmt.Sprintf("run-%dMiB", o.size>>20)), Panels: panels, Events: events, Seed: 1,
 		Dead: 50, Hot: 50, Noisy: 200, Saturated: 50, Cold: 50}
-	d, written := &data{dir: c.Dir}, false
+	d := &data{dir: c.Dir}
 	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,6 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 		if _, err := simulate.Write(ctx, c); err != nil {
 			return nil, err
 		}
-		written = true
 	}
 	var err error
 	d.index, err = open.Index(ctx, open.Dataset{Experiment: "tstx00417", Runs: open.OneRun(1), Dir: c.Dir}, open.Options{})
@@ -69,17 +68,16 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 			}
 		}
 	}
-	if written {
-		// As after a transfer, not as after writing: pages that were read come in larger pieces.
-		if err := d.chill(); err != nil {
-			return nil, err
-		}
-	}
 	if o.ram == 0 {
 		return d, nil
 	}
 	say("loading %d frames", o.ram)
-	return d, d.load(ctx, o.ram)
+	if err := d.load(ctx, o.ram); err != nil {
+		return nil, err
+	}
+	// Pages in the cache shall be as after reading the files from one end to the other: what was written,
+	// or read here and there, lies in smaller pieces, which take longer to map.
+	return d, d.chill()
 }
 
 // load brings frames into memory that has huge pages if the system gives them, at the distance that
