@@ -63,7 +63,7 @@ func ReadFile(path string) (*File, error) {
 	md, err := toml.DecodeFile(path, &f)
 	var parse toml.ParseError
 	switch {
-	case errors.As(err, &parse):
+	case errors.As(err, &parse) && parse.Position.Line > 0:
 		return nil, bad(path, "line %d: %s", parse.Position.Line, parse.Message)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fault.New(fault.Usage, "no campaign file: %w", err)
