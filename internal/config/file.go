@@ -63,10 +63,13 @@ func matches(key toml.Key, pattern []string) bool {
 // fileError is what the TOML reader found wrong in the site file.
 func fileError(path string, err error) error {
 	var parse toml.ParseError
-	if errors.As(err, &parse) && parse.Position.Line > 0 { // the library does not know all lines
-		return fault.New(fault.Usage, "site file %q line %d: %s", path, parse.Position.Line, parse.Message)
+	if !errors.As(err, &parse) {
+		return fault.New(fault.Usage, "site file %q: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
 	}
-	return fault.New(fault.Usage, "site file %q: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
+	if parse.Position.Line == 0 { // the library does not know all lines
+		return fault.New(fault.Usage, "site file %q: %s", path, parse.Message)
+	}
+	return fault.New(fault.Usage, "site file %q line %d: %s", path, parse.Position.Line, parse.Message)
 }
 
 // lines finds the line of a key. The TOML library tells lines only in errors, so a decoder that does

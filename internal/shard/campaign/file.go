@@ -63,7 +63,9 @@ func ReadFile(path string) (*File, error) {
 	md, err := toml.DecodeFile(path, &f)
 	var parse toml.ParseError
 	switch {
-	case errors.As(err, &parse) && parse.Position.Line > 0:
+	case errors.As(err, &parse) && parse.Position.Line == 0: // the library does not know all lines
+		return nil, bad(path, "%s", parse.Message)
+	case errors.As(err, &parse):
 		return nil, bad(path, "line %d: %s", parse.Position.Line, parse.Message)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fault.New(fault.Usage, "no campaign file: %w", err)
