@@ -91,6 +91,10 @@ func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
 	if err := checkLanes(s.files, sw); err != nil {
 		return err
 	}
+	if sw.Workers <= 0 {
+		sw.Workers = cores()
+	}
+	defer Blocking(s.opt.Depth)()
 	if err := runSweep(ctx, sw, superFrames(sw.Lanes, s.opt.Arena), s); err != nil {
 		return err
 	}

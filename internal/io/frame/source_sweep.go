@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 
@@ -55,7 +54,7 @@ func superFrames(lanes []Lane, bytes int64) int {
 // batches, Workers compute.
 func runSweep(ctx context.Context, s Sweep, n int, l loader) error {
 	if s.Workers <= 0 {
-		s.Workers = runtime.GOMAXPROCS(0)
+		s.Workers = cores()
 	}
 	frames := 0
 	for _, lane := range s.Lanes {

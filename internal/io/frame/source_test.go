@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -488,4 +489,23 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 		_, err = src.Block(context.Background(), coded, exts[:1], 0, 10, dst[:1])
 		wantFault(t, err, fault.Input, "run.bin", "rot13")
 	})
+}
+
+// TestBlockingIsUndone: whoever comes first and goes last, the scheduler is as before.
+func TestBlockingIsUndone(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	one := frame.Blocking(5)
+	two := frame.Blocking(9)
+	if got := runtime.GOMAXPROCS(0); got != before+9 {
+		t.Errorf("%d processors, want %d", got, before+9)
+	}
+	one()
+	one()
+	if got := runtime.GOMAXPROCS(0); got != before+9 {
+		t.Errorf("%d processors after the first left, want %d", got, before+9)
+	}
+	two()
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("%d processors in the end, want %d", got, before)
+	}
 }
