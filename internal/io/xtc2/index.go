@@ -34,7 +34,7 @@ type Request struct {
 
 // Options are how to index; zero values mean the defaults.
 type Options struct {
-	Reads       int  // reads in flight, default 32
+	Reads       int  // reads in flight, default 128: they are small, and wait more than they work
 	NoSmalldata bool // read all datagram headers even where there is a smalldata file
 	// Growing is asked when a stream of the run has no EndRun: it waits as long as it takes to tell and
 	// lists the files that still change. Nil: files are taken to be complete.
@@ -44,7 +44,7 @@ type Options struct {
 // BuildIndex indexes one run: every frame of every panel, without reading pixels.
 func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, error) {
 	if opt.Reads <= 0 {
-		opt.Reads = 32
+		opt.Reads = 128
 	}
 	b := &builder{req: req, opt: opt, slots: make(chan struct{}, opt.Reads), layouts: layouts{ids: map[layout]uint32{}}}
 	scans := make([]*scan, len(req.Streams))
