@@ -14,8 +14,8 @@ var blocking struct {
 // Blocking prepares the Go scheduler for so many reads that block at the same time, until done is
 // called. A read of half a millisecond keeps a processor of the scheduler until its monitor takes that
 // away, some ten microseconds later or more: with as many processors as cores, reads in flight and
-// computation wait for each other. So there are more of them for the time being; threads that block
-// cost no core.
+// computation wait for each other. So there are more of them for the time being, one for four reads:
+// with one for each, reads that do not block, from the page cache, would get in each other's way.
 func Blocking(reads int) (done func()) {
 	blocking.Lock()
 	defer blocking.Unlock()
@@ -23,7 +23,7 @@ func Blocking(reads int) (done func()) {
 		blocking.cores = runtime.GOMAXPROCS(0)
 	}
 	blocking.users++
-	if want := blocking.cores + reads; want > runtime.GOMAXPROCS(0) {
+	if want := blocking.cores + (reads+3)/4; want > runtime.GOMAXPROCS(0) {
 		runtime.GOMAXPROCS(want)
 	}
 	var once sync.Once

@@ -494,8 +494,8 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 // TestBlockingIsUndone: whoever comes first and goes last, the scheduler is as before.
 func TestBlockingIsUndone(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
-	one := frame.Blocking(5)
-	two := frame.Blocking(9)
+	one := frame.Blocking(20)
+	two := frame.Blocking(33)
 	if got := runtime.GOMAXPROCS(0); got != before+9 {
 		t.Errorf("%d processors, want %d", got, before+9)
 	}
