@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"rawstatus/internal/stats/kernel"
 )
 
 // Flatness is the geometry and arithmetic of feature 6 on one panel.
@@ -155,5 +157,6 @@ func (f *Flatness) Bytes(b Band, first, last, frames int) int64 {
 	if f.wide {
 		size = 8
 	}
-	return size * int64(frames) * int64(b.Keep.Hi-b.Keep.Lo) * int64(keep[last-1].Hi-keep[first].Lo)
+	width := groups(keep[last-1].Hi-keep[first].Lo) * kernel.Lanes // rows are filled up to whole vectors
+	return size * int64(frames) * int64(b.Keep.Hi-b.Keep.Lo) * int64(width)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"rawstatus/internal/stats/kernel"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/quantile"
 )
@@ -19,9 +20,11 @@ type Residuals struct {
 	frames int // how many will come
 	n      int // how many came
 
-	// Residuals*Den of the kept pixels, [pixel][frame]; one of the two, by Flatness.wide.
+	// Residuals*Den of the kept pixels, [pixel][frame]; narrow or wide by Flatness.wide. Where there are
+	// vectors lanes has the narrow ones, in the order of vectors.
 	narrow []int32
 	wide   []int64
+	lanes  []int32
 }
 
 // NewResiduals makes room for the residuals of frames frames in the windows first..last-1 of a band.
@@ -32,9 +35,13 @@ func NewResiduals(f *Flatness, band Band, first, last, frames int) *Residuals {
 	}
 	r := &Residuals{f: f, band: band, read: read[first:last], keep: keep[first:last], frames: frames}
 	size := frames * r.pixels()
-	if f.wide {
+	switch {
+	case f.wide:
 		r.wide = make([]int64, size)
-	} else {
+	case kernel.Vectors():
+		width := r.Cols().Hi - r.Cols().Lo
+		r.lanes = laneStore(size / width * groups(width) * kernel.Lanes)
+	default:
 		r.narrow = make([]int32, size)
 	}
 	return r
@@ -58,6 +65,11 @@ func (r *Residuals) Add(frames [][]uint16) {
 		if len(f) != r.f.WR*r.f.Cols {
 			panic(fmt.Sprintf("stats/feature: a band of %d values, wanted %d x %d", len(f), r.f.WR, r.f.Cols))
 		}
+	}
+	if r.lanes != nil {
+		r.addLanes(frames)
+		r.n += len(frames)
+		return
 	}
 	// Window by window, so that the places written by consecutive frames lie together.
 	for w := range r.read {
@@ -134,12 +146,15 @@ func (r *Residuals) Finish() *plane.Set {
 		panic(fmt.Sprintf("stats/feature: %d of %d frames", r.n, r.frames))
 	}
 	med2, mad4 := make([]int64, r.pixels()), make([]int64, r.pixels())
-	if r.f.wide {
+	switch {
+	case r.wide != nil:
 		medians(med2, mad4, r.wide, r.frames)
-	} else {
+	case r.lanes != nil:
+		r.laneMedians(med2, mad4)
+	default:
 		medians(med2, mad4, r.narrow, r.frames)
 	}
-	r.wide, r.narrow = nil, nil
+	r.wide, r.narrow, r.lanes = nil, nil, nil
 	return &plane.Set{Frames: uint64(r.frames), Planes: []plane.Plane{
 		{Name: PlaneMed2, Op: plane.Same, Data: med2}, {Name: PlaneMad4, Op: plane.Same, Data: mad4}}}
 }

@@ -2,23 +2,31 @@
 // one frame, and of any list of numbers. Nothing is interpolated, sampled or approximated.
 package quantile
 
-import "fmt"
+import (
+	"fmt"
+
+	"rawstatus/internal/stats/kernel"
+)
 
 // Order puts into dst[j][i] the value of rank ranks[j] (0 is the smallest) among the B masked values
 // block[0..B-1][i] & mask of pixel i. All frames of the block and all dst have the same length, which
 // may be any part of a panel, so that callers tile freely: pixels do not know of each other.
 //
-// The cost is about 4 operations per value while the values of a pixel span less than 256 ADU, twice
-// that beyond. It panics when lengths differ, the block is empty or a rank is not one of 0..B-1.
+// Vectors of pixels are done by kernel.Order where the processor has it. In plain Go the cost is about 4
+// operations per value while the values of a pixel span less than 256 ADU, twice that beyond. It panics when lengths differ, the block is empty or a rank is not one of 0..B-1.
 func Order(dst [][]uint16, block [][]uint16, mask uint16, ranks []int) {
 	b := len(block)
 	checkOrder(dst, block, ranks)
 	pixels := len(block[0])
+	done := kernel.Order(dst, block, mask, ranks)
+	if done == pixels {
+		return
+	}
 	// A tile of columns stays in the first-level cache while the frames are copied into it.
 	tile := min(max(8192/b, 8), 128, max(pixels, 1))
 	cols := make([]uint16, tile*b)
 	s := selector{scratch: make([]uint16, b)}
-	for lo := 0; lo < pixels; lo += tile {
+	for lo := done; lo < pixels; lo += tile {
 		n := min(tile, pixels-lo)
 		for k, f := range block {
 			scatter(cols[k:], f[lo:lo+n], b, mask)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+
+	"rawstatus/internal/stats/kernel"
 )
 
 // Select gives the value of rank k (0 is the smallest) among v, which it reorders: afterwards
@@ -113,11 +115,14 @@ func Median[T Float](v []T) T {
 }
 
 // FrameMedian gives twice the median of the masked values f[i] & mask of one frame, which is an exact
-// integer: the sum of the two middle values, or twice the middle one. hist is scratch. It panics when f
-// is empty.
+// integer: the sum of the two middle values, or twice the middle one. hist is scratch, all zero before and
+// after. It panics when f is empty.
 func FrameMedian(f []uint16, mask uint16, hist *[1 << 16]uint32) uint32 {
 	if len(f) == 0 {
 		panic("stats/quantile: median of a frame without pixels")
+	}
+	if a, b, ok := kernel.Middle(f, mask); ok {
+		return uint32(a) + uint32(b)
 	}
 	count(hist, f, mask)
 	a := rankIn(hist, 0, (len(f)-1)/2)
