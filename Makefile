@@ -10,7 +10,7 @@ TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 
 include .ci/slurm/slurm.mk
 
-.PHONY: help build test race demo lint imports bench gen gen-check fuzz-smoke cross ci clean
+.PHONY: help build test race demo lint imports bench ladder gen gen-check fuzz-smoke cross ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,12 @@ lint: imports ## format, vet, staticcheck, tidy modules, import rule
 imports: ## the import rule of internal/lint
 	$(GO) test -count=1 ./internal/lint
 
-bench: ## measures this machine and us: table on the screen, BENCHFLAGS=--json=... and others
-	$(GO) run ./bench $(BENCHFLAGS)
+bench: ## measures this machine and us: table on the screen and scratch/bench/results.json; BENCHFLAGS='--size 2GiB --reps 3'
+	$(GO) run ./bench run --json scratch/bench/results.json $(BENCHFLAGS)
+
+ladder: ## tests of the arithmetic with each level of the processor switched off
+	for off in cpu.avx512vnni=off cpu.avx512f=off cpu.avx2=off cpu.avx2=off,cpu.avx512f=off; do \
+		echo "GODEBUG=$$off"; GODEBUG=$$off $(GO) test -count=1 -short ./internal/stats/... ./internal/shard/reduce || exit 1; done
 
 gen: ## what is generated: assembly of the kernels
 	$(GO) generate $(PACKAGES)
