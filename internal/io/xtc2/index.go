@@ -46,6 +46,7 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 	if opt.Reads <= 0 {
 		opt.Reads = 128
 	}
+	defer frame.Blocking(opt.Reads)()
 	b := &builder{req: req, opt: opt, slots: make(chan struct{}, opt.Reads), layouts: layouts{ids: map[layout]uint32{}}}
 	scans := make([]*scan, len(req.Streams))
 	group, ctx2 := errgroup.WithContext(ctx)
