@@ -417,6 +417,9 @@ func (a *arena) get(n int) ([]uint16, error) {
 		return b[:n], nil
 	}
 	if 2*n >= mappedMin {
+		if err := a.trim(); err != nil {
+			return nil, err
+		}
 		return a.mapBuffer(n)
 	}
 	const page = pageSize / 2
@@ -434,6 +437,25 @@ func (a *arena) mapBuffer(n int) ([]uint16, error) {
 	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // without them it only takes longer
 	a.mapped = append(a.mapped, mem)
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&mem[0])), len(mem)/2)[:n], nil
+}
+
+// trim gives free large buffers back to the system: none of them has the size that is wanted now, and kept
+// beside a new one they would double the memory of a task whose sweeps differ.
+func (a *arena) trim() error {
+	for i := 0; i < len(a.free); {
+		b := a.free[i]
+		k := slices.IndexFunc(a.mapped, func(mem []byte) bool { return cap(b) > 0 && unsafe.Pointer(&mem[0]) == unsafe.Pointer(&b[:1][0]) })
+		if k < 0 {
+			i++
+			continue
+		}
+		if err := unix.Munmap(a.mapped[k]); err != nil {
+			return fmt.Errorf("frame: could not give memory back: %w", err)
+		}
+		a.mapped = slices.Delete(a.mapped, k, k+1)
+		a.free = slices.Delete(a.free, i, i+1)
+	}
+	return nil
 }
 
 // put takes a buffer back.

@@ -61,9 +61,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	// What the plan printed is what the task takes: buffers of one sweep are collected before those of the
-	// next would exceed it.
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(p.Tasks[n].Memory))
+	// What the plan printed is what the task takes: accumulators of one sweep are collected before those of
+	// the next would exceed it. The buffers of frames are not the collector's.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(p.Tasks[n].Memory - plan.ArenaBytes))
 	begin := time.Now()
 	x, err := p.OpenIndex(work)
 	if err != nil {
