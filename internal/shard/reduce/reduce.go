@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
+	"rawstatus/internal/stats/status"
 )
 
 // Options say where results go.
@@ -100,6 +101,11 @@ func gatesOnly(p *plan.Plan, units []int) bool {
 // write puts the judgement of a group into the summary and, unless r is nil, into the repository.
 func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, group int, units []int, v *verdict) error {
 	gs := groupSummary(p, group, units, v)
+	for i, u := range units {
+		if c := v.panels[i].counts; c.Of(status.NoData)+c.Of(status.LowStats)+c.Of(status.EvalError) >= c.Pixels {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: no pixel could be judged, from %d frames", p.UnitName(u), v.panels[i].frames))
+		}
+	}
 	if r != nil {
 		for i, u := range units {
 			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].status, sidecar(p, u, i, v), replace)

@@ -227,6 +227,10 @@ func TestMissingDataIsNeverGood(t *testing.T) {
 	if p := s.Groups[0].Panels[0]; p.Bad == 0 || p.Bad > 10 {
 		t.Errorf("panel 0 has %d bad pixels", p.Bad)
 	}
+	if w := strings.Join(s.Warnings, "\n"); !strings.Contains(w, "segment 1 g0: no pixel could be judged, from 0 frames") ||
+		!strings.Contains(w, "segment 2 g0: no pixel could be judged, from 2 frames") || strings.Contains(w, "segment 0") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
 	if len(s.Incomplete) != 2 {
 		t.Errorf("summary does not carry what is missing: %v", s.Incomplete)
 	}
