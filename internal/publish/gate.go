@@ -65,10 +65,19 @@ func (r Rule) override() string {
 
 const missing = "missing"
 
+// few names the first of a list that the plan shows in full: a large detector lacks a hundred at once.
+func few(list []string) string {
+	const shown = 3
+	if len(list) <= shown {
+		return strings.Join(list, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(list[:shown], "; "), len(list)-shown)
+}
+
 // Rules are all rules of the gate, in the order in which they speak.
 var Rules = []Rule{
 	{missing, true, "panels or gain modes have no status", func(_ Gate, p *Plan) string {
-		return strings.Join(p.merged.Missing, "; ")
+		return few(p.merged.Missing)
 	}},
 	{"constant", true, "all words of the array are the same", func(_ Gate, p *Plan) string {
 		if p.merged.array == nil {

@@ -344,7 +344,8 @@ type handles struct {
 func (h *handles) open(path string) (*os.File, frame.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, frame.File{}, fault.New(fault.Input, "could not open a raw file: %w", err)
+		return nil, frame.File{}, fault.New(fault.Input, "could not open a raw file: %w", err).
+			WithHint("check the path and that you may read it; with --exp and --run the message lists the runs that are there")
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
