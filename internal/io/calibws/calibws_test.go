@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/testenv"
 )
 
 var policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664}
@@ -86,7 +87,7 @@ func TestPrivateConformance(t *testing.T) {
 // TestCurlConformance is the suite with everything written by curl.
 func TestCurlConformance(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("needs curl")
+		testenv.Lacking(t, "curl", err.Error())
 	}
 	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
 		s, ledger := serve(t), t.TempDir()
