@@ -20,6 +20,8 @@ type Index struct {
 	Events []Event // ascending by time-stamp as merged; one per event of the run
 	// Extents has one element per event and panel: Extents[event*len(Panels)+panel].
 	Extents []Extent
+	// Headings are bytes that must lie before frames whose place was predicted, see Extent.Heading.
+	Headings []Heading
 	// Missing lists what makes the run incomplete (truncated tail, missing chunk or stream, files still
 	// growing); empty for a complete run. A panel without any frame is not listed here: see PanelFrames.
 	Missing []string
@@ -123,8 +125,21 @@ type Extent struct {
 	Length uint32 // bytes in the file
 	File   int32  // index into Index.Files
 	Damage uint16 // damage bits as found (union of root, container and data)
-	State  State
+	// Heading is 0 where the headers of the frame were read. Else the place of the frame was predicted
+	// from earlier events, and Index.Headings[Heading-1] must lie before it: whoever reads its first pixel
+	// compares.
+	Heading uint16
+	State   State
 }
+
+// Heading is what must lie before a frame whose place was predicted: Bytes, from Extent.Offset - Before on.
+type Heading struct {
+	Before int    `json:"before"`
+	Bytes  []byte `json:"bytes"`
+}
+
+// MaxHeadings is how many headings an index may have: all numbers of Extent.Heading but 0.
+const MaxHeadings = 1<<16 - 1
 
 // At gives the extent of a panel in an event; both are positions in Events and Panels.
 func (x *Index) At(event, panel int) *Extent { return &x.Extents[event*len(x.Panels)+panel] }

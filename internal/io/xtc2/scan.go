@@ -28,12 +28,33 @@ type entry struct {
 	ts      uint64
 	off     int64
 	size    int64
-	slots   []slot // of an event, parallel to the segments of its config
-	info    *info  // of a transition that tells something
-	file    int32  // index into the scan's files
-	config  int32  // index into the scan's configs, -1 before the first
-	damage  uint16 // of the root
+	slots   []slot    // of an event that was read in full, parallel to the segments of its config
+	by      *template // of an event that is like its template
+	info    *info     // of a transition that tells something
+	file    int32     // index into the scan's files
+	config  int32     // index into the scan's configs, -1 before the first
+	damage  uint16    // of the root
 	service Service
+}
+
+// panels gives how many slots an event has.
+func (e *entry) panels() int {
+	if e.by != nil {
+		return len(e.by.slots)
+	}
+	return len(e.slots)
+}
+
+// slot gives what the event holds of a segment, and the heading that must lie there.
+func (e *entry) slot(i int) (slot, uint16) {
+	if e.by == nil {
+		return e.slots[i], 0
+	}
+	o := e.by.slots[i]
+	if o.layout != 0 {
+		o.off += e.off
+	}
+	return o, e.by.headings[i]
 }
 
 // info is what a transition tells.
@@ -59,7 +80,7 @@ type scan struct {
 	problem error // first place where a file could not be read on
 	endRun  bool  // the last run of the stream has its EndRun
 	next    chunk // what the last Enable announced
-	arena   []slot
+	models  models
 
 	events errgroup.Group // reads of events under way
 	mu     sync.Mutex
@@ -122,17 +143,11 @@ func (s *scan) table() *Table {
 }
 
 // newSlots gives the slots of one event.
-func (s *scan) newSlots() []slot {
-	if len(s.configs) == 0 {
+func (s *scan) newSlots(e *entry) []slot {
+	if e.config < 0 {
 		return nil
 	}
-	n := len(s.configs[len(s.configs)-1].segments)
-	if len(s.arena) < n {
-		s.arena = make([]slot, max(n, 4096))
-	}
-	slots := s.arena[:n:n]
-	s.arena = s.arena[n:]
-	return slots
+	return make([]slot, len(s.configs[e.config].segments))
 }
 
 // hasContent tells the transitions whose content matters.
@@ -248,29 +263,62 @@ func (s *scan) walkFile(ctx context.Context, n int32) error {
 			}
 			continue
 		}
-		e := entry{ts: h.TS, service: h.Service(), off: h.Offset, size: h.Size(), file: n, config: s.config(), damage: h.Damage(), slots: s.newSlots()}
-		s.entries = append(s.entries, e)
-		if e.config < 0 {
-			continue
-		}
-		c := s.configs[e.config]
-		if h.Size() <= small {
-			err = s.readEvent(chain.w, h, c, e.slots)
-		} else {
-			w := chain.takeWindow()
-			err = s.start(ctx, func() error { return s.readEvent(w, h, c, e.slots) })
+		e := entry{ts: h.TS, service: h.Service(), off: h.Offset, size: h.Size(), file: n, config: s.config(), damage: h.Damage()}
+		if e.config >= 0 {
+			err = s.walkEvent(ctx, chain, h, &e)
 		}
 		if err != nil {
 			return err
 		}
+		s.entries = append(s.entries, e)
 	}
+}
+
+// walkEvent takes in the event that the chain has come to: at once where that needs no more than what
+// the chain has read, or where a template may come of it; else it starts the reading.
+func (s *scan) walkEvent(ctx context.Context, chain *chain, h Header, e *entry) error {
+	var k *model
+	if !s.b.opt.AllHeaders {
+		k = s.models.add(e)
+	}
+	if k != nil && k.template != nil && (!k.template.reads || h.Size() <= small) {
+		fits, err := k.template.fits(chain.w, h)
+		if err != nil {
+			return err
+		}
+		if fits {
+			e.by = k.template
+			return nil
+		}
+	}
+	e.slots = s.newSlots(e)
+	c, slots := s.configs[e.config], e.slots
+	if k != nil && k.open() {
+		rec, err := s.readCandidate(chain.w, h, c, slots)
+		if err == nil {
+			s.learn(k, rec, c, slots)
+		}
+		return err
+	}
+	if h.Size() <= small {
+		return s.readEvent(chain.w, h, c, slots)
+	}
+	w := chain.takeWindow()
+	return s.start(ctx, func() error { return s.readEvent(w, h, c, slots) })
+}
+
+// readCandidate is readEvent for an event that may become a template.
+func (s *scan) readCandidate(w *window, h Header, c *config, slots []slot) (*record, error) {
+	rec := &record{header: h, data: make([]int64, len(slots))}
+	w.rec = rec
+	err := s.readEvent(w, h, c, slots)
+	w.rec = nil
+	return rec, err
 }
 
 // start runs the reading of one event beside others, at most Options.Reads at a time.
 func (s *scan) start(ctx context.Context, read func() error) error {
-	select {
-	case s.b.slots <- struct{}{}:
-	case <-ctx.Done():
+	if !s.b.enter(ctx) {
 		return ctx.Err()
 	}
 	s.events.Go(func() error {
@@ -280,7 +328,7 @@ func (s *scan) start(ctx context.Context, read func() error) error {
 	return nil
 }
 
-// readEvent finds the panels of one event. It fails only when a read fails.
+// readEvent reads all headers of one event to find its panels. It fails only when a read fails.
 func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 	for i := range slots {
 		slots[i] = slot{damage: h.Damage(), state: frame.Missing}
@@ -295,12 +343,12 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		i, isPanel := c.slot[b.namesID]
 		if !isPanel {
 			if err == nil && c.byID[b.namesID] == nil {
-				s.counts.add("stream %d: ShapesData with unknown NamesId %#x", s.stream.Number, b.namesID)
+				s.remark(w, "stream %d: ShapesData with unknown NamesId %#x", s.stream.Number, b.namesID)
 			}
 			return err
 		}
 		if slots[i].state != frame.Missing {
-			s.counts.add("%s segment %d is twice in one event; the first counts", c.segments[i].detector, c.segments[i].number)
+			s.remark(w, "%s segment %d is twice in one event; the first counts", c.segments[i].detector, c.segments[i].number)
 			return err
 		}
 		slots[i].damage |= b.damage | b.dataDamage
@@ -308,12 +356,16 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		if err != nil {
 			return err
 		}
+		if w.rec != nil {
+			w.rec.data[i] = b.data.off
+		}
 		return s.placePanel(w, b, c, &slots[i])
 	})
 	if err != nil && !isProblem(err) {
 		return err
 	}
 	if err != nil {
+		w.rec.mar()
 		s.mu.Lock()
 		s.broken.add(h.Offset, err)
 		s.mu.Unlock()
@@ -327,6 +379,12 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		}
 	}
 	return nil
+}
+
+// remark counts an observation about the event that is read.
+func (s *scan) remark(w *window, format string, args ...any) {
+	w.rec.mar()
+	s.counts.add(format, args...)
 }
 
 // placePanel finds the array of a panel and its layout.

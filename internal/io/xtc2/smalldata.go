@@ -83,7 +83,7 @@ func (s *scan) readSmalldata(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config(), slots: s.newSlots()}
+		e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config()}
 		if e.off, e.size, err = d.smdInfo(); err != nil || e.off < 0 || e.size < headerSize {
 			return errStale{w.f.fail(h.Offset, "smdinfo", "offset and size of an event", fmt.Sprintf("%d and %d", e.off, e.size), nil)}
 		}
@@ -98,41 +98,95 @@ func (s *scan) openChunk() error {
 	return err
 }
 
-// readEvents reads the headers within all events.
+// readEvents reads the headers within all events: first those that may become templates, for each size
+// one after the other until one can, then all others.
 func (s *scan) readEvents(ctx context.Context) error {
+	var events []int32
 	for i := range s.entries {
 		e := &s.entries[i]
-		if !e.service.IsEvent() {
+		if !e.service.IsEvent() || !s.isThere(e) {
 			continue
 		}
-		f := s.files[e.file]
-		if f == nil || e.off+e.size > f.Size {
-			state := frame.Truncated
-			if f == nil {
-				state = frame.Missing
-			}
-			for k := range e.slots {
-				e.slots[k].state = state
-			}
-			s.cut[e.file]++
+		events = append(events, int32(i))
+		if s.b.opt.AllHeaders || e.config < 0 {
 			continue
 		}
-		if err := s.start(ctx, func() error { return s.readKnown(f, e) }); err != nil {
+		if k := s.models.add(e); k != nil && len(k.first) < maxCandidates {
+			k.first = append(k.first, int32(i))
+		}
+	}
+	for range maxCandidates {
+		if err := s.readCandidates(ctx); err != nil {
 			return err
 		}
+	}
+	return s.b.each(ctx, len(events), func(w *window, n int) error {
+		if e := &s.entries[events[n]]; e.slots == nil {
+			return s.readKnown(w, e)
+		}
+		return nil
+	})
+}
+
+// readCandidates reads the next candidate of each size that has no template.
+func (s *scan) readCandidates(ctx context.Context) error {
+	var open []*model
+	for _, k := range s.models.list {
+		if k.template == nil && k.candidates < len(k.first) {
+			open = append(open, k)
+		}
+	}
+	records := make([]*record, len(open))
+	err := s.b.each(ctx, len(open), func(w *window, n int) error {
+		e := &s.entries[open[n].first[open[n].candidates]]
+		h, ok, err := s.knownHeader(w, e)
+		if err != nil || !ok {
+			return err
+		}
+		e.slots = s.newSlots(e)
+		records[n], err = s.readCandidate(w, h, s.configs[e.config], e.slots)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for n, k := range open {
+		if records[n] == nil { // not the event that the smalldata file says
+			k.candidates++
+			continue
+		}
+		e := &s.entries[k.first[k.candidates]]
+		s.learn(k, records[n], s.configs[e.config], e.slots)
 	}
 	return nil
 }
 
-// readKnown reads an event whose place is known, and compares what is there with the smalldata file.
-func (s *scan) readKnown(f *File, e *entry) error {
-	w := &window{f: f, step: peek}
-	if e.size <= small {
-		w.step = int(e.size)
+// isThere tells whether the file holds an event, and says so in the event if not.
+func (s *scan) isThere(e *entry) bool {
+	f := s.files[e.file]
+	if f != nil && e.off+e.size <= f.Size {
+		return true
 	}
-	h, err := w.header(e.off)
+	state := frame.Truncated
+	if f == nil {
+		state = frame.Missing
+	}
+	e.slots = s.newSlots(e)
+	for k := range e.slots {
+		e.slots[k].state = state
+	}
+	s.cut[e.file]++
+	return false
+}
+
+// knownHeader reads the header of an event whose place is known, and compares it with the smalldata file;
+// false where that is wrong.
+func (s *scan) knownHeader(w *window, e *entry) (h Header, ok bool, err error) {
+	f := s.files[e.file]
+	w.begin(f, e.size)
+	h, err = w.header(e.off)
 	if err != nil && !isProblem(err) {
-		return err
+		return h, false, err
 	}
 	if err == nil && (h.TS != e.ts || h.Size() != e.size || !h.Service().IsEvent()) {
 		err = f.fail(e.off, "event", fmt.Sprintf("time-stamp %d and %d bytes, as in the smalldata", e.ts, e.size),
@@ -142,12 +196,29 @@ func (s *scan) readKnown(f *File, e *entry) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.stale.add(e.off, err)
-		return nil
+		return h, false, nil
 	}
 	e.damage = h.Damage()
-	if e.config < 0 {
-		return nil
+	return h, true, nil
+}
+
+// readKnown reads an event whose place is known, by the template of its size if that fits.
+func (s *scan) readKnown(w *window, e *entry) error {
+	h, ok, err := s.knownHeader(w, e)
+	if err != nil || !ok || e.config < 0 {
+		return err
 	}
+	if k := s.models.of(e); k != nil && k.template != nil {
+		fits, err := k.template.fits(w, h)
+		if err != nil {
+			return err
+		}
+		if fits {
+			e.by = k.template
+			return nil
+		}
+	}
+	e.slots = s.newSlots(e)
 	return s.readEvent(w, h, s.configs[e.config], e.slots)
 }
 

@@ -1,6 +1,7 @@
 package xtc2
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,10 +35,27 @@ type window struct {
 	off  int64 // file offset of buf[0]
 	buf  []byte
 	step int // read at least so many bytes, if the file has them
+	rec  *record
+}
+
+// begin makes the window ready for an event of a file.
+func (w *window) begin(f *File, size int64) {
+	w.f, w.buf, w.step, w.rec = f, w.buf[:0], peek, nil
+	if size <= small {
+		w.step = int(size)
+	}
 }
 
 // at gives n bytes at off.
 func (w *window) at(off int64, n int, what string) ([]byte, error) {
+	b, err := w.get(off, n, what)
+	if w.rec != nil {
+		w.rec.looks = append(w.rec.looks, look{off, bytes.Clone(b)})
+	}
+	return b, err
+}
+
+func (w *window) get(off int64, n int, what string) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
