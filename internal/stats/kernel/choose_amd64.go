@@ -109,15 +109,6 @@ func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other 
 	}
 }
 
-// order is orderRef for pixels that are a multiple of 32.
-func (l level) order(tile []uint16, row, frames, pixels int, dst []uint16, limits []uint16, mask uint16) {
-	if l == levelGo || pixels%32 != 0 {
-		orderRef(tile, row, frames, pixels, dst, limits, mask)
-		return
-	}
-	orderAVX2(&tile[0], 2*row, frames, pixels/32, &dst[0], 2*pixels, &limits[0], len(limits), mask)
-}
-
 // below is belowRef.
 func (l level) below(px []uint16, mask uint16, limits *[4]uint16) (n [4]int) {
 	var biased [4]uint16

@@ -13,9 +13,7 @@ func (level) gain(same, second []uint16, frames [][]uint16, mask, want, other ui
 	gainRef(same, second, frames, mask, want, other)
 }
 
-func (level) order(tile []uint16, row, frames, pixels int, dst []uint16, limits []uint16, mask uint16) {
-	orderRef(tile, row, frames, pixels, dst, limits, mask)
-}
+func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int) { return 0 }
 
 func (level) below(px []uint16, mask uint16, limits *[4]uint16) [4]int {
 	return belowRef(px, mask, limits)

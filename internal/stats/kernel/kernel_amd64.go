@@ -94,12 +94,32 @@ func gatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, bel
 //go:noescape
 func ungatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
 
-// orderAVX2 puts the values of n ranks among frames words into rows of dst, for whole chunks of two vectors of
-// pixels; strides are in bytes. The words of the tile are masked and biased. Behind an odd number of frames
-// comes a row of 0x7fff, which is above everything once the others are biased.
+// medianOfAVX2 gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //
 //go:noescape
-func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+func medianOfAVX2(dst *uint16, a *uint16, b *uint16, c *uint16, chunks int, mask uint16)
+
+// stageWordsAVX2 takes chunks of 32 pixels: masked words, the sign bit turned.
+//
+//go:noescape
+func stageWordsAVX2(dst *byte, src *uint16, chunks int, mask uint16, later *uint16)
+
+// orderWordsAVX2 puts the values of n ranks among what stage left in rows of the tile into rows of dst, for whole chunks
+// of two vectors of pixels; strides are in bytes. Behind an odd number of frames comes a row of the largest value.
+//
+//go:noescape
+func orderWordsAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int)
+
+// stageBytesAVX2 takes chunks of 64 pixels: what the signed words are above those of ref, saturating, in the order
+// that VPACKSSWB gives them within 32 pixels.
+//
+//go:noescape
+func stageBytesAVX2(dst *byte, src *uint16, ref *uint16, chunks int, mask uint16, later *uint16)
+
+// wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.
+//
+//go:noescape
+func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte)
 
 // belowAVX2 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
 // as signed words after biasing, per lane: lane i of limit j is counts[16*j+i]. At most 16384 chunks.

@@ -2142,124 +2142,400 @@ add0:
 	VZEROUPPER
 	RET
 
-// func orderAVX2(tile *uint16, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, mask uint16)
+// func medianOfAVX2(dst *uint16, a *uint16, b *uint16, c *uint16, chunks int, mask uint16)
 // Requires: AVX, AVX2
-TEXT ·orderAVX2(SB), NOSPLIT, $8-66
+TEXT ·medianOfAVX2(SB), NOSPLIT, $0-42
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         c+24(FP), SI
+	MOVQ         chunks+32(FP), CX
+	MOVL         $0x80008000, DI
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPBROADCASTW mask+40(FP), Y0
+
+chunk:
+	VPAND   (DX), Y0, Y2
+	VPXOR   Y1, Y2, Y2
+	VPAND   (BX), Y0, Y3
+	VPXOR   Y1, Y3, Y3
+	VPAND   (SI), Y0, Y4
+	VPXOR   Y1, Y4, Y4
+	VPMAXSW Y2, Y3, Y5
+	VPMINSW Y2, Y3, Y2
+	VPMINSW Y5, Y4, Y4
+	VPMAXSW Y2, Y4, Y2
+	VMOVDQU Y2, (AX)
+	VPAND   32(DX), Y0, Y2
+	VPXOR   Y1, Y2, Y2
+	VPAND   32(BX), Y0, Y3
+	VPXOR   Y1, Y3, Y3
+	VPAND   32(SI), Y0, Y4
+	VPXOR   Y1, Y4, Y4
+	VPMAXSW Y2, Y3, Y5
+	VPMINSW Y2, Y3, Y2
+	VPMINSW Y5, Y4, Y4
+	VPMAXSW Y2, Y4, Y2
+	VMOVDQU Y2, 32(AX)
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     chunk
+	VZEROUPPER
+	RET
+
+// func stageWordsAVX2(dst *byte, src *uint16, chunks int, mask uint16, later *uint16)
+// Requires: AVX, AVX2, MMX+
+TEXT ·stageWordsAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         chunks+16(FP), DX
+	MOVQ         later+32(FP), BX
+	MOVL         $0x80008000, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	VPBROADCASTW mask+24(FP), Y0
+
+chunk:
+	PREFETCHT1 (BX)
+	VPAND      (CX), Y0, Y2
+	VPXOR      Y1, Y2, Y2
+	VMOVDQU    Y2, (AX)
+	VPAND      32(CX), Y0, Y2
+	VPXOR      Y1, Y2, Y2
+	VMOVDQU    Y2, 32(AX)
+	ADDQ       $0x40, CX
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, AX
+	DECQ       DX
+	JNZ        chunk
+	VZEROUPPER
+	RET
+
+// func orderWordsAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int)
+// Requires: AVX, AVX2
+TEXT ·orderWordsAVX2(SB), NOSPLIT, $0-64
 	MOVQ         tile+0(FP), AX
 	MOVQ         stride+8(FP), DX
 	MOVQ         frames+16(FP), BX
 	MOVQ         chunks+24(FP), SI
 	MOVQ         dst+32(FP), DI
 	MOVQ         dstStride+40(FP), R8
-	MOVQ         ranks+48(FP), R9
-	MOVQ         n+56(FP), R10
-	VPCMPEQW     Y1, Y1, Y1
-	VPSLLW       $0x0f, Y1, Y1
-	VPBROADCASTW mask+64(FP), Y0
+	MOVL         $0x80008000, CX
+	VMOVD        CX, X0
+	VPBROADCASTD X0, Y0
 
 chunk:
-	VPCMPEQW Y2, Y2, Y2
-	VPSRLW   $0x01, Y2, Y2
-	VPCMPEQW Y3, Y3, Y3
-	VPSLLW   $0x0f, Y3, Y3
-	VPCMPEQW Y4, Y4, Y4
-	VPSRLW   $0x01, Y4, Y4
-	VPCMPEQW Y5, Y5, Y5
-	VPSLLW   $0x0f, Y5, Y5
-	MOVQ     AX, CX
-	MOVQ     BX, BP
+	VMOVDQU (AX), Y1
+	VMOVDQA Y1, Y2
+	VMOVDQU 32(AX), Y3
+	VMOVDQA Y3, Y4
+	MOVQ    AX, CX
+	MOVQ    BX, R14
 
 range:
-	VPAND        (CX), Y0, Y6
-	VPXOR        Y1, Y6, Y6
-	VMOVDQU      Y6, (CX)
-	VPMINSW      Y6, Y2, Y2
-	VPMAXSW      Y6, Y3, Y3
-	VPAND        32(CX), Y0, Y6
-	VPXOR        Y1, Y6, Y6
-	VMOVDQU      Y6, 32(CX)
-	VPMINSW      Y6, Y4, Y4
-	VPMAXSW      Y6, Y5, Y5
+	VMOVDQU      (CX), Y5
+	VPMINSW      Y5, Y1, Y1
+	VPMAXSW      Y5, Y2, Y2
+	VMOVDQU      32(CX), Y5
+	VPMINSW      Y5, Y3, Y3
+	VPMAXSW      Y5, Y4, Y4
 	ADDQ         DX, CX
-	DECQ         BP
+	DECQ         R14
 	JNZ          range
-	VPSUBW       Y2, Y3, Y3
-	VPSUBW       Y4, Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X5
-	VPOR         X5, X3, X5
-	VPSRLDQ      $0x08, X5, X3
-	VPOR         X3, X5, X5
-	VMOVQ        X5, R11
-	MOVQ         R11, CX
+	VPSUBW       Y1, Y2, Y2
+	VPSUBW       Y3, Y4, Y4
+	VPOR         Y4, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X4
+	VPOR         X4, X2, X4
+	VPSRLDQ      $0x08, X4, X2
+	VPOR         X2, X4, X4
+	VMOVQ        X4, R9
+	MOVQ         R9, CX
 	SHRQ         $0x20, CX
-	ORQ          CX, R11
-	MOVQ         R11, CX
+	ORQ          CX, R9
+	MOVQ         R9, CX
 	SHRQ         $0x10, CX
-	ORQ          CX, R11
-	ANDQ         $0x0000ffff, R11
-	XORQ         R12, R12
-	MOVQ         DI, R13
+	ORQ          CX, R9
+	ANDQ         $0x0000ffff, R9
+	XORQ         R10, R10
+	XORL         CX, CX
+	MOVQ         DI, R11
 
 rank:
-	VPBROADCASTW (R9)(R12*2), Y3
-	VMOVDQA      Y2, Y5
-	VPXOR        Y1, Y5, Y5
-	VMOVDQA      Y4, Y6
-	VPXOR        Y1, Y6, Y6
-	TESTQ        R11, R11
+	MOVQ         ranks+48(FP), CX
+	VPBROADCASTW (CX)(R10*2), Y2
+	VPXOR        Y0, Y2, Y2
+	VMOVDQA      Y1, Y4
+	VPXOR        Y0, Y4, Y4
+	VMOVDQA      Y3, Y5
+	VPXOR        Y0, Y5, Y5
+	TESTQ        R9, R9
 	JZ           found
-	BSRQ         R11, R15
-	MOVQ         $0x00000001, R14
-	MOVQ         R15, CX
-	SHLQ         CL, R14
+	BSRQ         R9, R13
+	MOVQ         $0x00000001, R12
+	MOVQ         R13, CX
+	SHLQ         CL, R12
 
 bit:
-	VMOVD        R14, X7
-	VPBROADCASTW X7, Y7
-	VPADDUSW     Y7, Y5, Y8
-	VMOVDQA      Y8, Y9
-	VPXOR        Y1, Y9, Y9
-	VPXOR        Y10, Y10, Y10
-	VPADDUSW     Y7, Y6, Y7
-	VMOVDQA      Y7, Y11
-	VPXOR        Y1, Y11, Y11
-	VPXOR        Y12, Y12, Y12
+	VMOVD        R12, X6
+	VPBROADCASTW X6, Y6
+	VPADDUSW     Y6, Y4, Y7
+	VPXOR        Y0, Y7, Y7
+	VMOVDQA      Y0, Y8
+	VPADDUSW     Y6, Y5, Y6
+	VPXOR        Y0, Y6, Y6
+	VMOVDQA      Y0, Y9
 	MOVQ         AX, CX
-	MOVQ         BX, BP
-	INCQ         BP
-	SHRQ         $0x01, BP
+	MOVQ         BX, R14
+	INCQ         R14
+	SHRQ         $0x01, R14
 
 count:
-	VPCMPGTW  (CX), Y9, Y13
-	VPSUBW    Y13, Y10, Y10
-	VPCMPGTW  32(CX), Y11, Y13
-	VPSUBW    Y13, Y12, Y12
-	VPCMPGTW  (CX)(DX*1), Y9, Y13
-	VPSUBW    Y13, Y10, Y10
-	VPCMPGTW  32(CX)(DX*1), Y11, Y13
-	VPSUBW    Y13, Y12, Y12
+	VPCMPGTW  (CX), Y7, Y10
+	VPSUBW    Y10, Y8, Y8
+	VPCMPGTW  32(CX), Y6, Y10
+	VPSUBW    Y10, Y9, Y9
+	VPCMPGTW  (CX)(DX*1), Y7, Y10
+	VPSUBW    Y10, Y8, Y8
+	VPCMPGTW  32(CX)(DX*1), Y6, Y10
+	VPSUBW    Y10, Y9, Y9
 	LEAQ      (CX)(DX*2), CX
-	DECQ      BP
+	DECQ      R14
 	JNZ       count
-	VPCMPGTW  Y3, Y10, Y9
-	VPBLENDVB Y9, Y5, Y8, Y5
-	VPCMPGTW  Y3, Y12, Y8
-	VPBLENDVB Y8, Y6, Y7, Y6
-	SHRQ      $0x01, R14
+	VPXOR     Y0, Y7, Y7
+	VPCMPGTW  Y2, Y8, Y8
+	VPBLENDVB Y8, Y4, Y7, Y4
+	VPXOR     Y0, Y6, Y6
+	VPCMPGTW  Y2, Y9, Y7
+	VPBLENDVB Y7, Y5, Y6, Y5
+	SHRQ      $0x01, R12
 	JNZ       bit
 
 found:
-	VMOVDQU Y5, (R13)
-	VMOVDQU Y6, 32(R13)
-	ADDQ    R8, R13
-	INCQ    R12
-	CMPQ    R12, R10
+	VMOVDQU Y4, (R11)
+	VMOVDQU Y5, 32(R11)
+	ADDQ    R8, R11
+	INCQ    R10
+	MOVQ    n+56(FP), CX
+	CMPQ    R10, CX
 	JL      rank
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, DI
 	DECQ    SI
 	JNZ     chunk
+	VZEROUPPER
+	RET
+
+// func stageBytesAVX2(dst *byte, src *uint16, ref *uint16, chunks int, mask uint16, later *uint16)
+// Requires: AVX, AVX2, MMX+
+TEXT ·stageBytesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         chunks+24(FP), DX
+	MOVQ         later+40(FP), BX
+	MOVL         $0x80008000, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	VPBROADCASTW mask+32(FP), Y0
+	MOVQ         ref+16(FP), SI
+
+chunk:
+	PREFETCHT1 (BX)
+	VPAND      (CX), Y0, Y2
+	VPXOR      Y1, Y2, Y2
+	VPSUBSW    (SI), Y2, Y2
+	VPAND      32(CX), Y0, Y3
+	VPXOR      Y1, Y3, Y3
+	VPSUBSW    32(SI), Y3, Y3
+	VPACKSSWB  Y3, Y2, Y2
+	VMOVDQU    Y2, (AX)
+	PREFETCHT1 64(BX)
+	VPAND      64(CX), Y0, Y2
+	VPXOR      Y1, Y2, Y2
+	VPSUBSW    64(SI), Y2, Y2
+	VPAND      96(CX), Y0, Y3
+	VPXOR      Y1, Y3, Y3
+	VPSUBSW    96(SI), Y3, Y3
+	VPACKSSWB  Y3, Y2, Y2
+	VMOVDQU    Y2, 32(AX)
+	ADDQ       $0x80, SI
+	ADDQ       $0x80, CX
+	ADDQ       $0x80, BX
+	ADDQ       $0x40, AX
+	DECQ       DX
+	JNZ        chunk
+	VZEROUPPER
+	RET
+
+// func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte)
+// Requires: AVX, AVX2
+TEXT ·orderBytesAVX2(SB), NOSPLIT, $0-80
+	MOVQ         tile+0(FP), AX
+	MOVQ         stride+8(FP), DX
+	MOVQ         frames+16(FP), BX
+	MOVQ         chunks+24(FP), SI
+	MOVQ         dst+32(FP), DI
+	MOVQ         dstStride+40(FP), R8
+	MOVL         $0x80808080, CX
+	VMOVD        CX, X0
+	VPBROADCASTD X0, Y0
+
+chunk:
+	VMOVDQU (AX), Y1
+	VMOVDQA Y1, Y2
+	VMOVDQU 32(AX), Y3
+	VMOVDQA Y3, Y4
+	MOVQ    AX, CX
+	MOVQ    BX, R15
+
+range:
+	VMOVDQU      (CX), Y5
+	VPMINSB      Y5, Y1, Y1
+	VPMAXSB      Y5, Y2, Y2
+	VMOVDQU      32(CX), Y5
+	VPMINSB      Y5, Y3, Y3
+	VPMAXSB      Y5, Y4, Y4
+	ADDQ         DX, CX
+	DECQ         R15
+	JNZ          range
+	VPSUBB       Y1, Y2, Y2
+	VPSUBB       Y3, Y4, Y4
+	VPOR         Y4, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X4
+	VPOR         X4, X2, X4
+	VPSRLDQ      $0x08, X4, X2
+	VPOR         X2, X4, X4
+	VMOVQ        X4, R9
+	MOVQ         R9, CX
+	SHRQ         $0x20, CX
+	ORQ          CX, R9
+	MOVQ         R9, CX
+	SHRQ         $0x10, CX
+	ORQ          CX, R9
+	MOVQ         R9, CX
+	SHRQ         $0x08, CX
+	ORQ          CX, R9
+	ANDQ         $0x000000ff, R9
+	XORQ         R10, R10
+	XORL         R12, R12
+	MOVQ         DI, R11
+
+rank:
+	MOVQ         ranks+48(FP), CX
+	VPBROADCASTB (CX)(R10*2), Y2
+	VPXOR        Y0, Y2, Y2
+	VMOVDQA      Y1, Y4
+	VPXOR        Y0, Y4, Y4
+	VMOVDQA      Y3, Y5
+	VPXOR        Y0, Y5, Y5
+	TESTQ        R9, R9
+	JZ           found
+	BSRQ         R9, R14
+	MOVQ         $0x00000001, R13
+	MOVQ         R14, CX
+	SHLQ         CL, R13
+
+bit:
+	VMOVD        R13, X6
+	VPBROADCASTB X6, Y6
+	VPADDUSB     Y6, Y4, Y7
+	VPXOR        Y0, Y7, Y7
+	VMOVDQA      Y0, Y8
+	VPADDUSB     Y6, Y5, Y6
+	VPXOR        Y0, Y6, Y6
+	VMOVDQA      Y0, Y9
+	MOVQ         AX, CX
+	MOVQ         BX, R15
+	INCQ         R15
+	SHRQ         $0x01, R15
+
+count:
+	VPCMPGTB  (CX), Y7, Y10
+	VPSUBB    Y10, Y8, Y8
+	VPCMPGTB  32(CX), Y6, Y10
+	VPSUBB    Y10, Y9, Y9
+	VPCMPGTB  (CX)(DX*1), Y7, Y10
+	VPSUBB    Y10, Y8, Y8
+	VPCMPGTB  32(CX)(DX*1), Y6, Y10
+	VPSUBB    Y10, Y9, Y9
+	LEAQ      (CX)(DX*2), CX
+	DECQ      R15
+	JNZ       count
+	VPXOR     Y0, Y7, Y7
+	VPCMPGTB  Y2, Y8, Y8
+	VPBLENDVB Y8, Y4, Y7, Y4
+	VPXOR     Y0, Y6, Y6
+	VPCMPGTB  Y2, Y9, Y7
+	VPBLENDVB Y7, Y5, Y6, Y5
+	SHRQ      $0x01, R13
+	JNZ       bit
+
+found:
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQB     Y6, Y4, Y6
+	VPCMPEQW     Y2, Y2, Y2
+	VPCMPEQB     Y2, Y4, Y2
+	VPOR         Y2, Y6, Y6
+	VPMOVMSKB    Y6, CX
+	ORL          CX, R12
+	VPXOR        Y0, Y4, Y4
+	MOVQ         ref+64(FP), CX
+	MOVL         $0x80008000, R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPUNPCKLBW   Y4, Y4, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPADDW       (CX), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VMOVDQU      Y6, (R11)
+	VPUNPCKHBW   Y4, Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPADDW       32(CX), Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VMOVDQU      Y4, 32(R11)
+	VPXOR        Y4, Y4, Y4
+	VPCMPEQB     Y4, Y5, Y4
+	VPCMPEQW     Y2, Y2, Y2
+	VPCMPEQB     Y2, Y5, Y2
+	VPOR         Y2, Y4, Y4
+	VPMOVMSKB    Y4, CX
+	ORL          CX, R12
+	VPXOR        Y0, Y5, Y5
+	MOVQ         ref+64(FP), CX
+	MOVL         $0x80008000, R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPUNPCKLBW   Y5, Y5, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPADDW       64(CX), Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VMOVDQU      Y4, 64(R11)
+	VPUNPCKHBW   Y5, Y5, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPADDW       96(CX), Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VMOVDQU      Y4, 96(R11)
+	ADDQ         R8, R11
+	INCQ         R10
+	MOVQ         n+56(FP), CX
+	CMPQ         R10, CX
+	JL           rank
+	MOVQ         wide+72(FP), CX
+	TESTL        R12, R12
+	SETNE        (CX)
+	INCQ         CX
+	MOVQ         CX, wide+72(FP)
+	MOVQ         ref+64(FP), CX
+	ADDQ         $0x80, CX
+	MOVQ         CX, ref+64(FP)
+	ADDQ         $0x40, AX
+	ADDQ         $0x80, DI
+	DECQ         SI
+	JNZ          chunk
 	VZEROUPPER
 	RET
 

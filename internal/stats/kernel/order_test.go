@@ -7,69 +7,82 @@ import (
 	"testing"
 )
 
+// around gives values at the ends of what a byte can hold above and below the middle of a pixel.
+func around(r *rand.Rand) uint16 {
+	return uint16(2000 + []int{-2000, -129, -128, -127, 0, 0, 0, 126, 127, 128, 9000}[r.IntN(11)])
+}
+
 func TestOrder(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	const pixels = 64 + 64 + 33
-	for _, frames := range []int{1, 2, 3, 7, 50, 129, 1000} {
+	for _, frames := range []int{1, 2, 3, 7, 50, 129, 254, 255, 256, 1000} {
 		ranks := []int{0, frames - 1, frames / 2, r.IntN(frames), frames / 20}
-		for _, pat := range patterns {
+		block := make([][]uint16, frames)
+		for k := range block {
+			block[k] = guarded(t, 64+64+33, k%2 == 0)
+		}
+		for _, pat := range append(slices.Clone(patterns), struct {
+			name string
+			word func(r *rand.Rand) uint16
+		}{"around", around}) {
 			for _, mask := range []uint16{0x3fff, 0xffff, 0x0ffe} {
-				block := make([][]uint16, frames)
 				for k := range block {
-					block[k] = guarded(t, pixels, k%2 == 0)
 					for i := range block[k] {
 						block[k][i] = pat.word(r)
 					}
 				}
-				for _, l := range available() {
-					if l == levelGo {
-						continue
-					}
-					dst := make([][]uint16, len(ranks))
-					limits := make([]uint16, len(ranks))
-					for j := range dst {
-						dst[j] = make([]uint16, pixels)
-						limits[j] = uint16(ranks[j])
-					}
-					done := l.orderAll(dst, block, mask, limits)
-					if done != pixels/32*32 {
-						t.Fatalf("%v did %d pixels of %d", l, done, pixels)
-					}
-					for i := range done {
-						col := make([]uint16, frames)
-						for k := range col {
-							col[k] = block[k][i] & mask
-						}
-						slices.Sort(col)
-						for j, rank := range ranks {
-							if dst[j][i] != col[rank] {
-								t.Fatalf("%v: rank %d of %d frames of %s, mask %#x, pixel %d: %d, want %d", l, rank, frames, pat.name, mask, i, dst[j][i], col[rank])
-							}
-						}
-					}
-				}
+				checkOrder(t, block, mask, ranks, pat.name)
 			}
 		}
 	}
 }
 
-// TestOrderRef holds the definition to sorting.
-func TestOrderRef(t *testing.T) {
-	r := rand.New(rand.NewPCG(7, 8))
-	tile := make([]uint16, 9*7)
-	for i := range tile {
-		tile[i] = uint16(r.IntN(5))
-	}
-	dst := make([]uint16, 2*6)
-	orderRef(tile, 7, 9, 6, dst, []uint16{0, 4}, 0xffff)
-	for i := range 6 {
-		var col []uint16
-		for k := range 9 {
-			col = append(col, tile[7*k+i])
+// TestOrderGoesBackToBytes: pixels that need words, some here and there and whole tiles, between those that do not.
+func TestOrderGoesBackToBytes(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	const tiles = 24
+	block := make([][]uint16, 5)
+	for k := range block {
+		block[k] = make([]uint16, 4096*tiles+96)
+		for i := range block[k] {
+			if tile := i / 4096; tile == 1 || tile == tiles-2 && i%4096 < 1500 || r.IntN(1000) == 0 {
+				block[k][i] = uint16(r.Uint32())
+			} else {
+				block[k][i] = uint16(i + 3*k)
+			}
 		}
-		slices.Sort(col)
-		if dst[i] != col[0] || dst[6+i] != col[4] {
-			t.Errorf("pixel %d: %d %d of %v", i, dst[i], dst[6+i], col)
+	}
+	checkOrder(t, block, 0xffff, []int{3, 0}, "changing")
+}
+
+// checkOrder compares all levels with sorting.
+func checkOrder(t *testing.T, block [][]uint16, mask uint16, ranks []int, name string) {
+	t.Helper()
+	pixels := len(block[0])
+	sorted := make([][]uint16, pixels)
+	for i := range sorted {
+		for _, f := range block {
+			sorted[i] = append(sorted[i], f[i]&mask)
+		}
+		slices.Sort(sorted[i])
+	}
+	for _, l := range available() {
+		if l == levelGo {
+			continue
+		}
+		dst := make([][]uint16, len(ranks))
+		for j := range dst {
+			dst[j] = guarded(t, pixels, j%2 == 0)
+		}
+		done := l.orderAll(dst, block, mask, ranks)
+		if done != pixels/32*32 {
+			t.Fatalf("%v did %d pixels of %d", l, done, pixels)
+		}
+		for i := range done {
+			for j, rank := range ranks {
+				if dst[j][i] != sorted[i][rank] {
+					t.Fatalf("%v: rank %d of %d frames of %s, mask %#x, pixel %d: %d, want %d", l, rank, len(block), name, mask, i, dst[j][i], sorted[i][rank])
+				}
+			}
 		}
 	}
 }
@@ -141,15 +154,31 @@ func BenchmarkOrder(b *testing.B) {
 	if best == levelGo {
 		b.Skip("no vectors: stats/quantile does this")
 	}
-	const pixels = 512 * 128
-	for _, frames := range []int{50, 1000} {
-		block := noisyDark(nil, frames, pixels)
-		ranks := []uint16{uint16(frames / 20), uint16(frames / 2), uint16(frames - 1 - frames/20)}
-		dst := [][]uint16{make([]uint16, pixels), make([]uint16, pixels), make([]uint16, pixels)}
-		b.Run(fmt.Sprintf("frames=%d/impl=%v", frames, best), func(b *testing.B) {
-			b.SetBytes(int64(2 * pixels * frames))
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, c := range []struct {
+		name           string
+		frames, pixels int
+		word           func() uint16
+	}{
+		{"dark", 50, 512 * 1024, func() uint16 { return uint16(2000 + 15*r.NormFloat64()) }},
+		{"wide", 50, 512 * 1024, func() uint16 { return uint16(2000 + 100*r.NormFloat64()) }},
+		{"any", 50, 512 * 1024, func() uint16 { return uint16(r.Uint32()) }},
+		{"dark", 1000, 512 * 64, func() uint16 { return uint16(2000 + 15*r.NormFloat64()) }},
+	} {
+		block := make([][]uint16, c.frames)
+		for k := range block {
+			block[k] = make([]uint16, c.pixels)
+			for i := range block[k] {
+				block[k][i] = c.word()
+			}
+		}
+		ranks := []int{c.frames / 20, c.frames / 2, c.frames - 1 - c.frames/20}
+		dst := [][]uint16{make([]uint16, c.pixels), make([]uint16, c.pixels), make([]uint16, c.pixels)}
+		b.Run(fmt.Sprintf("data=%s/frames=%d/impl=%v", c.name, c.frames, best), func(b *testing.B) {
+			b.SetBytes(int64(2 * c.pixels * c.frames))
+			b.ReportAllocs()
 			for b.Loop() {
-				best.orderAll(dst, block, 0x3fff, ranks)
+				best.orderAll(dst, block, 0xffff, ranks)
 			}
 		})
 	}

@@ -72,11 +72,28 @@ func Stage1(block [][]uint16, p GateParams, gateLo, gateHi []uint16) {
 	}
 	rlo, rhi := p.Ranks(len(block))
 	Order([][]uint16{gateLo, gateHi}, block, p.DataBits, []int{rlo, rhi})
-	for i := range gateLo {
-		lo := p.raw(max(float64(gateLo[i]), p.IntLo))
-		hi := p.raw(min(float64(gateHi[i]), p.IntHi))
+	// In integers: a value below IntLo is one below Below(), and becomes what IntLo becomes.
+	below, above, floor, ceiling, last := p.Below(), p.Above(), p.raw(p.IntLo), p.raw(p.IntHi), p.raw(math.MaxUint16+1)
+	all := uint16(math.MaxUint16)
+	if p.RawMax != 0 {
+		all = p.RawMax
+	}
+	for i, hi := range gateHi {
+		lo := gateLo[i] & all
+		if uint32(gateLo[i]) < below {
+			lo = floor
+		}
+		if int32(hi) > above {
+			hi = ceiling
+		} else {
+			hi &= all
+		}
 		if hi <= lo {
-			hi = p.raw(float64(hi) + 1)
+			if hi == math.MaxUint16 {
+				hi = last
+			} else {
+				hi = (hi + 1) & all
+			}
 		}
 		gateLo[i], gateHi[i] = lo, hi
 	}

@@ -27,8 +27,13 @@ func main() {
 		}
 	}
 	// With 512 bits comparisons go into predicates, one in a cycle, which is no more lanes than two
-	// comparisons of 256 bits; these two kernels are made of comparisons and gain nothing.
-	orders(isa{suffix: "AVX2", bytes: 32})
-	thresholds(isa{suffix: "AVX2", bytes: 32})
+	// comparisons of 256 bits; these kernels are made of comparisons and gain nothing.
+	avx2 := isa{suffix: "AVX2", bytes: 32}
+	medians(avx2)
+	for _, e := range []element{words, octets} {
+		stages(avx2, e)
+		orders(avx2, e)
+	}
+	thresholds(avx2)
 	Generate()
 }
