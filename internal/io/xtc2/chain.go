@@ -22,8 +22,9 @@ type chain struct {
 	ahead lookahead
 }
 
-func newChain(f *File) *chain {
-	return &chain{w: &window{f: f, step: peek}, ahead: lookahead{f: f}}
+// newChain begins at the beginning of a file, with at most so many reads in flight.
+func newChain(f *File, reads int) *chain {
+	return &chain{w: &window{f: f, step: peek}, ahead: lookahead{f: f, most: reads}}
 }
 
 // next gives the next header, io.EOF at the end of the file.
@@ -62,17 +63,23 @@ func (c *chain) takeWindow() *window {
 type lookahead struct {
 	f       *File
 	pending map[int64]chan *window
+	most    int   // reads in flight
+	right   int   // suppositions that came true since the last wrong one
+	end     int64 // of the suppositions: the place of the next one
 }
 
-const aheadDepth = 16
+// aheadMin is how many reads are in flight after a wrong supposition. There are more when many came true, and
+// never so many that another wrong one wastes more reads than half of those.
+const aheadMin = 16
 
 // take makes w hold the bytes at off if they were read ahead.
 func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
 	ch, ok := a.pending[off]
 	if !ok {
-		a.pending = nil // wrong supposition: the reads under way end unheard
+		a.pending, a.right = nil, 0 // wrong supposition: the reads under way end unheard
 		return nil
 	}
+	a.right++
 	delete(a.pending, off)
 	select {
 	case got := <-ch:
@@ -86,18 +93,12 @@ func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
 // predict starts to read what probably follows at off.
 func (a *lookahead) predict(off, size int64) {
 	if a.pending == nil {
-		a.pending = map[int64]chan *window{}
+		a.pending, a.end = map[int64]chan *window{}, off
 	}
-	for i := range int64(aheadDepth) {
-		at := off + i*size
-		if at+headerSize > a.f.Size {
-			return
-		}
-		if _, ok := a.pending[at]; ok {
-			continue
-		}
-		ch := make(chan *window, 1)
+	for len(a.pending) < min(a.most, max(aheadMin, a.right/2)) && a.end+headerSize <= a.f.Size {
+		at, ch := a.end, make(chan *window, 1)
 		a.pending[at] = ch
+		a.end += size
 		go func() {
 			w := &window{f: a.f, step: peek}
 			if _, err := w.at(at, headerSize, "datagram header"); err != nil {
@@ -131,7 +132,7 @@ func Look(ctx context.Context, f *File, table *Table) (*Survey, error) {
 		table = newTable(nil)
 	}
 	s := &Survey{Damage: map[uint16]int{}, InForce: table}
-	for c := newChain(f); ; {
+	for c := newChain(f, aheadMin); ; {
 		h, err := c.next(ctx)
 		if err == nil && (h.Service() == Configure || h.Service() == Enable) {
 			err = s.content(c.w, h)

@@ -116,14 +116,14 @@ func newBigFile(panels int, events int64, latency time.Duration) (f *bigFile, sm
 }
 
 // indexBig indexes a file that exists only as its headers.
-func indexBig(tb testing.TB, f *bigFile, smd []byte) time.Duration {
+func indexBig(tb testing.TB, f *bigFile, smd []byte, opt Options) time.Duration {
 	s := Stream{Number: 1, First: &File{R: f}, Open: func(string) (*File, error) { return nil, fs.ErrNotExist }}
 	s.First.Path, s.First.Size = "big.xtc2", f.total()
 	if smd != nil {
 		s.Smd = memFile("big.smd.xtc2", smd)
 	}
 	begin := time.Now()
-	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}}, Options{})
+	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}}, opt)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestReadsOfAnIndex(t *testing.T) {
 			if !smalldata {
 				smd = nil
 			}
-			indexBig(t, f, smd)
+			indexBig(t, f, smd, Options{})
 			if reads := float64(f.reads.Load()) / 400; reads > float64(panels)+0.2 {
 				t.Errorf("%d panels, smalldata %v: %.2f reads for an event", panels, smalldata, reads)
 			}
@@ -168,7 +168,7 @@ func BenchmarkIndex(b *testing.B) {
 					smd = nil
 				}
 				for b.Loop() {
-					indexBig(b, f, smd)
+					indexBig(b, f, smd, Options{})
 				}
 				b.SetBytes(f.total())
 				events := float64(f.n) * float64(b.N)

@@ -1,7 +1,6 @@
 package xtc2
 
 import (
-	"fmt"
 	"io"
 
 	"rawstatus/internal/io/cursor"
@@ -165,18 +164,4 @@ func (d *Datagram) chunkInfo() (name string, id int, ok bool) {
 	name, _ = f.Text()
 	chunk, _ := n.Int()
 	return name, int(chunk), name != ""
-}
-
-// smdInfo gives where the event of a smalldata datagram lies in the data file.
-func (d *Datagram) smdInfo() (off, size int64, err error) {
-	if b, ok := d.Find("smdinfo"); ok {
-		o, okOff := b.Find("intOffset")
-		s, okSize := b.Find("intDgramSize")
-		if okOff && okSize {
-			off, _ = o.Int()
-			size, _ = s.Int()
-			return off, size, nil
-		}
-	}
-	return 0, 0, fmt.Errorf("no smdinfo")
 }

@@ -248,7 +248,7 @@ func (s *scan) nextFile(f *File, clean bool) (*File, error) {
 
 // walkFile reads one file header by header and starts the reading of its events.
 func (s *scan) walkFile(ctx context.Context, n int32) error {
-	chain := newChain(s.files[n])
+	chain := newChain(s.files[n], max(1, s.b.opt.Reads/len(s.b.req.Streams)))
 	for {
 		h, err := chain.next(ctx)
 		if err == io.EOF {

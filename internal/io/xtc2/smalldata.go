@@ -2,6 +2,7 @@ package xtc2
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -79,16 +80,63 @@ func (s *scan) readSmalldata(ctx context.Context) error {
 			}
 			continue
 		}
-		d, _, err := w.datagram(h, s.table())
-		if err != nil {
+		e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config()}
+		if e.off, e.size, err = w.smdInfo(h, s.table()); err != nil && !isProblem(err) {
 			return err
 		}
-		e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config()}
-		if e.off, e.size, err = d.smdInfo(); err != nil || e.off < 0 || e.size < headerSize {
+		if err != nil || e.off < 0 || e.size < headerSize || e.size > maxExtent+prefixSize {
 			return errStale{w.f.fail(h.Offset, "smdinfo", "offset and size of an event", fmt.Sprintf("%d and %d", e.off, e.size), nil)}
 		}
 		s.entries = append(s.entries, e)
 	}
+}
+
+// smdInfo reads where the event of a smalldata datagram lies in the data file, and its size.
+func (w *window) smdInfo(h Header, t *Table) (off, size int64, err error) {
+	if _, err := w.at(h.Offset, int(h.Size()), "datagram"); err != nil {
+		return 0, 0, err
+	}
+	have := 0
+	err = w.walk(h.root, 0, func(x xtc) error {
+		n := t.byID[x.namesID()]
+		if have > 0 || x.typ() != typeShapesData || n == nil || n.DetName != smdInfo.DetName {
+			return nil
+		}
+		b, err := w.block(x)
+		if err != nil {
+			return err
+		}
+		shapes, err := w.at(b.shapes.off, b.shapes.n, "Shapes")
+		for i, f := range n.Fields {
+			p, ok := n.place(i, shapes, b.data.n)
+			if err != nil || !ok {
+				return err
+			}
+			if f.Type != UInt64 || f.Rank != 0 {
+				continue
+			}
+			v, err := w.at(b.data.off+int64(p.off), 8, f.Name)
+			if err != nil {
+				return err
+			}
+			switch f.Name {
+			case "intOffset":
+				off = int64(binary.LittleEndian.Uint64(v))
+				have++
+			case "intDgramSize":
+				size = int64(binary.LittleEndian.Uint64(v))
+				have++
+			}
+		}
+		return nil
+	})
+	switch {
+	case have == 2:
+		return off, size, nil
+	case err == nil:
+		err = w.f.fail(h.Offset, "datagram", "smdinfo", "none", nil)
+	}
+	return 0, 0, err
 }
 
 // openChunk opens the chunk that was announced; its place in files stays nil when it is not there.
