@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -56,6 +57,11 @@ func checkIndex(t *testing.T, x *frame.Index) {
 // must name a place.
 func indexBytes(t *testing.T, data, smd []byte) (*frame.Index, error) {
 	t.Helper()
+	return indexWith(t, data, smd, Options{Reads: 2})
+}
+
+func indexWith(t *testing.T, data, smd []byte, opt Options) (*frame.Index, error) {
+	t.Helper()
 	s := Stream{First: memFile("tst-r0001-s000-c000.xtc2", data), Open: func(name string) (*File, error) {
 		if name == "tst-r0001-s000-c001.xtc2" {
 			return memFile(name, data), nil
@@ -65,7 +71,7 @@ func indexBytes(t *testing.T, data, smd []byte) (*frame.Index, error) {
 	if smd != nil {
 		s.Smd = memFile("tst-r0001-s000-c000.smd.xtc2", smd)
 	}
-	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}, Experiment: "tst", Run: 1}, Options{Reads: 2})
+	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}, Experiment: "tst", Run: 1}, opt)
 	if err != nil {
 		if !strings.Contains(err.Error(), "xtc2") && !strings.Contains(err.Error(), "the files hold") {
 			t.Fatalf("error names no place: %v", err)
@@ -236,9 +242,12 @@ func FuzzIndex(f *testing.F) {
 		if table == nil {
 			t.Fatal("no table")
 		}
-		indexBytes(t, data, nil)
-		if len(smd) > 0 {
-			indexBytes(t, data, smd)
+		for _, smd := range [][]byte{nil, smd} {
+			got, err := indexBytes(t, data, smd)
+			want, wantErr := indexWith(t, data, smd, Options{Reads: 2, AllHeaders: true})
+			if (err == nil) != (wantErr == nil) || err == nil && len(got.Headings) == 0 && !reflect.DeepEqual(got, want) {
+				t.Fatalf("%+v %v, with all headers %+v %v", got, err, want, wantErr)
+			}
 		}
 	})
 }
