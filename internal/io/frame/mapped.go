@@ -51,16 +51,28 @@ func (s *mapped) Name() string { return "mapped" }
 
 // Footprint implements Source.
 func (s *mapped) Footprint(lanes []Lane) (arena, window int64) {
-	n := superFrames(lanes, s.opt.Window)
-	for _, l := range lanes {
-		if !direct(l.Panel, l.Extents) {
-			a, _ := s.footprint([]Lane{l}, n)
-			arena += a
-			continue
+	c := s.cut(lanes)
+	for _, group := range c.groups {
+		var a, w int64
+		for _, i := range group {
+			l := lanes[i]
+			if direct(l.Panel, l.Extents) {
+				w += 2 * int64(c.frames) * 2 * int64(l.Panel.Pixels())
+			} else {
+				a += s.buffers(l, c.frames)
+			}
 		}
-		window += 2 * int64(n) * 2 * int64(l.Panel.Pixels())
+		arena, window = max(arena, a), max(window, w)
 	}
 	return arena, window
+}
+
+// cut cuts by the size of windows, or of the buffers if some lanes need them.
+func (s *mapped) cut(lanes []Lane) cutting {
+	if slices.ContainsFunc(lanes, func(l Lane) bool { return !direct(l.Panel, l.Extents) }) {
+		return cut(lanes, s.opt.Arena)
+	}
+	return cut(lanes, s.opt.Window)
 }
 
 // Sweep implements Source.
@@ -68,11 +80,7 @@ func (s *mapped) Sweep(ctx context.Context, sw Sweep) error {
 	if err := checkLanes(s.files, sw); err != nil {
 		return err
 	}
-	n := superFrames(sw.Lanes, s.opt.Window)
-	if slices.ContainsFunc(sw.Lanes, func(l Lane) bool { return !direct(l.Panel, l.Extents) }) {
-		n = superFrames(sw.Lanes, s.opt.Arena)
-	}
-	if err := runSweep(ctx, sw, n, s); err != nil {
+	if err := runSweep(ctx, sw, s.cut(sw.Lanes), s); err != nil {
 		return err
 	}
 	// The last page of a file that was cut reads as zeros behind its end, without a fault.
@@ -85,46 +93,44 @@ func direct(panel Panel, exts []Extent) bool {
 }
 
 // load implements loader.
-func (s *mapped) load(ctx context.Context, lanes []Lane, first, n int) ([][][]uint16, func(), error) {
-	staged := slices.Clone(lanes)
+func (s *mapped) load(ctx context.Context, shares []*share) (wait func() error, release func(), err error) {
+	var staged, inPlace []*share
 	var spans []span
-	for i, l := range lanes {
-		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
-		if direct(l.Panel, exts) {
-			staged[i].Extents = nil
-			spans = extend(spans, exts)
+	for _, st := range shares {
+		if direct(st.panel, st.exts) {
+			inPlace = append(inPlace, st)
+			spans = extend(spans, st.exts)
+		} else {
+			staged = append(staged, st)
 		}
 	}
-	frames, release, err := s.pread.load(ctx, staged, first, n)
+	wait, putBack, err := s.pread.load(ctx, staged)
 	if err != nil {
 		return nil, nil, err
 	}
 	var held []window
-	free := func() {
+	release = func() {
 		for _, w := range held {
 			s.unmap(w)
 		}
-		release()
+		putBack()
 	}
 	for _, sp := range spans {
 		w, err := s.mapSpan(sp)
 		if err != nil {
-			free()
+			_ = wait()
+			release()
 			return nil, nil, err
 		}
 		held = append(held, w)
 	}
-	for i, l := range lanes {
-		if staged[i].Extents != nil {
-			continue
-		}
-		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
-		frames[i] = make([][]uint16, len(exts))
-		for j, e := range exts {
-			frames[i][j] = pixelsIn(held, e)
+	for _, st := range inPlace {
+		st.px = make([][]uint16, len(st.exts))
+		for j, e := range st.exts {
+			st.px[j] = pixelsIn(held, e)
 		}
 	}
-	return frames, free, nil
+	return wait, release, nil
 }
 
 // span is the part of a file that a superblock needs, and within it the bytes that it really needs.
@@ -132,6 +138,7 @@ type span struct {
 	file     int32
 	from, to int64
 	wanted   []Extent
+	bytes    int64 // of them
 }
 
 // extend adds extents to the spans of their files.
@@ -144,7 +151,7 @@ func extend(spans []span, exts []Extent) []span {
 		}
 		s := &spans[i]
 		s.from, s.to = min(s.from, e.Offset), max(s.to, e.Offset+int64(e.Length))
-		s.wanted = append(s.wanted, e)
+		s.wanted, s.bytes = append(s.wanted, e), s.bytes+int64(e.Length)
 	}
 	return spans
 }
@@ -157,6 +164,10 @@ func (s *mapped) mapSpan(sp span) (window, error) {
 	mem, err := unix.Mmap(int(f.Fd()), from, int(sp.to-from), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return window{}, fmt.Errorf("frame: could not map %d bytes of %q at byte %#x: %w", sp.to-from, s.files[sp.file].Path, from, err)
+	}
+	if sp.bytes < (sp.to-sp.from)/4*3 {
+		// Huge pages would bring in what lies between the frames, and count where memory is limited.
+		_ = unix.Madvise(mem, unix.MADV_NOHUGEPAGE)
 	}
 	w := window{file: sp.file, off: from, mem: mem}
 	if !cached(int(f.Fd()), from, sp.to-from) {

@@ -44,22 +44,28 @@ func (s *pread) Name() string { return "pread" }
 
 // Footprint implements Source.
 func (s *pread) Footprint(lanes []Lane) (arena, window int64) {
-	return s.footprint(lanes, superFrames(lanes, s.opt.Arena))
-}
-
-// footprint is Footprint with superblocks of n frames.
-func (s *pread) footprint(lanes []Lane, n int) (arena, window int64) {
-	for _, l := range lanes {
-		arena += 2 * int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
-		if l.Panel.Codec != Identity {
-			raw := 0
-			for _, e := range l.Extents {
-				raw = max(raw, int(e.Length))
-			}
-			arena += int64(s.opt.Depth) * int64(raw)
+	c := cut(lanes, s.opt.Arena)
+	for _, group := range c.groups {
+		var a int64
+		for _, i := range group {
+			a += s.buffers(lanes[i], c.frames)
 		}
+		arena = max(arena, a)
 	}
 	return arena, 0
+}
+
+// buffers gives the bytes of buffers for a lane in two superblocks of n frames.
+func (s *pread) buffers(l Lane, n int) int64 {
+	bytes := 2 * int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
+	if l.Panel.Codec != Identity {
+		raw := 0
+		for _, e := range l.Extents {
+			raw = max(raw, int(e.Length))
+		}
+		bytes += int64(s.opt.Depth) * int64(raw)
+	}
+	return bytes
 }
 
 // Block implements Source.
@@ -78,7 +84,7 @@ func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi in
 	for i, e := range exts {
 		pieces[i] = newPiece(panel, e, lo, dst[i])
 	}
-	if err := s.readAll(ctx, pieces); err != nil {
+	if err := s.startReads(ctx, pieces)(); err != nil {
 		clear(dst)
 		s.pool.put(slab)
 		return nil, err
@@ -95,36 +101,29 @@ func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
 		sw.Workers = cores()
 	}
 	defer Blocking(s.opt.Depth)()
-	if err := runSweep(ctx, sw, superFrames(sw.Lanes, s.opt.Arena), s); err != nil {
+	if err := runSweep(ctx, sw, cut(sw.Lanes, s.opt.Arena), s); err != nil {
 		return err
 	}
 	return s.unchanged()
 }
 
 // load implements loader: the superblock is read as a whole, in the order of the file.
-func (s *pread) load(ctx context.Context, lanes []Lane, first, n int) ([][][]uint16, func(), error) {
-	frames := make([][][]uint16, len(lanes))
+func (s *pread) load(ctx context.Context, shares []*share) (wait func() error, release func(), err error) {
 	var slabs [][]uint16
 	var pieces []piece
-	for i, l := range lanes {
-		exts := l.Extents[min(first, len(l.Extents)):min(first+n, len(l.Extents))]
-		frames[i] = make([][]uint16, len(exts))
-		slab, err := s.slab(exts, 0, l.Panel.Pixels(), frames[i])
+	for _, st := range shares {
+		st.px = make([][]uint16, len(st.exts))
+		slab, err := s.slab(st.exts, 0, st.panel.Pixels(), st.px)
 		if err != nil {
 			s.putAll(slabs)
 			return nil, nil, err
 		}
 		slabs = append(slabs, slab)
-		for j, e := range exts {
-			pieces = append(pieces, newPiece(l.Panel, e, 0, frames[i][j]))
+		for j, e := range st.exts {
+			pieces = append(pieces, newPiece(st.panel, e, 0, st.px[j]))
 		}
 	}
-	release := s.putOnce(slabs...)
-	if err := s.readAll(ctx, pieces); err != nil {
-		release()
-		return nil, nil, err
-	}
-	return frames, release, nil
+	return s.startReads(ctx, pieces), s.putOnce(slabs...), nil
 }
 
 // guard implements loader: buffers do not vanish.
@@ -192,9 +191,9 @@ const (
 	maxParts = 512      // parts of one vectored read, pieces and gaps; the system allows 1024
 )
 
-// readAll reads pieces, neighbours together, with up to Options.Depth reads in flight. The order of
-// pieces changes.
-func (s *pread) readAll(ctx context.Context, pieces []piece) error {
+// startReads starts to read pieces, neighbours together, with up to Options.Depth reads in flight, and
+// gives the function that waits for them. The order of pieces changes.
+func (s *pread) startReads(ctx context.Context, pieces []piece) (wait func() error) {
 	slices.SortFunc(pieces, func(a, b piece) int {
 		return cmp.Or(cmp.Compare(a.ext.File, b.ext.File), cmp.Compare(a.off, b.off))
 	})
@@ -211,10 +210,7 @@ func (s *pread) readAll(ctx context.Context, pieces []piece) error {
 			return s.readRun(run)
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
+	return func() error { return cmp.Or(g.Wait(), ctx.Err()) }
 }
 
 // together counts the leading pieces that one read serves.

@@ -12,24 +12,36 @@ import (
 
 const (
 	maxSuper  = 512       // frames of a superblock: enough to amortise bringing accumulators into the cache
+	enough    = 128       // frames of a superblock for which lanes are separated where memory holds fewer frames of all
+	minRead   = 1 << 20   // bytes of an event that lanes are not separated below: they are read together
 	bandWidth = 32 << 10  // pixels of a band: 64 KiB of a frame; accumulators of 640 B for 32 pixels fit into L2
 	minBand   = 8 << 10   // pixels below which streams become too short to be prefetched
 	bandGrain = 64        // bands are multiples of this many pixels: no two share a cache line of any plane
 	wholeSize = 512 << 10 // pixels that a batch of whole frames has at most, if it has more than one
 )
 
-// super is a superblock: frames [first, first+len) of each lane, where the loader has put them.
+// share is what a superblock has of one lane: frames first, first+1, ...
+type share struct {
+	lane  int
+	panel Panel
+	exts  []Extent
+	px    [][]uint16 // their pixels, where the loader has put them
+}
+
+// super is a superblock: the same frames of some neighbouring lanes.
 type super struct {
 	first   int
-	frames  [][][]uint16 // lane, frame, pixel; shorter or empty for lanes that have fewer frames
+	shares  []*share
+	wait    func() error // until the pixels are there
 	release func()
 	left    atomic.Int32 // batches not yet done
 }
 
 // loader brings superblocks into memory. load is called for one superblock after the other, ahead of
-// the computation by one; guard runs a Do whose memory may vanish under it.
+// the computation by one, and need not wait for the pixels; guard runs a Do whose memory may vanish
+// under it.
 type loader interface {
-	load(ctx context.Context, lanes []Lane, first, n int) (frames [][][]uint16, release func(), err error)
+	load(ctx context.Context, shares []*share) (wait func() error, release func(), err error)
 	guard(do func() error) error
 }
 
@@ -41,55 +53,65 @@ type task struct {
 	after, done chan struct{}
 }
 
-// superFrames gives the number of frames of a superblock so that two of them fit into bytes.
-func superFrames(lanes []Lane, bytes int64) int {
-	var one int64
-	for _, l := range lanes {
-		one += 2 * int64(l.Panel.Pixels())
-	}
-	return int(max(1, min(maxSuper, bytes/2/max(one, 1))))
+// cutting says how a Sweep is cut into superblocks.
+type cutting struct {
+	groups [][]int // neighbouring lanes that superblocks hold together
+	frames int     // of a superblock
 }
 
-// runSweep is the engine of Sweep: one goroutine loads superblocks of n frames, one cuts them into
-// batches, Workers compute.
-func runSweep(ctx context.Context, s Sweep, n int, l loader) error {
+// cut cuts so that two superblocks fit into bytes. Accumulators come into the cache of a core once per
+// superblock: where it would have few frames of all lanes, it has more of some.
+func cut(lanes []Lane, bytes int64) cutting {
+	bytes /= 2
+	most := max(minRead, bytes/enough)
+	var c cutting
+	var widest, width int64
+	for i, l := range lanes {
+		one := 2 * int64(l.Panel.Pixels())
+		if width += one; i == 0 || width > most {
+			c.groups, width = append(c.groups, nil), one
+		}
+		widest = max(widest, width)
+		last := &c.groups[len(c.groups)-1]
+		*last = append(*last, i)
+	}
+	c.frames = int(max(1, min(maxSuper, bytes/max(widest, 1))))
+	return c
+}
+
+// shares gives the frames from first on of a group; none if its lanes have no more.
+func (c cutting) shares(lanes []Lane, group []int, first int) (list []*share) {
+	for _, i := range group {
+		exts := lanes[i].Extents
+		if exts = exts[min(first, len(exts)):min(first+c.frames, len(exts))]; len(exts) > 0 {
+			list = append(list, &share{lane: i, panel: lanes[i].Panel, exts: exts})
+		}
+	}
+	return list
+}
+
+// runSweep is the engine of Sweep: one goroutine loads superblocks, one cuts them into batches, Workers
+// compute.
+func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 	if s.Workers <= 0 {
 		s.Workers = cores()
 	}
-	frames := 0
-	for _, lane := range s.Lanes {
-		frames = max(frames, len(lane.Extents))
-	}
 	g, ctx := errgroup.WithContext(ctx)
-	loaded := make(chan *super)
-	held := make(chan struct{}, 2) // superblocks in memory: one is computed while the next is read
+	const inMemory = 2 // superblocks: one is computed while the next is read
+	loaded := make(chan *super, inMemory)
 	g.Go(func() error {
 		defer close(loaded)
-		for first := 0; first < frames; first += n {
-			select {
-			case held <- struct{}{}:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			px, release, err := l.load(ctx, s.Lanes, first, n)
-			if err != nil {
-				return err
-			}
-			b := &super{first: first, frames: px, release: func() { release(); <-held }}
-			select {
-			case loaded <- b:
-			case <-ctx.Done():
-				b.release()
-				return ctx.Err()
-			}
-		}
-		return nil
+		return loadAll(ctx, s.Lanes, c, l, make(chan struct{}, inMemory), loaded)
 	})
 	tasks := make(chan task)
 	g.Go(func() error {
 		defer close(tasks)
 		last := map[[2]int]chan struct{}{}
 		for b := range loaded {
+			if err := b.wait(); err != nil {
+				b.release()
+				return err
+			}
 			if err := deal(ctx, s, b, last, tasks); err != nil {
 				return err
 			}
@@ -100,11 +122,42 @@ func runSweep(ctx context.Context, s Sweep, n int, l loader) error {
 		g.Go(func() error { return work(ctx, s, l, w, tasks) })
 	}
 	err := g.Wait()
+	for b := range loaded { // after an error
+		_ = b.wait()
+		b.release()
+	}
 	var p *panicked
 	if errors.As(err, &p) {
 		panic(p.Error()) // where the caller can recover it
 	}
 	return err
+}
+
+// loadAll loads superblocks in the order of frames as long as there is room in held.
+func loadAll(ctx context.Context, lanes []Lane, c cutting, l loader, held chan struct{}, loaded chan<- *super) error {
+	frames := 0
+	for _, lane := range lanes {
+		frames = max(frames, len(lane.Extents))
+	}
+	for first := 0; first < frames; first += c.frames {
+		for _, group := range c.groups {
+			shares := c.shares(lanes, group, first)
+			if len(shares) == 0 {
+				continue
+			}
+			select {
+			case held <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			wait, release, err := l.load(ctx, shares)
+			if err != nil {
+				return err
+			}
+			loaded <- &super{first: first, shares: shares, wait: wait, release: func() { release(); <-held }}
+		}
+	}
+	return nil
 }
 
 // panicked carries a panic of Do to the caller of Sweep.
@@ -118,17 +171,16 @@ func (p *panicked) Error() string { return fmt.Sprintf("%v\n\n%s", p.value, p.st
 // deal sends the batches of a superblock to the workers.
 func deal(ctx context.Context, s Sweep, b *super, last map[[2]int]chan struct{}, tasks chan<- task) error {
 	var list []task
-	for lane, px := range b.frames {
+	for _, st := range b.shares {
 		if s.Whole {
-			list = wholeTasks(list, lane, b, px)
+			list = wholeTasks(list, st, b)
 		} else {
-			list = bandTasks(list, s, lane, b, px, last)
+			list = bandTasks(list, s, st, b, last)
 		}
 	}
 	b.left.Store(int32(len(list)))
-	if len(list) == 0 {
+	if len(list) == 0 { // panels without pixels
 		b.release()
-		return nil
 	}
 	for i, t := range list {
 		select {
@@ -144,9 +196,9 @@ func deal(ctx context.Context, s Sweep, b *super, last map[[2]int]chan struct{},
 }
 
 // bandTasks appends the bands of one lane of a superblock.
-func bandTasks(list []task, s Sweep, lane int, b *super, px [][]uint16, last map[[2]int]chan struct{}) []task {
-	pixels := s.Lanes[lane].Panel.Pixels()
-	if len(px) == 0 || pixels == 0 {
+func bandTasks(list []task, s Sweep, st *share, b *super, last map[[2]int]chan struct{}) []task {
+	pixels, px := st.panel.Pixels(), st.px
+	if pixels == 0 {
 		return list
 	}
 	band := bandOf(s, pixels)
@@ -157,8 +209,8 @@ func bandTasks(list []task, s Sweep, lane int, b *super, px [][]uint16, last map
 		for i, f := range px {
 			part[i] = f[lo:min(lo+band, pixels)]
 		}
-		key := [2]int{lane, lo}
-		t := task{Batch: Batch{Lane: lane, First: b.first, Lo: lo, Frames: part}, from: b, after: last[key], done: make(chan struct{})}
+		key := [2]int{st.lane, lo}
+		t := task{Batch: Batch{Lane: st.lane, First: b.first, Lo: lo, Frames: part}, from: b, after: last[key], done: make(chan struct{})}
 		last[key] = t.done
 		list = append(list, t)
 	}
@@ -176,10 +228,10 @@ func bandOf(s Sweep, pixels int) int {
 }
 
 // wholeTasks appends a lane's frames of a superblock, few at a time.
-func wholeTasks(list []task, lane int, b *super, px [][]uint16) []task {
-	for i := 0; i < len(px); {
-		n := min(len(px)-i, max(1, wholeSize/max(1, len(px[i]))))
-		list = append(list, task{Batch: Batch{Lane: lane, First: b.first + i, Frames: px[i : i+n]}, from: b})
+func wholeTasks(list []task, st *share, b *super) []task {
+	for i := 0; i < len(st.px); {
+		n := min(len(st.px)-i, max(1, wholeSize/max(1, len(st.px[i]))))
+		list = append(list, task{Batch: Batch{Lane: st.lane, First: b.first + i, Frames: st.px[i : i+n]}, from: b})
 		i += n
 	}
 	return list

@@ -392,6 +392,63 @@ func TestFootprintIsKept(t *testing.T) {
 	}
 }
 
+// TestSweepSeparatesLanes sweeps lanes that lie side by side in a file but in different superblocks.
+func TestSweepSeparatesLanes(t *testing.T) {
+	wide := frame.Panel{Detector: "det", Rows: 500, Cols: 700}
+	const lanes, frames, header = 3, 11, 6
+	value := func(lane, k, p int) uint16 { return uint16(p*31 + k*4099 + lane*977) }
+	var data []byte
+	sw := frame.Sweep{Lanes: make([]frame.Lane, lanes)}
+	for k := range frames {
+		for l := range lanes {
+			data = append(data, make([]byte, header)...)
+			sw.Lanes[l].Panel = wide
+			if k >= l { // lanes of different lengths
+				sw.Lanes[l].Extents = append(sw.Lanes[l].Extents, frame.Extent{Offset: int64(len(data)), Length: uint32(2 * wide.Pixels())})
+			}
+			for p := range wide.Pixels() {
+				data = binary.LittleEndian.AppendUint16(data, value(l, k, p))
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "run.bin")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}
+	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+		src, err := open(files, frame.Options{Arena: 8 << 20, Window: 8 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		var seen [lanes]atomic.Int64
+		sw.Do = func(b frame.Batch) error {
+			for i, f := range b.Frames {
+				for j, v := range f {
+					if want := value(b.Lane, b.First+i+b.Lane, b.Lo+j); v != want {
+						return fmt.Errorf("lane %d frame %d pixel %d: %d, want %d", b.Lane, b.First+i, b.Lo+j, v, want)
+					}
+				}
+				seen[b.Lane].Add(int64(len(f)))
+			}
+			return nil
+		}
+		if err := src.Sweep(context.Background(), sw); err != nil {
+			t.Fatal(err)
+		}
+		for l := range seen {
+			if got, want := seen[l].Load(), int64(len(sw.Lanes[l].Extents)*wide.Pixels()); got != want {
+				t.Errorf("lane %d: %d pixels, want %d", l, got, want)
+			}
+		}
+	})
+}
+
 // TestSweepOfLittle: nothing to do, single pixels and frames out of order are no special cases.
 func TestSweepOfLittle(t *testing.T) {
 	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {

@@ -6,7 +6,7 @@ const (
 	ArenaBytes = 192 << 20
 	// WindowBytes bounds the mapped pages of files that a task looks at, where files are mapped. They are
 	// the page cache's and can be taken back, but count where a job's memory is limited.
-	WindowBytes = 256 << 20
+	WindowBytes = 512 << 20
 	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
 	accumulatorBytes = 128 << 20
 	// bytesPerPixel of accumulators and of the planes made from them.

@@ -2,6 +2,7 @@ package accum
 
 import (
 	"fmt"
+	"sync"
 
 	"rawstatus/internal/stats/kernel"
 )
@@ -23,7 +24,8 @@ type Gated struct {
 	blocks         []kernel.Block
 	since          []uint16 // frames in the 16-bit counters of a block
 	frames         []uint32 // frames of a block before that
-	sum0, nLo, nHi []uint32 // what was flushed out of the blocks
+	room           sync.Once
+	sum0, nLo, nHi []uint32 // what was flushed out of the blocks; nil before the first time
 	sum1           []uint64
 }
 
@@ -34,7 +36,8 @@ type Params struct {
 	HiAbove  int32  // -1..65535
 }
 
-// Planes are the results of a Gated, one element per pixel, in pixel order.
+// Planes are the results of a Gated, one element per pixel, in pixel order; without gates GateLo and
+// GateHi are nil.
 type Planes struct {
 	GateLo, GateHi []uint16
 	Sum0, NLo, NHi []uint32
@@ -46,14 +49,8 @@ type Planes struct {
 // pixels gives their number.
 func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	g := &Gated{Params: p, pixels: pixels, open: gateLo == nil, gateLo: gateLo, gateHi: gateHi}
-	if g.open {
-		g.gateLo, g.gateHi = make([]uint16, pixels), make([]uint16, pixels)
-		for i := range g.gateHi {
-			g.gateHi[i] = 0xffff
-		}
-	}
-	if len(g.gateLo) != pixels || len(g.gateHi) != pixels {
-		panic(fmt.Sprintf("stats/accum: gates have %d and %d pixels, wanted %d", len(g.gateLo), len(g.gateHi), pixels))
+	if !g.open && (len(gateLo) != pixels || len(gateHi) != pixels) {
+		panic(fmt.Sprintf("stats/accum: gates have %d and %d pixels, wanted %d", len(gateLo), len(gateHi), pixels))
 	}
 	if p.LoBelow > 1<<16 || p.HiAbove < -1 || p.HiAbove > 0xffff {
 		panic(fmt.Sprintf("stats/accum: limits %d and %d are not in 0..65536 and -1..65535", p.LoBelow, p.HiAbove))
@@ -62,16 +59,21 @@ func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	g.kernel = kernel.Params{Mask: p.DataBits, Below: uint16(p.LoBelow), Above: uint16(p.HiAbove)}
 	n := (pixels + kernel.Width - 1) / kernel.Width
 	g.blocks, g.since, g.frames = make([]kernel.Block, n), make([]uint16, n), make([]uint32, n)
-	for i := range g.blocks {
-		g.blocks[i].Reset()
-	}
-	for p := range g.gateLo {
-		// The kernel cannot express an empty gate; Planes takes out what it lets through.
-		b := &g.blocks[p/kernel.Width]
-		b.Lo[p%kernel.Width], b.Range[p%kernel.Width] = g.gateLo[p], g.gateHi[p]-g.gateLo[p]
-	}
-	g.sum0, g.nLo, g.nHi, g.sum1 = make([]uint32, pixels), make([]uint32, pixels), make([]uint32, pixels), make([]uint64, pixels)
 	return g
+}
+
+// begin sets up a block that has no frames yet: by whoever adds the first, so that it is in his cache.
+func (g *Gated) begin(i int) {
+	b := &g.blocks[i]
+	b.Reset()
+	if g.open {
+		return
+	}
+	// The kernel cannot express an empty gate; Planes takes out what it lets through.
+	lo := i * kernel.Width
+	for j := range min(kernel.Width, g.pixels-lo) {
+		b.Lo[j], b.Range[j] = g.gateLo[lo+j], g.gateHi[lo+j]-g.gateLo[lo+j]
+	}
 }
 
 // Add counts frames; frames[k][i] is the raw value of pixel lo+i, all of the same length.
@@ -81,46 +83,71 @@ func (g *Gated) Add(lo int, frames [][]uint16) {
 	}
 	hi := checkBand(g.pixels, lo, frames)
 	first, whole := lo/kernel.Width, hi/kernel.Width
-	var part [group][]uint16
 	for len(frames) > 0 {
-		n := copy(part[:], frames)
-		frames = frames[n:]
+		n := min(len(frames), kernel.FlushAfter)
 		g.count(first, (hi+kernel.Width-1)/kernel.Width, n)
 		if whole > first {
-			g.add(g.blocks[first:whole], part[:n])
+			g.add(g.blocks[first:whole], frames[:n])
 		}
 		if tail := hi - whole*kernel.Width; tail > 0 {
-			var px [group][kernel.Width]uint16 // the rest of a block's lanes count zeros that no one reads
-			for k, f := range part[:n] {
-				copy(px[k][:], f[len(f)-tail:])
-				part[k] = px[k][:]
-			}
-			g.add(g.blocks[whole:whole+1], part[:n])
+			g.addTail(whole, tail, frames[:n])
 		}
+		frames = frames[n:]
 	}
 }
 
-// add gives whole blocks to the kernel.
+// addTail counts the last pixels of the panel: the rest of their block's lanes count zeros that no one reads.
+func (g *Gated) addTail(block, tail int, frames [][]uint16) {
+	var px [group][kernel.Width]uint16
+	var part [group][]uint16
+	for len(frames) > 0 {
+		n := min(group, len(frames))
+		for k, f := range frames[:n] {
+			copy(px[k][:], f[len(f)-tail:])
+			part[k] = px[k][:]
+		}
+		g.add(g.blocks[block:block+1], part[:n])
+		frames = frames[n:]
+	}
+}
+
+// add gives whole blocks to the kernel, some frames at a time.
 func (g *Gated) add(blocks []kernel.Block, frames [][]uint16) {
-	if g.open {
-		kernel.Ungated(blocks, frames, &g.kernel)
-	} else {
-		kernel.Gated(blocks, frames, &g.kernel)
+	for len(frames) > 0 {
+		n := min(group, len(frames))
+		if g.open {
+			kernel.Ungated(blocks, frames[:n], &g.kernel)
+		} else {
+			kernel.Gated(blocks, frames[:n], &g.kernel)
+		}
+		frames = frames[n:]
 	}
 }
 
 // count notes n more frames for blocks [first, last) after making room in their narrow counters.
 func (g *Gated) count(first, last, n int) {
 	for i := first; i < last; i++ {
-		if int(g.since[i])+n > kernel.FlushAfter {
+		switch {
+		case g.since[i] == 0 && g.frames[i] == 0:
+			g.begin(i)
+		case int(g.since[i])+n > kernel.FlushAfter:
 			g.flush(i)
 		}
 		g.since[i] += uint16(n)
 	}
 }
 
+// makeRoom makes the planes that blocks are flushed into: most runs need them only at their end.
+func (g *Gated) makeRoom() {
+	g.room.Do(func() {
+		n := g.pixels
+		g.sum0, g.nLo, g.nHi, g.sum1 = make([]uint32, n), make([]uint32, n), make([]uint32, n), make([]uint64, n)
+	})
+}
+
 // flush moves the narrow counters of a block into the planes.
 func (g *Gated) flush(i int) {
+	g.makeRoom()
 	b := &g.blocks[i]
 	lo := i * kernel.Width
 	for j := range min(kernel.Width, g.pixels-lo) {
@@ -139,19 +166,23 @@ func (g *Gated) flush(i int) {
 
 // Planes gives the results so far. The slices belong to g, and no Add may be under way.
 func (g *Gated) Planes() Planes {
+	g.makeRoom()
 	out := Planes{GateLo: g.gateLo, GateHi: g.gateHi, Sum0: g.sum0, NLo: g.nLo, NHi: g.nHi, Sum1: g.sum1,
 		Sum2: make([]uint64, g.pixels), Min: make([]uint16, g.pixels), Max: make([]uint16, g.pixels)}
 	for i := range g.blocks {
+		if g.since[i] == 0 && g.frames[i] == 0 {
+			g.begin(i)
+		}
 		g.flush(i)
 		b := &g.blocks[i]
 		lo := i * kernel.Width
 		for j := range min(kernel.Width, g.pixels-lo) {
 			p := lo + j
 			out.Min[p], out.Max[p], out.Sum2[p] = b.Min[j], b.Max[j], b.Sq[kernel.SqPos[j]]
-			if g.open {
+			switch {
+			case g.open:
 				out.Sum0[p] = g.frames[i]
-			}
-			if g.gateLo[p] > g.gateHi[p] {
+			case g.gateLo[p] > g.gateHi[p]:
 				out.Sum0[p], out.Sum1[p], out.Sum2[p] = 0, 0, 0
 			}
 			if g.LoBelow > 0xffff {
