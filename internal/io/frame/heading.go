@@ -21,7 +21,7 @@ func Predicted(headings []Heading, e Extent) (*Heading, error) {
 		return nil, fault.New(fault.Input, "frame: heading %d of %d of the frame at byte %#x", e.Heading, len(headings), e.Offset)
 	}
 	h := &headings[e.Heading-1]
-	if len(h.Bytes) > h.Before || int64(h.Before) > e.Offset {
+	if len(h.Bytes) > h.Before || h.Before > maxGap || int64(h.Before) > e.Offset {
 		return nil, fault.New(fault.Input, "frame: heading of %d bytes, %d before the frame at byte %#x", len(h.Bytes), h.Before, e.Offset)
 	}
 	return h, nil

@@ -77,14 +77,11 @@ func (s *mapped) cut(lanes []Lane) cutting {
 
 // Sweep implements Source.
 func (s *mapped) Sweep(ctx context.Context, sw Sweep) error {
-	if err := checkLanes(s.files, sw); err != nil {
+	if err := checkLanes(s.files, s.opt.Headings, sw); err != nil {
 		return err
 	}
-	if err := runSweep(ctx, sw, s.cut(sw.Lanes), s); err != nil {
-		return err
-	}
-	// The last page of a file that was cut reads as zeros behind its end, without a fault.
-	return s.unchanged()
+	// The last page of a file that was cut reads as zeros behind its end, without a fault: afterwards looks.
+	return s.afterwards(runSweep(ctx, sw, s.cut(sw.Lanes), s))
 }
 
 // direct tells whether frames can be used where they lie.
@@ -99,7 +96,7 @@ func (s *mapped) load(ctx context.Context, shares []*share) (wait func() error, 
 	for _, st := range shares {
 		if direct(st.panel, st.exts) {
 			inPlace = append(inPlace, st)
-			spans = extend(spans, st.exts)
+			spans = s.extend(spans, st.exts)
 		} else {
 			staged = append(staged, st)
 		}
@@ -127,10 +124,28 @@ func (s *mapped) load(ctx context.Context, shares []*share) (wait func() error, 
 	for _, st := range inPlace {
 		st.px = make([][]uint16, len(st.exts))
 		for j, e := range st.exts {
-			st.px[j] = pixelsIn(held, e)
+			b := bytesIn(held, e.File, e.Offset, int(e.Length))
+			st.px[j] = unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
+		}
+		if slices.ContainsFunc(st.exts, func(e Extent) bool { return e.Heading != 0 }) {
+			st.check = func(lo, hi int) error { return s.checkHeadings(held, st.panel, st.exts[lo:hi]) }
 		}
 	}
 	return wait, release, nil
+}
+
+// checkHeadings compares what lies before frames in windows.
+func (s *mapped) checkHeadings(held []window, panel Panel, exts []Extent) error {
+	for _, e := range exts {
+		if e.Heading == 0 {
+			continue
+		}
+		h := &s.opt.Headings[e.Heading-1] // checkExtent has looked
+		if err := h.check(bytesIn(held, e.File, e.Offset-int64(h.Before), len(h.Bytes)), s.files[e.File].Path, e, panel); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // span is the part of a file that a superblock needs, and within it the bytes that it really needs.
@@ -141,17 +156,20 @@ type span struct {
 	bytes    int64 // of them
 }
 
-// extend adds extents to the spans of their files.
-func extend(spans []span, exts []Extent) []span {
+// extend adds extents to the spans of their files, with their headings.
+func (s *mapped) extend(spans []span, exts []Extent) []span {
 	for _, e := range exts {
 		i := slices.IndexFunc(spans, func(s span) bool { return s.file == e.File })
 		if i < 0 {
 			i = len(spans)
 			spans = append(spans, span{file: e.File, from: e.Offset})
 		}
-		s := &spans[i]
-		s.from, s.to = min(s.from, e.Offset), max(s.to, e.Offset+int64(e.Length))
-		s.wanted, s.bytes = append(s.wanted, e), s.bytes+int64(e.Length)
+		sp, from := &spans[i], e.Offset
+		if e.Heading != 0 {
+			from -= int64(s.opt.Headings[e.Heading-1].Before)
+		}
+		sp.from, sp.to = min(sp.from, from), max(sp.to, e.Offset+int64(e.Length))
+		sp.wanted, sp.bytes = append(sp.wanted, e), sp.bytes+int64(e.Length)
 	}
 	return spans
 }
@@ -194,13 +212,11 @@ func (s *mapped) unmap(w window) {
 	}
 }
 
-// pixelsIn gives the pixels of an extent in the window of its file.
-func pixelsIn(windows []window, e Extent) []uint16 {
+// bytesIn gives bytes of a file in the window of that file.
+func bytesIn(windows []window, file int32, off int64, n int) []byte {
 	for _, w := range windows {
-		if w.file == e.File && e.Length > 0 {
-			at := e.Offset - w.off
-			b := w.mem[at : at+int64(e.Length)]
-			return unsafe.Slice((*uint16)(unsafe.Pointer(&b[0])), len(b)/2)
+		if w.file == file && n > 0 {
+			return w.mem[off-w.off:][:n:n]
 		}
 	}
 	return nil

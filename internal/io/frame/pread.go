@@ -72,7 +72,7 @@ func (s *pread) buffers(l Lane, n int) int64 {
 func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi int, dst [][]uint16) (func(), error) {
 	checkBlock(panel, exts, lo, hi, dst)
 	for _, e := range exts {
-		if err := checkExtent(s.files, panel, e); err != nil {
+		if err := checkExtent(s.files, s.opt.Headings, panel, e); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +82,7 @@ func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi in
 	}
 	pieces := make([]piece, len(exts))
 	for i, e := range exts {
-		pieces[i] = newPiece(panel, e, lo, dst[i])
+		pieces[i] = s.newPiece(panel, e, lo, dst[i])
 	}
 	if err := s.startReads(ctx, pieces)(); err != nil {
 		clear(dst)
@@ -94,17 +94,23 @@ func (s *pread) Block(ctx context.Context, panel Panel, exts []Extent, lo, hi in
 
 // Sweep implements Source.
 func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
-	if err := checkLanes(s.files, sw); err != nil {
+	if err := checkLanes(s.files, s.opt.Headings, sw); err != nil {
 		return err
 	}
 	if sw.Workers <= 0 {
 		sw.Workers = cores()
 	}
 	defer Blocking(s.opt.Depth)()
-	if err := runSweep(ctx, sw, cut(sw.Lanes, s.opt.Arena), s); err != nil {
-		return err
+	return s.afterwards(runSweep(ctx, sw, cut(sw.Lanes, s.opt.Arena), s))
+}
+
+// afterwards looks at the files once more after a Sweep. A file that changed is the reason for a heading that
+// is not there, too.
+func (s *pread) afterwards(err error) error {
+	if err == nil || errors.Is(err, ErrHeading) {
+		return cmp.Or(s.unchanged(), err)
 	}
-	return s.unchanged()
+	return err
 }
 
 // load implements loader: the superblock is read as a whole, in the order of the file.
@@ -120,7 +126,7 @@ func (s *pread) load(ctx context.Context, shares []*share) (wait func() error, r
 		}
 		slabs = append(slabs, slab)
 		for j, e := range st.exts {
-			pieces = append(pieces, newPiece(st.panel, e, 0, st.px[j]))
+			pieces = append(pieces, s.newPiece(st.panel, e, 0, st.px[j]))
 		}
 	}
 	return s.startReads(ctx, pieces), s.putOnce(slabs...), nil
@@ -169,33 +175,52 @@ func (s *pread) putAll(slabs [][]uint16) {
 }
 
 // piece is one wanted part of a file: the pixels px of a frame, or the bytes of a coded frame whose
-// pixels from lo on become px.
+// pixels from lo on become px; with what must lie before the frame if its first byte is among them.
 type piece struct {
 	panel Panel
 	ext   Extent
-	off   int64
+	head  *Heading // nil: nothing to compare
+	off   int64    // of the frame's bytes
 	bytes int
 	lo    int
 	px    []uint16
+	// Where they were read: the heading, and the bytes of a coded frame.
+	headed, raw []byte
 }
 
-func newPiece(panel Panel, e Extent, lo int, px []uint16) piece {
+func (s *pread) newPiece(panel Panel, e Extent, lo int, px []uint16) piece {
+	p := piece{panel: panel, ext: e, off: e.Offset, bytes: int(e.Length), lo: lo, px: px}
 	if panel.Codec == Identity {
-		return piece{panel: panel, ext: e, off: e.Offset + 2*int64(lo), bytes: 2 * len(px), lo: lo, px: px}
+		p.off, p.bytes = e.Offset+2*int64(lo), 2*len(px)
 	}
-	return piece{panel: panel, ext: e, off: e.Offset, bytes: int(e.Length), lo: lo, px: px}
+	if e.Heading != 0 && p.off == e.Offset {
+		p.head = &s.opt.Headings[e.Heading-1] // checkExtent has looked
+	}
+	return p
 }
+
+// from is where reading begins.
+func (p *piece) from() int64 {
+	if p.head != nil {
+		return p.off - int64(p.head.Before)
+	}
+	return p.off
+}
+
+func (p *piece) end() int64 { return p.off + int64(p.bytes) }
 
 const (
-	maxGap   = 64 << 10 // bytes between two pieces that are cheaper to read than to skip
-	maxParts = 512      // parts of one vectored read, pieces and gaps; the system allows 1024
+	maxGap = 64 << 10 // bytes between two pieces that are cheaper to read than to skip
+	// maxTogether bounds the pieces of one vectored read, each with up to four parts: what is before it,
+	// its heading, what is between that and the frame, the frame. The system allows 1024 parts.
+	maxTogether = 256
 )
 
 // startReads starts to read pieces, neighbours together, with up to Options.Depth reads in flight, and
 // gives the function that waits for them. The order of pieces changes.
 func (s *pread) startReads(ctx context.Context, pieces []piece) (wait func() error) {
 	slices.SortFunc(pieces, func(a, b piece) int {
-		return cmp.Or(cmp.Compare(a.ext.File, b.ext.File), cmp.Compare(a.off, b.off))
+		return cmp.Or(cmp.Compare(a.ext.File, b.ext.File), cmp.Compare(a.from(), b.from()))
 	})
 	g, inner := errgroup.WithContext(ctx)
 	for len(pieces) > 0 {
@@ -215,14 +240,12 @@ func (s *pread) startReads(ctx context.Context, pieces []piece) (wait func() err
 
 // together counts the leading pieces that one read serves.
 func (s *pread) together(pieces []piece) int {
-	n, end := 1, pieces[0].off+int64(pieces[0].bytes)
-	for n < len(pieces) && 2*n+1 < maxParts {
-		p := pieces[n]
-		gap := p.off - end
-		if p.ext.File != pieces[0].ext.File || gap < 0 || gap > maxGap || p.off+int64(p.bytes)-pieces[0].off > int64(s.opt.Block) {
+	n := 1
+	for n < min(len(pieces), maxTogether) {
+		p, gap := &pieces[n], pieces[n].from()-pieces[n-1].end()
+		if p.ext.File != pieces[0].ext.File || gap < 0 || gap > maxGap || p.end()-pieces[0].from() > int64(s.opt.Block) {
 			break
 		}
-		end = p.off + int64(p.bytes)
 		n++
 	}
 	return n
@@ -241,45 +264,121 @@ func (s *pread) enter(ctx context.Context) bool {
 	}
 }
 
-// readRun reads neighbouring pieces of one file with one read and decodes those that need it.
+// readRun reads neighbouring pieces of one file with one read, compares headings, and decodes pieces that
+// need it.
 func (s *pread) readRun(run []piece) error {
-	parts := make([][]byte, 0, 2*len(run))
-	var coded [][]uint16 // buffers of coded pieces, then the gap
-	defer func() { s.putAll(coded) }()
-	var gap []byte
-	end := run[0].off
+	v := vector{s: s, parts: make([][]byte, 0, 3*len(run)), at: run[0].from()}
+	defer func() { s.putAll(v.held) }()
+	heads := 0
 	for _, p := range run {
-		if d := int(p.off - end); d > 0 {
-			if gap == nil {
-				b, err := s.pool.get(maxGap / 2)
-				if err != nil {
-					return err
-				}
-				coded, gap = append(coded, b), bytesOf(b)
-			}
-			parts = append(parts, gap[:d])
+		if p.head != nil {
+			heads += len(p.head.Bytes)
 		}
-		if p.panel.Codec == Identity {
-			parts = append(parts, bytesOf(p.px))
-		} else {
-			b, err := s.pool.get((p.bytes + 1) / 2)
-			if err != nil {
-				return err
-			}
-			coded = append(coded, b)
-			parts = append(parts, bytesOf(b)[:p.bytes])
-		}
-		end = p.off + int64(p.bytes)
 	}
-	if err := s.readParts(run, parts, end); err != nil {
+	err := v.makeHeads(heads)
+	for i := 0; i < len(run) && err == nil; i++ {
+		err = v.add(&run[i])
+	}
+	if err != nil {
 		return err
 	}
-	return s.decodeRun(run, parts)
+	if err := s.readParts(run, v.parts, v.at); err != nil {
+		return err
+	}
+	for i := range run {
+		p := &run[i]
+		path := s.files[p.ext.File].Path
+		if p.head != nil {
+			if err := p.head.check(p.headed, path, p.ext, p.panel); err != nil {
+				return err
+			}
+		}
+		if p.panel.Codec == Identity {
+			continue
+		}
+		if err := s.decodePiece(*p, p.raw); err != nil {
+			return fault.New(fault.Input, "frame: %q byte %#x: could not decode a frame of %v: %w", path, p.ext.Offset, p.panel, err)
+		}
+	}
+	return nil
+}
+
+// vector collects the parts of one vectored read.
+type vector struct {
+	s     *pread
+	parts [][]byte
+	at    int64 // where the next part begins in the file
+	held  [][]uint16
+	gap   []byte // for what nobody wants
+	heads []byte // for the headings to come
+}
+
+// makeHeads makes room for all headings of the read, so many bytes.
+func (v *vector) makeHeads(n int) (err error) {
+	if n > 0 {
+		v.heads, err = v.buffer(n)
+	}
+	return err
+}
+
+// add appends the parts of a piece.
+func (v *vector) add(p *piece) error {
+	if err := v.skip(p.from()); err != nil {
+		return err
+	}
+	if p.head != nil {
+		n := len(p.head.Bytes)
+		p.headed, v.heads = v.heads[:n], v.heads[n:]
+		v.take(p.headed)
+		if err := v.skip(p.off); err != nil {
+			return err
+		}
+	}
+	if p.panel.Codec == Identity {
+		v.take(bytesOf(p.px))
+		return nil
+	}
+	b, err := v.buffer(p.bytes)
+	if err != nil {
+		return err
+	}
+	p.raw = b
+	v.take(b)
+	return nil
+}
+
+func (v *vector) take(b []byte) {
+	if len(b) > 0 {
+		v.parts, v.at = append(v.parts, b), v.at+int64(len(b))
+	}
+}
+
+// skip reads up to a place into a buffer that nobody looks at.
+func (v *vector) skip(to int64) error {
+	if v.gap == nil && to > v.at {
+		b, err := v.buffer(maxGap)
+		if err != nil {
+			return err
+		}
+		v.gap = b
+	}
+	v.take(v.gap[:to-v.at])
+	return nil
+}
+
+// buffer takes n bytes from the pool for the time of the read.
+func (v *vector) buffer(n int) ([]byte, error) {
+	b, err := v.s.pool.get((n + 1) / 2)
+	if err != nil {
+		return nil, err
+	}
+	v.held = append(v.held, b)
+	return bytesOf(b)[:n], nil
 }
 
 // readParts does the read and says of a short one where the file ended.
 func (s *pread) readParts(run []piece, parts [][]byte, end int64) error {
-	file, off := run[0].ext.File, run[0].off
+	file, off := run[0].ext.File, run[0].from()
 	path := s.files[file].Path
 	n, err := s.fds[file].ReadVec(parts, off)
 	if got := off + int64(n); got < end {
@@ -299,25 +398,6 @@ func (s *pread) readParts(run []piece, parts [][]byte, end int64) error {
 		if f, ok := s.fds[file].(osReader); ok {
 			f.forget(off, end-off)
 		}
-	}
-	return nil
-}
-
-// decodeRun decodes the coded pieces among those just read.
-func (s *pread) decodeRun(run []piece, parts [][]byte) error {
-	at := run[0].off
-	for _, p := range run {
-		for at < p.off {
-			at += int64(len(parts[0]))
-			parts = parts[1:]
-		}
-		if p.panel.Codec != Identity {
-			if err := s.decodePiece(p, parts[0]); err != nil {
-				return fault.New(fault.Input, "frame: %q byte %#x: could not decode a frame of %v: %w", s.files[p.ext.File].Path, p.ext.Offset, p.panel, err)
-			}
-		}
-		at += int64(p.bytes)
-		parts = parts[1:]
 	}
 	return nil
 }

@@ -76,6 +76,9 @@ type Options struct {
 	Block  int   // neighbouring extents are read together up to that many bytes, default 4 MiB
 	Arena  int64 // bytes of buffers of one Sweep, default 256 MiB; never less than two frames of each lane
 	Window int64 // bytes of mapped pages of one Sweep, default 512 MiB; likewise
+	// Headings are those of the index: what must lie before frames whose place was predicted. Whoever reads
+	// the first pixel of such a frame compares, and ends with ErrHeading if that is not there.
+	Headings []Heading
 	// DropBehind tells the system not to keep what was read in its page cache.
 	DropBehind bool
 	// Open replaces the opening of files by positioned reads, for tests and simulated storage.
@@ -159,7 +162,7 @@ func checkBlock(panel Panel, exts []Extent, lo, hi int, dst [][]uint16) {
 }
 
 // checkExtent refuses an extent that does not fit its panel or file: indices come from files.
-func checkExtent(files []File, panel Panel, e Extent) error {
+func checkExtent(files []File, headings []Heading, panel Panel, e Extent) error {
 	if e.File < 0 || int(e.File) >= len(files) {
 		return fault.New(fault.Input, "frame: extent of %v points into file %d of %d", panel, e.File, len(files))
 	}
@@ -174,5 +177,6 @@ func checkExtent(files []File, panel Panel, e Extent) error {
 	if e.Offset < 0 || e.Offset+int64(e.Length) > f.Size {
 		return fault.New(fault.Input, "frame: %q byte %#x: frame of %v needs %d bytes, the file has %d", f.Path, e.Offset, panel, e.Length, f.Size)
 	}
-	return nil
+	_, err := Predicted(headings, e)
+	return err
 }

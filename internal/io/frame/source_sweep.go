@@ -26,6 +26,9 @@ type share struct {
 	panel Panel
 	exts  []Extent
 	px    [][]uint16 // their pixels, where the loader has put them
+	// check compares the headings of the frames exts[lo:hi] before the first pixels of these are used; nil
+	// where the loader has done it.
+	check func(lo, hi int) error
 }
 
 // super is a superblock: the same frames of some neighbouring lanes.
@@ -50,6 +53,7 @@ type loader interface {
 type task struct {
 	Batch
 	from        *super
+	of          *share
 	after, done chan struct{}
 }
 
@@ -210,7 +214,7 @@ func bandTasks(list []task, s Sweep, st *share, b *super, last map[[2]int]chan s
 			part[i] = f[lo:min(lo+band, pixels)]
 		}
 		key := [2]int{st.lane, lo}
-		t := task{Batch: Batch{Lane: st.lane, First: b.first, Lo: lo, Frames: part}, from: b, after: last[key], done: make(chan struct{})}
+		t := task{Batch: Batch{Lane: st.lane, First: b.first, Lo: lo, Frames: part}, from: b, of: st, after: last[key], done: make(chan struct{})}
 		last[key] = t.done
 		list = append(list, t)
 	}
@@ -231,7 +235,7 @@ func bandOf(s Sweep, pixels int) int {
 func wholeTasks(list []task, st *share, b *super) []task {
 	for i := 0; i < len(st.px); {
 		n := min(len(st.px)-i, max(1, wholeSize/max(1, len(st.px[i]))))
-		list = append(list, task{Batch: Batch{Lane: st.lane, First: b.first + i, Frames: st.px[i : i+n]}, from: b})
+		list = append(list, task{Batch: Batch{Lane: st.lane, First: b.first + i, Frames: st.px[i : i+n]}, from: b, of: st})
 		i += n
 	}
 	return list
@@ -250,7 +254,7 @@ func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task)
 		}
 		if err == nil {
 			t.Worker = worker
-			err = do(s, l, t.Batch)
+			err = do(s, l, t)
 		}
 		if t.from.left.Add(-1) == 0 {
 			t.from.release()
@@ -266,23 +270,30 @@ func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task)
 }
 
 // do calls Do for a batch.
-func do(s Sweep, l loader, b Batch) (err error) {
+func do(s Sweep, l loader, t task) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &panicked{r, debug.Stack()}
 		}
 	}()
-	return l.guard(func() error { return s.Do(b) })
+	return l.guard(func() error {
+		if lo := t.First - t.from.first; t.of.check != nil && t.Lo == 0 {
+			if err := t.of.check(lo, lo+len(t.Frames)); err != nil {
+				return err
+			}
+		}
+		return s.Do(t.Batch)
+	})
 }
 
 // checkLanes refuses lanes with extents that do not fit.
-func checkLanes(files []File, s Sweep) error {
+func checkLanes(files []File, headings []Heading, s Sweep) error {
 	if s.Do == nil {
 		panic("io/frame: Sweep without Do")
 	}
 	for i, l := range s.Lanes {
 		for _, e := range l.Extents {
-			if err := checkExtent(files, l.Panel, e); err != nil {
+			if err := checkExtent(files, headings, l.Panel, e); err != nil {
 				return fmt.Errorf("lane %d: %w", i, err)
 			}
 		}

@@ -96,7 +96,7 @@ func (r Reader) index(t *testing.T) {
 // frames reads every frame, whole and in part, through a source.
 func (r Reader) frames(t *testing.T) {
 	_, x := r.run(t)
-	src, err := frame.OpenPread(x.Files, frame.Options{Depth: 2})
+	src, err := frame.OpenPread(x.Files, frame.Options{Depth: 2, Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (r Reader) cut(t *testing.T) {
 	if err := os.Truncate(f.Path, last.Offset+int64(last.Length)/2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := frame.OpenPread(x.Files, frame.Options{}); fault.CodeOf(err) != fault.Input {
+	if _, err := frame.OpenPread(x.Files, frame.Options{Headings: x.Headings}); fault.CodeOf(err) != fault.Input {
 		t.Errorf("source of the old index: %v", err)
 	}
 	y, err := r.Build(context.Background(), dir)
