@@ -91,7 +91,7 @@ func (d *data) load(ctx context.Context, n int) error {
 	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
 	d.free = func() { _ = unix.Munmap(mem) }
 	d.ram = make([][]uint16, n)
-	src, err := frame.Open(d.index.Files, frame.Pread, frame.Options{})
+	src, err := frame.Open(d.index.Files, frame.Pread, frame.Options{Headings: d.index.Headings})
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func store(b *bench) error {
 				return 0, err
 			}
 			indexed := time.Now()
-			src, err := frame.OpenPread(b.d.index.Files, frame.Options{Open: s.open})
+			src, err := frame.OpenPread(b.d.index.Files, frame.Options{Open: s.open, Headings: b.d.index.Headings})
 			if err != nil {
 				return 0, err
 			}

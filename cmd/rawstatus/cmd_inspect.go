@@ -69,7 +69,7 @@ type panelCounts struct {
 
 // runInspect shows a run. What the files hold is shown even if they cannot be indexed.
 func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
-	opt := open.Options{Settle: c.Duration("settle")}
+	opt := open.Options{Settle: c.Duration("settle"), AllHeaders: true}
 	in := inspection{Panels: []panelCounts{}}
 	var err error
 	if in.Contents, err = open.Survey(c.Context, d, opt); err != nil {

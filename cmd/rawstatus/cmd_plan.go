@@ -50,21 +50,37 @@ func concat(lists ...[]cli.Flag) []cli.Flag {
 	return out
 }
 
+// indexJob indexes the run that the flags name, prepared for the parameters that they give, and tells the work
+// directory. Where a task of that directory found a prediction wrong all headers are read.
+func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, work string, err error) {
+	if x, err = indexDetector(c, e, c.Bool("all-headers")); err != nil {
+		return nil, par, "", err
+	}
+	if par, err = jobParams(c, e, x.Panels[0]); err != nil {
+		return nil, par, "", err
+	}
+	work = workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
+	doubt, err := plan.LoadDoubt(work)
+	if err != nil {
+		return nil, par, "", err
+	}
+	if doubt != nil && len(x.Headings) > 0 {
+		e.Log.Warnf("all headers are read, because an earlier plan of %s could not be done: %s", work, doubt.Error)
+		if x, err = indexDetector(c, e, true); err != nil {
+			return nil, par, "", err
+		}
+	}
+	x, err = plan.Prepare(x, par.Selection)
+	return x, par, work, err
+}
+
 // makePlan indexes the run that the flags name and saves its plan. A work directory that already holds
 // this very plan is left as it is, so that partials done before are used.
 func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
-	x, err := indexDetector(c, e)
+	x, par, work, err := indexJob(c, e)
 	if err != nil {
 		return nil, "", err
 	}
-	par, err := jobParams(c, e, x.Panels[0])
-	if err != nil {
-		return nil, "", err
-	}
-	if x, err = plan.Prepare(x, par.Selection); err != nil {
-		return nil, "", err
-	}
-	work := workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
 	p, err := savePlan(c.Context, work, x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")}, fs.FileMode(e.Site.FileMode))
 	if err != nil {
 		return nil, "", err

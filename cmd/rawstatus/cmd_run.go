@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/io/frame"
 )
 
 func newRunCommand(e *environment) *cli.Command {
@@ -27,7 +30,14 @@ func newRunCommand(e *environment) *cli.Command {
 				return err
 			}
 			defer l.close()
-			if err := doTasks(c, e, p, work, allTasks(p)); err != nil {
+			err = doTasks(c, e, p, work, allTasks(p))
+			if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
+				if p, work, err = makePlan(c, e); err != nil {
+					return err
+				}
+				err = doTasks(c, e, p, work, allTasks(p))
+			}
+			if err != nil {
 				return err
 			}
 			return runReduce(c, e, p, work, l)

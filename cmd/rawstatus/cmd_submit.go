@@ -23,7 +23,8 @@ import (
 // submitSettle is the default of --settle for submit: people submit while the last files are still on their way.
 const submitSettle = "60s"
 
-func newSubmitCommand(e *environment) *cli.Command {
+// newSubmitCommand makes the command; words are the command line, which the repair job may need again.
+func newSubmitCommand(e *environment, words []string) *cli.Command {
 	return &cli.Command{
 		Name:  "submit",
 		Usage: "plan a run and let Slurm do it: tasks as a job array, reduce, merge and deployment",
@@ -36,7 +37,7 @@ func newSubmitCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
 		}),
-		Action: func(c *cli.Context) error { return runSubmit(c, e) },
+		Action: func(c *cli.Context) error { return runSubmit(c, e, words) },
 	}
 }
 
@@ -44,7 +45,7 @@ func submitTasksFlag() cli.Flag {
 	return &cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}
 }
 
-func runSubmit(c *cli.Context, e *environment) error {
+func runSubmit(c *cli.Context, e *environment, words []string) error {
 	client, err := slurm.NewClient()
 	if err != nil {
 		return err
@@ -76,6 +77,9 @@ func runSubmit(c *cli.Context, e *environment) error {
 	if c.Bool("dry-run") {
 		return showDraft(e, chain, a)
 	}
+	if err := remember(chain, words); err != nil {
+		return err
+	}
 	if err := slurm.SaveRequest(chain.Work, chain.Plan, chain.Request); err != nil {
 		return err
 	}
@@ -89,6 +93,16 @@ func runSubmit(c *cli.Context, e *environment) error {
 		return err
 	}
 	return follow(c, e, chain)
+}
+
+// remember puts the command line into the request, and the folder that its paths start from.
+func remember(chain *slurm.Chain, words []string) (err error) {
+	waits := func(word string) bool { return strings.HasPrefix(strings.Replace(word, "--", "-", 1), "-wait") }
+	chain.Request.Command = slices.DeleteFunc(slices.Clone(words), waits)
+	if chain.Request.Folder, err = os.Getwd(); err != nil {
+		return fmt.Errorf("could not tell the present folder: %w", err)
+	}
+	return nil
 }
 
 // submission plans the run and gathers what is asked for. Without raw data named it takes the plan that is in --work.
@@ -113,18 +127,17 @@ func submission(c *cli.Context, e *environment, client *slurm.Client) (*slurm.Ch
 func submitPlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	if work := c.String("work"); work != "" && !slices.ContainsFunc([]string{"dataset", "exp", "run", "dir", "file"}, c.IsSet) {
 		p, err := plan.Load(work)
-		return p, work, err
+		if err != nil {
+			return nil, "", err
+		}
+		return p, work, notInDoubt(work, p)
 	}
 	if !c.IsSet("settle") {
 		if err := c.Set("settle", submitSettle); err != nil {
 			return nil, "", fmt.Errorf("could not set --settle: %w", err)
 		}
 	}
-	x, err := indexDetector(c, e)
-	if err != nil {
-		return nil, "", err
-	}
-	par, err := jobParams(c, e, x.Panels[0])
+	x, par, work, err := indexJob(c, e)
 	if err != nil {
 		return nil, "", err
 	}
@@ -136,9 +149,18 @@ func submitPlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 		}
 		opt.Tasks = defaultTasks(whole.Tasks[0].Bytes, len(whole.Units))
 	}
-	work := workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
 	p, err := savePlan(c.Context, work, x, par, opt, fs.FileMode(e.Site.FileMode))
 	return p, work, err
+}
+
+// notInDoubt refuses a plan that a task could not do because a prediction of its index was wrong.
+func notInDoubt(work string, p *plan.Plan) error {
+	doubt, err := plan.LoadDoubt(work)
+	if err == nil && doubt != nil && doubt.Plan == p.ID {
+		err = fault.New(fault.Input, "the plan in %q cannot be done: %s", work, doubt.Error).
+			WithHint("make it again, with the flags that it was made with: rawstatus plan --all-headers --work %s ...", slurm.Quote(work))
+	}
+	return err
 }
 
 // defaultTasks makes few tasks: starting one costs Slurm about a second.

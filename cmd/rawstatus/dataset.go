@@ -58,13 +58,13 @@ func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 }
 
 // indexDetector indexes the run for one detector.
-func indexDetector(c *cli.Context, e *environment) (*frame.Index, error) {
+func indexDetector(c *cli.Context, e *environment, allHeaders bool) (*frame.Index, error) {
 	d, err := datasetOf(c, e)
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle")})
+	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle"), AllHeaders: allHeaders})
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func jobFlags() []cli.Flag {
 		&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"},
 		&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost},
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"},
+		&cli.BoolFlag{Name: "all-headers", Usage: "index by the headers of all frames; else those of an event's later panels are predicted, and checked while pixels are read"},
 
 		&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo},
 		&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"},

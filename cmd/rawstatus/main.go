@@ -26,7 +26,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 			// which is in the order of the help text.
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e), newReevalCommand(e), newScanCommand(e),
-				newSubmitCommand(e), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e), newCampaignCommand(e),
+				newSubmitCommand(e, args[1:]), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e), newCampaignCommand(e),
 				newInspectCommand(e), newBitsCommand(e), newDiffCommand(e), newSaveCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},

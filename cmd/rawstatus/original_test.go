@@ -73,7 +73,7 @@ func firstTenMean(t *testing.T, raw, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := frame.OpenPread(x.Files, frame.Options{})
+	src, err := frame.OpenPread(x.Files, frame.Options{Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 
 // fromRaw indexes the raw data.
 func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
-	x, err := open.Index(ctx, d, open.Options{})
+	x, err := open.Index(ctx, d, open.Options{AllHeaders: true}) // nobody reads pixels, which would check predictions
 	if err != nil {
 		return nil, err
 	}

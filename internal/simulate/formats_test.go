@@ -33,7 +33,7 @@ func BenchmarkFormats(b *testing.B) {
 		})
 		for _, way := range []string{frame.Pread, frame.Mapped} {
 			b.Run("do=sweep/way="+way+"/format="+format, func(b *testing.B) {
-				src, err := frame.Open(x.Files, way, frame.Options{})
+				src, err := frame.Open(x.Files, way, frame.Options{Headings: x.Headings})
 				if err != nil {
 					b.Fatal(err)
 				}

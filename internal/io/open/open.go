@@ -22,6 +22,9 @@ type Options struct {
 	Settle      time.Duration // how long a file without end of run must not change, default 2 s
 	NoSmalldata bool          // do not use smalldata files
 	Reads       int           // reads in flight while indexing
+	// AllHeaders reads the headers of every frame. Else some are predicted, and compared by whoever reads the
+	// frames' pixels (frame.Index.Headings).
+	AllHeaders bool
 }
 
 // format is a raw format: how its files are recognised and indexed.

@@ -42,7 +42,7 @@ func indexXtc2(ctx context.Context, in input, opt Options) (*frame.Index, error)
 		req.RunInFile = in.run // of named files, the run number chooses by runinfo
 	}
 	x, err := xtc2.BuildIndex(ctx, req, xtc2.Options{
-		Reads: opt.Reads, NoSmalldata: opt.NoSmalldata, AllHeaders: true,
+		Reads: opt.Reads, NoSmalldata: opt.NoSmalldata, AllHeaders: opt.AllHeaders,
 		Growing: func(ctx context.Context) ([]string, error) { return h.growing(ctx, opt.Settle) },
 	})
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 )
 
 // indexKind is the pack kind of index.pack. Its head is the frame.Index without events and extents;
-// its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state".
+// its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state",
+// "N/heading".
 const indexKind = "index"
 
 // EncodeIndex gives the index of a detector as the bytes of index.pack, and their SHA-256.
@@ -40,20 +41,23 @@ func EncodeIndex(x *frame.Index) (b []byte, sum string, err error) {
 func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 	n := len(extents)
 	offset, length, file := make([]int64, n), make([]uint32, n), make([]int32, n)
-	damage, state := make([]uint16, n), make([]uint8, n)
+	damage, heading, state := make([]uint16, n), make([]uint16, n), make([]uint8, n)
 	last := int64(0)
 	for i, e := range extents {
 		// Distances between frames repeat where offsets do not: they compress to nothing.
 		offset[i], last = e.Offset-last, e.Offset
-		length[i], file[i], damage[i], state[i] = e.Length, e.File, e.Damage, uint8(e.State)
+		length[i], file[i], damage[i], heading[i], state[i] = e.Length, e.File, e.Damage, e.Heading, uint8(e.State)
 	}
 	name := func(column string) string { return fmt.Sprintf("%d/%s", panel, column) }
 	return []pack.Array{{Name: name("offset"), Data: offset}, {Name: name("length"), Data: length}, {Name: name("file"), Data: file},
-		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}}
+		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}, {Name: name("heading"), Data: heading}}
 }
 
 // Index reads the extents of a plan panel by panel, so a task holds those of one panel at a time.
 type Index struct {
+	// Headings are what must lie before frames whose place was predicted, for frame.Options.
+	Headings []frame.Heading
+
 	plan   *Plan
 	r      *pack.Reader
 	events []frame.Event
@@ -73,7 +77,11 @@ func (p *Plan) OpenIndex(work string) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{plan: p, r: r}
+	var head frame.Index
+	if err := r.Head(&head); err != nil {
+		return nil, err
+	}
+	x := &Index{Headings: head.Headings, plan: p, r: r}
 	ts, err := pack.Get[uint64](r, "ts")
 	if err != nil {
 		return nil, err
@@ -139,11 +147,15 @@ func (x *Index) panel(panel int) ([]frame.Extent, error) {
 	if err != nil {
 		return nil, err
 	}
+	heading, err := column[uint16](x.r, name("heading"), n)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]frame.Extent, n)
 	last := int64(0)
 	for i := range out {
 		last += offset[i]
-		out[i] = frame.Extent{Offset: last, Length: length[i], File: file[i], Damage: damage[i], State: frame.State(state[i])}
+		out[i] = frame.Extent{Offset: last, Length: length[i], File: file[i], Damage: damage[i], Heading: heading[i], State: frame.State(state[i])}
 	}
 	return out, nil
 }

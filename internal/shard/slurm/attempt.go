@@ -27,7 +27,9 @@ type Request struct {
 	SiteLines   []string      `json:"site_lines,omitempty"` // of the job scripts
 	Program     string        `json:"program"`              // path of rawstatus
 	ReduceWords []string      `json:"reduce_words,omitempty"`
-	Deploy      []string      `json:"deploy,omitempty"` // words of mergedeploy; empty: no such job
+	Command     []string      `json:"command,omitempty"` // words of the submission, for a plan that has to be made again
+	Folder      string        `json:"folder,omitempty"`  // where it was given
+	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
 	Deployer    string        `json:"deployer,omitempty"`
 }
 

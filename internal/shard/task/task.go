@@ -8,6 +8,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -70,7 +71,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 		return res, err
 	}
 	src, err := frame.Open(p.Dataset.Files, opt.Read.Way, frame.Options{Depth: opt.Read.Depth, Block: opt.Read.Block,
-		DropBehind: opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes})
+		DropBehind: opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes, Headings: x.Headings})
 	if err != nil {
 		return res, err
 	}
@@ -82,6 +83,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	err = pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, partialKind, func(out *pack.Writer) (any, error) {
 		return w.fill(out, n)
 	})
+	if errors.Is(err, frame.ErrHeading) {
+		err = errors.Join(err, plan.SaveDoubt(work, p, err, opt.Mode))
+	}
 	if err != nil {
 		return res, fmt.Errorf("task %d: %w", n, err)
 	}

@@ -1,0 +1,47 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/atomicfile"
+)
+
+// Doubt is what a task leaves in the work directory when a frame does not lie where the index of its plan
+// predicted it. From then on plans for this work directory read all headers.
+type Doubt struct {
+	Plan  string `json:"plan"` // the plan that cannot be done
+	Error string `json:"error"`
+}
+
+func doubtPath(work string) string { return filepath.Join(work, "all-headers.json") }
+
+// SaveDoubt leaves the note that predictions of a plan are wrong.
+func SaveDoubt(work string, p *Plan, cause error, mode fs.FileMode) error {
+	b, err := json.MarshalIndent(Doubt{Plan: p.ID, Error: cause.Error()}, "", " ")
+	if err != nil {
+		return fmt.Errorf("plan: could not encode a note: %w", err)
+	}
+	return atomicfile.WriteFile(doubtPath(work), atomicfile.Options{Mode: mode}, append(b, '\n'))
+}
+
+// LoadDoubt reads the note of a work directory, nil if there is none.
+func LoadDoubt(work string) (*Doubt, error) {
+	b, err := os.ReadFile(doubtPath(work))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var d Doubt
+	if err == nil {
+		err = json.Unmarshal(b, &d)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Input, "could not read %q: %w", doubtPath(work), err).WithHint("remove it")
+	}
+	return &d, nil
+}
