@@ -153,10 +153,13 @@ func (f *Flatness) WindowCols() int {
 // Bytes is the memory that a Residuals of this band and these windows takes for n frames.
 func (f *Flatness) Bytes(b Band, first, last, frames int) int64 {
 	_, keep := windows(f.Cols, f.WC)
-	size := int64(4)
-	if f.wide {
-		size = 8
+	rows, width := b.Keep.Hi-b.Keep.Lo, keep[last-1].Hi-keep[first].Lo
+	perFrame := int64(4 * rows * width)
+	switch {
+	case f.wide:
+		perFrame *= 2
+	case kernel.Vectors():
+		perFrame = laneBytes(rows, keep[first:last])
 	}
-	width := groups(keep[last-1].Hi-keep[first].Lo) * kernel.Lanes // rows are filled up to whole vectors
-	return size * int64(frames) * int64(b.Keep.Hi-b.Keep.Lo) * int64(width)
+	return int64(frames) * perFrame
 }

@@ -6,60 +6,118 @@ import (
 	"rawstatus/internal/stats/kernel"
 )
 
-// This file is feature 6 in vectors: residuals of 32 bits of 16 neighbouring pixels side by side, frame
-// after frame, which is the order of the kernels. Residual k of column x of row y, of the kept ones, is
-// element lane(y, x)+k*kernel.Lanes.
+// lanes is feature 6 in vectors. While frames come in, only the planes of their windows are found, and
+// raw values are brought to where those of 16 neighbouring pixels of a window lie side by side, frame
+// after frame. Residuals are made of them when all frames are in, of 16 pixels at a time: they take twice
+// the memory of raw values, and never leave the second-level cache.
+type lanes struct {
+	px    []uint16 // [window][vector of its columns][row][frame][kernel.Lanes]
+	plane []int32  // [window][of the first pixel, more per column, more per row][frame]
+	at    []int    // where the windows begin in px
 
-// lanePool keeps stores of bands that are done for those that come: filling memory that is new to the
+	sum, moment []int32 // of columns
+	values      []int32 // of 16 pixels
+	scratch     []byte
+	first       []int32
+}
+
+// lanePool keeps the memory of bands that are done for those that come: filling memory that is new to the
 // process takes longer than computing what goes there.
-var lanePool sync.Pool
+var lanePool = sync.Pool{New: func() any { return new(lanes) }}
 
-// laneStore gives a store of n residuals of unknown value.
-func laneStore(n int) []int32 {
-	if s, ok := lanePool.Get().(*[]int32); ok && cap(*s) >= n && cap(*s) <= 2*n {
-		return (*s)[:n]
+// vectors gives the number of vectors of a row of so many pixels.
+func vectors(width int) int { return (width + kernel.Lanes - 1) / kernel.Lanes }
+
+// laneBytes gives the memory that lanes of these windows need, for each frame.
+func laneBytes(rows int, keep []Span) int64 {
+	words := 0
+	for _, k := range keep {
+		words += vectors(k.Hi-k.Lo) * rows * kernel.Lanes
 	}
-	return make([]int32, n)
+	return int64(2*words + 12*len(keep) + 5*kernel.Lanes + 4)
 }
 
-// groups gives the number of vectors of a row of so many pixels.
-func groups(width int) int { return (width + kernel.Lanes - 1) / kernel.Lanes }
-
-func (r *Residuals) lane(y, x int) int {
-	width := r.Cols().Hi - r.Cols().Lo
-	return (y*groups(width)+x/kernel.Lanes)*r.frames*kernel.Lanes + x%kernel.Lanes
+func newLanes(rows int, read, keep []Span, frames int) *lanes {
+	l := lanePool.Get().(*lanes)
+	l.at = l.at[:0]
+	size := 0
+	for _, k := range keep {
+		l.at = append(l.at, size)
+		size += vectors(k.Hi-k.Lo) * rows * frames * kernel.Lanes
+	}
+	width := read[len(read)-1].Hi - read[0].Lo
+	room := kernel.Room(frames) * kernel.Lanes
+	l.px, l.plane = ofSize(l.px, size), ofSize(l.plane, 3*len(keep)*frames)
+	l.sum, l.moment = ofSize(l.sum, width), ofSize(l.moment, width)
+	l.values, l.scratch, l.first = ofSize(l.values, room), ofSize(l.scratch, room), ofSize(l.first, frames)
+	return l
 }
 
-// addLanes fits all windows in each frame, from sums over columns that the windows of a band share, and
-// stores the residuals of all columns row by row.
+// ofSize gives n elements of unknown value, those of s unless they are too few or far too many.
+func ofSize[T any](s []T, n int) []T {
+	if cap(s) < n || cap(s) > 4*n+1024 {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// planes gives the planes of a window: of its first pixel, what a column adds, and what a row adds.
+func (l *lanes) planes(w, frames int) (first, col, row []int32) {
+	p := l.plane[3*w*frames:]
+	return p[:frames], p[frames : 2*frames], p[2*frames : 3*frames]
+}
+
+// addLanes takes frames, as many at a time as stay in the second-level cache until their values are
+// where they belong.
 //
 // All sums fit into 32 bits: Flatness.wide is false, so Den*Mask is less than 2^29, and Den is at least
 // Sum(v*v) over the window, which is more than the factors of the moment.
 func (r *Residuals) addLanes(frames [][]uint16) {
-	f, cols := r.f, r.Cols()
-	from, to := r.read[0].Lo, r.read[len(r.read)-1].Hi
-	sum, moment := make([]int32, to-from), make([]int32, to-from)
-	plane, slope := make([]int32, cols.Hi-cols.Lo), make([]int32, cols.Hi-cols.Lo)
-	rows := r.band.Keep.Hi - r.band.Keep.Lo
-	for k, frame := range frames {
-		kernel.ColumnSums(sum, moment, frame[from:], f.Cols, f.WR, f.Mask)
-		for w, read := range r.read {
-			keep := Span{r.keep[w].Lo - cols.Lo, r.keep[w].Hi - cols.Lo}
-			f.fit(sum[read.Lo-from:read.Hi-from], moment[read.Lo-from:read.Hi-from], plane[keep.Lo:keep.Hi], slope[keep.Lo:keep.Hi])
+	f, l := r.f, r.lanes
+	from := r.read[0].Lo
+	for n := r.n; len(frames) > 0; {
+		batch := frames[:min(kernel.MaxFrames, len(frames))]
+		frames = frames[len(batch):]
+		for k, frame := range batch {
+			kernel.ColumnSums(l.sum, l.moment, frame[from:], f.Cols, f.WR, f.Mask)
+			for w, read := range r.read {
+				first, col, row := l.planes(w, r.frames)
+				first[n+k], col[n+k], row[n+k] = f.fit(l.sum[read.Lo-from:read.Hi-from], l.moment[read.Lo-from:read.Hi-from])
+			}
 		}
-		for y := range rows {
-			row := frame[y*f.Cols+cols.Lo : y*f.Cols+cols.Hi]
-			at := r.lane(y, 0) + (r.n+k)*kernel.Lanes
-			kernel.Residuals(r.lanes[at:], r.frames*kernel.Lanes, row, f.Mask, int32(f.Den), plane, slope)
+		for w := range r.read {
+			r.collect(batch, w, n)
+		}
+		n += len(batch)
+	}
+}
+
+// collect brings the values of a window in some frames, the first of which is frame n, to their places.
+func (r *Residuals) collect(batch [][]uint16, w, n int) {
+	keep, rows, stride := r.keep[w], r.band.Keep.Hi-r.band.Keep.Lo, r.frames*kernel.Lanes
+	at := r.lanes.at[w] + n*kernel.Lanes
+	for x := keep.Lo; x < keep.Hi; x += kernel.Lanes {
+		dst := r.lanes.px[at:]
+		at += rows * stride
+		whole := rows // rows that have a whole vector of pixels behind x
+		for whole > 0 && x+(whole-1)*r.f.Cols+kernel.Lanes > len(batch[0]) {
+			whole--
+		}
+		kernel.Collect(dst, stride, batch, x, r.f.Cols, whole)
+		for y := whole; y < rows; y++ {
+			for k, frame := range batch {
+				copy(dst[y*stride+k*kernel.Lanes:][:kernel.Lanes], frame[x+y*r.f.Cols:])
+			}
 		}
 	}
 }
 
-// fit finds the plane of a window from its column sums: plane is that of the first row, slope what a row
-// adds. The window's first column is the first of plane.
-func (f *Flatness) fit(sum, moment, plane, slope []int32) {
+// fit finds the plane of a window from its column sums: at the first pixel, what a column adds, and what
+// a row adds.
+func (f *Flatness) fit(sum, moment []int32) (first, col, row int32) {
 	var s, su, m int64
 	u := f.u0
+	moment = moment[:len(sum)]
 	for x, c := range sum {
 		s += int64(c)
 		su += u * int64(c)
@@ -67,35 +125,45 @@ func (f *Flatness) fit(sum, moment, plane, slope []int32) {
 		u += f.du
 	}
 	sv := f.v0*s + f.dv*(m-s) // the moment counts rows from 1
-	first, perCol, perRow := f.kn*s+f.ku*su*f.u0+f.kv*sv*f.v0, f.ku*su*f.du, f.kv*sv*f.dv
-	for x := range plane {
-		plane[x], slope[x] = int32(first), int32(perRow)
-		first += perCol
-	}
+	return int32(f.kn*s + f.ku*su*f.u0 + f.kv*sv*f.v0), int32(f.ku * su * f.du), int32(f.kv * sv * f.dv)
 }
 
 // laneMedians is medians for the order of vectors.
 func (r *Residuals) laneMedians(med2, mad4 []int64) {
-	if r.frames == 0 {
-		return
-	}
-	width := r.Cols().Hi - r.Cols().Lo
-	for at := 0; at < len(med2); at += width {
-		for x := 0; x < width; x += kernel.Lanes {
-			first := r.lane(at/width, x)
-			v := r.lanes[first : first+r.frames*kernel.Lanes]
-			a, b := kernel.Middles(v)
-			for i := range a {
-				a[i] += b[i]
+	l, n := r.lanes, r.frames
+	rows, width := r.band.Keep.Hi-r.band.Keep.Lo, r.Cols().Hi-r.Cols().Lo
+	for w, keep := range r.keep {
+		if n == 0 {
+			break
+		}
+		first, col, row := l.planes(w, n)
+		px := l.px[l.at[w]:]
+		for x := keep.Lo; x < keep.Hi; x += kernel.Lanes {
+			for k := range l.first {
+				l.first[k] = first[k] + int32(x-keep.Lo)*col[k]
 			}
-			kernel.Distances(v, &a)
-			lower, upper := kernel.Middles(v)
-			for i := range min(kernel.Lanes, width-x) {
-				med2[at+x+i] = int64(a[i])
-				mad4[at+x+i] = int64(lower[i]) + int64(upper[i])
+			for y := range rows {
+				kernel.Residuals(l.values, px, r.f.Mask, int32(r.f.Den), l.first, col, row)
+				px = px[n*kernel.Lanes:]
+				twice, lower, upper := l.medians(n)
+				at := y*width + x - r.Cols().Lo
+				for i := range min(kernel.Lanes, keep.Hi-x) {
+					med2[at+i] = int64(twice[i])
+					mad4[at+i] = int64(lower[i]) + int64(upper[i])
+				}
 			}
 		}
 	}
-	done := r.lanes
-	lanePool.Put(&done)
+	lanePool.Put(l)
+}
+
+// medians gives twice the medians of the values, and the two middle distances of 2*values from that.
+func (l *lanes) medians(n int) (twice, lower, upper [kernel.Lanes]int32) {
+	twice, upper = kernel.Middles(l.values, n, l.scratch)
+	for i := range twice {
+		twice[i] += upper[i]
+	}
+	kernel.Distances(l.values[:n*kernel.Lanes], &twice)
+	lower, upper = kernel.Middles(l.values, n, l.scratch)
+	return twice, lower, upper
 }

@@ -21,10 +21,10 @@ type Residuals struct {
 	n      int // how many came
 
 	// Residuals*Den of the kept pixels, [pixel][frame]; narrow or wide by Flatness.wide. Where there are
-	// vectors lanes has the narrow ones, in the order of vectors.
+	// vectors lanes takes the place of the narrow ones.
 	narrow []int32
 	wide   []int64
-	lanes  []int32
+	lanes  *lanes
 }
 
 // NewResiduals makes room for the residuals of frames frames in the windows first..last-1 of a band.
@@ -39,8 +39,7 @@ func NewResiduals(f *Flatness, band Band, first, last, frames int) *Residuals {
 	case f.wide:
 		r.wide = make([]int64, size)
 	case kernel.Vectors():
-		width := r.Cols().Hi - r.Cols().Lo
-		r.lanes = laneStore(size / width * groups(width) * kernel.Lanes)
+		r.lanes = newLanes(band.Keep.Hi-band.Keep.Lo, r.read, r.keep, frames)
 	default:
 		r.narrow = make([]int32, size)
 	}

@@ -130,7 +130,7 @@ func (l level) below(px []uint16, mask uint16, limits *[4]uint16) (n [4]int) {
 	return n
 }
 
-// The kernels of residuals have groups of 16 columns; what is left over is for plain Go.
+// Sums have groups of 16 columns; what is left over is for plain Go.
 
 func (l level) columnSums(sum, moment []int32, px []uint16, stride, rows int, mask uint16) {
 	groups := len(sum) / Lanes
@@ -149,32 +149,32 @@ func (l level) columnSums(sum, moment []int32, px []uint16, stride, rows int, ma
 	}
 }
 
-func (l level) residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
-	groups := len(row) / Lanes
-	done := groups * Lanes
-	switch {
-	case l == levelGo:
-		done = 0
-	case groups == 0:
-	case l == levelAVX2:
-		residualsAVX2(&dst[0], 4*stride, groups, &row[0], &plane[0], &slope[0], uint32(mask), uint32(den))
-	default:
-		residualsAVX512(&dst[0], 4*stride, groups, &row[0], &plane[0], &slope[0], uint32(mask), uint32(den))
+func (l level) collect(dst []uint16, dstStride int, frames [][]uint16, from, stride, rows int) {
+	if l == levelGo {
+		collectRef(dst, dstStride, frames, from, stride, rows)
+		return
 	}
-	if done < len(row) {
-		residualsRef(dst[done/Lanes*stride:], stride, row[done:], mask, den, plane[done:], slope[done:])
+	t := table(frames)
+	collectAVX2(&dst[0], 2*dstStride, &t[0], len(frames), 2*from, 2*stride, rows)
+}
+
+func (l level) residuals(dst []int32, px []uint16, mask uint16, den int32, plane, col, row []int32) {
+	switch l {
+	case levelGo:
+		residualsRef(dst, px, mask, den, plane, col, row)
+	case levelAVX2:
+		residualsAVX2(&dst[0], &px[0], len(plane), &plane[0], &col[0], &row[0], uint32(mask), uint32(den))
+	default:
+		residualsAVX512(&dst[0], &px[0], len(plane), &plane[0], &col[0], &row[0], uint32(mask), uint32(den))
 	}
 }
 
-func (l level) middles(lower, upper *[Lanes]int32, values []int32) {
-	switch l {
-	case levelGo:
-		middlesRef(lower, upper, values)
-	case levelAVX2:
-		middlesAVX2(&lower[0], &upper[0], &values[0], len(values)/Lanes)
-	default:
-		middlesAVX512(&lower[0], &upper[0], &values[0], len(values)/Lanes)
+func (l level) middles(lower, upper *[Lanes]int32, values []int32, n int, scratch []byte) {
+	if l == levelGo {
+		middlesRef(lower, upper, values, n)
+		return
 	}
+	middlesAVX2(&lower[0], &upper[0], &values[0], n, &scratch[0])
 }
 
 func (l level) distances(values []int32, twice *[Lanes]int32) {

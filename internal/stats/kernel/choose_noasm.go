@@ -23,10 +23,16 @@ func (level) columnSums(sum, moment []int32, px []uint16, stride, rows int, mask
 	columnSumsRef(sum, moment, px, stride, rows, mask)
 }
 
-func (level) residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
-	residualsRef(dst, stride, row, mask, den, plane, slope)
+func (level) collect(dst []uint16, dstStride int, frames [][]uint16, from, stride, rows int) {
+	collectRef(dst, dstStride, frames, from, stride, rows)
 }
 
-func (level) middles(lower, upper *[Lanes]int32, values []int32) { middlesRef(lower, upper, values) }
+func (level) residuals(dst []int32, px []uint16, mask uint16, den int32, plane, col, row []int32) {
+	residualsRef(dst, px, mask, den, plane, col, row)
+}
+
+func (level) middles(lower, upper *[Lanes]int32, values []int32, n int, scratch []byte) {
+	middlesRef(lower, upper, values, n)
+}
 
 func (level) distances(values []int32, twice *[Lanes]int32) { distancesRef(values, twice) }

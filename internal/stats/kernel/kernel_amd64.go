@@ -29,15 +29,10 @@ func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, 
 //go:noescape
 func columnSumsAVX2(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
 
-// residualsAVX2 is residualsRef for whole groups of 16 columns; stride is in bytes.
+// residualsAVX2 is residualsRef.
 //
 //go:noescape
-func residualsAVX2(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
-
-// middlesAVX2 is middlesRef for 16 lanes.
-//
-//go:noescape
-func middlesAVX2(lower *int32, upper *int32, values *int32, n int)
+func residualsAVX2(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
 
 // distancesAVX2 is distancesRef for 16 lanes.
 //
@@ -69,15 +64,10 @@ func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int
 //go:noescape
 func columnSumsAVX512(sum *int32, moment *int32, groups int, px *uint16, stride int, rows int, mask uint32)
 
-// residualsAVX512 is residualsRef for whole groups of 16 columns; stride is in bytes.
+// residualsAVX512 is residualsRef.
 //
 //go:noescape
-func residualsAVX512(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
-
-// middlesAVX512 is middlesRef for 16 lanes.
-//
-//go:noescape
-func middlesAVX512(lower *int32, upper *int32, values *int32, n int)
+func residualsAVX512(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
 
 // distancesAVX512 is distancesRef for 16 lanes.
 //
@@ -126,3 +116,14 @@ func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16,
 //
 //go:noescape
 func belowAVX2(px *uint16, chunks int, limits *[4]uint16, counts *[64]uint16, mask uint16)
+
+// collectAVX2 is collectRef; from and strides are in bytes.
+//
+//go:noescape
+func collectAVX2(dst *uint16, dstStride int, frames **uint16, n int, from int, stride int, rows int)
+
+// middlesAVX2 is middlesRef for 16 lanes. Behind the values come largest int32 up to a multiple of 8 values per
+// lane; scratch has room for a byte for each.
+//
+//go:noescape
+func middlesAVX2(lower *int32, upper *int32, values *int32, n int, scratch *byte)

@@ -822,162 +822,69 @@ row:
 	VZEROUPPER
 	RET
 
-// func residualsAVX2(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+// func residualsAVX2(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
 // Requires: AVX, AVX2
 TEXT ·residualsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         groups+16(FP), DX
-	MOVQ         px+24(FP), BX
-	MOVQ         plane+32(FP), SI
-	MOVQ         slope+40(FP), DI
+	MOVQ         px+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         plane+24(FP), BX
+	MOVQ         col+32(FP), SI
+	MOVQ         row+40(FP), DI
 	MOVL         mask+48(FP), R8
 	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
 	MOVL         den+52(FP), R8
 	VMOVD        R8, X1
 	VPBROADCASTD X1, Y1
+	VMOVDQU      laneAVX2<>+0(SB), Y2
+	VMOVDQU      laneAVX2<>+32(SB), Y3
+	XORQ         R8, R8
 
-group:
-	VPMOVZXWD (BX), Y2
-	VPAND     Y0, Y2, Y2
-	VPMULLD   Y1, Y2, Y2
-	VMOVDQU   (SI), Y3
-	VPSUBD    Y3, Y2, Y2
-	VMOVDQU   Y2, (AX)
-	VPADDD    (DI), Y3, Y3
-	VMOVDQU   Y3, (SI)
-	VPMOVZXWD 16(BX), Y2
-	VPAND     Y0, Y2, Y2
-	VPMULLD   Y1, Y2, Y2
-	VMOVDQU   32(SI), Y3
-	VPSUBD    Y3, Y2, Y2
-	VMOVDQU   Y2, 32(AX)
-	VPADDD    32(DI), Y3, Y3
-	VMOVDQU   Y3, 32(SI)
-	ADDQ      CX, AX
-	ADDQ      $0x20, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x40, DI
-	DECQ      DX
-	JNZ       group
+frame:
+	VPBROADCASTD (SI)(R8*4), Y4
+	VPBROADCASTD (BX)(R8*4), Y5
+	VPMOVZXWD    (CX), Y6
+	VPAND        Y0, Y6, Y6
+	VPMULLD      Y1, Y6, Y6
+	VPMULLD      Y4, Y2, Y7
+	VPSUBD       Y5, Y6, Y6
+	VPSUBD       Y7, Y6, Y6
+	VMOVDQU      Y6, (AX)
+	VPMOVZXWD    16(CX), Y6
+	VPAND        Y0, Y6, Y6
+	VPMULLD      Y1, Y6, Y6
+	VPMULLD      Y4, Y3, Y4
+	VPSUBD       Y5, Y6, Y6
+	VPSUBD       Y4, Y6, Y6
+	VMOVDQU      Y6, 32(AX)
+	MOVL         (DI)(R8*4), R9
+	ADDL         R9, (BX)(R8*4)
+	ADDQ         $0x20, CX
+	ADDQ         $0x40, AX
+	INCQ         R8
+	CMPQ         R8, DX
+	JL           frame
 	VZEROUPPER
 	RET
 
-// func middlesAVX2(lower *int32, upper *int32, values *int32, n int)
-// Requires: AVX, AVX2
-TEXT ·middlesAVX2(SB), NOSPLIT, $0-32
-	MOVQ         values+16(FP), AX
-	MOVQ         n+24(FP), DX
-	VPCMPEQW     Y0, Y0, Y0
-	VPSRLD       $0x1f, Y0, Y0
-	MOVQ         DX, CX
-	DECQ         CX
-	SHRQ         $0x01, CX
-	VMOVD        CX, X1
-	VPBROADCASTD X1, Y1
-	VMOVDQU      (AX), Y2
-	VMOVDQA      Y2, Y3
-	VMOVDQU      32(AX), Y4
-	VMOVDQA      Y4, Y5
-	MOVQ         AX, CX
-	MOVQ         DX, SI
-
-range:
-	VPMINSD      (CX), Y2, Y2
-	VPMAXSD      (CX), Y3, Y3
-	VPMINSD      32(CX), Y4, Y4
-	VPMAXSD      32(CX), Y5, Y5
-	ADDQ         $0x40, CX
-	DECQ         SI
-	JNZ          range
-	VPSUBD       Y2, Y3, Y3
-	VPSUBD       Y4, Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X5
-	VPOR         X5, X3, X5
-	VPSRLDQ      $0x08, X5, X3
-	VPOR         X3, X5, X5
-	VPSRLDQ      $0x04, X5, X3
-	VPOR         X3, X5, X5
-	VMOVD        X5, CX
-	TESTQ        CX, CX
-	JZ           found
-	BSRQ         CX, DI
-	MOVQ         $0x00000001, BX
-	MOVQ         DI, CX
-	SHLQ         CL, BX
-
-bit:
-	VMOVD        BX, X3
-	VPBROADCASTD X3, Y3
-	VPADDD       Y3, Y2, Y5
-	VPXOR        Y6, Y6, Y6
-	VPADDD       Y3, Y4, Y3
-	VPXOR        Y7, Y7, Y7
-	MOVQ         AX, CX
-	MOVQ         DX, SI
-
-count:
-	VPCMPGTD  (CX), Y5, Y8
-	VPSUBD    Y8, Y6, Y6
-	VPCMPGTD  32(CX), Y3, Y8
-	VPSUBD    Y8, Y7, Y7
-	ADDQ      $0x40, CX
-	DECQ      SI
-	JNZ       count
-	VPCMPGTD  Y1, Y6, Y6
-	VPCMPGTD  Y5, Y2, Y8
-	VPOR      Y8, Y6, Y6
-	VPBLENDVB Y6, Y2, Y5, Y2
-	VPCMPGTD  Y1, Y7, Y5
-	VPCMPGTD  Y3, Y4, Y6
-	VPOR      Y6, Y5, Y5
-	VPBLENDVB Y5, Y4, Y3, Y4
-	SHRQ      $0x01, BX
-	JNZ       bit
-
-found:
-	VPXOR    Y3, Y3, Y3
-	VPCMPEQW Y5, Y5, Y5
-	VPSRLD   $0x01, Y5, Y5
-	VPXOR    Y6, Y6, Y6
-	VPCMPEQW Y7, Y7, Y7
-	VPSRLD   $0x01, Y7, Y7
-	MOVQ     AX, CX
-	MOVQ     DX, SI
-
-above:
-	VMOVDQU      (CX), Y1
-	VPCMPGTD     Y2, Y1, Y8
-	VPADDD       Y0, Y3, Y3
-	VPADDD       Y8, Y3, Y3
-	VPBLENDVB    Y8, Y1, Y5, Y1
-	VPMINSD      Y1, Y5, Y5
-	VMOVDQU      32(CX), Y1
-	VPCMPGTD     Y4, Y1, Y8
-	VPADDD       Y0, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VPBLENDVB    Y8, Y1, Y7, Y1
-	VPMINSD      Y1, Y7, Y7
-	ADDQ         $0x40, CX
-	DECQ         SI
-	JNZ          above
-	MOVQ         lower+0(FP), AX
-	VMOVDQU      Y2, (AX)
-	VMOVDQU      Y4, 32(AX)
-	SHRQ         $0x01, DX
-	VMOVD        DX, X1
-	VPBROADCASTD X1, Y1
-	MOVQ         upper+8(FP), AX
-	VPCMPGTD     Y1, Y3, Y0
-	VPBLENDVB    Y0, Y2, Y5, Y5
-	VMOVDQU      Y5, (AX)
-	VPCMPGTD     Y1, Y6, Y0
-	VPBLENDVB    Y0, Y4, Y7, Y7
-	VMOVDQU      Y7, 32(AX)
-	VZEROUPPER
-	RET
+DATA laneAVX2<>+0(SB)/4, $0x00000000
+DATA laneAVX2<>+4(SB)/4, $0x00000001
+DATA laneAVX2<>+8(SB)/4, $0x00000002
+DATA laneAVX2<>+12(SB)/4, $0x00000003
+DATA laneAVX2<>+16(SB)/4, $0x00000004
+DATA laneAVX2<>+20(SB)/4, $0x00000005
+DATA laneAVX2<>+24(SB)/4, $0x00000006
+DATA laneAVX2<>+28(SB)/4, $0x00000007
+DATA laneAVX2<>+32(SB)/4, $0x00000008
+DATA laneAVX2<>+36(SB)/4, $0x00000009
+DATA laneAVX2<>+40(SB)/4, $0x0000000a
+DATA laneAVX2<>+44(SB)/4, $0x0000000b
+DATA laneAVX2<>+48(SB)/4, $0x0000000c
+DATA laneAVX2<>+52(SB)/4, $0x0000000d
+DATA laneAVX2<>+56(SB)/4, $0x0000000e
+DATA laneAVX2<>+60(SB)/4, $0x0000000f
+GLOBL laneAVX2<>(SB), RODATA|NOPTR, $64
 
 // func distancesAVX2(values *int32, n int, twice *int32)
 // Requires: AVX, AVX2
@@ -1481,306 +1388,61 @@ row:
 	VZEROUPPER
 	RET
 
-// func residualsAVX512(dst *int32, stride int, groups int, px *uint16, plane *int32, slope *int32, mask uint32, den uint32)
+// func residualsAVX512(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
 // Requires: AVX, AVX512F
 TEXT ·residualsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	MOVQ         groups+16(FP), DX
-	MOVQ         px+24(FP), BX
-	MOVQ         plane+32(FP), SI
-	MOVQ         slope+40(FP), DI
+	MOVQ         px+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         plane+24(FP), BX
+	MOVQ         col+32(FP), SI
+	MOVQ         row+40(FP), DI
 	MOVL         mask+48(FP), R8
 	VMOVD        R8, X0
 	VPBROADCASTD X0, Z0
 	MOVL         den+52(FP), R8
 	VMOVD        R8, X1
 	VPBROADCASTD X1, Z1
+	VMOVDQU64    laneAVX512<>+0(SB), Z2
+	XORQ         R8, R8
 
-group:
-	VPMOVZXWD (BX), Z2
-	VPANDD    Z0, Z2, Z2
-	VPMULLD   Z1, Z2, Z2
-	VMOVDQU64 (SI), Z3
-	VPSUBD    Z3, Z2, Z2
-	VMOVDQU64 Z2, (AX)
-	VPADDD    (DI), Z3, Z3
-	VMOVDQU64 Z3, (SI)
-	ADDQ      CX, AX
-	ADDQ      $0x20, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x40, DI
-	DECQ      DX
-	JNZ       group
+frame:
+	VPBROADCASTD (SI)(R8*4), Z3
+	VPBROADCASTD (BX)(R8*4), Z4
+	VPMOVZXWD    (CX), Z5
+	VPANDD       Z0, Z5, Z5
+	VPMULLD      Z1, Z5, Z5
+	VPMULLD      Z3, Z2, Z3
+	VPSUBD       Z4, Z5, Z5
+	VPSUBD       Z3, Z5, Z5
+	VMOVDQU64    Z5, (AX)
+	MOVL         (DI)(R8*4), R9
+	ADDL         R9, (BX)(R8*4)
+	ADDQ         $0x20, CX
+	ADDQ         $0x40, AX
+	INCQ         R8
+	CMPQ         R8, DX
+	JL           frame
 	VZEROUPPER
 	RET
 
-// func middlesAVX512(lower *int32, upper *int32, values *int32, n int)
-// Requires: AVX, AVX2, AVX512F
-TEXT ·middlesAVX512(SB), NOSPLIT, $0-32
-	MOVQ         values+16(FP), AX
-	MOVQ         n+24(FP), DX
-	VPTERNLOGD   $0xff, Z0, Z0, Z0
-	VPSRLD       $0x1f, Z0, Z0
-	MOVQ         DX, CX
-	DECQ         CX
-	SHRQ         $0x01, CX
-	VMOVD        CX, X1
-	VPBROADCASTD X1, Z1
-	VMOVDQU64    (AX), Z2
-	VMOVDQA64    Z2, Z3
-	MOVQ         AX, CX
-	MOVQ         DX, SI
-
-range:
-	VPMINSD      (CX), Z2, Z2
-	VPMAXSD      (CX), Z3, Z3
-	ADDQ         $0x40, CX
-	DECQ         SI
-	JNZ          range
-	CMPQ         DX, $0x40
-	JL           bits
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	MOVQ         values+16(FP), CX
-	VPSRAD       $0x04, (CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 64(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 128(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 192(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 256(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 320(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 384(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 448(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 512(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 576(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 640(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 704(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 768(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 832(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 896(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSRAD       $0x04, 960(CX), Z6
-	VPADDD       Z6, Z4, Z4
-	VPSUBD       (CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       64(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       128(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       192(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       256(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       320(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       384(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       448(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       512(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       576(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       640(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       704(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       768(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       832(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       896(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       960(CX), Z4, Z6
-	VPABSD       Z6, Z6
-	VPSRLD       $0x05, Z6, Z6
-	VPADDD       Z6, Z5, Z5
-	VPSUBD       Z5, Z4, Z6
-	VPADDD       Z5, Z4, Z4
-	VPXORD       Z7, Z7, Z7
-	VPBROADCASTD DX, Z5
-	MOVL         $0x3f000000, CX
-	VPBROADCASTD CX, Z13
-	MOVL         $0x3f800000, CX
-	VPBROADCASTD CX, Z14
-	MOVQ         $0x00000007, BX
-
-narrow:
-	VPMAXSD Z2, Z6, Z6
-	VPMINSD Z3, Z6, Z6
-	VPMAXSD Z2, Z4, Z4
-	VPMINSD Z3, Z4, Z4
-	VPMAXSD Z6, Z4, Z4
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	MOVQ    AX, CX
-	MOVQ    DX, SI
-
-guess:
-	VMOVDQU64  (CX), Z15
-	VPCMPGTD   Z15, Z6, K1
-	VPADDD     Z0, Z8, K1, Z8
-	VPCMPGTD   Z15, Z4, K1
-	VPADDD     Z0, Z9, K1, Z9
-	ADDQ       $0x40, CX
-	DECQ       SI
-	JNZ        guess
-	VPCMPD     $0x02, Z1, Z9, K1
-	VPCMPGTD   Z1, Z9, K2
-	VPCMPD     $0x05, Z2, Z4, K1, K1
-	VMOVDQA32  Z4, K1, Z2
-	VMOVDQA32  Z9, K1, Z7
-	VPSUBD     Z0, Z4, Z4
-	VMOVDQA32  Z4, K2, Z3
-	VMOVDQA32  Z9, K2, Z5
-	VPCMPD     $0x02, Z1, Z8, K1
-	VPCMPGTD   Z1, Z8, K2
-	VPCMPD     $0x05, Z2, Z6, K1, K1
-	VMOVDQA32  Z6, K1, Z2
-	VMOVDQA32  Z8, K1, Z7
-	VPSUBD     Z0, Z6, Z4
-	VMOVDQA32  Z4, K2, Z3
-	VMOVDQA32  Z8, K2, Z5
-	VPSUBD     Z7, Z1, Z4
-	VPADDD     Z0, Z0, Z6
-	VPCMPGTD   Z6, Z4, K1
-	KORTESTW   K1, K1
-	JZ         found
-	DECQ       BX
-	JZ         bits
-	VPSUBD     Z2, Z3, Z15
-	VCVTDQ2PS  Z15, Z15
-	VPSUBD     Z7, Z5, Z6
-	VCVTDQ2PS  Z6, Z6
-	VSQRTPS    Z6, Z16
-	VMULPS     Z13, Z16, Z16
-	VADDPS     Z14, Z16, Z16
-	VDIVPS     Z6, Z15, Z15
-	VCVTDQ2PS  Z4, Z4
-	VADDPS     Z13, Z4, Z4
-	VSUBPS     Z16, Z4, Z6
-	VADDPS     Z16, Z4, Z4
-	VMULPS     Z15, Z6, Z6
-	VCVTTPS2DQ Z6, Z6
-	VPADDD     Z2, Z6, Z6
-	VMULPS     Z15, Z4, Z4
-	VCVTTPS2DQ Z4, Z4
-	VPADDD     Z2, Z4, Z4
-	JMP        narrow
-
-bits:
-	VPSUBD        Z2, Z3, Z3
-	VEXTRACTI64X4 $0x01, Z3, Y4
-	VPOR          Y4, Y3, Y3
-	VEXTRACTI128  $0x01, Y3, X4
-	VPOR          X4, X3, X4
-	VPSRLDQ       $0x08, X4, X3
-	VPOR          X3, X4, X4
-	VPSRLDQ       $0x04, X4, X3
-	VPOR          X3, X4, X4
-	VMOVD         X4, CX
-	TESTQ         CX, CX
-	JZ            found
-	BSRQ          CX, DI
-	MOVQ          $0x00000001, BX
-	MOVQ          DI, CX
-	SHLQ          CL, BX
-
-bit:
-	VMOVD        BX, X3
-	VPBROADCASTD X3, Z3
-	VPADDD       Z3, Z2, Z3
-	VPXORD       Z10, Z10, Z10
-	MOVQ         AX, CX
-	MOVQ         DX, SI
-
-count:
-	VPCMPGTD  (CX), Z3, K1
-	VPADDD    Z0, Z10, K1, Z10
-	ADDQ      $0x40, CX
-	DECQ      SI
-	JNZ       count
-	VPCMPD    $0x02, Z1, Z10, K1
-	VPCMPD    $0x02, Z3, Z2, K1, K1
-	VMOVDQA32 Z3, K1, Z2
-	SHRQ      $0x01, BX
-	JNZ       bit
-
-found:
-	VPXORD     Z11, Z11, Z11
-	VPTERNLOGD $0xff, Z12, Z12, Z12
-	VPSRLD     $0x01, Z12, Z12
-	MOVQ       AX, CX
-	MOVQ       DX, SI
-
-above:
-	VMOVDQU64    (CX), Z3
-	VPCMPD       $0x02, Z2, Z3, K1
-	VPADDD       Z0, Z11, K1, Z11
-	KNOTW        K1, K1
-	VPMINSD      Z3, Z12, K1, Z12
-	ADDQ         $0x40, CX
-	DECQ         SI
-	JNZ          above
-	VPCMPD       $0x02, Z1, Z11, K1
-	VMOVDQA32    Z12, K1, Z2
-	KORTESTW     K1, K1
-	JNZ          found
-	MOVQ         lower+0(FP), AX
-	VMOVDQU64    Z2, (AX)
-	SHRQ         $0x01, DX
-	VMOVD        DX, X1
-	VPBROADCASTD X1, Z1
-	MOVQ         upper+8(FP), AX
-	VPCMPGTD     Z1, Z11, K1
-	VMOVDQA32    Z2, K1, Z12
-	VMOVDQU64    Z12, (AX)
-	VZEROUPPER
-	RET
+DATA laneAVX512<>+0(SB)/4, $0x00000000
+DATA laneAVX512<>+4(SB)/4, $0x00000001
+DATA laneAVX512<>+8(SB)/4, $0x00000002
+DATA laneAVX512<>+12(SB)/4, $0x00000003
+DATA laneAVX512<>+16(SB)/4, $0x00000004
+DATA laneAVX512<>+20(SB)/4, $0x00000005
+DATA laneAVX512<>+24(SB)/4, $0x00000006
+DATA laneAVX512<>+28(SB)/4, $0x00000007
+DATA laneAVX512<>+32(SB)/4, $0x00000008
+DATA laneAVX512<>+36(SB)/4, $0x00000009
+DATA laneAVX512<>+40(SB)/4, $0x0000000a
+DATA laneAVX512<>+44(SB)/4, $0x0000000b
+DATA laneAVX512<>+48(SB)/4, $0x0000000c
+DATA laneAVX512<>+52(SB)/4, $0x0000000d
+DATA laneAVX512<>+56(SB)/4, $0x0000000e
+DATA laneAVX512<>+60(SB)/4, $0x0000000f
+GLOBL laneAVX512<>(SB), RODATA|NOPTR, $64
 
 // func distancesAVX512(values *int32, n int, twice *int32)
 // Requires: AVX, AVX512F
@@ -2590,5 +2252,517 @@ chunk:
 	VMOVDQU  Y7, 64(BX)
 	VPADDW   96(BX), Y9, Y9
 	VMOVDQU  Y9, 96(BX)
+	VZEROUPPER
+	RET
+
+// func collectAVX2(dst *uint16, dstStride int, frames **uint16, n int, from int, stride int, rows int)
+// Requires: AVX
+TEXT ·collectAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ dstStride+8(FP), CX
+	MOVQ frames+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ from+32(FP), SI
+	MOVQ stride+40(FP), DI
+	MOVQ rows+48(FP), R8
+
+row:
+	MOVQ AX, R9
+	XORQ R10, R10
+
+frame:
+	MOVQ    (DX)(R10*8), R11
+	VMOVDQU (R11)(SI*1), Y0
+	VMOVDQU Y0, (R9)
+	ADDQ    $0x20, R9
+	INCQ    R10
+	CMPQ    R10, BX
+	JL      frame
+	ADDQ    DI, SI
+	ADDQ    CX, AX
+	DECQ    R8
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func middlesAVX2(lower *int32, upper *int32, values *int32, n int, scratch *byte)
+// Requires: AVX, AVX2, CMOV
+TEXT ·middlesAVX2(SB), NOSPLIT, $0-40
+	MOVQ         values+16(FP), AX
+	MOVQ         n+24(FP), DX
+	MOVQ         DX, CX
+	DECQ         CX
+	SHRQ         $0x01, CX
+	VMOVD        CX, X2
+	VPBROADCASTD X2, Y2
+	CMPQ         DX, $0x40
+	JL           bits
+	MOVQ         DX, BX
+	SHRQ         $0x04, BX
+	SHLQ         $0x06, BX
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	MOVQ         AX, CX
+	MOVQ         $0x00000010, SI
+
+mean:
+	VMOVDQU (CX), Y0
+	VPSRAD  $0x04, Y0, Y0
+	VPADDD  Y0, Y3, Y3
+	VMOVDQU 32(CX), Y0
+	VPSRAD  $0x04, Y0, Y0
+	VPADDD  Y0, Y4, Y4
+	ADDQ    BX, CX
+	DECQ    SI
+	JNZ     mean
+	MOVQ    AX, CX
+	MOVQ    $0x00000010, SI
+
+deviation:
+	VMOVDQU      (CX), Y0
+	VPSUBD       Y3, Y0, Y0
+	VPABSD       Y0, Y0
+	VPSRLD       $0x04, Y0, Y0
+	VPADDD       Y0, Y5, Y5
+	VMOVDQU      32(CX), Y0
+	VPSUBD       Y4, Y0, Y0
+	VPABSD       Y0, Y0
+	VPSRLD       $0x04, Y0, Y0
+	VPADDD       Y0, Y6, Y6
+	ADDQ         BX, CX
+	DECQ         SI
+	JNZ          deviation
+	MOVL         $0x3ba00000, CX
+	VMOVD        CX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x0000007e, CX
+	VMOVD        CX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x00000016, CX
+	VMOVD        CX, X7
+	VPBROADCASTD X7, Y7
+	VPXOR        Y8, Y8, Y8
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VPSRLD       $0x17, Y5, Y5
+	VPSUBD       Y1, Y5, Y5
+	VPMINSD      Y7, Y5, Y5
+	VPMAXSD      Y8, Y5, Y5
+	VPSRAD       $0x02, Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPSRLD       $0x17, Y6, Y6
+	VPSUBD       Y1, Y6, Y6
+	VPMINSD      Y7, Y6, Y6
+	VPMAXSD      Y8, Y6, Y6
+	VPSRAD       $0x02, Y4, Y4
+	MOVQ         scratch+32(FP), BX
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+	ADDQ         $0x07, SI
+	SHRQ         $0x03, SI
+	SHLQ         $0x02, SI
+
+firstOctets:
+	VMOVDQU      (CX), Y0
+	VPSRAD       $0x02, Y0, Y0
+	VPSUBD       Y3, Y0, Y0
+	VPSRAVD      Y5, Y0, Y0
+	VMOVDQU      32(CX), Y1
+	VPSRAD       $0x02, Y1, Y1
+	VPSUBD       Y4, Y1, Y1
+	VPSRAVD      Y6, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VMOVDQU      64(CX), Y1
+	VPSRAD       $0x02, Y1, Y1
+	VPSUBD       Y3, Y1, Y1
+	VPSRAVD      Y5, Y1, Y1
+	VMOVDQU      96(CX), Y7
+	VPSRAD       $0x02, Y7, Y7
+	VPSUBD       Y4, Y7, Y7
+	VPSRAVD      Y6, Y7, Y7
+	VPACKSSDW    Y7, Y1, Y1
+	VPACKSSWB    Y1, Y0, Y0
+	VMOVDQU      Y0, (BX)
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          firstOctets
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x00000080, BX
+
+firstBit:
+	VMOVD        BX, X7
+	VPBROADCASTD X7, Y7
+	VPADDD       Y7, Y0, Y8
+	VPXOR        Y9, Y9, Y9
+	VPADDD       Y7, Y1, Y7
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y7, Y8, Y11
+	VPACKSSWB    Y11, Y11, Y11
+	MOVQ         DX, SI
+	ADDQ         $0x07, SI
+	SHRQ         $0x03, SI
+	MOVQ         scratch+32(FP), CX
+
+firstPart:
+	MOVQ    $0x0000007f, R9
+	MOVQ    SI, R8
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, SI
+	VPXOR   Y12, Y12, Y12
+	VPXOR   Y13, Y13, Y13
+
+firstRow:
+	VPCMPGTB     (CX), Y11, Y14
+	VPSUBB       Y14, Y12, Y12
+	VPCMPGTB     32(CX), Y11, Y14
+	VPSUBB       Y14, Y13, Y13
+	VPCMPGTB     64(CX), Y11, Y14
+	VPSUBB       Y14, Y12, Y12
+	VPCMPGTB     96(CX), Y11, Y14
+	VPSUBB       Y14, Y13, Y13
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          firstRow
+	VPXOR        Y14, Y14, Y14
+	VPUNPCKLBW   Y14, Y12, Y15
+	VPUNPCKHBW   Y14, Y12, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKLBW   Y14, Y13, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKHBW   Y14, Y13, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKLWD   Y14, Y15, Y12
+	VPADDD       Y12, Y9, Y9
+	VPUNPCKHWD   Y14, Y15, Y12
+	VPADDD       Y12, Y10, Y10
+	TESTQ        SI, SI
+	JNZ          firstPart
+	VPCMPGTD     Y2, Y9, Y9
+	VPBLENDVB    Y9, Y0, Y8, Y0
+	VPCMPGTD     Y2, Y10, Y8
+	VPBLENDVB    Y8, Y1, Y7, Y1
+	SHRL         $0x01, BX
+	JNZ          firstBit
+	VPXOR        Y7, Y7, Y7
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X8
+	VPBROADCASTD X8, Y8
+	VPCMPEQD     Y8, Y0, Y8
+	VPOR         Y8, Y7, Y7
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X8
+	VPBROADCASTD X8, Y8
+	VPCMPEQD     Y8, Y1, Y8
+	VPOR         Y8, Y7, Y7
+	MOVL         $0x0000007f, CX
+	VMOVD        CX, X8
+	VPBROADCASTD X8, Y8
+	VPCMPEQD     Y8, Y0, Y8
+	VPOR         Y8, Y7, Y7
+	MOVL         $0x0000007f, CX
+	VMOVD        CX, X8
+	VPBROADCASTD X8, Y8
+	VPCMPEQD     Y8, Y1, Y8
+	VPOR         Y8, Y7, Y7
+	VPTEST       Y7, Y7
+	JNZ          bits
+	MOVL         $0x00000080, CX
+	VMOVD        CX, X7
+	VPBROADCASTD X7, Y7
+	MOVL         $0x00000008, CX
+	VMOVD        CX, X8
+	VPBROADCASTD X8, Y8
+	VPXOR        Y9, Y9, Y9
+	VPSLLVD      Y5, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPSUBD       Y8, Y5, Y5
+	VPMAXSD      Y9, Y5, Y5
+	VPSLLVD      Y5, Y7, Y0
+	VPADDD       Y0, Y3, Y3
+	VPSLLVD      Y6, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPSUBD       Y8, Y6, Y6
+	VPMAXSD      Y9, Y6, Y6
+	VPSLLVD      Y6, Y7, Y0
+	VPADDD       Y0, Y4, Y4
+	MOVQ         scratch+32(FP), BX
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+	ADDQ         $0x07, SI
+	SHRQ         $0x03, SI
+	SHLQ         $0x02, SI
+
+secondOctets:
+	VMOVDQU      (CX), Y0
+	VPSRAD       $0x02, Y0, Y0
+	VPSUBD       Y3, Y0, Y0
+	VPSRAVD      Y5, Y0, Y0
+	VMOVDQU      32(CX), Y1
+	VPSRAD       $0x02, Y1, Y1
+	VPSUBD       Y4, Y1, Y1
+	VPSRAVD      Y6, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VMOVDQU      64(CX), Y1
+	VPSRAD       $0x02, Y1, Y1
+	VPSUBD       Y3, Y1, Y1
+	VPSRAVD      Y5, Y1, Y1
+	VMOVDQU      96(CX), Y7
+	VPSRAD       $0x02, Y7, Y7
+	VPSUBD       Y4, Y7, Y7
+	VPSRAVD      Y6, Y7, Y7
+	VPACKSSDW    Y7, Y1, Y1
+	VPACKSSWB    Y1, Y0, Y0
+	VMOVDQU      Y0, (BX)
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          secondOctets
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0xffffff80, CX
+	VMOVD        CX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x00000080, BX
+
+secondBit:
+	VMOVD        BX, X7
+	VPBROADCASTD X7, Y7
+	VPADDD       Y7, Y0, Y8
+	VPXOR        Y9, Y9, Y9
+	VPADDD       Y7, Y1, Y7
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y7, Y8, Y11
+	VPACKSSWB    Y11, Y11, Y11
+	MOVQ         DX, SI
+	ADDQ         $0x07, SI
+	SHRQ         $0x03, SI
+	MOVQ         scratch+32(FP), CX
+
+secondPart:
+	MOVQ    $0x0000007f, R8
+	MOVQ    SI, DI
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, SI
+	VPXOR   Y12, Y12, Y12
+	VPXOR   Y13, Y13, Y13
+
+secondRow:
+	VPCMPGTB     (CX), Y11, Y14
+	VPSUBB       Y14, Y12, Y12
+	VPCMPGTB     32(CX), Y11, Y14
+	VPSUBB       Y14, Y13, Y13
+	VPCMPGTB     64(CX), Y11, Y14
+	VPSUBB       Y14, Y12, Y12
+	VPCMPGTB     96(CX), Y11, Y14
+	VPSUBB       Y14, Y13, Y13
+	ADDQ         $0x00000080, CX
+	DECQ         DI
+	JNZ          secondRow
+	VPXOR        Y14, Y14, Y14
+	VPUNPCKLBW   Y14, Y12, Y15
+	VPUNPCKHBW   Y14, Y12, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKLBW   Y14, Y13, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKHBW   Y14, Y13, Y12
+	VPADDW       Y12, Y15, Y15
+	VPUNPCKLWD   Y14, Y15, Y12
+	VPADDD       Y12, Y9, Y9
+	VPUNPCKHWD   Y14, Y15, Y12
+	VPADDD       Y12, Y10, Y10
+	TESTQ        SI, SI
+	JNZ          secondPart
+	VPCMPGTD     Y2, Y9, Y9
+	VPBLENDVB    Y9, Y0, Y8, Y0
+	VPCMPGTD     Y2, Y10, Y8
+	VPBLENDVB    Y8, Y1, Y7, Y1
+	SHRL         $0x01, BX
+	JNZ          secondBit
+	MOVL         $0xe0000000, CX
+	VMOVD        CX, X7
+	VPBROADCASTD X7, Y7
+	VPSLLVD      Y5, Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VPMAXSD      Y7, Y0, Y0
+	VPSLLD       $0x02, Y0, Y0
+	VPSLLVD      Y6, Y1, Y1
+	VPADDD       Y4, Y1, Y1
+	VPMAXSD      Y7, Y1, Y1
+	VPSLLD       $0x02, Y1, Y1
+	VPXOR        Y3, Y3, Y3
+	VPCMPEQW     Y5, Y5, Y5
+	VPSRLD       $0x01, Y5, Y5
+	VMOVDQA      Y5, Y7
+	VPXOR        Y4, Y4, Y4
+	VPCMPEQW     Y6, Y6, Y6
+	VPSRLD       $0x01, Y6, Y6
+	VMOVDQA      Y6, Y8
+	VMOVDQA      Y5, Y9
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+closest:
+	VMOVDQU   (CX), Y10
+	VPCMPGTD  Y10, Y0, Y11
+	VPSUBD    Y11, Y3, Y3
+	VPBLENDVB Y11, Y9, Y10, Y10
+	VPMAXSD   Y10, Y5, Y11
+	VPMINSD   Y10, Y5, Y5
+	VPMINSD   Y11, Y7, Y7
+	VMOVDQU   32(CX), Y10
+	VPCMPGTD  Y10, Y1, Y11
+	VPSUBD    Y11, Y4, Y4
+	VPBLENDVB Y11, Y9, Y10, Y10
+	VPMAXSD   Y10, Y6, Y11
+	VPMINSD   Y10, Y6, Y6
+	VPMINSD   Y11, Y8, Y8
+	ADDQ      $0x40, CX
+	DECQ      SI
+	JNZ       closest
+	VMOVDQA   Y5, Y0
+	VPCMPEQD  Y2, Y3, Y3
+	VMOVDQA   Y6, Y1
+	VPCMPEQD  Y2, Y4, Y4
+	VPAND     Y4, Y3, Y3
+	VPMOVMSKB Y3, CX
+	CMPL      CX, $0xffffffff
+	JNE       found
+	TESTQ     $0x00000001, DX
+	JZ        even
+	VMOVDQA   Y5, Y7
+	VMOVDQA   Y6, Y8
+
+even:
+	MOVQ    lower+0(FP), AX
+	VMOVDQU Y5, (AX)
+	VMOVDQU Y6, 32(AX)
+	MOVQ    upper+8(FP), AX
+	VMOVDQU Y7, (AX)
+	VMOVDQU Y8, 32(AX)
+	VZEROUPPER
+	RET
+
+bits:
+	VMOVDQU (AX), Y0
+	VMOVDQA Y0, Y3
+	VMOVDQU 32(AX), Y1
+	VMOVDQA Y1, Y4
+	MOVQ    AX, CX
+	MOVQ    DX, SI
+
+range:
+	VPMINSD      (CX), Y0, Y0
+	VPMAXSD      (CX), Y3, Y3
+	VPMINSD      32(CX), Y1, Y1
+	VPMAXSD      32(CX), Y4, Y4
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          range
+	VPSUBD       Y0, Y3, Y3
+	VPSUBD       Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPOR         X4, X3, X4
+	VPSRLDQ      $0x08, X4, X3
+	VPOR         X3, X4, X4
+	VPSRLDQ      $0x04, X4, X3
+	VPOR         X3, X4, X4
+	VMOVD        X4, CX
+	TESTQ        CX, CX
+	JZ           found
+	BSRQ         CX, DI
+	MOVQ         $0x00000001, BX
+	MOVQ         DI, CX
+	SHLQ         CL, BX
+
+bit:
+	VMOVD        BX, X3
+	VPBROADCASTD X3, Y3
+	VPADDD       Y3, Y0, Y4
+	VPXOR        Y5, Y5, Y5
+	VPADDD       Y3, Y1, Y3
+	VPXOR        Y6, Y6, Y6
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+count:
+	VPCMPGTD  (CX), Y4, Y7
+	VPSUBD    Y7, Y5, Y5
+	VPCMPGTD  32(CX), Y3, Y7
+	VPSUBD    Y7, Y6, Y6
+	ADDQ      $0x40, CX
+	DECQ      SI
+	JNZ       count
+	VPCMPGTD  Y2, Y5, Y5
+	VPCMPGTD  Y4, Y0, Y7
+	VPOR      Y7, Y5, Y5
+	VPBLENDVB Y5, Y0, Y4, Y0
+	VPCMPGTD  Y2, Y6, Y4
+	VPCMPGTD  Y3, Y1, Y5
+	VPOR      Y5, Y4, Y4
+	VPBLENDVB Y4, Y1, Y3, Y1
+	SHRQ      $0x01, BX
+	JNZ       bit
+
+found:
+	VMOVD        DX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPEQW     Y5, Y5, Y5
+	VPSRLD       $0x01, Y5, Y5
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPEQW     Y6, Y6, Y6
+	VPSRLD       $0x01, Y6, Y6
+	MOVQ         AX, CX
+	MOVQ         DX, SI
+
+above:
+	VMOVDQU      (CX), Y7
+	VPCMPGTD     Y0, Y7, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBLENDVB    Y8, Y7, Y5, Y7
+	VPMINSD      Y7, Y5, Y5
+	VMOVDQU      32(CX), Y7
+	VPCMPGTD     Y1, Y7, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBLENDVB    Y8, Y7, Y6, Y7
+	VPMINSD      Y7, Y6, Y6
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNZ          above
+	VPCMPGTD     Y2, Y3, Y7
+	VPBLENDVB    Y7, Y0, Y5, Y0
+	VPCMPGTD     Y2, Y4, Y8
+	VPBLENDVB    Y8, Y1, Y6, Y1
+	VPAND        Y8, Y7, Y7
+	VPMOVMSKB    Y7, CX
+	CMPL         CX, $0xffffffff
+	JNE          found
+	MOVQ         DX, AX
+	SHRQ         $0x01, AX
+	VMOVD        AX, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     Y2, Y3, Y3
+	VPBLENDVB    Y3, Y0, Y5, Y5
+	VPCMPGTD     Y2, Y4, Y2
+	VPBLENDVB    Y2, Y1, Y6, Y6
+	MOVQ         lower+0(FP), AX
+	VMOVDQU      Y0, (AX)
+	VMOVDQU      Y1, 32(AX)
+	MOVQ         upper+8(FP), AX
+	VMOVDQU      Y5, (AX)
+	VMOVDQU      Y6, 32(AX)
 	VZEROUPPER
 	RET

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -36,42 +37,86 @@ func columnSumsRef(sum, moment []int32, px []uint16, stride, rows int, mask uint
 	}
 }
 
-// Residuals sets, for each pixel x of a row, dst[x/Lanes*stride+x%Lanes] = den*z - plane[x] and moves the
-// plane to the next row: plane[x] += slope[x]. All must fit into 32 bits.
-func Residuals(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
-	n := len(row)
-	if len(plane) != n || len(slope) != n || stride < Lanes || (n > 0 && len(dst) <= (n-1)/Lanes*stride+(n-1)%Lanes) {
-		panic(fmt.Sprintf("stats/kernel: Residuals: %d results %d apart for %d pixels, planes of %d and %d", len(dst), stride, n, len(plane), len(slope)))
+// Collect sets, for rows y and up to MaxFrames frames k,
+//
+//	dst[y*dstStride+Lanes*k+i] = frames[k][from+y*stride+i]    for i < Lanes
+//
+// so that values of the same pixels in consecutive frames lie together.
+func Collect(dst []uint16, dstStride int, frames [][]uint16, from, stride, rows int) {
+	n := len(frames)
+	if n == 0 || rows <= 0 {
+		return
 	}
+	if dstStride < n*Lanes || len(dst) < (rows-1)*dstStride+n*Lanes || from < 0 || stride < 0 {
+		panic(fmt.Sprintf("stats/kernel: Collect: %d words, %d apart, for %d frames and %d rows", len(dst), dstStride, n, rows))
+	}
+	check("Collect", from+(rows-1)*stride+Lanes, frames)
+	for y := range rows {
+		writes(dst[y*dstStride:][:n*Lanes])
+	}
+	best.collect(dst, dstStride, frames, from, stride, rows)
+}
+
+func collectRef(dst []uint16, dstStride int, frames [][]uint16, from, stride, rows int) {
+	for y := range rows {
+		for k, f := range frames {
+			copy(dst[y*dstStride+Lanes*k:][:Lanes], f[from+y*stride:])
+		}
+	}
+}
+
+// Residuals subtracts a plane of each frame from Lanes pixels of a row, and moves the planes one row on:
+//
+//	dst[Lanes*k+i] = den*(px[Lanes*k+i]&mask) - plane[k] - i*col[k]
+//	plane[k] += row[k]
+//
+// for all frames k, in the arithmetic of int32.
+func Residuals(dst []int32, px []uint16, mask uint16, den int32, plane, col, row []int32) {
+	n := len(plane)
+	if len(dst) < n*Lanes || len(px) < n*Lanes || len(col) != n || len(row) != n {
+		panic(fmt.Sprintf("stats/kernel: Residuals: %d results for %d values of %d frames, slopes of %d and %d", len(dst), len(px), n, len(col), len(row)))
+	}
+	if n == 0 {
+		return
+	}
+	reads(px[:n*Lanes])
+	reads(col)
 	reads(row)
-	reads(slope)
 	writes(plane)
-	for at := 0; at < n; at += Lanes {
-		writes(dst[at/Lanes*stride : at/Lanes*stride+min(Lanes, n-at)])
-	}
-	best.residuals(dst, stride, row, mask, den, plane, slope)
+	writes(dst[:n*Lanes])
+	best.residuals(dst, px, mask, den, plane, col, row)
 }
 
-func residualsRef(dst []int32, stride int, row []uint16, mask uint16, den int32, plane, slope []int32) {
-	for x, raw := range row {
-		dst[x/Lanes*stride+x%Lanes] = den*int32(raw&mask) - plane[x]
-		plane[x] += slope[x]
+func residualsRef(dst []int32, px []uint16, mask uint16, den int32, plane, col, row []int32) {
+	for k := range plane {
+		for i := range Lanes {
+			dst[Lanes*k+i] = den*int32(px[Lanes*k+i]&mask) - plane[k] - int32(i)*col[k]
+		}
+		plane[k] += row[k]
 	}
 }
 
-// Middles gives the two middle values of each of Lanes pixels, which are the same when their number is
-// odd. In plain Go it is slow (see Vectors).
-func Middles(values []int32) (lower, upper [Lanes]int32) {
-	if len(values) == 0 || len(values)%Lanes != 0 {
-		panic(fmt.Sprintf("stats/kernel: Middles: %d values in %d lanes", len(values), Lanes))
+// Room gives how many values of each lane Middles needs room for, when there are n.
+func Room(n int) int { return (n + 7) / 8 * 8 }
+
+// Middles gives the two middle values of the first n of each of Lanes pixels, which are the same when n
+// is odd. There is room for Room(n) values, which is overwritten behind those; scratch has Lanes bytes
+// for each. In plain Go it is slow (see Vectors).
+func Middles(values []int32, n int, scratch []byte) (lower, upper [Lanes]int32) {
+	if n <= 0 || len(values) != Room(n)*Lanes || len(scratch) < len(values) {
+		panic(fmt.Sprintf("stats/kernel: Middles: %d values of %d in %d lanes, scratch of %d", n, len(values), Lanes, len(scratch)))
 	}
+	writes(values[n*Lanes:])
 	reads(values)
-	best.middles(&lower, &upper, values)
+	writes(scratch[:len(values)])
+	for i := n * Lanes; i < len(values); i++ {
+		values[i] = math.MaxInt32
+	}
+	best.middles(&lower, &upper, values, n, scratch)
 	return lower, upper
 }
 
-func middlesRef(lower, upper *[Lanes]int32, values []int32) {
-	n := len(values) / Lanes
+func middlesRef(lower, upper *[Lanes]int32, values []int32, n int) {
 	v := make([]int32, n)
 	for i := range Lanes {
 		for k := range v {

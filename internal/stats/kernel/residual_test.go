@@ -18,6 +18,9 @@ func guarded32(t testing.TB, n int, atEnd bool) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&px[0])), n)
 }
 
+// asBytesOf gives the same memory as bytes.
+func asBytesOf(px []uint16) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&px[0])), 2*len(px)) }
+
 func TestColumnSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for cols := 1; cols < 70; cols++ {
@@ -40,24 +43,51 @@ func TestColumnSums(t *testing.T) {
 	}
 }
 
+func TestCollect(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for n := 1; n <= MaxFrames; n++ {
+		for _, rows := range []int{1, 2, 15} {
+			from, stride, dstStride := r.IntN(5), r.IntN(40), Lanes*n+r.IntN(3)
+			frames := make([][]uint16, n)
+			for k := range frames {
+				frames[k] = guarded(t, from+(rows-1)*stride+Lanes, true)
+				for i := range frames[k] {
+					frames[k][i] = uint16(r.Uint32())
+				}
+			}
+			size := (rows-1)*dstStride + n*Lanes
+			want := make([]uint16, size)
+			collectRef(want, dstStride, frames, from, stride, rows)
+			for _, l := range available() {
+				got := guarded(t, size, true)
+				l.collect(got, dstStride, frames, from, stride, rows)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%v: %d frames, %d rows", l, n, rows)
+				}
+			}
+		}
+	}
+}
+
 func TestResiduals(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
-	for cols := 1; cols < 70; cols++ {
-		row := guarded(t, cols, true)
-		plane, slope := make([]int32, cols), make([]int32, cols)
-		for i := range row {
-			row[i], plane[i], slope[i] = uint16(r.Uint32()), int32(r.Uint32())/4, int32(r.Uint32())/64
+	for n := 1; n < 40; n++ {
+		px := guarded(t, Lanes*n, true)
+		for i := range px {
+			px[i] = uint16(r.Uint32())
 		}
-		stride := Lanes * (1 + r.IntN(3))
-		size := (cols-1)/Lanes*stride + (cols-1)%Lanes + 1
-		want, wantPlane := make([]int32, size), slices.Clone(plane)
-		residualsRef(want, stride, row, 0x3fff, 12600, wantPlane, slope)
+		plane, col, row := make([]int32, n), guarded32(t, n, true), guarded32(t, n, true)
+		for k := range plane {
+			plane[k], col[k], row[k] = int32(r.Uint32())/4, int32(r.Uint32())/64, int32(r.Uint32())/64
+		}
+		want, wantPlane := make([]int32, Lanes*n), slices.Clone(plane)
+		residualsRef(want, px, 0x3fff, 12600, wantPlane, col, row)
 		for _, l := range available() {
-			got, gotPlane := guarded32(t, size, true), guarded32(t, cols, true)
+			got, gotPlane := guarded32(t, Lanes*n, true), guarded32(t, n, true)
 			copy(gotPlane, plane)
-			l.residuals(got, stride, row, 0x3fff, 12600, gotPlane, slope)
+			l.residuals(got, px, 0x3fff, 12600, gotPlane, col, row)
 			if !slices.Equal(got, want) || !slices.Equal(gotPlane, wantPlane) {
-				t.Fatalf("%v: %d columns", l, cols)
+				t.Fatalf("%v: %d frames", l, n)
 			}
 		}
 	}
@@ -65,6 +95,7 @@ func TestResiduals(t *testing.T) {
 
 func TestMiddlesAndDistances(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
+	defer func(l level) { best = l }(best)
 	count := int32(0)
 	for name, word := range map[string]func() int32{
 		"rising": func() int32 { count += 1000; return count },
@@ -86,26 +117,29 @@ func TestMiddlesAndDistances(t *testing.T) {
 		"quarter": func() int32 { return int32(r.Uint32()) / 4 },
 		"half":    func() int32 { return int32(r.Uint32() >> 1) },
 	} {
-		for _, n := range []int{1, 2, 3, 4, 9, 50, 63, 64, 65, 101, 1000, 2001} {
-			v := guarded32(t, Lanes*n, true)
+		for _, n := range []int{1, 2, 3, 4, 9, 50, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 101, 1000, 1017, 2001, 5000} {
+			v := guarded32(t, Lanes*Room(n), true)
+			scratch := asBytesOf(guarded(t, len(v)/2, true))
 			for i := range v {
 				v[i] = word()
 			}
 			var lower, upper, twice [Lanes]int32
-			middlesRef(&lower, &upper, v)
+			middlesRef(&lower, &upper, v, n)
 			for i := range twice {
 				twice[i] = lower[i]/2 + upper[i]/2
 			}
-			dist := slices.Clone(v)
+			used := v[:Lanes*n]
+			dist := slices.Clone(used)
 			distancesRef(dist, &twice)
 			for _, l := range available() {
 				var a, b [Lanes]int32
-				l.middles(&a, &b, v)
+				best = l
+				a, b = Middles(v, n, scratch)
 				if a != lower || b != upper {
 					t.Fatalf("%v: middles of %d values %s: %v %v, want %v %v", l, n, name, a, b, lower, upper)
 				}
-				d := guarded32(t, len(v), true)
-				copy(d, v)
+				d := guarded32(t, len(used), true)
+				copy(d, used)
 				l.distances(d, &twice)
 				if !slices.Equal(d, dist) {
 					t.Fatalf("%v: distances of %d values %s", l, n, name)
@@ -117,7 +151,7 @@ func TestMiddlesAndDistances(t *testing.T) {
 
 func BenchmarkMiddles(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
-	v := make([]int32, Lanes*1000)
+	v, scratch := make([]int32, Lanes*1000), make([]byte, Lanes*1000)
 	for i := range v {
 		v[i] = int32(12600 * 15 * r.NormFloat64())
 	}
@@ -129,7 +163,7 @@ func BenchmarkMiddles(b *testing.B) {
 			b.SetBytes(int64(2 * len(v))) // raw words
 			var lo, hi [Lanes]int32
 			for b.Loop() {
-				l.middles(&lo, &hi, v)
+				l.middles(&lo, &hi, v, 1000, scratch)
 			}
 		})
 	}

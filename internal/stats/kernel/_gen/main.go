@@ -22,7 +22,6 @@ func main() {
 			gains(v)
 			columns(v)
 			residuals(v)
-			middles(v)
 			distances(v)
 		}
 	}
@@ -35,5 +34,7 @@ func main() {
 		orders(avx2, e)
 	}
 	thresholds(avx2)
+	collects(avx2)
+	middles(avx2)
 	Generate()
 }
