@@ -66,7 +66,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		if err != nil {
 			return err
 		}
-		v, err := step(c.Context, e, cam, false)
+		v, err := step(c, e, cam, false)
 		if err != nil {
 			return err
 		}
@@ -185,8 +185,27 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 	return nil
 }
 
-// step makes one step and logs what it submitted.
-func step(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
+// step makes one step and logs what it submitted. Items whose plans cannot be done are planned again, and submitted
+// with another step.
+func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
+	v, err := oneStep(c.Context, e, cam, retry)
+	if err != nil || v.Count(campaign.Doubted) == 0 {
+		return v, err
+	}
+	for _, s := range v.Items {
+		if s.State != campaign.Doubted {
+			continue
+		}
+		e.Log.Warnf("%s is planned again, from all headers: %s", s.Key, s.Reason)
+		if err := cam.Plan(c.Context, s.Item, workersOf(cam), true, caller(c, e)); err != nil {
+			return nil, err
+		}
+	}
+	cam.Forget()
+	return oneStep(c.Context, e, cam, false)
+}
+
+func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
 	v, waves, err := cam.Step(ctx, retry)
 	for _, w := range waves {
 		pieces := 0
@@ -202,12 +221,12 @@ func step(ctx context.Context, e *environment, cam *campaign.Campaign, retry boo
 func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campaign.View, error) {
 	last := ""
 	for retry := c.Bool("retry"); ; retry = false {
-		v, err := step(c.Context, e, cam, retry)
+		v, err := step(c, e, cam, retry)
 		if err != nil {
 			return nil, err
 		}
 		var parts []string
-		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Failed} {
+		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Doubted, campaign.Failed} {
 			if n := v.Count(s); n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n, s))
 			}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -45,6 +49,13 @@ func runRerun(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	doubt, err := plan.LoadDoubt(chain.Work)
+	if err != nil {
+		return err
+	}
+	if doubt != nil && doubt.Plan == chain.Plan.ID {
+		return resubmit(c, e, chain, doubt)
+	}
 	lim, err := chain.Client.Limits(c.Context)
 	if err != nil {
 		return err
@@ -82,6 +93,43 @@ func runRerun(c *cli.Context, e *environment) error {
 	}
 	e.Log.Infof("attempt %d: %d MB, %s, excluding nodes %v", a.Number, a.Task.MemMB, a.Task.Time, a.Task.Exclude)
 	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
+		return err
+	}
+	return follow(c, e, chain)
+}
+
+// resubmit gives the command of the submission once more, for a plan that cannot be done: the plan made now
+// reads all headers. What is left of the jobs is cancelled first.
+func resubmit(c *cli.Context, e *environment, chain *slurm.Chain, doubt *plan.Doubt) error {
+	words := chain.Request.Command
+	if len(words) == 0 {
+		return notInDoubt(chain.Work, chain.Plan)
+	}
+	var line strings.Builder
+	for _, w := range words {
+		line.WriteString(" " + slurm.Quote(w))
+	}
+	e.Log.Warnf("the plan cannot be done and is made again: %s", doubt.Error)
+	if c.Bool("dry-run") {
+		_, err := fmt.Fprintf(e.Stdout, "cd %s && rawstatus%s\n", slurm.Quote(chain.Request.Folder), line.String())
+		return err
+	}
+	ids, err := chain.Cancel(c.Context)
+	if err != nil {
+		return err
+	}
+	e.Log.Infof("cancelled jobs %v, submitting:%s", ids, line.String())
+	if err := os.Chdir(chain.Request.Folder); err != nil {
+		return fault.New(fault.Input, "could not submit from where it was submitted before: %w", err).
+			WithHint("submit again: rawstatus%s", line.String())
+	}
+	if code := fault.Code(run(c.Context, e.Stdout, e.Stderr, append([]string{"rawstatus"}, words...))); code != fault.OK {
+		return fault.New(code, "could not submit again").WithHint("submit by hand: rawstatus%s", line.String())
+	}
+	if !c.Bool("wait") {
+		return nil
+	}
+	if chain, err = openChain(chain.Work); err != nil {
 		return err
 	}
 	return follow(c, e, chain)

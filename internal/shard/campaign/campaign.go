@@ -55,6 +55,13 @@ func Create(client *slurm.Client, dir string, f *File, request slurm.Request, ma
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("campaign: %w", err)
 	}
+	for i := range items { // later steps are made in other folders
+		if d := &items[i].Dir; *d != "" {
+			if *d, err = filepath.Abs(*d); err != nil {
+				return nil, fmt.Errorf("campaign: %w", err)
+			}
+		}
+	}
 	var old Record
 	switch err := slurm.ReadRecord(recordPath(dir), &old); {
 	case errors.Is(err, fs.ErrNotExist):

@@ -74,14 +74,17 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call) Outcome {
 	begin := time.Now().UTC()
 	work := c.Work(p.Key)
-	o := Outcome{}
+	o, worked := Outcome{}, ""
+	if partials, err := c.plan(p.Key); err == nil && partials != nil {
+		worked = partials.Plan.ID
+	}
 	if len(p.Tasks) > 0 {
 		o = call(ctx, "task", "--work", work, "--task", reduce.Ranges(p.Tasks), "--workers", workers)
 	}
 	if o.Code == int(fault.OK) && c.complete(p.Key) {
 		o = call(ctx, append([]string{"reduce", "--work", work}, c.Request.ReduceWords...)...)
 	}
-	o.Begin, o.End = begin, time.Now().UTC()
+	o.Plan, o.Begin, o.End = worked, begin, time.Now().UTC()
 	o.Host, _ = os.Hostname() // for people; a node without a name still works
 	return o
 }

@@ -16,6 +16,7 @@ import (
 // The states of an item.
 const (
 	Unplanned = "unplanned"
+	Doubted   = "doubted" // to be planned again: a prediction of its index was wrong
 	Waiting   = "waiting" // for a wave
 	Pending   = "pending" // with Slurm, not yet running
 	Running   = "running"
@@ -101,7 +102,7 @@ func (c *Campaign) Look(ctx context.Context, retry bool) (*View, error) {
 		if err := c.look(s, parts[s.Key], retry); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Key, err)
 		}
-		if s.State == Waiting && s.Tries >= c.Request.MaxAttempts {
+		if (s.State == Waiting || s.State == Doubted) && s.Tries >= c.Request.MaxAttempts {
 			s.State, s.Reason = Failed, fmt.Sprintf("given up after %d attempts: %s", s.Tries, s.Reason)
 		}
 		v.Items = append(v.Items, s)
@@ -182,6 +183,14 @@ func (c *Campaign) look(s *State, parts []part, retry bool) error {
 	lacks := partials.Lacking()
 	s.TasksDone = s.Tasks - len(lacks)
 	s.settle(parts, slices.Sorted(maps.Keys(lacks)), retry)
+	doubt, err := plan.LoadDoubt(c.Work(s.Key))
+	if err != nil || doubt == nil || doubt.Plan != s.plan.ID {
+		return err
+	}
+	s.todo = nil // nothing more of this plan
+	if s.State != Pending && s.State != Running {
+		s.State, s.Reason = Doubted, doubt.Error
+	}
 	return nil
 }
 
@@ -232,12 +241,17 @@ func (s *State) settle(parts []part, lacks []int, retry bool) {
 	}
 	for _, t := range tasks {
 		for i := len(parts) - 1; i >= 0; i-- {
-			if p := parts[i]; !p.active && (t == reduction || slices.Contains(p.piece.Tasks, t)) {
+			if p := parts[i]; !p.active && !p.outdated(s.plan) && (t == reduction || slices.Contains(p.piece.Tasks, t)) {
 				s.judge(p)
 				break
 			}
 		}
 	}
+}
+
+// outdated tells that a piece was of another plan than the item has now.
+func (p *part) outdated(now *plan.Plan) bool {
+	return p.told && p.outcome.Plan != "" && p.outcome.Plan != now.ID
 }
 
 // reduction stands for the reduction where a task number is wanted.

@@ -153,6 +153,7 @@ type Outcome struct {
 	Schema int       `json:"schema"`
 	Args   []string  `json:"args,omitempty"` // of planning
 	Code   int       `json:"exit_code"`
+	Plan   string    `json:"plan,omitempty"` // the plan that was worked on
 	Error  string    `json:"error,omitempty"`
 	Hint   string    `json:"hint,omitempty"`
 	Wave   int       `json:"wave,omitempty"`

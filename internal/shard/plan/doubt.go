@@ -23,7 +23,11 @@ func doubtPath(work string) string { return filepath.Join(work, "all-headers.jso
 
 // SaveDoubt leaves the note that predictions of a plan are wrong.
 func SaveDoubt(work string, p *Plan, cause error, mode fs.FileMode) error {
-	b, err := json.MarshalIndent(Doubt{Plan: p.ID, Error: cause.Error()}, "", " ")
+	text := cause.Error()
+	if e := (*fault.Error)(nil); errors.As(cause, &e) {
+		text = e.Msg // without what was under way
+	}
+	b, err := json.MarshalIndent(Doubt{Plan: p.ID, Error: text}, "", " ")
 	if err != nil {
 		return fmt.Errorf("plan: could not encode a note: %w", err)
 	}

@@ -9,7 +9,8 @@ import (
 // job and the start of the next, Slurm may for a moment show neither.
 const quietPolls = 3
 
-// Follow looks at the chain until it is done or no job of it is left, and shows every report.
+// Follow looks at the chain until it is done or no job of it is left, and shows every report. Where a repair job has
+// made the plan again it goes on with the jobs of the new one.
 func (c *Chain) Follow(ctx context.Context, every time.Duration, show func(*Report)) (*Report, error) {
 	for quiet := 0; ; {
 		r, err := c.Report(ctx)
@@ -22,8 +23,15 @@ func (c *Chain) Follow(ctx context.Context, every time.Duration, show func(*Repo
 		if quiet++; r.Active {
 			quiet = 0
 		}
-		if r.Done || quiet >= quietPolls {
+		if r.Done {
 			return r, nil
+		}
+		if quiet >= quietPolls {
+			next, err := OpenChain(c.Client, c.Work)
+			if err != nil || next.Plan.ID == c.Plan.ID {
+				return r, err
+			}
+			*c, quiet = *next, 0
 		}
 		select {
 		case <-ctx.Done():

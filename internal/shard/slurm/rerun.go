@@ -129,18 +129,21 @@ func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, erro
 	return r, a, nil
 }
 
-// Cancel ends all jobs of the plan that are queued or run, and says which.
+// Cancel ends all jobs of the plan that are queued or run, but the one that this process is in, and says which.
 func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 	attempts, err := LoadAttempts(c.Work, c.Plan)
 	if err != nil {
 		return nil, err
 	}
+	self := os.Getenv("SLURM_JOB_ID")
 	var repairs, others []int
 	for _, a := range attempts {
 		for _, id := range a.Jobs() {
-			if id == a.RepairJob {
+			switch {
+			case strconv.Itoa(id) == self:
+			case id == a.RepairJob:
 				repairs = append(repairs, id)
-			} else {
+			default:
 				others = append(others, id)
 			}
 		}
