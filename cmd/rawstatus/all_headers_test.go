@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -16,6 +17,7 @@ import (
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/simulate"
+	"rawstatus/internal/testenv"
 )
 
 // sly is a run in which a panel's frame is damaged in some event, which nothing at the beginning of the event
@@ -141,5 +143,66 @@ func TestRunRecoversFromAWrongPrediction(t *testing.T) {
 	}
 	if lost != 2 {
 		t.Errorf("%d damaged frames", lost)
+	}
+}
+
+// TestSlurmRecoversFromAWrongPrediction wants the repair job to plan and submit again, and the right results.
+func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
+	n := &night{cluster: testenv.Slurm(t), bin: programs(t)}
+	n.cluster.Account(t, "lcls:"+nightExperiment)
+	s := newSly(t, 3)
+	n.data = s.dir
+	j := n.job(t, nil)
+	quiet := n.job(t, nil)
+	quiet.call(t, fault.OK, append([]string{"run", "--all-headers", "--max-lost", "2", "--work", filepath.Join(quiet.dir, "quiet")}, s.data...)...)
+	j.want = published(t, quiet.repo)
+	_, stderr := j.submit(t, fault.OK, "--max-lost", "2", "--wait")
+	j.same(t)
+	if r := j.report(t); !r.Done || r.Active || r.Attempts != 1 {
+		t.Errorf("%+v\n%s", r, stderr)
+	}
+	plans, err := filepath.Glob(filepath.Join(j.work, "slurm", "*", "attempt-001.json"))
+	if err != nil || len(plans) != 2 {
+		t.Errorf("attempts %q, %v; want one at each of two plans", plans, err)
+	}
+	// Without the raw data named, only a person can make the plan again.
+	k := n.job(t, nil)
+	k.call(t, fault.OK, append([]string{"plan", "--max-lost", "2", "--work", k.work}, s.data...)...)
+	k.call(t, fault.Incomplete, "submit", "--work", k.work, "--wait")
+	if _, stderr := k.call(t, fault.Input, "rerun", k.work); !strings.Contains(stderr, "rawstatus plan --all-headers --work") {
+		t.Errorf("rerun: %s", stderr)
+	}
+}
+
+// TestSlurmCampaignRecoversFromAWrongPrediction wants the job behind a wave to plan again.
+func TestSlurmCampaignRecoversFromAWrongPrediction(t *testing.T) {
+	m := &month{cluster: testenv.Slurm(t), bin: programs(t), dir: t.TempDir(), runs: 1}
+	m.cluster.Account(t, "lcls:"+nightExperiment)
+	s := newSly(t, 1)
+	m.data, m.camp, m.repo, m.file = s.dir, filepath.Join(m.dir, "camp"), filepath.Join(m.dir, "repo"), filepath.Join(m.dir, "one.toml")
+	file := fmt.Sprintf("name = \"one\"\n[[entry]]\nexp = %q\nruns = \"1\"\ndir = %q\ndetectors = [\"testcam\"]\noptions = [\"--settle\", \"0s\", \"--max-lost\", \"2\"]\n",
+		nightExperiment, m.data)
+	site := fmt.Sprintf("timezone = \"UTC\"\ngroup = \"\"\nrepository = %q\n", m.repo)
+	for path, text := range map[string]string{filepath.Join(m.dir, "site.toml"): site, m.file: file} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish(t, m.command("campaign", "--work", m.camp, "--no-wait", "--cpus-per-task", "1", m.file), fault.OK)
+	for end := time.Now().Add(2 * time.Minute); m.reduced() == 0; time.Sleep(500 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not reduced: %s", finish(t, m.command("status", m.camp), fault.OK))
+		}
+	}
+	quiet := filepath.Join(m.dir, "quiet")
+	finish(t, m.command("run", append([]string{"--all-headers", "--max-lost", "2", "-o", quiet, "--work", filepath.Join(m.dir, "w")}, s.data...)...), fault.OK)
+	want, got := published(t, quiet), published(t, m.repo)
+	for name, b := range want {
+		if !bytes.Equal(got[name], b) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if len(want) == 0 {
+		t.Error("nothing to compare")
 	}
 }
