@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/kernel"
 	"rawstatus/internal/stats/quantile"
@@ -38,8 +39,8 @@ func lightOf(ctx context.Context, src frame.Source, lanes []frame.Lane) error {
 				exts = append(exts, l.Extents[k])
 			}
 		}
-		if err := residuals(ctx, len(exts), func(lo, hi int, dst [][]uint16) (func(), error) {
-			return src.Block(ctx, l.Panel, exts, lo, hi, dst)
+		if err := residuals(ctx, len(exts), func(first, lo, hi int, dst [][]uint16) (func(), error) {
+			return src.Block(ctx, l.Panel, exts[first:first+len(dst)], lo, hi, dst)
 		}); err != nil {
 			return err
 		}
@@ -47,34 +48,37 @@ func lightOf(ctx context.Context, src frame.Source, lanes []frame.Lane) error {
 	return nil
 }
 
-// thirdCache is the memory for residuals that the third-level cache still holds: windows of a band are
-// done in groups that need no more.
-const thirdCache = 24 << 20
+// bandFrames is how many frames of a band are read together.
+const bandFrames = 64
 
-// residuals does feature 6 over frames of which read gives pixels, several bands at a time.
-func residuals(ctx context.Context, frames int, read func(lo, hi int, dst [][]uint16) (func(), error)) error {
+// residuals does feature 6 as tasks do it, over frames of which read gives pixels lo..hi-1, from frame
+// first on: several bands at a time, with the memory of tasks.
+func residuals(ctx context.Context, frames int, read func(first, lo, hi int, dst [][]uint16) (func(), error)) error {
 	f, err := feature.NewFlatness(rows, cols, 15, 15, 0x3fff)
 	if err != nil {
 		return err
 	}
+	workers, bytes := plan.ResidualWorkers(runtime.GOMAXPROCS(0))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(workers)
 	for _, band := range f.Bands() {
 		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			px := make([][]uint16, frames)
-			release, err := read(band.Read.Lo*cols, band.Read.Hi*cols, px)
-			if err != nil {
-				return err
-			}
-			defer release()
+			px := make([][]uint16, bandFrames)
 			for first, last := 0, 0; first < f.WindowCols(); first = last {
-				for last = first + 1; last < f.WindowCols() && f.Bytes(band, first, last+1, frames) <= thirdCache; last++ {
-				}
+				last = f.Part(band, first, frames, bytes)
 				r := feature.NewResiduals(f, band, first, last, frames)
-				r.Add(px)
+				for k := 0; k < frames; k += bandFrames {
+					if err := ctx.Err(); err != nil {
+						return err
+					}
+					n := min(bandFrames, frames-k)
+					release, err := read(k, band.Read.Lo*cols, band.Read.Hi*cols, px[:n])
+					if err != nil {
+						return err
+					}
+					r.Add(px[:n])
+					release()
+				}
 				sink.Add(r.Finish().Frames)
 			}
 			return nil
@@ -93,9 +97,9 @@ func featureSix(b *bench) error {
 	n := len(b.d.ram)
 	inMemory := func(frames int) func() error {
 		return func() error {
-			return residuals(b.ctx, frames, func(lo, hi int, dst [][]uint16) (func(), error) {
+			return residuals(b.ctx, frames, func(first, lo, hi int, dst [][]uint16) (func(), error) {
 				for k := range dst {
-					dst[k] = b.d.ram[k][lo:hi]
+					dst[k] = b.d.ram[first+k][lo:hi]
 				}
 				return func() {}, nil
 			})

@@ -189,10 +189,7 @@ func (r *bandReader) planes(bytes int64) (*plane.Set, error) {
 	c := newCounter(r.plan.Params, panel, mode, rows*panel.Cols, r.good, nil, nil)
 	var parts []*plane.Set
 	for first := 0; first < r.flat.WindowCols(); {
-		last := first + 1
-		for last < r.flat.WindowCols() && r.flat.Bytes(r.band, first, last+1, goodFrames) <= bytes {
-			last++
-		}
+		last := r.flat.Part(r.band, first, goodFrames, bytes)
 		res := feature.NewResiduals(r.flat, r.band, first, last, goodFrames)
 		if err := r.read(res, c, first == 0); err != nil {
 			return nil, err

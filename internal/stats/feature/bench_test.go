@@ -24,6 +24,7 @@ func BenchmarkResiduals(b *testing.B) {
 				}
 			}
 			b.SetBytes(int64(frames * 15 * cols * 2))
+			b.ReportAllocs() // of a whole band
 			for b.Loop() {
 				acc := NewResiduals(f, f.Bands()[0], 0, f.WindowCols(), frames)
 				for k := 0; k < frames; k += 20 {

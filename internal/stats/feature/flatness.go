@@ -153,13 +153,26 @@ func (f *Flatness) WindowCols() int {
 // Bytes is the memory that a Residuals of this band and these windows takes for n frames.
 func (f *Flatness) Bytes(b Band, first, last, frames int) int64 {
 	_, keep := windows(f.Cols, f.WC)
-	rows, width := b.Keep.Hi-b.Keep.Lo, keep[last-1].Hi-keep[first].Lo
+	return f.bytes(b, keep[first:last], frames)
+}
+
+// Part gives the end of the longest run of windows from first on whose Residuals takes no more than bytes,
+// but at least one window. As many as possible together are fastest, since each part reads the band anew.
+func (f *Flatness) Part(b Band, first, frames int, bytes int64) (last int) {
+	_, keep := windows(f.Cols, f.WC)
+	for last = first + 1; last < len(keep) && f.bytes(b, keep[first:last+1], frames) <= bytes; last++ {
+	}
+	return last
+}
+
+func (f *Flatness) bytes(b Band, keep []Span, frames int) int64 {
+	rows, width := b.Keep.Hi-b.Keep.Lo, keep[len(keep)-1].Hi-keep[0].Lo
 	perFrame := int64(4 * rows * width)
 	switch {
 	case f.wide:
 		perFrame *= 2
 	case kernel.Vectors():
-		perFrame = laneBytes(rows, keep[first:last])
+		perFrame = laneBytes(rows, keep)
 	}
 	return int64(frames) * perFrame
 }

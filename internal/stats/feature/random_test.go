@@ -228,3 +228,32 @@ func TestDegenerateInput(t *testing.T) {
 		}
 	}
 }
+
+// TestParts: the windows of a band are cut into parts that keep to the memory, unless one window is more.
+func TestParts(t *testing.T) {
+	f, err := feature.NewFlatness(60, 200, 15, 15, 0x3fff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	band := f.Bands()[0]
+	all := f.Bytes(band, 0, f.WindowCols(), 100)
+	for _, bytes := range []int64{0, all / 5, all / 2, all - 1, all} {
+		parts := 0
+		for first, last := 0, 0; first < f.WindowCols(); first = last {
+			last = f.Part(band, first, 100, bytes)
+			if last <= first || last > f.WindowCols() {
+				t.Fatalf("%d bytes: part from %d to %d of %d", bytes, first, last, f.WindowCols())
+			}
+			if last > first+1 && f.Bytes(band, first, last, 100) > bytes {
+				t.Errorf("%d bytes: windows %d to %d take %d", bytes, first, last, f.Bytes(band, first, last, 100))
+			}
+			if last < f.WindowCols() && f.Bytes(band, first, last+1, 100) <= bytes {
+				t.Errorf("%d bytes: windows %d to %d could be more", bytes, first, last)
+			}
+			parts++
+		}
+		if want := map[int64]int{0: f.WindowCols(), all: 1}[bytes]; want != 0 && parts != want {
+			t.Errorf("%d bytes: %d parts, want %d", bytes, parts, want)
+		}
+	}
+}

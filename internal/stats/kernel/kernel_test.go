@@ -290,13 +290,23 @@ func TestUse(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	blocks := make([]Block, 4)
 	frames := noisyDark(blocks, 8, 4*Width)
-	dst := make([]uint16, 4*Width)
+	dst, long := make([]uint16, 4*Width), make([]uint16, 10000)
+	ints, values, scratch := make([]int32, 2*Width), make([]int32, 8*Lanes), make([]byte, 8*Lanes)
+	var twice [Lanes]int32
 	p := &Params{Mask: 0x3fff, Below: 1, Above: 16000}
 	n := testing.AllocsPerRun(10, func() {
 		Gated(blocks, frames, p)
 		Ungated(blocks, frames, p)
 		Max(dst, frames, 0x3fff)
 		Gain(dst, frames[7], frames[:7], 0xc000, 0, 0x8000)
+		ColumnSums(ints[:Width], ints[Width:2*Width], dst, Width, 4, 0x3fff)
+		Collect(long, 8*Lanes, frames, 3, 40, 2)
+		Residuals(values, dst, 0x3fff, 12600, ints[:8], ints[8:16], ints[16:24])
+		Distances(values[:8*Lanes], &twice)
+		Middle(long, 0x3fff)
+		if Vectors() {
+			Middles(values, 8, scratch)
+		}
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
