@@ -92,6 +92,32 @@ func TestWrongPredictionEndsATask(t *testing.T) {
 	}
 }
 
+// TestPredictionChangesNoResult wants the same results with predictions that are right and with all headers.
+func TestPredictionChangesNoResult(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("RAWSTATUS_SITE", "")
+	t.Setenv("RAWSTATUS_TIMEZONE", "UTC")
+	if _, err := simulate.Write(context.Background(), simulate.Config{Dir: dir, Panels: 8, Rows: 128, Cols: 256, Events: 60, Streams: 2,
+		GainModes: []string{"g0", "g1"}, Hot: 3, DamagedEvents: 2, LostEvents: 1}); err != nil {
+		t.Fatal(err)
+	}
+	var results []map[string][]byte
+	for _, flags := range [][]string{{"--all-headers"}, {}} {
+		to := filepath.Join(dir, fmt.Sprint("results", len(results)))
+		must(t, fault.OK, append([]string{"run", "--exp", nightExperiment, "--run", "1", "--dir", dir, "--settle", "0s", "--profile", "dark", "--max-lost", "5",
+			"--work", filepath.Join(to, "job"), "-o", filepath.Join(to, "repo")}, flags...)...)
+		results = append(results, published(t, to))
+	}
+	if len(results[0]) < 40 || len(results[0]) != len(results[1]) {
+		t.Errorf("%d files and %d", len(results[0]), len(results[1]))
+	}
+	for name, b := range results[0] {
+		if !bytes.Equal(results[1][name], b) {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
 // TestRunRecoversFromAWrongPrediction wants the same bytes as with --all-headers, and one warning.
 func TestRunRecoversFromAWrongPrediction(t *testing.T) {
 	s := newSly(t, 3)

@@ -94,11 +94,11 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 }
 
 func savePlan(ctx context.Context, work string, x *frame.Index, par plan.Params, opt plan.Options, mode fs.FileMode) (*plan.Plan, error) {
-	index, sum, err := plan.EncodeIndex(x)
+	index, sums, err := plan.EncodeIndex(x)
 	if err != nil {
 		return nil, err
 	}
-	p, err := plan.Build(x, sum, par, opt)
+	p, err := plan.Build(x, sums, par, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -143,7 +143,7 @@ func submitPlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	}
 	opt := plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("cpus-per-task")}
 	if opt.Tasks == 0 {
-		whole, err := plan.Build(x, "", par, plan.Options{Tasks: 1})
+		whole, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{Tasks: 1})
 		if err != nil {
 			return nil, "", err
 		}

@@ -49,7 +49,7 @@ func Prepare(x *frame.Index, sel Selection) (*frame.Index, error) {
 }
 
 // Build makes the plan for the index of one detector, whose events are those in which it took part.
-func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, error) {
+func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, error) {
 	if len(x.Panels) == 0 {
 		return nil, fault.New(fault.Input, "run %d of %s has no panels to work on", x.Run.Number, x.Run.Experiment)
 	}
@@ -58,7 +58,7 @@ func Build(x *frame.Index, indexSum string, par Params, opt Options) (*Plan, err
 	}
 	p := &Plan{Schema: Schema, Software: version.String(), Params: par, Dataset: Dataset{
 		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
-		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: indexSum,
+		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: sums.File, Content: sums.Content,
 	}}
 	family, _ := detector.Lookup(x.Panels[0].Type)
 	err := par.Validate(family)

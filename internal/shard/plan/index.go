@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -18,8 +20,16 @@ import (
 // "N/heading".
 const indexKind = "index"
 
-// EncodeIndex gives the index of a detector as the bytes of index.pack, and their SHA-256.
-func EncodeIndex(x *frame.Index) (b []byte, sum string, err error) {
+// IndexSums are SHA-256 of an index.
+type IndexSums struct {
+	File string // of index.pack
+	// Content is of all but what tasks have to compare because it was predicted: it is the same however the
+	// headers were read.
+	Content string
+}
+
+// EncodeIndex gives the index of a detector as the bytes of index.pack.
+func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 	ts, step := make([]uint64, len(x.Events)), make([]int32, len(x.Events))
 	for i, e := range x.Events {
 		ts[i], step[i] = e.TS, e.Step
@@ -32,11 +42,38 @@ func EncodeIndex(x *frame.Index) (b []byte, sum string, err error) {
 	head.Events, head.Extents = nil, nil
 	var buf bytes.Buffer
 	if err := pack.Write(&buf, indexKind, head, arrays); err != nil {
-		return nil, "", err
+		return nil, sums, err
 	}
-	h := sha256.Sum256(buf.Bytes())
-	return buf.Bytes(), hex.EncodeToString(h[:]), nil
+	b = buf.Bytes()
+	file := sha256.Sum256(b)
+	sums.File = hex.EncodeToString(file[:])
+	sums.Content, err = contentSum(head, b)
+	return b, sums, err
 }
+
+// contentSum is made from the sums of the arrays.
+func contentSum(head frame.Index, b []byte) (string, error) {
+	r, err := pack.NewReader(indexFile, bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return "", err
+	}
+	head.Headings = nil
+	text, err := json.Marshal(head)
+	if err != nil {
+		return "", fmt.Errorf("plan: could not encode: %w", err)
+	}
+	h := sha256.New()
+	h.Write(text)
+	for _, e := range r.Entries() {
+		if !strings.HasSuffix(e.Name, headingColumn) {
+			fmt.Fprintf(h, "%s %s\n", e.Name, e.SHA256)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// headingColumn ends the names of the arrays that the content does not depend on.
+const headingColumn = "/heading"
 
 func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 	n := len(extents)
@@ -50,7 +87,7 @@ func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 	}
 	name := func(column string) string { return fmt.Sprintf("%d/%s", panel, column) }
 	return []pack.Array{{Name: name("offset"), Data: offset}, {Name: name("length"), Data: length}, {Name: name("file"), Data: file},
-		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}, {Name: name("heading"), Data: heading}}
+		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}, {Name: fmt.Sprint(panel, headingColumn), Data: heading}}
 }
 
 // Index reads the extents of a plan panel by panel, so a task holds those of one panel at a time.
@@ -147,7 +184,7 @@ func (x *Index) panel(panel int) ([]frame.Extent, error) {
 	if err != nil {
 		return nil, err
 	}
-	heading, err := column[uint16](x.r, name("heading"), n)
+	heading, err := column[uint16](x.r, fmt.Sprint(panel, headingColumn), n)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,8 @@ type Dataset struct {
 	Files    []frame.File  `json:"files"`
 	Events   int           `json:"events"` // of the run
 	Notes    []string      `json:"notes,omitempty"`
-	Index    string        `json:"index_sha256"` // of the extents
+	Index    string        `json:"index_sha256"`   // of index.pack
+	Content  string        `json:"content_sha256"` // of the extents, predicted or not
 }
 
 // Group is what one set of status constants is made from: all frames of one gain mode (profile data),
@@ -127,7 +128,7 @@ func (p *Plan) UnitName(unit int) string {
 // seal computes Input and ID.
 func (p *Plan) seal() error {
 	q := *p
-	q.ID, q.Input, q.Shards, q.Tasks = "", "", nil, nil
+	q.ID, q.Input, q.Shards, q.Tasks, q.Dataset.Index = "", "", nil, nil, ""
 	var err error
 	if p.Input, err = digest(q); err != nil {
 		return err

@@ -135,7 +135,7 @@ func TestEmptySelections(t *testing.T) {
 	} {
 		par := params("data")
 		c.change(&par)
-		_, err := plan.Build(x, "", par, plan.Options{})
+		_, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{})
 		if fault.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -127,7 +127,7 @@ func dumpFrames(t *testing.T, j job, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := frame.OpenPread(j.plan.Dataset.Files, frame.Options{})
+	src, err := frame.OpenPread(j.plan.Dataset.Files, frame.Options{Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}

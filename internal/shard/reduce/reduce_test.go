@@ -320,13 +320,13 @@ func TestChangedRawFileIsRefused(t *testing.T) {
 
 func TestDarkNeedsOneStepPerGainMode(t *testing.T) {
 	x := rawRun(t, 1, []string{"g0", "g0"}, 5, whole)
-	_, err := plan.Build(x, "", params("dark"), plan.Options{})
+	_, err := plan.Build(x, plan.IndexSums{}, params("dark"), plan.Options{})
 	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "--step") {
 		t.Errorf("two steps of one gain mode: %v", err)
 	}
 	par := params("dark")
 	par.Steps = []int{1}
-	if _, err := plan.Build(x, "", par, plan.Options{}); err != nil {
+	if _, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{}); err != nil {
 		t.Error(err)
 	}
 }
