@@ -108,6 +108,11 @@ func TestPredictionChangesNoResult(t *testing.T) {
 			"--work", filepath.Join(to, "job"), "-o", filepath.Join(to, "repo")}, flags...)...)
 		results = append(results, published(t, to))
 	}
+	a, errA := os.ReadFile(filepath.Join(dir, "results0", "job", "index.pack"))
+	b, errB := os.ReadFile(filepath.Join(dir, "results1", "job", "index.pack"))
+	if errA != nil || errB != nil || bytes.Equal(a, b) {
+		t.Errorf("nothing was predicted: %v, %v", errA, errB)
+	}
 	if len(results[0]) < 40 || len(results[0]) != len(results[1]) {
 		t.Errorf("%d files and %d", len(results[0]), len(results[1]))
 	}

@@ -114,6 +114,24 @@
 //
 // Pixels are not read. With smalldata: the smalldata file in pieces of 1 MiB and, for each event, the
 // headers within it, many events at once. Without: the chain of datagram headers of each stream, read
-// ahead as long as events keep their size. One event takes one read of 512 bytes and one more for each
-// further panel in its datagram.
+// ahead as long as events keep their size. One event takes one read of 512 bytes and, where all headers
+// are read, one more for each further panel in its datagram.
+//
+// # Prediction
+//
+// Else headers behind the first 512 bytes are not read where they can be predicted. The first event of a
+// datagram size in a stream and configuration that has no damage and in which nothing had to be noted is
+// the template of later events of that size; four are tried, of up to 64 sizes. All bytes that were
+// looked at when it was read are kept. A later event without root damage is compared with those in its
+// first 512 bytes; if they are equal the rest is taken from the template, else the event is read in full.
+// Which events are templates follows from their order alone, so an index is the same for any number of
+// reads in flight.
+//
+// What lies contiguously before the array of a panel (ShapesData, Shapes and Data header with damage,
+// NamesId, extents and dimensions) is not read: it is the heading of the frame in the index, and whoever
+// reads the frame's first pixel compares it (frame.Heading). Arrays of several panels, arrays more than
+// 4 KiB behind their headers, and other blocks behind the first 512 bytes have their headers read and
+// compared when indexing. The heading of a frame that nobody reads is not compared at all: an index of all
+// headers says where such a frame is damaged, and cannot find the panels behind it if its extent is wrong,
+// while a prediction may give those panels, with headings of their own that are as they must be.
 package xtc2

@@ -19,6 +19,9 @@
 // nodes, nothing), and submits the next attempt of just those, with a new reduce and repair of its own. The number
 // of attempts is bounded. Nobody has to be watching: the jobs look after themselves.
 //
+// A plan that cannot be done as it is (plan.Doubt) is not repaired but made again: the repair job cancels what is left of
+// the chain and gives the command of the submission once more.
+//
 // # Records
 //
 // <workdir>/slurm/ holds what was submitted: request.json, the options every attempt starts from; the job scripts;
