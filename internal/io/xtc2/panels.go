@@ -149,4 +149,8 @@ func (t *layouts) id(l layout) uint32 {
 	return id
 }
 
-func (t *layouts) get(id uint32) layout { return t.list[id-1] }
+func (t *layouts) get(id uint32) layout {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.list[id-1]
+}

@@ -20,11 +20,7 @@ func (s *scan) fromSmalldata(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	err := s.readEvents(ctx)
-	if wait := s.events.Wait(); err == nil {
-		err = wait
-	}
-	if err != nil {
+	if err := s.readEvents(ctx); err != nil {
 		return err
 	}
 	if s.stale.err != nil {

@@ -15,6 +15,7 @@ import (
 const (
 	maxTemplates  = 64   // sizes of events of a stream that have a template
 	maxCandidates = 4    // events of a size that are tried, one after the other, until one can be its template
+	maxLooks      = 4096 // pieces of an event, which has some five for each panel
 	maxBefore     = 4096 // bytes from the beginning of a heading to the pixels, which are read together
 )
 
@@ -53,6 +54,17 @@ type record struct {
 	looks  []look
 	data   []int64 // of each slot: where the payload of its Data begins, 0: it has none
 	marred bool    // something was noted about the event
+}
+
+// add keeps a look; without a record nobody asks.
+func (rec *record) add(off int64, b []byte) {
+	switch {
+	case rec == nil || rec.marred:
+	case len(rec.looks) == maxLooks:
+		rec.marred = true
+	default:
+		rec.looks = append(rec.looks, look{off, bytes.Clone(b)})
+	}
 }
 
 // mar notes that something is wrong with the event; without a record nobody asks.

@@ -239,7 +239,7 @@ func TestWrongPredictionsShow(t *testing.T) {
 	clean := wide(4, 12, nil)
 	rng := rand.New(rand.NewPCG(4, 4))
 	shown := 0
-	for range 150 {
+	for range 100 {
 		p := &tape{node: 1, b: bytes.Clone(clean[0].b)}
 		var headers []int64 // of bytes in headers of panels
 		Scan(memFile("f", p.b), nil, func(d *Datagram) error {
@@ -311,6 +311,27 @@ func TestManySizes(t *testing.T) {
 		t.Errorf("%d frames predicted", n)
 	}
 	equal(t, "headings", len(build(t, req(), Options{}).Headings), 1)
+}
+
+// TestNoTemplateOfAnEventOfManyContainers bounds the memory for an event that is full of containers.
+func TestNoTemplateOfAnEventOfManyContainers(t *testing.T) {
+	a, b := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1)
+	tail := camera(1, 12, "other", 2, Field{Name: "n", Type: UInt8})
+	for count, want := range map[int]int{300: 2, 2000: 0} {
+		p := (&tape{node: 1}).put(Configure, 0, names(a, b, tail))
+		for e := range 3 {
+			p.put(L1Accept, 1+e, func(d *Draft) {
+				for range count {
+					d.Values(tail, 0, uint8(e))
+				}
+				d.Values(a, 0, px(96, 128))
+				d.Values(b, 0, px(96, 128))
+			})
+		}
+		if n := truth(t, withSmalldata(t, p), false); n != 2*want {
+			t.Errorf("%d containers: %d frames predicted", count, n)
+		}
+	}
 }
 
 // TestOneReadForAnEvent counts reads, with the templates' and those of the beginning.

@@ -1,7 +1,6 @@
 package xtc2
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,9 +48,7 @@ func (w *window) begin(f *File, size int64) {
 // at gives n bytes at off.
 func (w *window) at(off int64, n int, what string) ([]byte, error) {
 	b, err := w.get(off, n, what)
-	if w.rec != nil {
-		w.rec.looks = append(w.rec.looks, look{off, bytes.Clone(b)})
-	}
+	w.rec.add(off, b)
 	return b, err
 }
 
