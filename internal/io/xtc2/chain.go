@@ -3,6 +3,7 @@ package xtc2
 import (
 	"context"
 	"io"
+	"sync/atomic"
 )
 
 const (
@@ -61,51 +62,95 @@ func (c *chain) takeWindow() *window {
 // the last event. The supposition only moves reads forward in time: headers are used where the chain
 // of datagrams really leads.
 type lookahead struct {
-	f       *File
-	pending map[int64]chan *window
-	most    int   // reads in flight
-	right   int   // suppositions that came true since the last wrong one
-	end     int64 // of the suppositions: the place of the next one
+	f     *File
+	most  int      // reads in flight
+	queue []*batch // in the order of the file
+	ahead int      // datagrams in the queue
+	right int      // suppositions that came true since the last wrong one
+	end   int64    // of the suppositions: the place of the next one
 }
 
-// aheadMin is how many reads are in flight after a wrong supposition. There are more when many came true, and
-// never so many that another wrong one wastes more reads than half of those.
-const aheadMin = 16
+// batch is some datagrams of equal size whose beginnings one goroutine reads, one after the other: waking
+// one up costs more than what there is to do for a single one.
+type batch struct {
+	off, size int64
+	n, taken  int
+	ready     chan struct{}
+	buf       []byte // peek bytes for each
+	got       []int
+	stopped   atomic.Bool // nobody waits any more
+}
+
+const (
+	// aheadMin is how many datagrams are read ahead after a wrong supposition. There are more when many came
+	// true, and never so many that another wrong one wastes more reads than half of those.
+	aheadMin = 16
+	// batchMost bounds a batch.
+	batchMost = 8
+)
 
 // take makes w hold the bytes at off if they were read ahead.
 func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
-	ch, ok := a.pending[off]
-	if !ok {
-		a.pending, a.right = nil, 0 // wrong supposition: the reads under way end unheard
+	if !a.leadsTo(off) {
 		return nil
 	}
-	a.right++
-	delete(a.pending, off)
+	b := a.queue[0]
 	select {
-	case got := <-ch:
-		w.off, w.buf = got.off, got.buf // empty after a failed read: header reads again and reports
-		return nil
+	case <-b.ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	// Empty after a failed read: header reads again and reports.
+	at := b.taken * peek
+	w.off, w.buf = off, b.buf[at:at+b.got[b.taken]:at+peek]
+	a.right++
+	a.ahead--
+	if b.taken++; b.taken == b.n {
+		a.queue = a.queue[1:]
+	}
+	return nil
+}
+
+// leadsTo tells whether the next datagram in the queue is the one at off. If not the supposition was wrong: what
+// is under way ends unheard.
+func (a *lookahead) leadsTo(off int64) bool {
+	if len(a.queue) > 0 && off == a.queue[0].off+int64(a.queue[0].taken)*a.queue[0].size {
+		return true
+	}
+	for _, b := range a.queue {
+		b.stopped.Store(true)
+	}
+	if len(a.queue) > 0 {
+		a.queue, a.ahead, a.right = nil, 0, 0
+	}
+	return false
 }
 
 // predict starts to read what probably follows at off.
 func (a *lookahead) predict(off, size int64) {
-	if a.pending == nil {
-		a.pending, a.end = map[int64]chan *window{}, off
+	if !a.leadsTo(off) {
+		a.end = off
 	}
-	for len(a.pending) < min(a.most, max(aheadMin, a.right/2)) && a.end+headerSize <= a.f.Size {
-		at, ch := a.end, make(chan *window, 1)
-		a.pending[at] = ch
-		a.end += size
-		go func() {
-			w := &window{f: a.f, step: peek}
-			if _, err := w.at(at, headerSize, "datagram header"); err != nil {
-				w.buf = nil
-			}
-			ch <- w
-		}()
+	want := max(aheadMin, a.right/2)
+	n := max(1, min(want/a.most, batchMost))
+	for len(a.queue) < a.most && a.ahead+n <= want && a.end+headerSize <= a.f.Size {
+		b := &batch{off: a.end, size: size, n: n, ready: make(chan struct{}), buf: make([]byte, n*peek), got: make([]int, n)}
+		a.queue = append(a.queue, b)
+		a.ahead += n
+		a.end += int64(n) * size
+		go b.read(a.f)
+	}
+}
+
+// read fills the batch.
+func (b *batch) read(f *File) {
+	defer close(b.ready)
+	for i := 0; i < b.n && !b.stopped.Load(); i++ {
+		at := b.off + int64(i)*b.size
+		part := b.buf[i*peek:][:max(0, min(peek, f.Size-at))]
+		if n, _ := f.R.ReadAt(part, at); n == len(part) {
+			b.got[i] = n
+		}
 	}
 }
 

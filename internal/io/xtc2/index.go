@@ -49,7 +49,7 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 	if opt.Reads <= 0 {
 		opt.Reads = 128
 	}
-	defer frame.Blocking(2 * opt.Reads)() // small reads come back quickly
+	defer frame.Blocking(2 * opt.Reads)() // of small reads more come back at the same time than of pixels
 	b := &builder{req: req, opt: opt, slots: make(chan struct{}, opt.Reads), layouts: layouts{ids: map[layout]uint32{}}}
 	scans := make([]*scan, len(req.Streams))
 	group, ctx2 := errgroup.WithContext(ctx)
