@@ -107,9 +107,10 @@ func orderWordsAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16,
 func stageBytesAVX2(dst *byte, src *uint16, ref *uint16, chunks int, mask uint16, later *uint16)
 
 // wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.
+// Meanwhile it fetches from the frames what lies next bytes behind their beginnings: the next tile.
 //
 //go:noescape
-func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte)
+func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte, source **uint16, next int)
 
 // belowAVX2 adds, for each of four limits, the number of words of whole chunks of two vectors that are below it
 // as signed words after biasing, per lane: lane i of limit j is counts[16*j+i]. At most 16384 chunks.

@@ -1924,6 +1924,7 @@ range:
 	ORQ          CX, R9
 	ANDQ         $0x0000ffff, R9
 	XORQ         R10, R10
+	XORQ         CX, CX
 	XORL         CX, CX
 	MOVQ         DI, R11
 
@@ -2033,9 +2034,9 @@ chunk:
 	VZEROUPPER
 	RET
 
-// func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte)
-// Requires: AVX, AVX2
-TEXT ·orderBytesAVX2(SB), NOSPLIT, $0-80
+// func orderBytesAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int, ref *uint16, wide *byte, source **uint16, next int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·orderBytesAVX2(SB), NOSPLIT, $8-96
 	MOVQ         tile+0(FP), AX
 	MOVQ         stride+8(FP), DX
 	MOVQ         frames+16(FP), BX
@@ -2052,7 +2053,7 @@ chunk:
 	VMOVDQU 32(AX), Y3
 	VMOVDQA Y3, Y4
 	MOVQ    AX, CX
-	MOVQ    BX, R15
+	MOVQ    BX, BP
 
 range:
 	VMOVDQU      (CX), Y5
@@ -2062,7 +2063,7 @@ range:
 	VPMINSB      Y5, Y3, Y3
 	VPMAXSB      Y5, Y4, Y4
 	ADDQ         DX, CX
-	DECQ         R15
+	DECQ         BP
 	JNZ          range
 	VPSUBB       Y1, Y2, Y2
 	VPSUBB       Y3, Y4, Y4
@@ -2083,6 +2084,7 @@ range:
 	ORQ          CX, R9
 	ANDQ         $0x000000ff, R9
 	XORQ         R10, R10
+	XORQ         R13, R13
 	XORL         R12, R12
 	MOVQ         DI, R11
 
@@ -2096,13 +2098,42 @@ rank:
 	VPXOR        Y0, Y5, Y5
 	TESTQ        R9, R9
 	JZ           found
-	BSRQ         R9, R14
-	MOVQ         $0x00000001, R13
-	MOVQ         R14, CX
-	SHLQ         CL, R13
+	BSRQ         R9, R15
+	MOVQ         $0x00000001, R14
+	MOVQ         R15, CX
+	SHLQ         CL, R14
 
 bit:
-	VMOVD        R13, X6
+	MOVQ         next+88(FP), BP
+	MOVQ         source+80(FP), CX
+	MOVQ         (CX)(R13*8), CX
+	PREFETCHT1   (CX)(BP*1)
+	PREFETCHT1   64(CX)(BP*1)
+	INCQ         R13
+	CMPQ         R13, BX
+	CMOVQGE      R10, R13
+	MOVQ         source+80(FP), CX
+	MOVQ         (CX)(R13*8), CX
+	PREFETCHT1   (CX)(BP*1)
+	PREFETCHT1   64(CX)(BP*1)
+	INCQ         R13
+	CMPQ         R13, BX
+	CMOVQGE      R10, R13
+	MOVQ         source+80(FP), CX
+	MOVQ         (CX)(R13*8), CX
+	PREFETCHT1   (CX)(BP*1)
+	PREFETCHT1   64(CX)(BP*1)
+	INCQ         R13
+	CMPQ         R13, BX
+	CMOVQGE      R10, R13
+	MOVQ         source+80(FP), CX
+	MOVQ         (CX)(R13*8), CX
+	PREFETCHT1   (CX)(BP*1)
+	PREFETCHT1   64(CX)(BP*1)
+	INCQ         R13
+	CMPQ         R13, BX
+	CMOVQGE      R10, R13
+	VMOVD        R14, X6
 	VPBROADCASTB X6, Y6
 	VPADDUSB     Y6, Y4, Y7
 	VPXOR        Y0, Y7, Y7
@@ -2111,9 +2142,9 @@ bit:
 	VPXOR        Y0, Y6, Y6
 	VMOVDQA      Y0, Y9
 	MOVQ         AX, CX
-	MOVQ         BX, R15
-	INCQ         R15
-	SHRQ         $0x01, R15
+	MOVQ         BX, BP
+	INCQ         BP
+	SHRQ         $0x01, BP
 
 count:
 	VPCMPGTB  (CX), Y7, Y10
@@ -2125,7 +2156,7 @@ count:
 	VPCMPGTB  32(CX)(DX*1), Y6, Y10
 	VPSUBB    Y10, Y9, Y9
 	LEAQ      (CX)(DX*2), CX
-	DECQ      R15
+	DECQ      BP
 	JNZ       count
 	VPXOR     Y0, Y7, Y7
 	VPCMPGTB  Y2, Y8, Y8
@@ -2133,7 +2164,7 @@ count:
 	VPXOR     Y0, Y6, Y6
 	VPCMPGTB  Y2, Y9, Y7
 	VPBLENDVB Y7, Y5, Y6, Y5
-	SHRQ      $0x01, R13
+	SHRQ      $0x01, R14
 	JNZ       bit
 
 found:
@@ -2146,8 +2177,8 @@ found:
 	ORL          CX, R12
 	VPXOR        Y0, Y4, Y4
 	MOVQ         ref+64(FP), CX
-	MOVL         $0x80008000, R13
-	VMOVD        R13, X2
+	MOVL         $0x80008000, R14
+	VMOVD        R14, X2
 	VPBROADCASTD X2, Y2
 	VPUNPCKLBW   Y4, Y4, Y6
 	VPSRAW       $0x08, Y6, Y6
@@ -2168,8 +2199,8 @@ found:
 	ORL          CX, R12
 	VPXOR        Y0, Y5, Y5
 	MOVQ         ref+64(FP), CX
-	MOVL         $0x80008000, R13
-	VMOVD        R13, X2
+	MOVL         $0x80008000, R14
+	VMOVD        R14, X2
 	VPBROADCASTD X2, Y2
 	VPUNPCKLBW   Y5, Y5, Y4
 	VPSRAW       $0x08, Y4, Y4
@@ -2194,6 +2225,9 @@ found:
 	MOVQ         ref+64(FP), CX
 	ADDQ         $0x80, CX
 	MOVQ         CX, ref+64(FP)
+	MOVQ         next+88(FP), CX
+	ADDQ         $0x80, CX
+	MOVQ         CX, next+88(FP)
 	ADDQ         $0x40, AX
 	ADDQ         $0x80, DI
 	DECQ         SI

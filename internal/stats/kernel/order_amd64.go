@@ -16,6 +16,7 @@ import "sync"
 // orderer is the memory of orderAll.
 type orderer struct {
 	dst, block [][]uint16
+	source     []*uint16 // the frames of the block
 	mask       uint16
 	limits     []uint16 // the ranks
 	tile       []byte
@@ -34,8 +35,16 @@ const (
 )
 
 func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int) {
+	pixels := len(block[0]) / wordChunk * wordChunk
+	if pixels == 0 {
+		return 0
+	}
 	o := orderers.Get().(*orderer)
 	defer o.release()
+	o.source = o.source[:0]
+	for _, f := range block {
+		o.source = append(o.source, &f[0])
+	}
 	// Copies, so that the caller's lists need not be on the heap.
 	o.dst, o.block, o.limits, o.mask = append(o.dst[:0], dst...), append(o.block[:0], block...), o.limits[:0], mask
 	for _, r := range ranks {
@@ -43,7 +52,6 @@ func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int
 	}
 	const quarter = 1 << 18 // bytes: half of a small second-level cache
 	width := min(max(quarter/len(block), byteChunk), 4096) / byteChunk * byteChunk
-	pixels := len(block[0]) / wordChunk * wordChunk
 	words := 0
 	if len(block) > 255 {
 		words = pixels
@@ -67,6 +75,7 @@ func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int
 func (o *orderer) release() {
 	clear(o.dst)
 	clear(o.block)
+	clear(o.source)
 	orderers.Put(o)
 }
 
@@ -86,7 +95,8 @@ func (o *orderer) bytes(at, n int) (again int) {
 	for i := frames * row; i < len(o.tile); i++ {
 		o.tile[i] = 0x7f
 	}
-	orderBytesAVX2(&o.tile[0], row, frames, n/byteChunk, &o.out[0], 2*n, &o.limits[0], len(o.limits), &o.mid[0], &o.wide[0])
+	orderBytesAVX2(&o.tile[0], row, frames, n/byteChunk, &o.out[0], 2*n, &o.limits[0], len(o.limits), &o.mid[0], &o.wide[0],
+		&o.source[0], 2*min(at+n, len(o.block[0])-n))
 	o.results(at, n)
 	for c := 0; c < len(o.wide); c++ {
 		first := c

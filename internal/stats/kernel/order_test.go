@@ -54,6 +54,21 @@ func TestOrderGoesBackToBytes(t *testing.T) {
 	checkOrder(t, block, 0xffff, []int{3, 0}, "changing")
 }
 
+// TestOrderOfFewPixels: parts of a panel may be of any size.
+func TestOrderOfFewPixels(t *testing.T) {
+	r := rand.New(rand.NewPCG(23, 24))
+	for pixels := range 200 {
+		block := make([][]uint16, 4)
+		for k := range block {
+			block[k] = guarded(t, pixels, true)
+			for i := range block[k] {
+				block[k][i] = around(r)
+			}
+		}
+		checkOrder(t, block, 0x3fff, []int{1, 3}, "around")
+	}
+}
+
 // checkOrder compares all levels with sorting.
 func checkOrder(t *testing.T, block [][]uint16, mask uint16, ranks []int, name string) {
 	t.Helper()

@@ -177,14 +177,15 @@ func medians(v isa) {
 func orders(v isa, e element) {
 	name, more := "orderWords", ""
 	if e.bits == 8 {
-		name, more = "orderBytes", ", ref *uint16, wide *byte"
+		name, more = "orderBytes", ", ref *uint16, wide *byte, source **uint16, next int"
 	}
 	TEXT(name+v.suffix, NOSPLIT, "func(tile *byte, stride, frames, chunks int, dst *uint16, dstStride int, ranks *uint16, n int"+more+")")
 	Pragma("noescape")
 	Doc(name+v.suffix+" puts the values of n ranks among what stage left in rows of the tile into rows of dst, for whole chunks",
 		"of two vectors of pixels; strides are in bytes. Behind an odd number of frames comes a row of the largest value.")
 	if e.bits == 8 {
-		Doc("wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.")
+		Doc("wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.",
+			"Meanwhile it fetches from the frames what lies next bytes behind their beginnings: the next tile.")
 	}
 	tile, stride, total, count := GP64(), GP64(), GP64(), GP64()
 	dst, dstStride := GP64(), GP64()
@@ -222,8 +223,9 @@ func orders(v isa, e element) {
 	v.or(most[1], most[0])
 	spread := v.anyBits(most[0], e.bits)
 
-	j, out, far := GP64(), GP64(), GP32()
+	j, out, far, ahead := GP64(), GP64(), GP32(), GP64()
 	XORQ(j, j)
+	XORQ(ahead, ahead)
 	XORL(far, far)
 	MOVQ(dst, out)
 	Label("rank")
@@ -246,6 +248,9 @@ func orders(v isa, e element) {
 	MOVQ(U32(1), bit)
 	shift(bit, top)
 	Label("bit")
+	if e.bits == 8 {
+		v.fetch(ahead, total, j)
+	}
 	step := v.vec()
 	VMOVD(bit.As32(), step.AsX())
 	e.broadcast(step.AsX(), step)
@@ -305,9 +310,11 @@ func orders(v isa, e element) {
 		SETNE(Mem{Base: wide})
 		INCQ(wide)
 		Store(wide, Param("wide"))
-		Load(Param("ref"), ref)
-		ADDQ(U8(4*v.bytes), ref)
-		Store(ref, Param("ref"))
+		for _, name := range []string{"ref", "next"} {
+			Load(Param(name), ref)
+			ADDQ(U8(4*v.bytes), ref)
+			Store(ref, Param(name))
+		}
 	}
 	ADDQ(U8(2*v.bytes), tile)
 	ADDQ(Imm(uint64(2*v.bytes*16/e.bits)), dst)
@@ -315,6 +322,24 @@ func orders(v isa, e element) {
 	JNZ(LabelRef("chunk"))
 	VZEROUPPER()
 	RET()
+}
+
+// fetch brings pixels of four frames into the second-level cache, from frame ahead on; behind the last
+// frame it begins again. With a few frames for each bit the memory is never asked for more than it can
+// answer in time.
+func (v isa) fetch(ahead, frames, again reg.GPVirtual) {
+	frame, next := GP64(), GP64()
+	Load(Param("next"), next)
+	for range 4 {
+		Load(Param("source"), frame)
+		MOVQ(Mem{Base: frame, Index: ahead, Scale: 8}, frame)
+		for line := 0; line < 4*v.bytes; line += 64 {
+			PREFETCHT1(Mem{Base: frame, Index: next, Scale: 1, Disp: line})
+		}
+		INCQ(ahead)
+		CMPQ(ahead, frames)
+		CMOVQGE(again, ahead)
+	}
 }
 
 // widen stores vector i of results as words: distances from ref, which saturated at both ends. It notes
