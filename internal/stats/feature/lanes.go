@@ -53,9 +53,9 @@ func newLanes(rows int, read, keep []Span, frames int) *lanes {
 	return l
 }
 
-// ofSize gives n elements of unknown value, those of s unless they are too few or far too many.
+// ofSize gives n elements of unknown value, those of s if it has so many.
 func ofSize[T any](s []T, n int) []T {
-	if cap(s) < n || cap(s) > 4*n+1024 {
+	if cap(s) < n {
 		return make([]T, n)
 	}
 	return s[:n]

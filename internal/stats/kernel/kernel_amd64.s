@@ -823,7 +823,7 @@ row:
 	RET
 
 // func residualsAVX2(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·residualsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         px+8(FP), CX
@@ -842,6 +842,7 @@ TEXT ·residualsAVX2(SB), NOSPLIT, $0-56
 	XORQ         R8, R8
 
 frame:
+	PREFETCHT0   1024(CX)
 	VPBROADCASTD (SI)(R8*4), Y4
 	VPBROADCASTD (BX)(R8*4), Y5
 	VPMOVZXWD    (CX), Y6
@@ -1389,7 +1390,7 @@ row:
 	RET
 
 // func residualsAVX512(dst *int32, px *uint16, n int, plane *int32, col *int32, row *int32, mask uint32, den uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·residualsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         px+8(FP), CX
@@ -1407,6 +1408,7 @@ TEXT ·residualsAVX512(SB), NOSPLIT, $0-56
 	XORQ         R8, R8
 
 frame:
+	PREFETCHT0   1024(CX)
 	VPBROADCASTD (SI)(R8*4), Z3
 	VPBROADCASTD (BX)(R8*4), Z4
 	VPMOVZXWD    (CX), Z5

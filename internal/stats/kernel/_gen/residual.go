@@ -142,6 +142,7 @@ func residuals(v isa) {
 	XORQ(k, k)
 	Label("frame")
 	of := func(p reg.GPVirtual) Mem { return Mem{Base: p, Index: k, Scale: 4} }
+	PREFETCHT0(Mem{Base: px, Disp: 1024}) // the processor itself does not fetch beyond a page
 	slope, base := v.vec(), v.vec()
 	VPBROADCASTD(of(col), slope)
 	VPBROADCASTD(of(plane), base)
