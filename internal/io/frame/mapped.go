@@ -191,8 +191,11 @@ func (s *mapped) mapSpan(sp span) (window, error) {
 	if !cached(int(f.Fd()), from, sp.to-from) {
 		for _, e := range sp.wanted {
 			at := e.Offset / page * page
-			// Advice may be refused; then pages come when they are touched.
-			_ = unix.Fadvise(int(f.Fd()), at, e.Offset+int64(e.Length)-at, unix.FADV_WILLNEED)
+			n := e.Offset + int64(e.Length) - at
+			if !cached(int(f.Fd()), at, n) { // asking costs less than advice that is not needed
+				// Advice may be refused; then pages come when they are touched.
+				_ = unix.Fadvise(int(f.Fd()), at, n, unix.FADV_WILLNEED)
+			}
 		}
 	}
 	s.mu.Lock()
