@@ -115,10 +115,11 @@ func (g *Gated) addTail(block, tail int, frames [][]uint16) {
 func (g *Gated) add(blocks []kernel.Block, frames [][]uint16) {
 	for len(frames) > 0 {
 		n := min(group, len(frames))
+		next := frames[n:min(2*n, len(frames))]
 		if g.open {
-			kernel.Ungated(blocks, frames[:n], &g.kernel)
+			kernel.Ungated(blocks, frames[:n], next, &g.kernel)
 		} else {
-			kernel.Gated(blocks, frames[:n], &g.kernel)
+			kernel.Gated(blocks, frames[:n], next, &g.kernel)
 		}
 		frames = frames[n:]
 	}

@@ -37,8 +37,8 @@ func BenchmarkKernels(b *testing.B) {
 			name string
 			run  func()
 		}{
-			{"gated", func() { m.gated(blocks, frames, p) }},
-			{"ungated", func() { m.ungated(blocks, frames, p) }},
+			{"gated", func() { m.gated(blocks, frames, nil, p) }},
+			{"ungated", func() { m.ungated(blocks, frames, nil, p) }},
 			{"max", func() { m.max(dst, frames, 0x3fff) }},
 			{"gain", func() { m.gain(dst, second, frames, 0xc000, 0, 0x8000) }},
 		} {

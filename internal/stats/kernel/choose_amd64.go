@@ -36,32 +36,78 @@ func (l level) String() string { return [...]string{"go", "avx2", "avx512", "avx
 // The switches below call assembly by name, since the compiler knows of named functions only that
 // they do not keep their arguments: nothing here allocates.
 
-func (l level) gated(blocks []Block, frames [][]uint16, p *Params) {
-	b, n, t, limit := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks), table(frames), min(p.Above, fast)
+func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
+	if l == levelGo {
+		gatedGo(blocks, frames, p)
+		return
+	}
+	body, limit := bodyOf(blocks), min(p.Above, fast)
+	if body > 0 {
+		l.gatedPart(blocks[:body], table(frames, 0), further(frames), len(frames), p, limit)
+	}
+	l.gatedPart(blocks[body:], table(frames, Width*body), beginnings(next, frames), len(frames), p, limit)
+}
+
+func (l level) gatedPart(blocks []Block, t [MaxFrames]*uint16, ahead [MaxFrames]uintptr, frames int, p *Params, limit uint16) {
+	b, n := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks)
 	switch l {
 	case levelAVX2:
-		gatedAVX2(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+		gatedAVX2(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	case levelAVX512:
-		gatedAVX512(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+		gatedAVX512(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	case levelVNNI:
-		gatedVNNI(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
-	default:
-		gatedGo(blocks, frames, p)
+		gatedVNNI(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	}
 }
 
-func (l level) ungated(blocks []Block, frames [][]uint16, p *Params) {
-	b, n, t, limit := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks), table(frames), min(p.Above, fast)
+func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
+	if l == levelGo {
+		ungatedGo(blocks, frames, p)
+		return
+	}
+	body, limit := bodyOf(blocks), min(p.Above, fast)
+	if body > 0 {
+		l.ungatedPart(blocks[:body], table(frames, 0), further(frames), len(frames), p, limit)
+	}
+	l.ungatedPart(blocks[body:], table(frames, Width*body), beginnings(next, frames), len(frames), p, limit)
+}
+
+func (l level) ungatedPart(blocks []Block, t [MaxFrames]*uint16, ahead [MaxFrames]uintptr, frames int, p *Params, limit uint16) {
+	b, n := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks)
 	switch l {
 	case levelAVX2:
-		ungatedAVX2(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+		ungatedAVX2(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	case levelAVX512:
-		ungatedAVX512(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
+		ungatedAVX512(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	case levelVNNI:
-		ungatedVNNI(b, n, &t[0], len(frames), p.Mask, p.Below, p.Above, limit)
-	default:
-		ungatedGo(blocks, frames, p)
+		ungatedVNNI(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
 	}
+}
+
+// aheadBlocks is how far kernels of blocks prefetch, 2 KiB of each frame. For the last of the blocks of a
+// call they prefetch the beginnings of the frames that come next.
+const aheadBlocks = 32
+
+// bodyOf gives the number of blocks before the last ones.
+func bodyOf(blocks []Block) int { return max(0, len(blocks)-aheadBlocks) }
+
+// further gives the addresses to prefetch during the body.
+func further(frames [][]uint16) (a [MaxFrames]uintptr) {
+	for k := range frames {
+		a[k] = uintptr(unsafe.Pointer(&frames[k][Width*aheadBlocks]))
+	}
+	return a
+}
+
+// beginnings gives the addresses of the frames that come next, of what is being read where there are fewer.
+func beginnings(next, frames [][]uint16) (a [MaxFrames]uintptr) {
+	for k := range frames {
+		a[k] = uintptr(unsafe.Pointer(&frames[k][0]))
+		if k < len(next) && len(next[k]) > 0 {
+			a[k] = uintptr(unsafe.Pointer(&next[k][0]))
+		}
+	}
+	return a
 }
 
 // pair gives the number of pixels of two vectors, and how often they go into so many pixels.
@@ -76,7 +122,7 @@ func (l level) pair(pixels int) (width, times int) {
 func (l level) max(dst []uint16, frames [][]uint16, mask uint16) {
 	width, n := l.pair(len(dst))
 	done := n * width
-	switch t := table(frames); {
+	switch t := table(frames, 0); {
 	case l == levelGo:
 		done = 0
 	case n == 0:
@@ -94,7 +140,7 @@ func (l level) max(dst []uint16, frames [][]uint16, mask uint16) {
 func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
 	width, n := l.pair(len(same))
 	done := n * width
-	switch t := table(frames); {
+	switch t := table(frames, 0); {
 	case l == levelGo:
 		done = 0
 	case n == 0:
@@ -154,7 +200,7 @@ func (l level) collect(dst []uint16, dstStride int, frames [][]uint16, from, str
 		collectRef(dst, dstStride, frames, from, stride, rows)
 		return
 	}
-	t := table(frames)
+	t := table(frames, 0)
 	collectAVX2(&dst[0], 2*dstStride, &t[0], len(frames), 2*from, 2*stride, rows)
 }
 
@@ -188,10 +234,10 @@ func (l level) distances(values []int32, twice *[Lanes]int32) {
 	}
 }
 
-// table gives the addresses of frames.
-func table(frames [][]uint16) (t [MaxFrames]*uint16) {
+// table gives the addresses of frames from a pixel on.
+func table(frames [][]uint16, from int) (t [MaxFrames]*uint16) {
 	for i, f := range frames {
-		t[i] = &f[0]
+		t[i] = &f[from]
 	}
 	return t
 }

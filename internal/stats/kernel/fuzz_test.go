@@ -43,10 +43,13 @@ func FuzzBlocks(f *testing.F) {
 			}
 		}
 		for _, l := range available() {
-			for _, run := range [][2]func([]Block, [][]uint16, *Params){{l.gated, gatedRef}, {l.ungated, ungatedRef}} {
+			for _, run := range []struct {
+				level func(blocks []Block, frames, next [][]uint16, p *Params)
+				ref   func(blocks []Block, frames [][]uint16, p *Params)
+			}{{l.gated, gatedRef}, {l.ungated, ungatedRef}} {
 				got, want := slices.Clone(start), slices.Clone(start)
-				run[0](got, frames, &p)
-				run[1](want, frames, &p)
+				run.level(got, frames, frames[len(frames)/2:], &p)
+				run.ref(want, frames, &p)
 				if !bytes.Equal(asBytes(got), asBytes(want)) {
 					t.Fatalf("%v, %+v, %d frames: %s", l, p, len(frames), firstDifference(got, want))
 				}

@@ -38,21 +38,22 @@ func Use(name string) error {
 }
 
 // Gated adds up to MaxFrames frames to blocks; see gatedRef for what it counts. frames[k][i] is pixel
-// i of the first block on.
-func Gated(blocks []Block, frames [][]uint16, p *Params) {
+// i of the first block on. next are the frames of the next call, if that is known: their beginnings are
+// brought into the cache, nothing else is done with them.
+func Gated(blocks []Block, frames, next [][]uint16, p *Params) {
 	check("Gated", Width*len(blocks), frames)
 	writes(blocks)
 	if len(blocks) > 0 && len(frames) > 0 {
-		best.gated(blocks, frames, p)
+		best.gated(blocks, frames, next, p)
 	}
 }
 
 // Ungated is Gated with open gates, except that N is left alone.
-func Ungated(blocks []Block, frames [][]uint16, p *Params) {
+func Ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	check("Ungated", Width*len(blocks), frames)
 	writes(blocks)
 	if len(blocks) > 0 && len(frames) > 0 {
-		best.ungated(blocks, frames, p)
+		best.ungated(blocks, frames, next, p)
 	}
 }
 

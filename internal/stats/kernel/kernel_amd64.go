@@ -5,14 +5,16 @@
 package kernel
 
 // gatedAVX2 is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func gatedAVX2(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func gatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // ungatedAVX2 is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func ungatedAVX2(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func ungatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // maxAVX2 is maxRef for whole chunks of two vectors of pixels.
 //
@@ -40,14 +42,16 @@ func residualsAVX2(dst *int32, px *uint16, n int, plane *int32, col *int32, row 
 func distancesAVX2(values *int32, n int, twice *int32)
 
 // gatedAVX512 is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func gatedAVX512(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func gatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // ungatedAVX512 is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func ungatedAVX512(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func ungatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // maxAVX512 is maxRef for whole chunks of two vectors of pixels.
 //
@@ -75,14 +79,16 @@ func residualsAVX512(dst *int32, px *uint16, n int, plane *int32, col *int32, ro
 func distancesAVX512(values *int32, n int, twice *int32)
 
 // gatedVNNI is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func gatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func gatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // ungatedVNNI is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
 //go:noescape
-func ungatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+func ungatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
 // medianOfAVX2 gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //

@@ -4,15 +4,16 @@
 
 #include "textflag.h"
 
-// func gatedAVX2(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func gatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX2, MMX+
-TEXT ·gatedAVX2(SB), NOSPLIT, $0-40
+TEXT ·gatedAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Y0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Y0
 	VPCMPEQW     Y1, Y1, Y1
 	VPSRLW       $0x0f, Y1, Y1
 
@@ -26,15 +27,16 @@ block:
 	VPXOR    Y8, Y8, Y8
 	VMOVDQU  576(AX), Y9
 	VMOVDQU  640(AX), Y10
-	XORQ     DI, DI
-	MOVQ     $0x00000002, R8
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
 
 pair0:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single0
-	MOVQ       (CX)(DI*8), R9
-	VPAND      (R9)(BX*1), Y0, Y11
-	PREFETCHT1 2048(R9)(BX*1)
+	MOVQ       (CX)(R8*8), R10
+	VPAND      (R10)(SI*1), Y0, Y11
+	MOVQ       (DX)(R8*8), R10
+	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -42,9 +44,10 @@ pair0:
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
-	MOVQ       8(CX)(DI*8), DI
-	VPAND      (DI)(BX*1), Y0, Y12
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       8(CX)(R8*8), R10
+	VPAND      (R10)(SI*1), Y0, Y12
+	MOVQ       8(DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
@@ -62,16 +65,17 @@ pair0:
 	VPMADDWD   Y11, Y11, Y11
 	VPADDD     Y12, Y5, Y5
 	VPADDD     Y11, Y4, Y4
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair0
 
 single0:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test0
-	MOVQ       (CX)(DI*8), DI
-	VPAND      (DI)(BX*1), Y0, Y11
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       (CX)(R8*8), R9
+	VPAND      (R9)(SI*1), Y0, Y11
+	MOVQ       (DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -98,9 +102,9 @@ test0:
 	VMOVDQU      Y8, 448(AX)
 	VPMAXUW      512(AX), Y7, Y8
 	VMOVDQU      Y8, 512(AX)
-	VPBROADCASTW limit+38(FP), Y8
+	VPBROADCASTW limit+46(FP), Y8
 	VPSUBUSW     Y8, Y7, Y8
-	VPBROADCASTW below+34(FP), Y11
+	VPBROADCASTW below+42(FP), Y11
 	VPSUBUSW     Y6, Y11, Y11
 	VPOR         Y11, Y8, Y8
 	VPTEST       Y8, Y8
@@ -108,18 +112,18 @@ test0:
 	VPCMPEQW     Y6, Y6, Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPSUBUSW     Y6, Y7, Y6
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTEST       Y6, Y6
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Y6
-	VPBROADCASTW above+36(FP), Y7
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
 	VMOVDQU      704(AX), Y8
 	VMOVDQU      768(AX), Y11
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ     (CX)(R8*8), R9
-	VPAND    (R9)(BX*1), Y0, Y12
+	MOVQ     (CX)(R9*8), R10
+	VPAND    (R10)(SI*1), Y0, Y12
 	VPMAXUW  Y12, Y6, Y13
 	VPCMPEQW Y12, Y13, Y13
 	VPADDW   Y1, Y13, Y13
@@ -128,12 +132,12 @@ count0:
 	VPCMPEQW Y12, Y13, Y13
 	VPADDW   Y1, Y13, Y13
 	VPADDW   Y13, Y11, Y11
-	INCQ     R8
-	CMPQ     R8, DX
+	INCQ     R9
+	CMPQ     R9, BX
 	JL       count0
 	VMOVDQU  Y8, 704(AX)
 	VMOVDQU  Y11, 768(AX)
-	TESTQ    DI, DI
+	TESTQ    R8, R8
 	JZ       widen0
 	VPXOR    Y3, Y3, Y3
 	VPXOR    Y2, Y2, Y2
@@ -141,11 +145,11 @@ count0:
 	VPXOR    Y5, Y5, Y5
 	VPXOR    Y4, Y4, Y4
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
+	XORQ     R8, R8
 
 wide0:
-	MOVQ       (CX)(DI*8), R8
-	VPAND      (R8)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R9
+	VPAND      (R9)(SI*1), Y0, Y8
 	VPSUBW     Y9, Y8, Y11
 	VPMINUW    Y11, Y10, Y12
 	VPCMPEQW   Y11, Y12, Y12
@@ -167,8 +171,8 @@ wide0:
 	VPXOR      Y11, Y11, Y11
 	VPBLENDD   $0xaa, Y11, Y8, Y8
 	VPADDQ     Y8, Y4, Y4
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide0
 	JMP        add0
 
@@ -202,14 +206,14 @@ add0:
 	VPXOR    Y8, Y8, Y8
 	VMOVDQU  608(AX), Y9
 	VMOVDQU  672(AX), Y10
-	XORQ     DI, DI
-	MOVQ     $0x00000002, R8
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
 
 pair32:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single32
-	MOVQ       (CX)(DI*8), R9
-	VPAND      32(R9)(BX*1), Y0, Y11
+	MOVQ       (CX)(R8*8), R10
+	VPAND      32(R10)(SI*1), Y0, Y11
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -217,8 +221,8 @@ pair32:
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
-	MOVQ       8(CX)(DI*8), DI
-	VPAND      32(DI)(BX*1), Y0, Y12
+	MOVQ       8(CX)(R8*8), R8
+	VPAND      32(R8)(SI*1), Y0, Y12
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
@@ -236,15 +240,15 @@ pair32:
 	VPMADDWD   Y11, Y11, Y11
 	VPADDD     Y12, Y5, Y5
 	VPADDD     Y11, Y4, Y4
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair32
 
 single32:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test32
-	MOVQ       (CX)(DI*8), DI
-	VPAND      32(DI)(BX*1), Y0, Y11
+	MOVQ       (CX)(R8*8), R8
+	VPAND      32(R8)(SI*1), Y0, Y11
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -271,9 +275,9 @@ test32:
 	VMOVDQU      Y8, 480(AX)
 	VPMAXUW      544(AX), Y7, Y8
 	VMOVDQU      Y8, 544(AX)
-	VPBROADCASTW limit+38(FP), Y8
+	VPBROADCASTW limit+46(FP), Y8
 	VPSUBUSW     Y8, Y7, Y8
-	VPBROADCASTW below+34(FP), Y11
+	VPBROADCASTW below+42(FP), Y11
 	VPSUBUSW     Y6, Y11, Y11
 	VPOR         Y11, Y8, Y8
 	VPTEST       Y8, Y8
@@ -281,18 +285,18 @@ test32:
 	VPCMPEQW     Y6, Y6, Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPSUBUSW     Y6, Y7, Y6
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTEST       Y6, Y6
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Y6
-	VPBROADCASTW above+36(FP), Y7
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
 	VMOVDQU      736(AX), Y8
 	VMOVDQU      800(AX), Y11
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count32:
-	MOVQ     (CX)(R8*8), R9
-	VPAND    32(R9)(BX*1), Y0, Y12
+	MOVQ     (CX)(R9*8), R10
+	VPAND    32(R10)(SI*1), Y0, Y12
 	VPMAXUW  Y12, Y6, Y13
 	VPCMPEQW Y12, Y13, Y13
 	VPADDW   Y1, Y13, Y13
@@ -301,12 +305,12 @@ count32:
 	VPCMPEQW Y12, Y13, Y13
 	VPADDW   Y1, Y13, Y13
 	VPADDW   Y13, Y11, Y11
-	INCQ     R8
-	CMPQ     R8, DX
+	INCQ     R9
+	CMPQ     R9, BX
 	JL       count32
 	VMOVDQU  Y8, 736(AX)
 	VMOVDQU  Y11, 800(AX)
-	TESTQ    DI, DI
+	TESTQ    R8, R8
 	JZ       widen32
 	VPXOR    Y3, Y3, Y3
 	VPXOR    Y2, Y2, Y2
@@ -314,11 +318,11 @@ count32:
 	VPXOR    Y5, Y5, Y5
 	VPXOR    Y4, Y4, Y4
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
+	XORQ     R8, R8
 
 wide32:
-	MOVQ       (CX)(DI*8), R8
-	VPAND      32(R8)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R9
+	VPAND      32(R9)(SI*1), Y0, Y8
 	VPSUBW     Y9, Y8, Y11
 	VPMINUW    Y11, Y10, Y12
 	VPCMPEQW   Y11, Y12, Y12
@@ -340,8 +344,8 @@ wide32:
 	VPXOR      Y11, Y11, Y11
 	VPBLENDD   $0xaa, Y11, Y8, Y8
 	VPADDQ     Y8, Y4, Y4
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide32
 	JMP        add32
 
@@ -367,21 +371,22 @@ add32:
 	VPADDQ  352(AX), Y7, Y7
 	VMOVDQU Y7, 352(AX)
 	ADDQ    $0x00000340, AX
-	ADDQ    $0x40, BX
-	DECQ    SI
+	ADDQ    $0x40, SI
+	DECQ    DI
 	JNZ     block
 	VZEROUPPER
 	RET
 
-// func ungatedAVX2(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func ungatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX2, MMX+
-TEXT ·ungatedAVX2(SB), NOSPLIT, $0-40
+TEXT ·ungatedAVX2(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Y0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Y0
 	VPCMPEQW     Y1, Y1, Y1
 	VPSRLW       $0x0f, Y1, Y1
 
@@ -392,20 +397,22 @@ block:
 	VPXOR    Y5, Y5, Y5
 	VPCMPEQW Y6, Y6, Y6
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
-	MOVQ     $0x00000002, R8
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
 
 pair0:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single0
-	MOVQ       (CX)(DI*8), R9
-	VPAND      (R9)(BX*1), Y0, Y8
-	PREFETCHT1 2048(R9)(BX*1)
+	MOVQ       (CX)(R8*8), R10
+	VPAND      (R10)(SI*1), Y0, Y8
+	MOVQ       (DX)(R8*8), R10
+	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
-	MOVQ       8(CX)(DI*8), DI
-	VPAND      (DI)(BX*1), Y0, Y9
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       8(CX)(R8*8), R10
+	VPAND      (R10)(SI*1), Y0, Y9
+	MOVQ       8(DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Y9, Y6, Y6
 	VPMAXUW    Y9, Y7, Y7
 	VPUNPCKLWD Y9, Y8, Y10
@@ -418,16 +425,17 @@ pair0:
 	VPMADDWD   Y8, Y8, Y8
 	VPADDD     Y9, Y5, Y5
 	VPADDD     Y8, Y4, Y4
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair0
 
 single0:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test0
-	MOVQ       (CX)(DI*8), DI
-	VPAND      (DI)(BX*1), Y0, Y8
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       (CX)(R8*8), R9
+	VPAND      (R9)(SI*1), Y0, Y8
+	MOVQ       (DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	VPXOR      Y9, Y9, Y9
@@ -447,9 +455,9 @@ test0:
 	VMOVDQU      Y8, 448(AX)
 	VPMAXUW      512(AX), Y7, Y8
 	VMOVDQU      Y8, 512(AX)
-	VPBROADCASTW limit+38(FP), Y8
+	VPBROADCASTW limit+46(FP), Y8
 	VPSUBUSW     Y8, Y7, Y8
-	VPBROADCASTW below+34(FP), Y9
+	VPBROADCASTW below+42(FP), Y9
 	VPSUBUSW     Y6, Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPTEST       Y8, Y8
@@ -457,18 +465,18 @@ test0:
 	VPCMPEQW     Y6, Y6, Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPSUBUSW     Y6, Y7, Y6
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTEST       Y6, Y6
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Y6
-	VPBROADCASTW above+36(FP), Y7
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
 	VMOVDQU      704(AX), Y8
 	VMOVDQU      768(AX), Y9
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ     (CX)(R8*8), R9
-	VPAND    (R9)(BX*1), Y0, Y10
+	MOVQ     (CX)(R9*8), R10
+	VPAND    (R10)(SI*1), Y0, Y10
 	VPMAXUW  Y10, Y6, Y11
 	VPCMPEQW Y10, Y11, Y11
 	VPADDW   Y1, Y11, Y11
@@ -477,12 +485,12 @@ count0:
 	VPCMPEQW Y10, Y11, Y11
 	VPADDW   Y1, Y11, Y11
 	VPADDW   Y11, Y9, Y9
-	INCQ     R8
-	CMPQ     R8, DX
+	INCQ     R9
+	CMPQ     R9, BX
 	JL       count0
 	VMOVDQU  Y8, 704(AX)
 	VMOVDQU  Y9, 768(AX)
-	TESTQ    DI, DI
+	TESTQ    R8, R8
 	JZ       widen0
 	VPXOR    Y3, Y3, Y3
 	VPXOR    Y2, Y2, Y2
@@ -490,11 +498,11 @@ count0:
 	VPXOR    Y5, Y5, Y5
 	VPXOR    Y4, Y4, Y4
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
+	XORQ     R8, R8
 
 wide0:
-	MOVQ       (CX)(DI*8), R8
-	VPAND      (R8)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R9
+	VPAND      (R9)(SI*1), Y0, Y8
 	VPXOR      Y9, Y9, Y9
 	VPUNPCKLWD Y9, Y8, Y10
 	VPADDD     Y10, Y3, Y3
@@ -512,8 +520,8 @@ wide0:
 	VPXOR      Y9, Y9, Y9
 	VPBLENDD   $0xaa, Y9, Y8, Y8
 	VPADDQ     Y8, Y4, Y4
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide0
 	JMP        add0
 
@@ -544,18 +552,18 @@ add0:
 	VPXOR    Y5, Y5, Y5
 	VPCMPEQW Y6, Y6, Y6
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
-	MOVQ     $0x00000002, R8
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
 
 pair32:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single32
-	MOVQ       (CX)(DI*8), R9
-	VPAND      32(R9)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R10
+	VPAND      32(R10)(SI*1), Y0, Y8
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
-	MOVQ       8(CX)(DI*8), DI
-	VPAND      32(DI)(BX*1), Y0, Y9
+	MOVQ       8(CX)(R8*8), R8
+	VPAND      32(R8)(SI*1), Y0, Y9
 	VPMINUW    Y9, Y6, Y6
 	VPMAXUW    Y9, Y7, Y7
 	VPUNPCKLWD Y9, Y8, Y10
@@ -568,15 +576,15 @@ pair32:
 	VPMADDWD   Y8, Y8, Y8
 	VPADDD     Y9, Y5, Y5
 	VPADDD     Y8, Y4, Y4
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair32
 
 single32:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test32
-	MOVQ       (CX)(DI*8), DI
-	VPAND      32(DI)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R8
+	VPAND      32(R8)(SI*1), Y0, Y8
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	VPXOR      Y9, Y9, Y9
@@ -596,9 +604,9 @@ test32:
 	VMOVDQU      Y8, 480(AX)
 	VPMAXUW      544(AX), Y7, Y8
 	VMOVDQU      Y8, 544(AX)
-	VPBROADCASTW limit+38(FP), Y8
+	VPBROADCASTW limit+46(FP), Y8
 	VPSUBUSW     Y8, Y7, Y8
-	VPBROADCASTW below+34(FP), Y9
+	VPBROADCASTW below+42(FP), Y9
 	VPSUBUSW     Y6, Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPTEST       Y8, Y8
@@ -606,18 +614,18 @@ test32:
 	VPCMPEQW     Y6, Y6, Y6
 	VPSRLW       $0x02, Y6, Y6
 	VPSUBUSW     Y6, Y7, Y6
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTEST       Y6, Y6
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Y6
-	VPBROADCASTW above+36(FP), Y7
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
 	VMOVDQU      736(AX), Y8
 	VMOVDQU      800(AX), Y9
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count32:
-	MOVQ     (CX)(R8*8), R9
-	VPAND    32(R9)(BX*1), Y0, Y10
+	MOVQ     (CX)(R9*8), R10
+	VPAND    32(R10)(SI*1), Y0, Y10
 	VPMAXUW  Y10, Y6, Y11
 	VPCMPEQW Y10, Y11, Y11
 	VPADDW   Y1, Y11, Y11
@@ -626,12 +634,12 @@ count32:
 	VPCMPEQW Y10, Y11, Y11
 	VPADDW   Y1, Y11, Y11
 	VPADDW   Y11, Y9, Y9
-	INCQ     R8
-	CMPQ     R8, DX
+	INCQ     R9
+	CMPQ     R9, BX
 	JL       count32
 	VMOVDQU  Y8, 736(AX)
 	VMOVDQU  Y9, 800(AX)
-	TESTQ    DI, DI
+	TESTQ    R8, R8
 	JZ       widen32
 	VPXOR    Y3, Y3, Y3
 	VPXOR    Y2, Y2, Y2
@@ -639,11 +647,11 @@ count32:
 	VPXOR    Y5, Y5, Y5
 	VPXOR    Y4, Y4, Y4
 	VPXOR    Y7, Y7, Y7
-	XORQ     DI, DI
+	XORQ     R8, R8
 
 wide32:
-	MOVQ       (CX)(DI*8), R8
-	VPAND      32(R8)(BX*1), Y0, Y8
+	MOVQ       (CX)(R8*8), R9
+	VPAND      32(R9)(SI*1), Y0, Y8
 	VPXOR      Y9, Y9, Y9
 	VPUNPCKLWD Y9, Y8, Y10
 	VPADDD     Y10, Y3, Y3
@@ -661,8 +669,8 @@ wide32:
 	VPXOR      Y9, Y9, Y9
 	VPBLENDD   $0xaa, Y9, Y8, Y8
 	VPADDQ     Y8, Y4, Y4
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide32
 	JMP        add32
 
@@ -688,8 +696,8 @@ add32:
 	VPADDQ  352(AX), Y7, Y7
 	VMOVDQU Y7, 352(AX)
 	ADDQ    $0x00000340, AX
-	ADDQ    $0x40, BX
-	DECQ    SI
+	ADDQ    $0x40, SI
+	DECQ    DI
 	JNZ     block
 	VZEROUPPER
 	RET
@@ -913,15 +921,16 @@ frame:
 	VZEROUPPER
 	RET
 
-// func gatedAVX512(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func gatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·gatedAVX512(SB), NOSPLIT, $0-40
+TEXT ·gatedAVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Z0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
 	VPTERNLOGD   $0xff, Z1, Z1, Z1
 	VPSRLW       $0x0f, Z1, Z1
 	VPTERNLOGD   $0xff, Z2, Z2, Z2
@@ -937,24 +946,26 @@ block:
 	VPXORD     Z9, Z9, Z9
 	VMOVDQU64  576(AX), Z10
 	VMOVDQU64  640(AX), Z11
-	XORQ       DI, DI
-	MOVQ       $0x00000002, R8
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
 
 pair0:
-	CMPQ        R8, DX
+	CMPQ        R9, BX
 	JG          single0
-	MOVQ        (CX)(DI*8), R9
-	VPANDD      (R9)(BX*1), Z0, Z12
-	PREFETCHT1  2048(R9)(BX*1)
+	MOVQ        (CX)(R8*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z12
+	MOVQ        (DX)(R8*8), R10
+	PREFETCHT1  (R10)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
 	VPCMPUW     $0x02, Z11, Z13, K1
 	VMOVDQU16.Z Z12, K1, Z12
 	VPADDW      Z1, Z9, K1, Z9
-	MOVQ        8(CX)(DI*8), DI
-	VPANDD      (DI)(BX*1), Z0, Z13
-	PREFETCHT1  2048(DI)(BX*1)
+	MOVQ        8(CX)(R8*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z13
+	MOVQ        8(DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -971,16 +982,17 @@ pair0:
 	VPMADDWD    Z12, Z12, Z12
 	VPADDD      Z13, Z6, Z6
 	VPADDD      Z12, Z5, Z5
-	MOVQ        R8, DI
-	ADDQ        $0x02, R8
+	MOVQ        R9, R8
+	ADDQ        $0x02, R9
 	JMP         pair0
 
 single0:
-	CMPQ        DI, DX
+	CMPQ        R8, BX
 	JGE         test0
-	MOVQ        (CX)(DI*8), DI
-	VPANDD      (DI)(BX*1), Z0, Z12
-	PREFETCHT1  2048(DI)(BX*1)
+	MOVQ        (CX)(R8*8), R9
+	VPANDD      (R9)(SI*1), Z0, Z12
+	MOVQ        (DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1006,9 +1018,9 @@ test0:
 	VMOVDQU64    Z12, 448(AX)
 	VPMAXUW      512(AX), Z8, Z12
 	VMOVDQU64    Z12, 512(AX)
-	VPBROADCASTW limit+38(FP), Z12
+	VPBROADCASTW limit+46(FP), Z12
 	VPSUBUSW     Z12, Z8, Z12
-	VPBROADCASTW below+34(FP), Z13
+	VPBROADCASTW below+42(FP), Z13
 	VPSUBUSW     Z7, Z13, Z13
 	VPORD        Z13, Z12, Z12
 	VPTESTMD     Z12, Z12, K1
@@ -1017,29 +1029,29 @@ test0:
 	VPTERNLOGD   $0xff, Z19, Z19, Z19
 	VPSRLW       $0x02, Z19, Z19
 	VPSUBUSW     Z19, Z8, Z19
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTESTMD     Z19, Z19, K1
 	KORTESTW     K1, K1
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Z12
-	VPBROADCASTW above+36(FP), Z13
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z12
+	VPBROADCASTW above+44(FP), Z13
 	VMOVDQU64    704(AX), Z21
 	VMOVDQU64    768(AX), Z22
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ      (CX)(R8*8), R9
-	VPANDD    (R9)(BX*1), Z0, Z23
+	MOVQ      (CX)(R9*8), R10
+	VPANDD    (R10)(SI*1), Z0, Z23
 	VPCMPUW   $0x01, Z12, Z23, K1
 	VPCMPUW   $0x06, Z13, Z23, K2
 	VPADDW    Z1, Z21, K1, Z21
 	VPADDW    Z1, Z22, K2, Z22
-	INCQ      R8
-	CMPQ      R8, DX
+	INCQ      R9
+	CMPQ      R9, BX
 	JL        count0
 	VMOVDQU64 Z21, 704(AX)
 	VMOVDQU64 Z22, 768(AX)
-	TESTQ     DI, DI
+	TESTQ     R8, R8
 	JZ        widen0
 	VPXORD    Z4, Z4, Z4
 	VPXORD    Z15, Z15, Z15
@@ -1047,11 +1059,11 @@ count0:
 	VPXORD    Z6, Z6, Z6
 	VPXORD    Z17, Z17, Z17
 	VPXORD    Z18, Z18, Z18
-	XORQ      DI, DI
+	XORQ      R8, R8
 
 wide0:
-	MOVQ        (CX)(DI*8), R8
-	VPANDD      (R8)(BX*1), Z0, Z12
+	MOVQ        (CX)(R8*8), R9
+	VPANDD      (R9)(SI*1), Z0, Z12
 	VPSUBW      Z10, Z12, Z13
 	VPCMPUW     $0x02, Z11, Z13, K1
 	VMOVDQU16.Z Z12, K1, Z12
@@ -1070,8 +1082,8 @@ wide0:
 	VPADDQ      Z13, Z18, Z18
 	VPANDD      Z2, Z12, Z12
 	VPADDQ      Z12, Z17, Z17
-	INCQ        DI
-	CMPQ        DI, DX
+	INCQ        R8
+	CMPQ        R8, BX
 	JL          wide0
 	JMP         add0
 
@@ -1095,21 +1107,22 @@ add0:
 	VPADDQ    320(AX), Z18, Z18
 	VMOVDQU64 Z18, 320(AX)
 	ADDQ      $0x00000340, AX
-	ADDQ      $0x40, BX
-	DECQ      SI
+	ADDQ      $0x40, SI
+	DECQ      DI
 	JNZ       block
 	VZEROUPPER
 	RET
 
-// func ungatedAVX512(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func ungatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·ungatedAVX512(SB), NOSPLIT, $0-40
+TEXT ·ungatedAVX512(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Z0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
 	VPTERNLOGD   $0xff, Z1, Z1, Z1
 	VPSRLW       $0x0f, Z1, Z1
 	VPTERNLOGD   $0xff, Z2, Z2, Z2
@@ -1122,20 +1135,22 @@ block:
 	VPXORD     Z6, Z6, Z6
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
-	XORQ       DI, DI
-	MOVQ       $0x00000002, R8
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
 
 pair0:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single0
-	MOVQ       (CX)(DI*8), R9
-	VPANDD     (R9)(BX*1), Z0, Z9
-	PREFETCHT1 2048(R9)(BX*1)
+	MOVQ       (CX)(R8*8), R10
+	VPANDD     (R10)(SI*1), Z0, Z9
+	MOVQ       (DX)(R8*8), R10
+	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
-	MOVQ       8(CX)(DI*8), DI
-	VPANDD     (DI)(BX*1), Z0, Z10
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       8(CX)(R8*8), R10
+	VPANDD     (R10)(SI*1), Z0, Z10
+	MOVQ       8(DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -1148,16 +1163,17 @@ pair0:
 	VPMADDWD   Z9, Z9, Z9
 	VPADDD     Z10, Z6, Z6
 	VPADDD     Z9, Z5, Z5
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair0
 
 single0:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test0
-	MOVQ       (CX)(DI*8), DI
-	VPANDD     (DI)(BX*1), Z0, Z9
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       (CX)(R8*8), R9
+	VPANDD     (R9)(SI*1), Z0, Z9
+	MOVQ       (DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12
@@ -1177,9 +1193,9 @@ test0:
 	VMOVDQU64    Z9, 448(AX)
 	VPMAXUW      512(AX), Z8, Z9
 	VMOVDQU64    Z9, 512(AX)
-	VPBROADCASTW limit+38(FP), Z9
+	VPBROADCASTW limit+46(FP), Z9
 	VPSUBUSW     Z9, Z8, Z9
-	VPBROADCASTW below+34(FP), Z10
+	VPBROADCASTW below+42(FP), Z10
 	VPSUBUSW     Z7, Z10, Z10
 	VPORD        Z10, Z9, Z9
 	VPTESTMD     Z9, Z9, K1
@@ -1188,29 +1204,29 @@ test0:
 	VPTERNLOGD   $0xff, Z17, Z17, Z17
 	VPSRLW       $0x02, Z17, Z17
 	VPSUBUSW     Z17, Z8, Z17
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTESTMD     Z17, Z17, K1
 	KORTESTW     K1, K1
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Z9
-	VPBROADCASTW above+36(FP), Z10
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z9
+	VPBROADCASTW above+44(FP), Z10
 	VMOVDQU64    704(AX), Z11
 	VMOVDQU64    768(AX), Z19
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ      (CX)(R8*8), R9
-	VPANDD    (R9)(BX*1), Z0, Z20
+	MOVQ      (CX)(R9*8), R10
+	VPANDD    (R10)(SI*1), Z0, Z20
 	VPCMPUW   $0x01, Z9, Z20, K1
 	VPCMPUW   $0x06, Z10, Z20, K2
 	VPADDW    Z1, Z11, K1, Z11
 	VPADDW    Z1, Z19, K2, Z19
-	INCQ      R8
-	CMPQ      R8, DX
+	INCQ      R9
+	CMPQ      R9, BX
 	JL        count0
 	VMOVDQU64 Z11, 704(AX)
 	VMOVDQU64 Z19, 768(AX)
-	TESTQ     DI, DI
+	TESTQ     R8, R8
 	JZ        widen0
 	VPXORD    Z4, Z4, Z4
 	VPXORD    Z13, Z13, Z13
@@ -1218,11 +1234,11 @@ count0:
 	VPXORD    Z6, Z6, Z6
 	VPXORD    Z15, Z15, Z15
 	VPXORD    Z16, Z16, Z16
-	XORQ      DI, DI
+	XORQ      R8, R8
 
 wide0:
-	MOVQ       (CX)(DI*8), R8
-	VPANDD     (R8)(BX*1), Z0, Z9
+	MOVQ       (CX)(R8*8), R9
+	VPANDD     (R9)(SI*1), Z0, Z9
 	VPXORD     Z18, Z18, Z18
 	VPUNPCKLWD Z18, Z9, Z10
 	VPADDD     Z10, Z4, Z4
@@ -1238,8 +1254,8 @@ wide0:
 	VPADDQ     Z10, Z16, Z16
 	VPANDD     Z2, Z9, Z9
 	VPADDQ     Z9, Z15, Z15
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide0
 	JMP        add0
 
@@ -1263,8 +1279,8 @@ add0:
 	VPADDQ    320(AX), Z16, Z16
 	VMOVDQU64 Z16, 320(AX)
 	ADDQ      $0x00000340, AX
-	ADDQ      $0x40, BX
-	DECQ      SI
+	ADDQ      $0x40, SI
+	DECQ      DI
 	JNZ       block
 	VZEROUPPER
 	RET
@@ -1466,15 +1482,16 @@ frame:
 	VZEROUPPER
 	RET
 
-// func gatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func gatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·gatedVNNI(SB), NOSPLIT, $0-40
+TEXT ·gatedVNNI(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Z0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
 	VPTERNLOGD   $0xff, Z1, Z1, Z1
 	VPSRLW       $0x0f, Z1, Z1
 	VPTERNLOGD   $0xff, Z2, Z2, Z2
@@ -1490,24 +1507,26 @@ block:
 	VPXORD     Z9, Z9, Z9
 	VMOVDQU64  576(AX), Z10
 	VMOVDQU64  640(AX), Z11
-	XORQ       DI, DI
-	MOVQ       $0x00000002, R8
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
 
 pair0:
-	CMPQ        R8, DX
+	CMPQ        R9, BX
 	JG          single0
-	MOVQ        (CX)(DI*8), R9
-	VPANDD      (R9)(BX*1), Z0, Z12
-	PREFETCHT1  2048(R9)(BX*1)
+	MOVQ        (CX)(R8*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z12
+	MOVQ        (DX)(R8*8), R10
+	PREFETCHT1  (R10)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
 	VPCMPUW     $0x02, Z11, Z13, K1
 	VMOVDQU16.Z Z12, K1, Z12
 	VPADDW      Z1, Z9, K1, Z9
-	MOVQ        8(CX)(DI*8), DI
-	VPANDD      (DI)(BX*1), Z0, Z13
-	PREFETCHT1  2048(DI)(BX*1)
+	MOVQ        8(CX)(R8*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z13
+	MOVQ        8(DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -1520,16 +1539,17 @@ pair0:
 	VPDPWSSD    Z21, Z1, Z4
 	VPDPWSSD    Z12, Z12, Z5
 	VPDPWSSD    Z12, Z1, Z6
-	MOVQ        R8, DI
-	ADDQ        $0x02, R8
+	MOVQ        R9, R8
+	ADDQ        $0x02, R9
 	JMP         pair0
 
 single0:
-	CMPQ        DI, DX
+	CMPQ        R8, BX
 	JGE         test0
-	MOVQ        (CX)(DI*8), DI
-	VPANDD      (DI)(BX*1), Z0, Z12
-	PREFETCHT1  2048(DI)(BX*1)
+	MOVQ        (CX)(R8*8), R9
+	VPANDD      (R9)(SI*1), Z0, Z12
+	MOVQ        (DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1551,9 +1571,9 @@ test0:
 	VMOVDQU64    Z12, 448(AX)
 	VPMAXUW      512(AX), Z8, Z12
 	VMOVDQU64    Z12, 512(AX)
-	VPBROADCASTW limit+38(FP), Z12
+	VPBROADCASTW limit+46(FP), Z12
 	VPSUBUSW     Z12, Z8, Z12
-	VPBROADCASTW below+34(FP), Z13
+	VPBROADCASTW below+42(FP), Z13
 	VPSUBUSW     Z7, Z13, Z13
 	VPORD        Z13, Z12, Z12
 	VPTESTMD     Z12, Z12, K1
@@ -1562,29 +1582,29 @@ test0:
 	VPTERNLOGD   $0xff, Z19, Z19, Z19
 	VPSRLW       $0x02, Z19, Z19
 	VPSUBUSW     Z19, Z8, Z19
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTESTMD     Z19, Z19, K1
 	KORTESTW     K1, K1
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Z12
-	VPBROADCASTW above+36(FP), Z13
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z12
+	VPBROADCASTW above+44(FP), Z13
 	VMOVDQU64    704(AX), Z21
 	VMOVDQU64    768(AX), Z22
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ      (CX)(R8*8), R9
-	VPANDD    (R9)(BX*1), Z0, Z23
+	MOVQ      (CX)(R9*8), R10
+	VPANDD    (R10)(SI*1), Z0, Z23
 	VPCMPUW   $0x01, Z12, Z23, K1
 	VPCMPUW   $0x06, Z13, Z23, K2
 	VPADDW    Z1, Z21, K1, Z21
 	VPADDW    Z1, Z22, K2, Z22
-	INCQ      R8
-	CMPQ      R8, DX
+	INCQ      R9
+	CMPQ      R9, BX
 	JL        count0
 	VMOVDQU64 Z21, 704(AX)
 	VMOVDQU64 Z22, 768(AX)
-	TESTQ     DI, DI
+	TESTQ     R8, R8
 	JZ        widen0
 	VPXORD    Z4, Z4, Z4
 	VPXORD    Z15, Z15, Z15
@@ -1592,11 +1612,11 @@ count0:
 	VPXORD    Z6, Z6, Z6
 	VPXORD    Z17, Z17, Z17
 	VPXORD    Z18, Z18, Z18
-	XORQ      DI, DI
+	XORQ      R8, R8
 
 wide0:
-	MOVQ        (CX)(DI*8), R8
-	VPANDD      (R8)(BX*1), Z0, Z12
+	MOVQ        (CX)(R8*8), R9
+	VPANDD      (R9)(SI*1), Z0, Z12
 	VPSUBW      Z10, Z12, Z13
 	VPCMPUW     $0x02, Z11, Z13, K1
 	VMOVDQU16.Z Z12, K1, Z12
@@ -1615,8 +1635,8 @@ wide0:
 	VPADDQ      Z13, Z18, Z18
 	VPANDD      Z2, Z12, Z12
 	VPADDQ      Z12, Z17, Z17
-	INCQ        DI
-	CMPQ        DI, DX
+	INCQ        R8
+	CMPQ        R8, BX
 	JL          wide0
 	JMP         add0
 
@@ -1640,21 +1660,22 @@ add0:
 	VPADDQ    320(AX), Z18, Z18
 	VMOVDQU64 Z18, 320(AX)
 	ADDQ      $0x00000340, AX
-	ADDQ      $0x40, BX
-	DECQ      SI
+	ADDQ      $0x40, SI
+	DECQ      DI
 	JNZ       block
 	VZEROUPPER
 	RET
 
-// func ungatedVNNI(blocks *byte, count int, frames **uint16, n int, mask uint16, below uint16, above uint16, limit uint16)
+// func ungatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·ungatedVNNI(SB), NOSPLIT, $0-40
+TEXT ·ungatedVNNI(SB), NOSPLIT, $0-48
 	MOVQ         blocks+0(FP), AX
-	MOVQ         count+8(FP), SI
+	MOVQ         count+8(FP), DI
 	MOVQ         frames+16(FP), CX
-	MOVQ         n+24(FP), DX
-	XORQ         BX, BX
-	VPBROADCASTW mask+32(FP), Z0
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
 	VPTERNLOGD   $0xff, Z1, Z1, Z1
 	VPSRLW       $0x0f, Z1, Z1
 	VPTERNLOGD   $0xff, Z2, Z2, Z2
@@ -1667,20 +1688,22 @@ block:
 	VPXORD     Z6, Z6, Z6
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
-	XORQ       DI, DI
-	MOVQ       $0x00000002, R8
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
 
 pair0:
-	CMPQ       R8, DX
+	CMPQ       R9, BX
 	JG         single0
-	MOVQ       (CX)(DI*8), R9
-	VPANDD     (R9)(BX*1), Z0, Z9
-	PREFETCHT1 2048(R9)(BX*1)
+	MOVQ       (CX)(R8*8), R10
+	VPANDD     (R10)(SI*1), Z0, Z9
+	MOVQ       (DX)(R8*8), R10
+	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
-	MOVQ       8(CX)(DI*8), DI
-	VPANDD     (DI)(BX*1), Z0, Z10
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       8(CX)(R8*8), R10
+	VPANDD     (R10)(SI*1), Z0, Z10
+	MOVQ       8(DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -1689,16 +1712,17 @@ pair0:
 	VPDPWSSD   Z11, Z1, Z4
 	VPDPWSSD   Z9, Z9, Z5
 	VPDPWSSD   Z9, Z1, Z6
-	MOVQ       R8, DI
-	ADDQ       $0x02, R8
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
 	JMP        pair0
 
 single0:
-	CMPQ       DI, DX
+	CMPQ       R8, BX
 	JGE        test0
-	MOVQ       (CX)(DI*8), DI
-	VPANDD     (DI)(BX*1), Z0, Z9
-	PREFETCHT1 2048(DI)(BX*1)
+	MOVQ       (CX)(R8*8), R9
+	VPANDD     (R9)(SI*1), Z0, Z9
+	MOVQ       (DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12
@@ -1714,9 +1738,9 @@ test0:
 	VMOVDQU64    Z9, 448(AX)
 	VPMAXUW      512(AX), Z8, Z9
 	VMOVDQU64    Z9, 512(AX)
-	VPBROADCASTW limit+38(FP), Z9
+	VPBROADCASTW limit+46(FP), Z9
 	VPSUBUSW     Z9, Z8, Z9
-	VPBROADCASTW below+34(FP), Z10
+	VPBROADCASTW below+42(FP), Z10
 	VPSUBUSW     Z7, Z10, Z10
 	VPORD        Z10, Z9, Z9
 	VPTESTMD     Z9, Z9, K1
@@ -1725,29 +1749,29 @@ test0:
 	VPTERNLOGD   $0xff, Z17, Z17, Z17
 	VPSRLW       $0x02, Z17, Z17
 	VPSUBUSW     Z17, Z8, Z17
-	XORQ         DI, DI
+	XORQ         R8, R8
 	VPTESTMD     Z17, Z17, K1
 	KORTESTW     K1, K1
-	SETNE        DI
-	VPBROADCASTW below+34(FP), Z9
-	VPBROADCASTW above+36(FP), Z10
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z9
+	VPBROADCASTW above+44(FP), Z10
 	VMOVDQU64    704(AX), Z11
 	VMOVDQU64    768(AX), Z19
-	XORQ         R8, R8
+	XORQ         R9, R9
 
 count0:
-	MOVQ      (CX)(R8*8), R9
-	VPANDD    (R9)(BX*1), Z0, Z20
+	MOVQ      (CX)(R9*8), R10
+	VPANDD    (R10)(SI*1), Z0, Z20
 	VPCMPUW   $0x01, Z9, Z20, K1
 	VPCMPUW   $0x06, Z10, Z20, K2
 	VPADDW    Z1, Z11, K1, Z11
 	VPADDW    Z1, Z19, K2, Z19
-	INCQ      R8
-	CMPQ      R8, DX
+	INCQ      R9
+	CMPQ      R9, BX
 	JL        count0
 	VMOVDQU64 Z11, 704(AX)
 	VMOVDQU64 Z19, 768(AX)
-	TESTQ     DI, DI
+	TESTQ     R8, R8
 	JZ        widen0
 	VPXORD    Z4, Z4, Z4
 	VPXORD    Z13, Z13, Z13
@@ -1755,11 +1779,11 @@ count0:
 	VPXORD    Z6, Z6, Z6
 	VPXORD    Z15, Z15, Z15
 	VPXORD    Z16, Z16, Z16
-	XORQ      DI, DI
+	XORQ      R8, R8
 
 wide0:
-	MOVQ       (CX)(DI*8), R8
-	VPANDD     (R8)(BX*1), Z0, Z9
+	MOVQ       (CX)(R8*8), R9
+	VPANDD     (R9)(SI*1), Z0, Z9
 	VPXORD     Z18, Z18, Z18
 	VPUNPCKLWD Z18, Z9, Z10
 	VPADDD     Z10, Z4, Z4
@@ -1775,8 +1799,8 @@ wide0:
 	VPADDQ     Z10, Z16, Z16
 	VPANDD     Z2, Z9, Z9
 	VPADDQ     Z9, Z15, Z15
-	INCQ       DI
-	CMPQ       DI, DX
+	INCQ       R8
+	CMPQ       R8, BX
 	JL         wide0
 	JMP        add0
 
@@ -1800,8 +1824,8 @@ add0:
 	VPADDQ    320(AX), Z16, Z16
 	VMOVDQU64 Z16, 320(AX)
 	ADDQ      $0x00000340, AX
-	ADDQ      $0x40, BX
-	DECQ      SI
+	ADDQ      $0x40, SI
+	DECQ      DI
 	JNZ       block
 	VZEROUPPER
 	RET

@@ -46,7 +46,7 @@ func guarded(t testing.TB, n int, atEnd bool) []uint16 {
 // impl is an implementation under test.
 type impl struct {
 	name           string
-	gated, ungated func(blocks []Block, frames [][]uint16, p *Params)
+	gated, ungated func(blocks []Block, frames, next [][]uint16, p *Params)
 	max            func(dst []uint16, frames [][]uint16, mask uint16)
 	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
 }
@@ -59,7 +59,9 @@ func others() (list []impl) {
 	return list
 }
 
-var definition = impl{"definition", gatedRef, ungatedRef, maxRef, gainRef}
+var definition = impl{"definition",
+	func(blocks []Block, frames, _ [][]uint16, p *Params) { gatedRef(blocks, frames, p) },
+	func(blocks []Block, frames, _ [][]uint16, p *Params) { ungatedRef(blocks, frames, p) }, maxRef, gainRef}
 
 // patterns fill a pixel with values that could go wrong.
 var patterns = []struct {
@@ -117,7 +119,7 @@ func asBytes(b []Block) []byte {
 
 func TestBlockKernels(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, count := range []int{1, 2, 3, 9} {
+	for _, count := range []int{1, 2, 3, 9, 37} {
 		for n := 1; n <= MaxFrames; n++ {
 			pixels := count * Width
 			frames := make([][]uint16, n)
@@ -135,15 +137,16 @@ func TestBlockKernels(t *testing.T) {
 				start := make([]Block, count)
 				setGates(r, start)
 				gatedRef(start, frames[:1], &p) // accumulators are not empty
+				next := [][][]uint16{nil, frames, frames[:1], {{}, {1}}}[r.IntN(4)]
 				for _, m := range others() {
 					for _, gated := range []bool{true, false} {
 						want, got := slices.Clone(start), slices.Clone(start)
 						if gated {
 							gatedRef(want, frames, &p)
-							m.gated(got, frames, &p)
+							m.gated(got, frames, next, &p)
 						} else {
 							ungatedRef(want, frames, &p)
-							m.ungated(got, frames, &p)
+							m.ungated(got, frames, next, &p)
 						}
 						if !bytes.Equal(asBytes(got), asBytes(want)) {
 							t.Fatalf("%s gated=%v: %d blocks, %d frames of %s, %+v: %s", m.name, gated, count, n, pat.name, p, firstDifference(got, want))
@@ -192,9 +195,9 @@ func TestNothingOverflows(t *testing.T) {
 			b[0].Reset()
 			left := FlushAfter
 			for ; left >= MaxFrames; left -= MaxFrames {
-				m.gated(b, frames, p)
+				m.gated(b, frames, frames, p)
 			}
-			m.gated(b, frames[:left], p)
+			m.gated(b, frames[:left], nil, p)
 			for j := range Width {
 				below := uint16(FlushAfter)
 				if v == 0xffff {
@@ -253,9 +256,9 @@ func TestCallersMistakesPanic(t *testing.T) {
 	p := &Params{Mask: 0x3fff}
 	short := [][]uint16{make([]uint16, 63)}
 	for name, f := range map[string]func(){
-		"short":    func() { Gated(make([]Block, 2), short, p) },
-		"short2":   func() { Ungated(make([]Block, 2), short, p) },
-		"many":     func() { Gated(make([]Block, 1), slices.Repeat(short, 17), p) },
+		"short":    func() { Gated(make([]Block, 2), short, nil, p) },
+		"short2":   func() { Ungated(make([]Block, 2), short, nil, p) },
+		"many":     func() { Gated(make([]Block, 1), slices.Repeat(short, 17), nil, p) },
 		"max":      func() { Max(make([]uint16, 64), short, 1) },
 		"gain":     func() { Gain(make([]uint16, 64), make([]uint16, 64), short, 3, 1, 2) },
 		"counters": func() { Gain(make([]uint16, 62), make([]uint16, 63), short, 3, 1, 2) },
@@ -270,7 +273,7 @@ func TestCallersMistakesPanic(t *testing.T) {
 			f()
 		}()
 	}
-	Gated(nil, nil, p)
+	Gated(nil, nil, nil, p)
 	Max(nil, short, 1)
 }
 
@@ -295,8 +298,8 @@ func TestNoAllocation(t *testing.T) {
 	var twice [Lanes]int32
 	p := &Params{Mask: 0x3fff, Below: 1, Above: 16000}
 	n := testing.AllocsPerRun(10, func() {
-		Gated(blocks, frames, p)
-		Ungated(blocks, frames, p)
+		Gated(blocks, frames, nil, p)
+		Ungated(blocks, frames, nil, p)
 		Max(dst, frames, 0x3fff)
 		Gain(dst, frames[7], frames[:7], 0xc000, 0, 0x8000)
 		ColumnSums(ints[:Width], ints[Width:2*Width], dst, Width, 4, 0x3fff)

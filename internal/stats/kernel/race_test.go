@@ -19,7 +19,7 @@ func TestRaceDetectorSeesKernels(t *testing.T) {
 		for range 2 {
 			g.Go(func() {
 				for range 1000 {
-					Gated(blocks, frames, &Params{Mask: 0x3fff})
+					Gated(blocks, frames, nil, &Params{Mask: 0x3fff})
 				}
 			})
 		}

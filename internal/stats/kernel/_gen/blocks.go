@@ -20,16 +20,12 @@ const (
 	sizeOf   = 832
 )
 
-// ahead is the distance in bytes to prefetch in each frame, into the second-level cache: the first level
-// cannot have as many misses under way as eight streams from memory need.
-const ahead = 2048
-
 // blockKernel has what the parts of gated and ungated share.
 type blockKernel struct {
 	isa
 	gated               bool
 	blocks, px          reg.GPVirtual // the block; the byte position in frames
-	table               reg.GPVirtual // pointers to frames
+	table, ahead        reg.GPVirtual // pointers to frames, addresses of what to prefetch meanwhile
 	n                   reg.GPVirtual // frames
 	mask, one           reg.VecVirtual
 	low                 reg.VecVirtual // lower halves of 64-bit elements
@@ -38,6 +34,10 @@ type blockKernel struct {
 	cnt, lst, mst       reg.VecVirtual
 	below, limit, above Mem
 }
+
+// Prefetching goes into the second-level cache: the first level cannot have as many misses under way as
+// eight streams from memory need.
+const prefetching = "While it goes through frames[k] it prefetches as many bytes from ahead[k] on."
 
 // blocks writes gated or ungated: Block statistics of 1..16 frames. Per vector of pixels frames go by
 // in pairs: unpacking puts the two values of a pixel side by side, and a multiply-add of such pairs
@@ -50,30 +50,31 @@ func blocks(v isa, gated bool) {
 	if gated {
 		name = "gated" + v.suffix
 	}
-	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, n int, mask, below, above, limit uint16)")
+	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask, below, above, limit uint16)")
 	Pragma("noescape")
 	if gated {
-		Doc(name + " is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).")
+		Doc(name+" is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
 	} else {
-		Doc(name + " is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).")
+		Doc(name+" is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
 	}
 	k := blockKernel{isa: v, gated: gated}
-	k.blocks, k.table, k.n, k.px = GP64(), GP64(), GP64(), GP64()
+	k.blocks, k.table, k.ahead, k.n, k.px = GP64(), GP64(), GP64(), GP64(), GP64()
 	count := GP64()
 	Load(Param("blocks"), k.blocks)
 	Load(Param("count"), count)
 	Load(Param("frames"), k.table)
+	Load(Param("ahead"), k.ahead)
 	Load(Param("n"), k.n)
 	XORQ(k.px, k.px)
 	k.mask, k.one = v.vec(), v.vec()
-	v.word(NewParamAddr("mask", 32), k.mask)
+	v.word(NewParamAddr("mask", 40), k.mask)
 	v.ones(k.one)
 	if k.evex {
 		k.low = k.vec()
 		k.set(k.low)
 		VPSRLQ(U8(32), k.low, k.low)
 	}
-	k.below, k.above, k.limit = NewParamAddr("below", 34), NewParamAddr("above", 36), NewParamAddr("limit", 38)
+	k.below, k.above, k.limit = NewParamAddr("below", 42), NewParamAddr("above", 44), NewParamAddr("limit", 46)
 	Label("block")
 	for at := 0; at < 64; at += v.bytes {
 		k.vector(at)
@@ -141,7 +142,9 @@ func (k *blockKernel) raw(f reg.GPVirtual, i, at int, prefetch bool) reg.VecVirt
 	MOVQ(Mem{Base: k.table, Index: f, Scale: 8, Disp: 8 * i}, p)
 	k.and(Mem{Base: p, Index: k.px, Scale: 1, Disp: at}, k.mask, y)
 	if prefetch && at == 0 {
-		PREFETCHT1(Mem{Base: p, Index: k.px, Scale: 1, Disp: ahead})
+		a := GP64()
+		MOVQ(Mem{Base: k.ahead, Index: f, Scale: 8, Disp: 8 * i}, a)
+		PREFETCHT1(Mem{Base: a, Index: k.px, Scale: 1})
 	}
 	return y
 }
