@@ -13,6 +13,7 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/simulate"
 )
 
@@ -80,6 +81,11 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 	return d, d.chill()
 }
 
+// options are those with which a task reads.
+func (d *data) options() frame.Options {
+	return frame.Options{Headings: d.index.Headings, Arena: plan.ArenaBytes, Window: plan.WindowBytes}
+}
+
 // load brings frames into memory that has huge pages if the system gives them, at the distance that
 // they have in the file, which is no multiple of a page.
 func (d *data) load(ctx context.Context, n int) error {
@@ -91,7 +97,7 @@ func (d *data) load(ctx context.Context, n int) error {
 	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
 	d.free = func() { _ = unix.Munmap(mem) }
 	d.ram = make([][]uint16, n)
-	src, err := frame.Open(d.index.Files, frame.Pread, frame.Options{Headings: d.index.Headings})
+	src, err := frame.Open(d.index.Files, frame.Pread, d.options())
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func head(lanes []frame.Lane, n int) []frame.Lane {
 
 // profile opens the files and takes all frames of lanes through what a profile needs.
 func (b *bench) profile(lanes []frame.Lane, way, profile string) error {
-	src, err := frame.Open(b.d.index.Files, way, frame.Options{Headings: b.d.index.Headings})
+	src, err := frame.Open(b.d.index.Files, way, b.d.options())
 	if err != nil {
 		return err
 	}

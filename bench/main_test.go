@@ -59,7 +59,7 @@ func TestFileCutUnderKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, profile := range []string{"data", "max", "read"} {
-		src, err := frame.OpenMapped(d.index.Files, frame.Options{Headings: d.index.Headings})
+		src, err := frame.OpenMapped(d.index.Files, d.options())
 		if err != nil {
 			t.Fatal(err)
 		}

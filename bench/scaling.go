@@ -54,7 +54,7 @@ func (b *bench) tasks(n int) error {
 			lanes[i].Extents = x[t*len(x)/n : (t+1)*len(x)/n]
 		}
 		g.Go(func() error {
-			src, err := frame.OpenMapped(b.d.index.Files, frame.Options{Headings: b.d.index.Headings})
+			src, err := frame.OpenMapped(b.d.index.Files, b.d.options())
 			if err != nil {
 				return err
 			}
@@ -118,7 +118,7 @@ func childFootprint(ctx context.Context, args []string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
-	src, err := frame.Open(d.index.Files, args[0], frame.Options{Headings: d.index.Headings})
+	src, err := frame.Open(d.index.Files, args[0], d.options())
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,9 @@ func store(b *bench) error {
 				return 0, err
 			}
 			indexed := time.Now()
-			src, err := frame.OpenPread(b.d.index.Files, frame.Options{Open: s.open, Headings: b.d.index.Headings})
+			o := b.d.options()
+			o.Open = s.open
+			src, err := frame.OpenPread(b.d.index.Files, o)
 			if err != nil {
 				return 0, err
 			}

@@ -57,9 +57,9 @@ func (s *mapped) Footprint(lanes []Lane) (arena, window int64) {
 		for _, i := range group {
 			l := lanes[i]
 			if direct(l.Panel, l.Extents) {
-				w += 2 * int64(c.frames) * 2 * int64(l.Panel.Pixels())
+				w += int64(c.held) * int64(c.frames) * 2 * int64(l.Panel.Pixels())
 			} else {
-				a += s.buffers(l, c.frames)
+				a += s.buffers(l, c.held*c.frames)
 			}
 		}
 		arena, window = max(arena, a), max(window, w)
@@ -70,9 +70,9 @@ func (s *mapped) Footprint(lanes []Lane) (arena, window int64) {
 // cut cuts by the size of windows, or of the buffers if some lanes need them.
 func (s *mapped) cut(lanes []Lane) cutting {
 	if slices.ContainsFunc(lanes, func(l Lane) bool { return !direct(l.Panel, l.Extents) }) {
-		return cut(lanes, s.opt.Arena)
+		return s.pread.cut(lanes)
 	}
-	return cut(lanes, s.opt.Window)
+	return cut(lanes, s.opt.Window, 2)
 }
 
 // Sweep implements Source.

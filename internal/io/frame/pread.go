@@ -44,20 +44,24 @@ func (s *pread) Name() string { return "pread" }
 
 // Footprint implements Source.
 func (s *pread) Footprint(lanes []Lane) (arena, window int64) {
-	c := cut(lanes, s.opt.Arena)
+	c := s.cut(lanes)
 	for _, group := range c.groups {
 		var a int64
 		for _, i := range group {
-			a += s.buffers(lanes[i], c.frames)
+			a += s.buffers(lanes[i], c.held*c.frames)
 		}
 		arena = max(arena, a)
 	}
 	return arena, 0
 }
 
-// buffers gives the bytes of buffers for a lane in two superblocks of n frames.
+// cut cuts by the size of buffers. While one superblock is computed two are read: at the end of each the
+// reads in flight become few, where no other follows.
+func (s *pread) cut(lanes []Lane) cutting { return cut(lanes, s.opt.Arena, 3) }
+
+// buffers gives the bytes of buffers for n frames of a lane.
 func (s *pread) buffers(l Lane, n int) int64 {
-	bytes := 2 * int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
+	bytes := int64(n) * 2 * int64(rowOf(l.Panel.Pixels()))
 	if l.Panel.Codec != Identity {
 		raw := 0
 		for _, e := range l.Extents {
@@ -101,7 +105,7 @@ func (s *pread) Sweep(ctx context.Context, sw Sweep) error {
 		sw.Workers = cores()
 	}
 	defer Blocking(s.opt.Depth)()
-	return s.afterwards(runSweep(ctx, sw, cut(sw.Lanes, s.opt.Arena), s))
+	return s.afterwards(runSweep(ctx, sw, s.cut(sw.Lanes), s))
 }
 
 // afterwards looks at the files once more after a Sweep. A file that changed is the reason for a heading that

@@ -13,7 +13,7 @@ import (
 const (
 	maxSuper  = 512       // frames of a superblock: enough to amortise bringing accumulators into the cache
 	enough    = 128       // frames of a superblock for which lanes are separated where memory holds fewer frames of all
-	minRead   = 1 << 20   // bytes of an event that lanes are not separated below: they are read together
+	minRead   = 2 << 20   // bytes of an event below which lanes are not separated: they are read together
 	bandWidth = 32 << 10  // pixels of a band: 64 KiB of a frame; accumulators of 640 B for 32 pixels fit into L2
 	minBand   = 8 << 10   // pixels below which streams become too short to be prefetched
 	bandGrain = 64        // bands are multiples of this many pixels: no two share a cache line of any plane
@@ -41,7 +41,7 @@ type super struct {
 }
 
 // loader brings superblocks into memory. load is called for one superblock after the other, ahead of
-// the computation by one, and need not wait for the pixels; guard runs a Do whose memory may vanish
+// the computation, and need not wait for the pixels; guard runs a Do whose memory may vanish
 // under it.
 type loader interface {
 	load(ctx context.Context, shares []*share) (wait func() error, release func(), err error)
@@ -61,14 +61,15 @@ type task struct {
 type cutting struct {
 	groups [][]int // neighbouring lanes that superblocks hold together
 	frames int     // of a superblock
+	held   int     // superblocks in memory: one is computed while the others are read
 }
 
-// cut cuts so that two superblocks fit into bytes. Accumulators come into the cache of a core once per
+// cut cuts so that held superblocks fit into bytes. Accumulators come into the cache of a core once per
 // superblock: where it would have few frames of all lanes, it has more of some.
-func cut(lanes []Lane, bytes int64) cutting {
-	bytes /= 2
+func cut(lanes []Lane, bytes int64, held int) cutting {
+	bytes /= int64(held)
 	most := max(minRead, bytes/enough)
-	var c cutting
+	c := cutting{held: held}
 	var widest, width int64
 	for i, l := range lanes {
 		one := 2 * int64(l.Panel.Pixels())
@@ -101,11 +102,10 @@ func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 		s.Workers = cores()
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	const inMemory = 2 // superblocks: one is computed while the next is read
-	loaded := make(chan *super, inMemory)
+	loaded := make(chan *super, c.held)
 	g.Go(func() error {
 		defer close(loaded)
-		return loadAll(ctx, s.Lanes, c, l, make(chan struct{}, inMemory), loaded)
+		return loadAll(ctx, s.Lanes, c, l, loaded)
 	})
 	tasks := make(chan task)
 	g.Go(func() error {
@@ -137,8 +137,9 @@ func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 	return err
 }
 
-// loadAll loads superblocks in the order of frames as long as there is room in held.
-func loadAll(ctx context.Context, lanes []Lane, c cutting, l loader, held chan struct{}, loaded chan<- *super) error {
+// loadAll loads superblocks in the order of frames as long as there is room.
+func loadAll(ctx context.Context, lanes []Lane, c cutting, l loader, loaded chan<- *super) error {
+	held := make(chan struct{}, c.held)
 	frames := 0
 	for _, lane := range lanes {
 		frames = max(frames, len(lane.Extents))

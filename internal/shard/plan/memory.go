@@ -3,7 +3,7 @@ package plan
 // Memory of a task, whatever the number of frames. internal/shard/task keeps to these sizes.
 const (
 	// ArenaBytes bounds the buffers into which frames are read.
-	ArenaBytes = 192 << 20
+	ArenaBytes = 384 << 20
 	// WindowBytes bounds the mapped pages of files that a task looks at, where files are mapped. They are
 	// the page cache's and can be taken back, but count where a job's memory is limited.
 	WindowBytes = 512 << 20
