@@ -173,15 +173,17 @@ func warmFile(path string, size int64, buf []byte) error {
 	}
 }
 
-// small gives lanes of a panel of 128 x 512 pixels with n frames: eighths of the frames of a panel.
-func (d *data) small(n int) []frame.Lane {
+// small gives lanes of a panel of 128 x 512 pixels with n frames, which lie one behind the other: eighths
+// of the frames of all panels, from an event on.
+func (d *data) small(n, from int) []frame.Lane {
 	lane := frame.Lane{Panel: d.lanes[0].Panel}
 	lane.Panel.Rows, lane.Panel.Cols = 128, 512
 	length := uint32(2 * lane.Panel.Pixels())
 	for i := range n {
-		e := d.lanes[0].Extents[i/8%len(d.lanes[0].Extents)]
+		exts := d.lanes[i/8%panels].Extents
+		e := exts[(from+i/(8*panels))%len(exts)]
 		e.Offset += int64(i%8) * int64(length)
-		e.Length = length
+		e.Length, e.Heading = length, 0 // only whole frames have headings before them
 		lane.Extents = append(lane.Extents, e)
 	}
 	return []frame.Lane{lane}

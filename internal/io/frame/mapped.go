@@ -174,7 +174,7 @@ func (s *mapped) extend(spans []span, exts []Extent) []span {
 	return spans
 }
 
-// mapSpan maps a span and tells the system to bring in what is not in memory yet.
+// mapSpan maps a span.
 func (s *mapped) mapSpan(sp span) (window, error) {
 	page := int64(os.Getpagesize())
 	from := sp.from / page * page
@@ -188,20 +188,35 @@ func (s *mapped) mapSpan(sp span) (window, error) {
 		_ = unix.Madvise(mem, unix.MADV_NOHUGEPAGE)
 	}
 	w := window{file: sp.file, off: from, mem: mem}
-	if !cached(int(f.Fd()), from, sp.to-from) {
-		for _, e := range sp.wanted {
-			at := e.Offset / page * page
-			n := e.Offset + int64(e.Length) - at
-			if !cached(int(f.Fd()), at, n) { // asking costs less than advice that is not needed
-				// Advice may be refused; then pages come when they are touched.
-				_ = unix.Fadvise(int(f.Fd()), at, n, unix.FADV_WILLNEED)
-			}
-		}
-	}
+	s.advise(int(f.Fd()), sp)
 	s.mu.Lock()
 	s.windows = append(s.windows, w)
 	s.mu.Unlock()
 	return w, nil
+}
+
+// advise tells the system to bring in what is not in memory yet, unless a sample of frames is: asking
+// about each costs as much as reading it from the cache, advice that is not needed more.
+func (s *mapped) advise(fd int, sp span) {
+	page := int64(os.Getpagesize())
+	pages := func(e Extent) (at, n int64) {
+		at = e.Offset / page * page
+		return at, e.Offset + int64(e.Length) - at
+	}
+	sample, missing := min(16, len(sp.wanted)), false
+	for i := range sample {
+		at, n := pages(sp.wanted[i*len(sp.wanted)/sample])
+		missing = missing || !cached(fd, at, n)
+	}
+	if !missing {
+		return
+	}
+	for _, e := range sp.wanted {
+		if at, n := pages(e); !cached(fd, at, n) {
+			// Advice may be refused; then pages come when they are touched.
+			_ = unix.Fadvise(fd, at, n, unix.FADV_WILLNEED)
+		}
+	}
 }
 
 // unmap gives a window back.
