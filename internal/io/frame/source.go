@@ -75,7 +75,7 @@ type Options struct {
 	Depth  int   // reads in flight, default 32
 	Block  int   // neighbouring extents are read together up to that many bytes, default 4 MiB
 	Arena  int64 // bytes of buffers of one Sweep, default 384 MiB; never less than three frames of a lane
-	Window int64 // bytes of mapped pages of one Sweep, default 512 MiB; likewise
+	Window int64 // bytes of mapped pages of one Sweep, default 1 GiB; likewise
 	// Headings are those of the index: what must lie before frames whose place was predicted. Whoever reads
 	// the first pixel of such a frame compares, and ends with ErrHeading if that is not there.
 	Headings []Heading
@@ -105,7 +105,7 @@ func (o Options) withDefaults() Options {
 		o.Arena = 384 << 20
 	}
 	if o.Window <= 0 {
-		o.Window = 512 << 20
+		o.Window = 1 << 30
 	}
 	if o.Open == nil {
 		o.Open = openOS

@@ -6,7 +6,7 @@ const (
 	ArenaBytes = 384 << 20
 	// WindowBytes bounds the mapped pages of files that a task looks at, where files are mapped. They are
 	// the page cache's and can be taken back, but count where a job's memory is limited.
-	WindowBytes = 512 << 20
+	WindowBytes = 1 << 30
 	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
 	accumulatorBytes = 128 << 20
 	// bytesPerPixel of accumulators and of the planes made from them.
@@ -53,7 +53,7 @@ func (p *Plan) taskMemory(task, workers int) int64 {
 		for _, s := range together {
 			n := int64(p.Pixels(p.Shards[s].Unit))
 			accumulators += n * bytesPerPixel
-			frames += 2 * n * 2 // a sweep holds at least two frames of each lane
+			frames += 3 * n * 2 // a sweep holds at least three frames of each lane
 		}
 		most = max(most, accumulators+max(frames, ArenaBytes))
 	}
