@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -93,7 +94,17 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if o.reps < 1 || o.ram < 64 {
 		return fmt.Errorf("at least 1 repetition and 64 frames in memory are needed")
 	}
+	defer collectLate(2 << 30)()
 	return measureAll(ctx, o, stdout, stderr)
+}
+
+// collectLate makes the collector wait until that much memory is in use, as it does in a task.
+func collectLate(bytes int64) (restore func()) {
+	limit, percent := debug.SetMemoryLimit(bytes), debug.SetGCPercent(-1)
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
 }
 
 // bytesOf reads a size such as 256MiB.

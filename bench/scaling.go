@@ -133,6 +133,7 @@ func childFootprint(ctx context.Context, args []string, stdout io.Writer) error 
 	var f footprint
 	f.Arena, f.Window = src.Footprint(d.lanes)
 	f.Accumulators = planPerPixel * panels * pixels
+	defer collectLate(f.Accumulators + 64<<20)()
 	done := make(chan error, 1)
 	go func() { done <- sweep(ctx, src, d.lanes, "dark") }()
 	for tick := time.NewTicker(5 * time.Millisecond); ; {

@@ -62,9 +62,10 @@ func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Re
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	// What the plan printed is what the task takes: accumulators of one sweep are collected before those of
-	// the next would exceed it. The buffers of frames are not the collector's.
+	// What the plan printed is what the task takes: garbage is collected before it would exceed that, and
+	// not earlier. The buffers of frames are not the collector's.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(p.Tasks[n].Memory - plan.ArenaBytes))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	begin := time.Now()
 	x, err := p.OpenIndex(work)
 	if err != nil {
