@@ -48,9 +48,7 @@ func (b *bench) group(name string, reps int, variants []variant) error {
 			if err != nil {
 				return err
 			}
-			used := cpuSeconds()
-			took, err := v.time()
-			used = cpuSeconds() - used
+			took, used, err := v.time()
 			restore()
 			if err != nil {
 				return fmt.Errorf("%s, repetition %d: %w", v.name, rep, err)
@@ -64,10 +62,12 @@ func (b *bench) group(name string, reps int, variants []variant) error {
 	return nil
 }
 
-// time runs a variant once.
-func (v *variant) time() (seconds float64, err error) {
+// time runs a variant once: seconds of wall and of processor time.
+func (v *variant) time() (took, used float64, err error) {
 	if v.clock != nil {
-		return v.clock()
+		busy := cpuSeconds()
+		took, err = v.clock()
+		return took, cpuSeconds() - busy, err
 	}
 	runtime.GC()
 	// What the collector does after it in the background is not the variant's, nor is the millisecond that a
@@ -75,9 +75,9 @@ func (v *variant) time() (seconds float64, err error) {
 	for t := time.Now(); time.Since(t) < 5*time.Millisecond; {
 		runtime.Gosched()
 	}
-	begin := time.Now()
+	busy, begin := cpuSeconds(), time.Now()
 	err = v.run()
-	return time.Since(begin).Seconds(), err
+	return time.Since(begin).Seconds(), cpuSeconds() - busy, err
 }
 
 // cpuSeconds gives the processor time of this process and of its children that have ended.
