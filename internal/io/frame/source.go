@@ -44,8 +44,9 @@ type Lane struct {
 //
 // Frames come in superblocks of up to some hundred, cut into bands of pixels: one Do sees one band of
 // all frames of a superblock, so that the band's accumulators stay in the cache of the core while the
-// frames stream by. Superblocks of all lanes are read together: where panels of several lanes lie side
-// by side in a file one read serves them.
+// frames stream by. A superblock has neighbouring lanes: where their panels lie side by side in a file one
+// read serves them. Of all lanes where memory holds enough of their frames, else of few, whose frames are
+// then more.
 type Sweep struct {
 	Lanes   []Lane
 	Workers int // goroutines that call Do, default GOMAXPROCS

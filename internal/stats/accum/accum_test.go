@@ -226,3 +226,21 @@ func TestBandsAreChecked(t *testing.T) {
 	g.Add(192, band(8))
 	g.Add(64, band(136))
 }
+
+// TestAddAllocatesNothing: frames come by the hundred thousand.
+func TestAddAllocatesNothing(t *testing.T) {
+	const pixels = 4096
+	r := rand.New(rand.NewPCG(9, 9))
+	px, lo, hi := run(r, pixels, 20)
+	gated := NewGated(pixels, Params{0x3fff, 1, 16000}, lo, hi)
+	open := NewGated(pixels, Params{0x3fff, 1, 16000}, nil, nil)
+	maxima, gain := NewMax(pixels, 0x3fff), NewGain(pixels, 0xc000, 0, 0x8000)
+	for name, add := range map[string]func(){
+		"gated": func() { gated.Add(0, px) }, "open": func() { open.Add(0, px) },
+		"max": func() { maxima.Add(0, px) }, "gain": func() { gain.Add(0, px) },
+	} {
+		if n := testing.AllocsPerRun(5, add); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
