@@ -141,6 +141,10 @@ func groups(x *frame.Index, par Params) ([]Group, error) {
 			}
 		}
 	}
+	if len(out) == 0 && len(x.Missing) > 0 {
+		return nil, fault.New(fault.Incomplete, "run %d of %s is incomplete and has no whole event for detector %s in the selected steps:\n  %s",
+			x.Run.Number, x.Run.Experiment, x.Panels[0].Detector, strings.Join(x.Missing, "\n  ")).WithHint("are the files still being written or copied? Give the command again when they are whole")
+	}
 	if len(out) == 0 {
 		return nil, fault.New(fault.Input, "run %d of %s has no events for detector %s in the selected steps", x.Run.Number, x.Run.Experiment, x.Panels[0].Detector)
 	}
