@@ -41,22 +41,17 @@ func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
 		gatedGo(blocks, frames, p)
 		return
 	}
-	body, limit := bodyOf(blocks), min(p.Above, fast)
-	if body > 0 {
-		l.gatedPart(blocks[:body], table(frames, 0), further(frames), len(frames), p, limit)
-	}
-	l.gatedPart(blocks[body:], table(frames, Width*body), beginnings(next, frames), len(frames), p, limit)
-}
-
-func (l level) gatedPart(blocks []Block, t [MaxFrames]*uint16, ahead [MaxFrames]uintptr, frames int, p *Params, limit uint16) {
-	b, n := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks)
-	switch l {
-	case levelAVX2:
-		gatedAVX2(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
-	case levelAVX512:
-		gatedAVX512(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
-	case levelVNNI:
-		gatedVNNI(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
+	parts, from := cutBlocks(blocks, frames, next)
+	for i := range parts[from:] {
+		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
+		switch l {
+		case levelAVX2:
+			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case levelAVX512:
+			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case levelVNNI:
+			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		}
 	}
 }
 
@@ -65,22 +60,17 @@ func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 		ungatedGo(blocks, frames, p)
 		return
 	}
-	body, limit := bodyOf(blocks), min(p.Above, fast)
-	if body > 0 {
-		l.ungatedPart(blocks[:body], table(frames, 0), further(frames), len(frames), p, limit)
-	}
-	l.ungatedPart(blocks[body:], table(frames, Width*body), beginnings(next, frames), len(frames), p, limit)
-}
-
-func (l level) ungatedPart(blocks []Block, t [MaxFrames]*uint16, ahead [MaxFrames]uintptr, frames int, p *Params, limit uint16) {
-	b, n := (*byte)(unsafe.Pointer(&blocks[0])), len(blocks)
-	switch l {
-	case levelAVX2:
-		ungatedAVX2(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
-	case levelAVX512:
-		ungatedAVX512(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
-	case levelVNNI:
-		ungatedVNNI(b, n, &t[0], &ahead[0], frames, p.Mask, p.Below, p.Above, limit)
+	parts, from := cutBlocks(blocks, frames, next)
+	for i := range parts[from:] {
+		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
+		switch l {
+		case levelAVX2:
+			ungatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case levelAVX512:
+			ungatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case levelVNNI:
+			ungatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		}
 	}
 }
 
@@ -88,26 +78,35 @@ func (l level) ungatedPart(blocks []Block, t [MaxFrames]*uint16, ahead [MaxFrame
 // call they prefetch the beginnings of the frames that come next.
 const aheadBlocks = 32
 
-// bodyOf gives the number of blocks before the last ones.
-func bodyOf(blocks []Block) int { return max(0, len(blocks)-aheadBlocks) }
-
-// further gives the addresses to prefetch during the body.
-func further(frames [][]uint16) (a [MaxFrames]uintptr) {
-	for k := range frames {
-		a[k] = uintptr(unsafe.Pointer(&frames[k][Width*aheadBlocks]))
-	}
-	return a
+// part is what one call of a kernel of blocks gets.
+type part struct {
+	blocks *byte
+	n      int // blocks
+	frames [MaxFrames]*uint16
+	ahead  [MaxFrames]uintptr // what to prefetch meanwhile
 }
 
-// beginnings gives the addresses of the frames that come next, of what is being read where there are fewer.
-func beginnings(next, frames [][]uint16) (a [MaxFrames]uintptr) {
-	for k := range frames {
-		a[k] = uintptr(unsafe.Pointer(&frames[k][0]))
+// cutBlocks gives the last blocks as parts[1] and, where from is 0, those before them as parts[0].
+func cutBlocks(blocks []Block, frames, next [][]uint16) (parts [2]part, from int) {
+	body := max(0, len(blocks)-aheadBlocks)
+	if body == 0 {
+		from = 1
+	}
+	for i, first := range [2]int{0, body} {
+		q := &parts[i]
+		q.blocks, q.n, q.frames = (*byte)(unsafe.Pointer(&blocks[first])), [2]int{body, len(blocks) - body}[i], table(frames, Width*first)
+	}
+	for k, f := range frames {
+		ahead := &f[0] // where nothing is known to come, what is being read
 		if k < len(next) && len(next[k]) > 0 {
-			a[k] = uintptr(unsafe.Pointer(&next[k][0]))
+			ahead = &next[k][0]
+		}
+		parts[1].ahead[k] = uintptr(unsafe.Pointer(ahead))
+		if body > 0 {
+			parts[0].ahead[k] = uintptr(unsafe.Pointer(&f[Width*aheadBlocks]))
 		}
 	}
-	return a
+	return parts, from
 }
 
 // pair gives the number of pixels of two vectors, and how often they go into so many pixels.
