@@ -282,13 +282,8 @@ func (s *scan) walkEvent(ctx context.Context, chain *chain, h Header, e *entry) 
 		k = s.models.add(e)
 	}
 	if k != nil && k.template != nil && (!k.template.reads || h.Size() <= small) {
-		fits, err := k.template.fits(chain.w, h)
-		if err != nil {
+		if known, err := k.template.tell(chain.w, h, e); known || err != nil {
 			return err
-		}
-		if fits {
-			e.by = k.template
-			return nil
 		}
 	}
 	e.slots = s.newSlots(e)

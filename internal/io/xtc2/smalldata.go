@@ -253,13 +253,8 @@ func (s *scan) readKnown(w *window, e *entry) error {
 		return err
 	}
 	if k := s.models.of(e); k != nil && k.template != nil {
-		fits, err := k.template.fits(w, h)
-		if err != nil {
+		if known, err := k.template.tell(w, h, e); known || err != nil {
 			return err
-		}
-		if fits {
-			e.by = k.template
-			return nil
 		}
 	}
 	e.slots = s.newSlots(e)

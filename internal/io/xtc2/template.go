@@ -171,6 +171,14 @@ func (rec *record) runs(event int64) []run {
 	return runs
 }
 
+// tell notes that the template tells what is in an event, if it does. It fails only when a read fails.
+func (t *template) tell(w *window, h Header, e *entry) (known bool, err error) {
+	if known, err = t.fits(w, h); known {
+		e.by = t
+	}
+	return known, err
+}
+
 // fits compares an event with the template. It fails only when a read fails.
 func (t *template) fits(w *window, h Header) (bool, error) {
 	if h.Damage() != 0 {
