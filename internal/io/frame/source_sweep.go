@@ -14,7 +14,7 @@ const (
 	maxSuper  = 512       // frames of a superblock: enough to amortise bringing accumulators into the cache
 	enough    = 128       // frames of a superblock for which lanes are separated where memory holds fewer frames of all
 	minRead   = 2 << 20   // bytes of an event below which lanes are not separated: they are read together
-	bandWidth = 32 << 10  // pixels of a band: 64 KiB of a frame; accumulators of 640 B for 32 pixels fit into L2
+	bandWidth = 32 << 10  // pixels of a band: 64 KiB of a frame; accumulators of some 700 B for 32 pixels fit into L2
 	minBand   = 8 << 10   // pixels below which streams become too short to be prefetched
 	bandGrain = 64        // bands are multiples of this many pixels: no two share a cache line of any plane
 	wholeSize = 512 << 10 // pixels that a batch of whole frames has at most, if it has more than one
