@@ -142,7 +142,7 @@ func (in *inspection) print(w io.Writer, indexed bool) error {
 	if !indexed {
 		return t.Flush()
 	}
-	fmt.Fprintf(t, "\nrun %d of %s\tbegins %s\tformat %s\t%d events\n", in.Run.Number, in.Run.Experiment, in.Run.Begin.Format(time.RFC3339Nano), in.Format, in.Events)
+	fmt.Fprintf(t, "\n%v\tbegins %s\tformat %s\t%d events\n", in.Run, in.Run.Begin.Format(time.RFC3339Nano), in.Format, in.Events)
 	fmt.Fprintf(t, "\npanel\ttype\trows x cols\tframes\tid\n")
 	for _, p := range in.Panels {
 		var states []string

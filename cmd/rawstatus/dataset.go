@@ -70,11 +70,11 @@ func indexDetector(c *cli.Context, e *environment, allHeaders bool) (*frame.Inde
 	}
 	switch names := x.Detectors(); len(names) {
 	case 0:
-		return nil, fault.New(fault.Input, "run %d of %s has no area detector", x.Run.Number, x.Run.Experiment).
+		return nil, fault.New(fault.Input, "%v has no area detector", x.Run).
 			WithHint("`rawstatus inspect --names` shows what it has")
 	case 1:
 	default:
-		return nil, fault.New(fault.Usage, "run %d of %s has several detectors", x.Run.Number, x.Run.Experiment).
+		return nil, fault.New(fault.Usage, "%v has several detectors", x.Run).
 			WithHint("pick one with -d: %s", strings.Join(names, ", "))
 	}
 	e.Log.Infof("indexed %d events of %s in %d files in %.2f s", len(x.Events), x.Panels[0].Detector, len(x.Files), time.Since(begin).Seconds())

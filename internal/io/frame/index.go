@@ -39,6 +39,14 @@ type Run struct {
 	Begin      time.Time `json:"begin"` // begin of the run, UTC; the time of the constants' validity
 }
 
+// String names the run for messages; some files do not tell their experiment.
+func (r Run) String() string {
+	if r.Experiment == "" {
+		return fmt.Sprintf("run %d", r.Number)
+	}
+	return fmt.Sprintf("run %d of %s", r.Number, r.Experiment)
+}
+
 // File is a raw file as it was when it was indexed. Size and ModTime guard against later changes.
 type File struct {
 	Path    string    `json:"path"`

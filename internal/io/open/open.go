@@ -282,7 +282,7 @@ func noDetector(x *frame.Index, name string) error {
 			why = ": " + n
 		}
 	}
-	err := fault.New(fault.Input, "no detector %q with frames in run %d of %s%s", name, x.Run.Number, x.Run.Experiment, why)
+	err := fault.New(fault.Input, "no detector %q with frames in %v%s", name, x.Run, why)
 	if len(have) == 0 {
 		return err.WithHint("the run has no detector with frames; rawstatus inspect --names shows what it has")
 	}

@@ -51,7 +51,7 @@ func Prepare(x *frame.Index, sel Selection) (*frame.Index, error) {
 // Build makes the plan for the index of one detector, whose events are those in which it took part.
 func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, error) {
 	if len(x.Panels) == 0 {
-		return nil, fault.New(fault.Input, "run %d of %s has no panels to work on", x.Run.Number, x.Run.Experiment)
+		return nil, fault.New(fault.Input, "%v has no panels to work on", x.Run)
 	}
 	if x.Run.Experiment == "" {
 		return nil, fault.New(fault.Usage, "the data do not name their experiment, which file names in the repository need").WithHint("name it with --exp")
@@ -73,7 +73,7 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 	}
 	p.units(x)
 	if p.Incomplete = p.lacks(x); len(p.Incomplete) > 0 && !par.AllowIncomplete {
-		return nil, fault.New(fault.Incomplete, "run %d of %s is incomplete:\n  %s", x.Run.Number, x.Run.Experiment, strings.Join(p.Incomplete, "\n  ")).
+		return nil, fault.New(fault.Incomplete, "%v is incomplete:\n  %s", x.Run, strings.Join(p.Incomplete, "\n  ")).
 			WithHint("wait for or repair the raw data, or take what is there with --allow-incomplete (lost events alone: --max-lost)")
 	}
 	if err := p.cut(opt); err != nil {
@@ -142,11 +142,11 @@ func groups(x *frame.Index, par Params) ([]Group, error) {
 		}
 	}
 	if len(out) == 0 && len(x.Missing) > 0 {
-		return nil, fault.New(fault.Incomplete, "run %d of %s is incomplete and has no whole event for detector %s in the selected steps:\n  %s",
-			x.Run.Number, x.Run.Experiment, x.Panels[0].Detector, strings.Join(x.Missing, "\n  ")).WithHint("are the files still being written or copied? Give the command again when they are whole")
+		return nil, fault.New(fault.Incomplete, "%v is incomplete and has no whole event for detector %s in the selected steps:\n  %s",
+			x.Run, x.Panels[0].Detector, strings.Join(x.Missing, "\n  ")).WithHint("are the files still being written or copied? Give the command again when they are whole")
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.Input, "run %d of %s has no events for detector %s in the selected steps", x.Run.Number, x.Run.Experiment, x.Panels[0].Detector)
+		return nil, fault.New(fault.Input, "%v has no events for detector %s in the selected steps", x.Run, x.Panels[0].Detector)
 	}
 	family, _ := detector.Lookup(x.Panels[0].Type)
 	sort.SliceStable(out, func(i, j int) bool { return family.GainIndex(out[i].GainMode) < family.GainIndex(out[j].GainMode) })
