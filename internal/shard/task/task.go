@@ -49,7 +49,8 @@ type Result struct {
 	Way     string // how files were read
 }
 
-// Run does task n of a plan unless its partial is already there.
+// Run does task n of a plan unless its partial is already there. It governs the collector of the process, so
+// a process does one task at a time.
 func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Result, error) {
 	if n < 0 || n >= len(p.Tasks) {
 		return Result{}, fault.New(fault.Usage, "plan %.12s has tasks 0..%d, not %d", p.ID, len(p.Tasks)-1, n)
