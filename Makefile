@@ -3,7 +3,7 @@
 
 GO       ?= go
 PACKAGES ?= ./...
-FUZZTIME ?= 5s
+FUZZTIME ?= 10000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
 TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
@@ -52,7 +52,7 @@ gen-check: gen ## generated files are those of their generators
 	@changed=$$(git grep -lE '^// Code generated .* DO NOT EDIT' -- '*.go' '*.s' | xargs -r git status --porcelain --); \
 	if [ -n "$$changed" ]; then echo "commit what the generators wrote:"; echo "$$changed"; exit 1; fi
 
-fuzz-smoke: ## each fuzz target for FUZZTIME (default 5s)
+fuzz-smoke: ## each fuzz target on FUZZTIME inputs (default 10000x)
 	.ci/fuzz-smoke $(FUZZTIME)
 
 cross: ## builds and vets for arm64 and without assembly
