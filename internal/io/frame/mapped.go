@@ -84,6 +84,9 @@ func (s *mapped) Sweep(ctx context.Context, sw Sweep) error {
 	return s.afterwards(runSweep(ctx, sw, s.cut(sw.Lanes), s))
 }
 
+// near implements loader: who computes on mapped pages fetches nothing.
+func (s *mapped) near(Sweep, int, int) bool { return false }
+
 // direct tells whether frames can be used where they lie.
 func direct(panel Panel, exts []Extent) bool {
 	return panel.Codec == Identity && !slices.ContainsFunc(exts, func(e Extent) bool { return e.Offset%2 != 0 })

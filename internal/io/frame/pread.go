@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -16,13 +17,16 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// pread is the Source by positioned reads into reused buffers. It works on every file system.
+// pread is the Source by positioned reads into reused buffers. It works on every file system. What is far
+// away is read ahead, many reads at once; what answers at once, from the page cache, is read by who computes.
 type pread struct {
 	files []File
 	fds   []Reader
 	opt   Options
 	slots chan struct{} // one element per read in flight
 	pool  arena
+	// nearby tells whether frames come from memory; a test may know better.
+	nearby func(s Sweep, lo, hi int) bool
 }
 
 // OpenPread opens the files of an index for positioned reads. Files whose size or modification time
@@ -35,7 +39,9 @@ func openPread(files []File, opt Options) (*pread, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pread{files: files, fds: fds, opt: opt, slots: make(chan struct{}, opt.Depth)}, nil
+	s := &pread{files: files, fds: fds, opt: opt, slots: make(chan struct{}, opt.Depth)}
+	s.nearby = s.fromMemory
+	return s, nil
 }
 
 // Name implements Source.
@@ -56,7 +62,10 @@ func (s *pread) Footprint(lanes []Lane) (arena, window int64) {
 
 // cut cuts by the size of buffers. While one superblock is computed two are read: at the end of each the
 // reads in flight become few, where no other follows.
-func (s *pread) cut(lanes []Lane) cutting { return cut(lanes, s.opt.Arena, 3) }
+func (s *pread) cut(lanes []Lane) cutting { return cut(lanes, s.opt.Arena-s.stripBytes(), 3) }
+
+// stripBytes is the part of the arena that is kept for strips.
+func (s *pread) stripBytes() int64 { return s.opt.Arena / 16 }
 
 // buffers gives the bytes of buffers for n frames of a lane.
 func (s *pread) buffers(l Lane, n int) int64 {
@@ -116,7 +125,11 @@ func (s *pread) afterwards(err error) error {
 // load implements loader: the superblock is read as a whole, in the order of the file.
 func (s *pread) load(ctx context.Context, shares []*share) (wait func() error, release func(), err error) {
 	var slabs [][]uint16
-	var pieces []piece
+	frames := 0
+	for _, st := range shares {
+		frames += len(st.exts)
+	}
+	pieces := make([]piece, 0, frames)
 	for _, st := range shares {
 		st.px = make([][]uint16, len(st.exts))
 		slab, err := s.slab(st.exts, 0, st.panel.Pixels(), st.px)
@@ -134,6 +147,95 @@ func (s *pread) load(ctx context.Context, shares []*share) (wait func() error, r
 
 // guard implements loader: buffers do not vanish.
 func (s *pread) guard(do func() error) error { return do() }
+
+// near implements loader.
+func (s *pread) near(sw Sweep, lo, hi int) bool { return s.nearby(sw, lo, hi) }
+
+const (
+	samples = 16                     // frames that are asked for to see how fast answers are
+	atOnce  = 100 * time.Microsecond // an answer that came from elsewhere takes longer
+)
+
+// fromMemory asks for a little of some frames: the page cache answers within microseconds, on every file
+// system.
+func (s *pread) fromMemory(sw Sweep, lo, hi int) bool {
+	if s.opt.DropBehind || !s.fits(sw) {
+		return false
+	}
+	some := [][]byte{make([]byte, 512)}
+	for i := range samples {
+		exts := sw.Lanes[i%len(sw.Lanes)].Extents
+		exts = exts[min(lo, len(exts)):min(hi, len(exts))]
+		if len(exts) == 0 {
+			continue
+		}
+		e := exts[i*len(exts)/samples]
+		begin := time.Now()
+		if _, err := s.fds[e.File].ReadVec(some, e.Offset+int64(e.Length)/2); err != nil || time.Since(begin) > atOnce {
+			return false // who reads the frame will tell of the error
+		}
+	}
+	return true
+}
+
+// fits tells whether frames are worth fetching one by one, and whether there is memory for it.
+func (s *pread) fits(sw Sweep) bool {
+	for _, l := range sw.Lanes {
+		if pixels := l.Panel.Pixels(); l.Panel.Codec != Identity || pixels < minFetch || int64(sw.Workers)*fetchBytes(sw, pixels) > s.stripBytes() {
+			return false
+		}
+	}
+	return true
+}
+
+// fetchBytes gives the memory that one worker needs to fetch.
+func fetchBytes(sw Sweep, pixels int) int64 {
+	if sw.Whole {
+		return int64(min(wholeOf(pixels), fetchFrames)) * 2 * int64(rowOf(pixels))
+	}
+	return fetchFrames * 2 * int64(rowOf(min(pixels, bandOf(sw, pixels, true))))
+}
+
+// fetched are a few frames, or a band of them, in memory of their own.
+type fetched struct {
+	px     [][]uint16
+	slab   []uint16
+	pieces []piece
+}
+
+var fetchedPool = sync.Pool{New: func() any { return new(fetched) }}
+
+// fetch implements loader.
+func (s *pread) fetch(ctx context.Context, panel Panel, exts []Extent, lo, hi int) (f *fetched, err error) {
+	f = fetchedPool.Get().(*fetched)
+	f.px = slices.Grow(f.px[:0], len(exts))[:len(exts)]
+	if f.slab, err = s.slab(exts, lo, hi-lo, f.px); err != nil {
+		return nil, err
+	}
+	f.pieces = f.pieces[:0]
+	for i, e := range exts {
+		f.pieces = append(f.pieces, s.newPiece(panel, e, lo, f.px[i]))
+	}
+	for left := f.pieces; len(left) > 0; {
+		n := s.together(left)
+		if err = ctx.Err(); err == nil {
+			err = s.readRun(left[:n])
+		}
+		if err != nil {
+			s.giveBack(f)
+			return nil, err
+		}
+		left = left[n:]
+	}
+	return f, nil
+}
+
+// giveBack implements loader.
+func (s *pread) giveBack(f *fetched) {
+	s.pool.put(f.slab)
+	f.slab = nil
+	fetchedPool.Put(f)
+}
 
 // Close implements Source.
 func (s *pread) Close() error {
@@ -267,8 +369,9 @@ func (s *pread) enter(ctx context.Context) bool {
 // readRun reads neighbouring pieces of one file with one read, compares headings, and decodes pieces that
 // need it.
 func (s *pread) readRun(run []piece) error {
-	v := vector{s: s, parts: make([][]byte, 0, 3*len(run)), at: run[0].from()}
-	defer func() { s.putAll(v.held) }()
+	v := vectors.Get().(*vector)
+	defer v.done()
+	v.s, v.at = s, run[0].from()
 	heads := 0
 	for _, p := range run {
 		if p.head != nil {
@@ -311,6 +414,15 @@ type vector struct {
 	held  [][]uint16
 	gap   []byte // for what nobody wants
 	heads []byte // for the headings to come
+}
+
+var vectors = sync.Pool{New: func() any { return new(vector) }}
+
+// done gives back the buffers, and the vector for reuse.
+func (v *vector) done() {
+	v.s.putAll(v.held)
+	*v = vector{parts: v.parts[:0], held: v.held[:0]}
+	vectors.Put(v)
 }
 
 // makeHeads makes room for all headings of the read, so many bytes.

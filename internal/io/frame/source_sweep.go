@@ -18,6 +18,11 @@ const (
 	minBand   = 8 << 10   // pixels below which streams become too short to be prefetched
 	bandGrain = 64        // bands are multiples of this many pixels: no two share a cache line of any plane
 	wholeSize = 512 << 10 // pixels that a batch of whole frames has at most, if it has more than one
+	// Frames that come from memory are fetched in strips: long ones, since each costs a system call, of few
+	// frames, so that they stay in the cache.
+	fetchWidth  = 128 << 10 // pixels of a strip
+	minFetch    = 32 << 10  // pixels below which many strips are better read together
+	fetchFrames = 8         // frames of a strip
 )
 
 // share is what a superblock has of one lane: frames first, first+1, ...
@@ -25,7 +30,7 @@ type share struct {
 	lane  int
 	panel Panel
 	exts  []Extent
-	px    [][]uint16 // their pixels, where the loader has put them
+	px    [][]uint16 // their pixels, where the loader has put them; nil: whoever computes fetches them
 	// check compares the headings of the frames exts[lo:hi] before the first pixels of these are used; nil
 	// where the loader has done it.
 	check func(lo, hi int) error
@@ -43,18 +48,33 @@ type super struct {
 // loader brings superblocks into memory. load is called for one superblock after the other, ahead of
 // the computation, and need not wait for the pixels; guard runs a Do whose memory may vanish
 // under it.
+//
+// Frames that are in the memory of this machine need not be loaded ahead. near tells whether frames
+// lo..hi-1 of all lanes are; whoever computes then fetches them, a few at a time, and gives them back before
+// the next: they stay in the cache of the core on their way.
 type loader interface {
 	load(ctx context.Context, shares []*share) (wait func() error, release func(), err error)
+	near(s Sweep, lo, hi int) bool
+	fetch(ctx context.Context, panel Panel, exts []Extent, lo, hi int) (*fetched, error)
+	giveBack(*fetched)
 	guard(do func() error) error
 }
 
-// task is a batch that waits for its turn: after is closed when the previous superblock of the same
-// band is done.
+// task is a batch that waits for its turn: each of after is closed when a batch of the previous superblock
+// with some of the same pixels is done. Its frames are nil if they are to be fetched.
 type task struct {
 	Batch
-	from        *super
-	of          *share
-	after, done chan struct{}
+	from       *super
+	of         *share
+	hi, frames int // pixels [Lo, hi) of so many frames
+	after      []chan struct{}
+	done       chan struct{}
+}
+
+// turn is a band of the last superblock of a lane.
+type turn struct {
+	lo, hi int
+	done   chan struct{}
 }
 
 // cutting says how a Sweep is cut into superblocks.
@@ -84,11 +104,11 @@ func cut(lanes []Lane, bytes int64, held int) cutting {
 	return c
 }
 
-// shares gives the frames from first on of a group; none if its lanes have no more.
-func (c cutting) shares(lanes []Lane, group []int, first int) (list []*share) {
+// sharesOf gives the frames [lo, hi) of a group of lanes; none if its lanes have no more.
+func sharesOf(lanes []Lane, group []int, lo, hi int) (list []*share) {
 	for _, i := range group {
 		exts := lanes[i].Extents
-		if exts = exts[min(first, len(exts)):min(first+c.frames, len(exts))]; len(exts) > 0 {
+		if exts = exts[min(lo, len(exts)):min(hi, len(exts))]; len(exts) > 0 {
 			list = append(list, &share{lane: i, panel: lanes[i].Panel, exts: exts})
 		}
 	}
@@ -105,12 +125,12 @@ func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 	loaded := make(chan *super, c.held)
 	g.Go(func() error {
 		defer close(loaded)
-		return loadAll(ctx, s.Lanes, c, l, loaded)
+		return loadAll(ctx, s, c, l, loaded)
 	})
 	tasks := make(chan task)
 	g.Go(func() error {
 		defer close(tasks)
-		last := map[[2]int]chan struct{}{}
+		last := make([][]turn, len(s.Lanes))
 		for b := range loaded {
 			if err := b.wait(); err != nil {
 				b.release()
@@ -138,15 +158,20 @@ func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 }
 
 // loadAll loads superblocks in the order of frames as long as there is room.
-func loadAll(ctx context.Context, lanes []Lane, c cutting, l loader, loaded chan<- *super) error {
+func loadAll(ctx context.Context, s Sweep, c cutting, l loader, loaded chan<- *super) error {
 	held := make(chan struct{}, c.held)
 	frames := 0
-	for _, lane := range lanes {
+	for _, lane := range s.Lanes {
 		frames = max(frames, len(lane.Extents))
 	}
-	for first := 0; first < frames; first += c.frames {
+	for first, n := 0, 0; first < frames; first += n {
+		n = c.frames
+		near := l.near(s, first, min(first+maxSuper, frames))
+		if near {
+			n = maxSuper // they take no memory
+		}
 		for _, group := range c.groups {
-			shares := c.shares(lanes, group, first)
+			shares := sharesOf(s.Lanes, group, first, first+n)
 			if len(shares) == 0 {
 				continue
 			}
@@ -155,9 +180,12 @@ func loadAll(ctx context.Context, lanes []Lane, c cutting, l loader, loaded chan
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			wait, release, err := l.load(ctx, shares)
-			if err != nil {
-				return err
+			wait, release := func() error { return nil }, func() {}
+			if !near {
+				var err error
+				if wait, release, err = l.load(ctx, shares); err != nil {
+					return err
+				}
 			}
 			loaded <- &super{first: first, shares: shares, wait: wait, release: func() { release(); <-held }}
 		}
@@ -174,7 +202,7 @@ type panicked struct {
 func (p *panicked) Error() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
 
 // deal sends the batches of a superblock to the workers.
-func deal(ctx context.Context, s Sweep, b *super, last map[[2]int]chan struct{}, tasks chan<- task) error {
+func deal(ctx context.Context, s Sweep, b *super, last [][]turn, tasks chan<- task) error {
 	var list []task
 	for _, st := range b.shares {
 		if s.Whole {
@@ -201,42 +229,62 @@ func deal(ctx context.Context, s Sweep, b *super, last map[[2]int]chan struct{},
 }
 
 // bandTasks appends the bands of one lane of a superblock.
-func bandTasks(list []task, s Sweep, st *share, b *super, last map[[2]int]chan struct{}) []task {
+func bandTasks(list []task, s Sweep, st *share, b *super, last [][]turn) []task {
 	pixels, px := st.panel.Pixels(), st.px
 	if pixels == 0 {
 		return list
 	}
-	band := bandOf(s, pixels)
+	band := bandOf(s, pixels, px == nil)
 	parts := make([][]uint16, (pixels+band-1)/band*len(px))
+	before := last[st.lane]
+	last[st.lane] = make([]turn, 0, (pixels+band-1)/band)
 	for lo := 0; lo < pixels; lo += band {
-		part := parts[:len(px):len(px)]
-		parts = parts[len(px):]
-		for i, f := range px {
-			part[i] = f[lo:min(lo+band, pixels)]
+		t := task{Batch: Batch{Lane: st.lane, First: b.first, Lo: lo}, from: b, of: st,
+			hi: min(lo+band, pixels), frames: len(st.exts), done: make(chan struct{})}
+		if px != nil {
+			t.Frames, parts = parts[:len(px):len(px)], parts[len(px):]
 		}
-		key := [2]int{st.lane, lo}
-		t := task{Batch: Batch{Lane: st.lane, First: b.first, Lo: lo, Frames: part}, from: b, of: st, after: last[key], done: make(chan struct{})}
-		last[key] = t.done
+		for i, f := range px {
+			t.Frames[i] = f[lo:t.hi]
+		}
+		for _, x := range before {
+			if x.lo < t.hi && lo < x.hi {
+				t.after = append(t.after, x.done)
+			}
+		}
+		last[st.lane] = append(last[st.lane], turn{lo, t.hi, t.done})
 		list = append(list, t)
 	}
 	return list
 }
 
-// bandOf gives the pixels of a band: as asked for, else bandWidth, but at least four bands per worker
-// as long as they have minBand pixels.
-func bandOf(s Sweep, pixels int) int {
+// bandOf gives the pixels of a band: as asked for, else as many as are fast, but several bands per worker as
+// long as they are not too short.
+func bandOf(s Sweep, pixels int, near bool) int {
 	band := s.Band
-	if band <= 0 {
+	switch {
+	case band > 0:
+	case near:
+		band = min(fetchWidth, max(minFetch, pixels/(2*s.Workers)))
+	default:
 		band = min(bandWidth, max(minBand, pixels/(4*s.Workers)))
 	}
 	return (band + bandGrain - 1) / bandGrain * bandGrain
 }
 
+// wholeOf gives the frames of a batch of whole frames.
+func wholeOf(pixels int) int { return max(1, wholeSize/max(1, pixels)) }
+
 // wholeTasks appends a lane's frames of a superblock, few at a time.
 func wholeTasks(list []task, st *share, b *super) []task {
-	for i := 0; i < len(st.px); {
-		n := min(len(st.px)-i, max(1, wholeSize/max(1, len(st.px[i]))))
-		list = append(list, task{Batch: Batch{Lane: st.lane, First: b.first + i, Frames: st.px[i : i+n]}, from: b, of: st})
+	pixels := st.panel.Pixels()
+	for i := 0; i < len(st.exts); {
+		n := min(len(st.exts)-i, wholeOf(pixels))
+		t := task{Batch: Batch{Lane: st.lane, First: b.first + i}, from: b, of: st, hi: pixels, frames: n}
+		if st.px != nil {
+			t.Frames = st.px[i : i+n]
+		}
+		list = append(list, t)
 		i += n
 	}
 	return list
@@ -246,16 +294,16 @@ func wholeTasks(list []task, st *share, b *super) []task {
 func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task) error {
 	for t := range tasks {
 		err := ctx.Err()
-		if t.after != nil && err == nil {
+		for i := 0; i < len(t.after) && err == nil; i++ {
 			select {
-			case <-t.after:
+			case <-t.after[i]:
 			case <-ctx.Done():
 				err = ctx.Err()
 			}
 		}
 		if err == nil {
 			t.Worker = worker
-			err = do(s, l, t)
+			err = do(ctx, s, l, t)
 		}
 		if t.from.left.Add(-1) == 0 {
 			t.from.release()
@@ -270,13 +318,16 @@ func work(ctx context.Context, s Sweep, l loader, worker int, tasks <-chan task)
 	return nil
 }
 
-// do calls Do for a batch.
-func do(s Sweep, l loader, t task) (err error) {
+// do calls Do for a batch, or for parts of it that it fetches.
+func do(ctx context.Context, s Sweep, l loader, t task) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &panicked{r, debug.Stack()}
 		}
 	}()
+	if t.of.px == nil {
+		return t.fetch(ctx, s, l)
+	}
 	return l.guard(func() error {
 		if lo := t.First - t.from.first; t.of.check != nil && t.Lo == 0 {
 			if err := t.of.check(lo, lo+len(t.Frames)); err != nil {
@@ -285,6 +336,25 @@ func do(s Sweep, l loader, t task) (err error) {
 		}
 		return s.Do(t.Batch)
 	})
+}
+
+// fetch calls Do for a few frames at a time that it brings into memory before.
+func (t task) fetch(ctx context.Context, s Sweep, l loader) error {
+	for exts := t.of.exts[t.First-t.from.first:][:t.frames]; len(exts) > 0; {
+		n := min(len(exts), fetchFrames)
+		f, err := l.fetch(ctx, t.of.panel, exts[:n], t.Lo, t.hi)
+		if err != nil {
+			return err
+		}
+		t.Frames = f.px
+		err = s.Do(t.Batch)
+		l.giveBack(f)
+		if err != nil {
+			return err
+		}
+		t.First, exts = t.First+n, exts[n:]
+	}
+	return nil
 }
 
 // checkLanes refuses lanes with extents that do not fit.

@@ -25,6 +25,8 @@ var sources = []struct {
 }{
 	{"pread", frame.OpenPread},
 	{"mapped", frame.OpenMapped},
+	{"fetching", frame.OpenFetching},
+	{"alternating", frame.OpenAlternating},
 }
 
 var panel = frame.Panel{Detector: "det", Rows: 24, Cols: 50}
@@ -392,7 +394,8 @@ func TestFootprintIsKept(t *testing.T) {
 	}
 }
 
-// TestSweepSeparatesLanes sweeps lanes that lie side by side in a file but in different superblocks.
+// TestSweepSeparatesLanes sweeps lanes that lie side by side in a file but in different superblocks, some of
+// which may be cut into other bands than the ones before.
 func TestSweepSeparatesLanes(t *testing.T) {
 	wide := frame.Panel{Detector: "det", Rows: 500, Cols: 700}
 	const lanes, frames, header = 3, 11, 6
@@ -427,11 +430,21 @@ func TestSweepSeparatesLanes(t *testing.T) {
 		}
 		defer src.Close()
 		var seen [lanes]atomic.Int64
+		var next [lanes][]int
+		for l := range next {
+			next[l] = make([]int, wide.Pixels())
+		}
+		sw.Workers = 4
 		sw.Do = func(b frame.Batch) error {
 			for i, f := range b.Frames {
 				for j, v := range f {
 					if want := value(b.Lane, b.First+i+b.Lane, b.Lo+j); v != want {
 						return fmt.Errorf("lane %d frame %d pixel %d: %d, want %d", b.Lane, b.First+i, b.Lo+j, v, want)
+					}
+					if n := &next[b.Lane][b.Lo+j]; *n != b.First+i {
+						return fmt.Errorf("lane %d pixel %d: frame %d after %d", b.Lane, b.Lo+j, b.First+i, *n-1)
+					} else {
+						*n++
 					}
 				}
 				seen[b.Lane].Add(int64(len(f)))
@@ -447,6 +460,55 @@ func TestSweepSeparatesLanes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBandsOfOtherWidthsKeepTheOrder has superblocks of narrow bands before one of wide bands, and workers that
+// are late with the narrow ones.
+func TestBandsOfOtherWidthsKeepTheOrder(t *testing.T) {
+	wide := frame.Panel{Detector: "det", Rows: 500, Cols: 700}
+	path := filepath.Join(t.TempDir(), "run.bin")
+	if err := os.WriteFile(path, make([]byte, 2*wide.Pixels()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exts := make([]frame.Extent, 6) // the same frame again and again
+	for i := range exts {
+		exts[i].Length = uint32(2 * wide.Pixels())
+	}
+	src, err := frame.OpenAlternating([]frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}, frame.Options{Arena: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	next := make([]int, wide.Pixels())
+	widths := map[int]bool{}
+	var mu sync.Mutex
+	err = src.Sweep(t.Context(), frame.Sweep{Lanes: []frame.Lane{{Panel: wide, Extents: exts}}, Workers: 4, Do: func(b frame.Batch) error {
+		if b.First == 0 && b.Lo > 0 && b.Lo < 100<<10 {
+			time.Sleep(30 * time.Millisecond)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i, f := range b.Frames {
+			widths[len(f)] = true
+			for j := range f {
+				if n := &next[b.Lo+j]; *n != b.First+i {
+					return fmt.Errorf("pixel %d: frame %d after %d", b.Lo+j, b.First+i, *n-1)
+				}
+				next[b.Lo+j]++
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+	if len(widths) < 3 { // the last band is narrower, too
+		t.Errorf("bands of %v pixels only", widths)
+	}
 }
 
 // TestSweepOfLittle: nothing to do, single pixels and frames out of order are no special cases.
