@@ -173,6 +173,9 @@ func warmFile(path string, size int64, buf []byte) error {
 	}
 }
 
+// smallPerEvent is the number of frames of 128 x 512 pixels that an event has.
+const smallPerEvent = 8 * panels
+
 // small gives lanes of a panel of 128 x 512 pixels with n frames, which lie one behind the other: eighths
 // of the frames of all panels, from an event on.
 func (d *data) small(n, from int) []frame.Lane {
@@ -181,7 +184,7 @@ func (d *data) small(n, from int) []frame.Lane {
 	length := uint32(2 * lane.Panel.Pixels())
 	for i := range n {
 		exts := d.lanes[i/8%panels].Extents
-		e := exts[(from+i/(8*panels))%len(exts)]
+		e := exts[(from+i/smallPerEvent)%len(exts)]
 		e.Offset += int64(i%8) * int64(length)
 		e.Length, e.Heading = length, 0 // only whole frames have headings before them
 		lane.Extents = append(lane.Extents, e)

@@ -19,22 +19,31 @@ import (
 
 // scaling times run lengths and numbers of tasks.
 func scaling(b *bench) error {
-	lengths := []int{1000, 5000, 20000, 100000}
+	const many = 20000
 	var list []variant
 	reps := 2*b.o.reps - 1
-	for _, n := range lengths {
-		lanes := b.d.small(n, 0)
-		if n > 1000 && sizeOf(lanes) > 4*b.d.bytes {
+	for _, n := range []int{1000, 5000, many, 100000} {
+		if n > 1000 && sizeOf(b.d.small(n, 0)) > 4*b.d.bytes {
 			continue // frames repeat: more often than that they would come from the cache
 		}
-		// Each repetition begins elsewhere: parts of a file lie in larger or smaller pages, the first in
-		// small ones, and a short run would always meet the same.
+		// Short runs are as many as have the frames of one of 20 000, and the same frames: parts of a file lie
+		// in larger or smaller pages. Each repetition begins elsewhere.
+		runs := make([][]frame.Lane, max(1, many/n))
 		rep := 0
-		list = append(list, variant{name: fmt.Sprintf("%d frames", n), bytes: sizeOf(lanes), cores: 1, before: func() error {
-			lanes = b.d.small(n, rep*len(b.d.index.Events)/reps)
+		list = append(list, variant{name: fmt.Sprintf("%d frames", n), bytes: int64(len(runs)) * sizeOf(b.d.small(n, 0)), cores: 1, before: func() error {
+			for i := range runs {
+				runs[i] = b.d.small(n, rep*len(b.d.index.Events)/reps+i*n/smallPerEvent)
+			}
 			rep++
 			return b.d.warm()
-		}, run: func() error { return b.profile(lanes, frame.Mapped, "data") }})
+		}, run: func() error {
+			for _, lanes := range runs {
+				if err := b.profile(lanes, frame.Mapped, "data"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
 	}
 	const group = "data, 128 x 512 pixels, one core, by run length"
 	if err := b.group(group, reps, list); err != nil {
