@@ -52,17 +52,23 @@ func (s *mapped) Name() string { return "mapped" }
 // Footprint implements Source.
 func (s *mapped) Footprint(lanes []Lane) (arena, window int64) {
 	c := s.cut(lanes)
+	frames := 0
+	for _, l := range lanes {
+		frames = max(frames, len(l.Extents))
+	}
 	for _, group := range c.groups {
-		var a, w int64
+		var a int64
 		for _, i := range group {
-			l := lanes[i]
-			if direct(l.Panel, l.Extents) {
-				w += int64(c.held) * int64(c.frames) * 2 * int64(l.Panel.Pixels())
-			} else {
+			if l := lanes[i]; !direct(l.Panel, l.Extents) {
 				a += s.buffers(l, c.held*c.frames)
 			}
 		}
-		arena, window = max(arena, a), max(window, w)
+		arena = max(arena, a)
+		for first, n := 0, 0; first < frames; first += n {
+			var bytes int64
+			n, bytes = s.hold(lanes, group, first, c.frames, s.opt.Window/int64(c.held))
+			window = max(window, int64(c.held)*bytes)
+		}
 	}
 	return arena, window
 }
@@ -82,6 +88,50 @@ func (s *mapped) Sweep(ctx context.Context, sw Sweep) error {
 	}
 	// The last page of a file that was cut reads as zeros behind its end, without a fault: afterwards looks.
 	return s.afterwards(runSweep(ctx, sw, s.cut(sw.Lanes), s))
+}
+
+// fit implements loader: a superblock has the frames of c unless their pages are more than the window.
+func (s *mapped) fit(lanes []Lane, c cutting, first int) int {
+	n := c.frames
+	for _, group := range c.groups {
+		n, _ = s.hold(lanes, group, first, n, s.opt.Window/int64(c.held))
+	}
+	return n
+}
+
+// hold counts frames of a group of lanes, from first on and at most n, whose pages take no more than so many
+// bytes, at least one, and what they take. Whoever touches a page gets the huge page around it, if the page
+// cache has one, and what lies there between the frames.
+func (s *mapped) hold(lanes []Lane, group []int, first, n int, most int64) (frames int, bytes int64) {
+	held := make([]int64, len(s.files)) // where the last huge page ends
+	for frames < n {
+		more := int64(0)
+		for _, i := range group {
+			if exts := lanes[i].Extents; lanes[i].Panel.Codec == Identity && first+frames < len(exts) {
+				e := exts[first+frames]
+				from := s.from(e) / hugeSize * hugeSize
+				end := (e.Offset + int64(e.Length) + hugeSize - 1) / hugeSize * hugeSize
+				if last := held[e.File]; from == last-hugeSize || from == last {
+					from = last // else it may have been counted before; it is again
+				}
+				more += max(0, min(end, s.files[e.File].Size)-from)
+				held[e.File] = end
+			}
+		}
+		if frames > 0 && bytes+more > most {
+			break
+		}
+		frames, bytes = frames+1, bytes+more
+	}
+	return frames, bytes
+}
+
+// from gives where a frame begins with what must lie before it.
+func (s *mapped) from(e Extent) int64 {
+	if e.Heading != 0 {
+		return e.Offset - int64(s.opt.Headings[e.Heading-1].Before)
+	}
+	return e.Offset
 }
 
 // near implements loader: who computes on mapped pages fetches nothing.
@@ -151,12 +201,11 @@ func (s *mapped) checkHeadings(held []window, panel Panel, exts []Extent) error 
 	return nil
 }
 
-// span is the part of a file that a superblock needs, and within it the bytes that it really needs.
+// span is the part of a file that a superblock needs, and within it the frames that it really needs.
 type span struct {
 	file     int32
 	from, to int64
 	wanted   []Extent
-	bytes    int64 // of them
 }
 
 // extend adds extents to the spans of their files, with their headings.
@@ -167,12 +216,9 @@ func (s *mapped) extend(spans []span, exts []Extent) []span {
 			i = len(spans)
 			spans = append(spans, span{file: e.File, from: e.Offset})
 		}
-		sp, from := &spans[i], e.Offset
-		if e.Heading != 0 {
-			from -= int64(s.opt.Headings[e.Heading-1].Before)
-		}
-		sp.from, sp.to = min(sp.from, from), max(sp.to, e.Offset+int64(e.Length))
-		sp.wanted, sp.bytes = append(sp.wanted, e), sp.bytes+int64(e.Length)
+		sp := &spans[i]
+		sp.from, sp.to = min(sp.from, s.from(e)), max(sp.to, e.Offset+int64(e.Length))
+		sp.wanted = append(sp.wanted, e)
 	}
 	return spans
 }
@@ -185,10 +231,6 @@ func (s *mapped) mapSpan(sp span) (window, error) {
 	mem, err := unix.Mmap(int(f.Fd()), from, int(sp.to-from), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return window{}, fmt.Errorf("frame: could not map %d bytes of %q at byte %#x: %w", sp.to-from, s.files[sp.file].Path, from, err)
-	}
-	if sp.bytes < (sp.to-sp.from)/4*3 {
-		// Huge pages would bring in what lies between the frames, and count where memory is limited.
-		_ = unix.Madvise(mem, unix.MADV_NOHUGEPAGE)
 	}
 	w := window{file: sp.file, off: from, mem: mem}
 	s.advise(int(f.Fd()), sp)

@@ -148,6 +148,9 @@ func (s *pread) load(ctx context.Context, shares []*share) (wait func() error, r
 // guard implements loader: buffers do not vanish.
 func (s *pread) guard(do func() error) error { return do() }
 
+// fit implements loader.
+func (s *pread) fit(_ []Lane, c cutting, _ int) int { return c.frames }
+
 // near implements loader.
 func (s *pread) near(sw Sweep, lo, hi int) bool { return s.nearby(sw, lo, hi) }
 

@@ -47,12 +47,13 @@ type super struct {
 
 // loader brings superblocks into memory. load is called for one superblock after the other, ahead of
 // the computation, and need not wait for the pixels; guard runs a Do whose memory may vanish
-// under it.
+// under it. fit gives the frames that superblocks have from first on.
 //
 // Frames that are in the memory of this machine need not be loaded ahead. near tells whether frames
 // lo..hi-1 of all lanes are; whoever computes then fetches them, a few at a time, and gives them back before
 // the next: they stay in the cache of the core on their way.
 type loader interface {
+	fit(lanes []Lane, c cutting, first int) int
 	load(ctx context.Context, shares []*share) (wait func() error, release func(), err error)
 	near(s Sweep, lo, hi int) bool
 	fetch(ctx context.Context, panel Panel, exts []Extent, lo, hi int) (*fetched, error)
@@ -80,7 +81,7 @@ type turn struct {
 // cutting says how a Sweep is cut into superblocks.
 type cutting struct {
 	groups [][]int // neighbouring lanes that superblocks hold together
-	frames int     // of a superblock
+	frames int     // of a superblock, at most
 	held   int     // superblocks in memory: one is computed while the others are read
 }
 
@@ -165,7 +166,7 @@ func loadAll(ctx context.Context, s Sweep, c cutting, l loader, loaded chan<- *s
 		frames = max(frames, len(lane.Extents))
 	}
 	for first, n := 0, 0; first < frames; first += n {
-		n = c.frames
+		n = l.fit(s.Lanes, c, first)
 		near := l.near(s, first, min(first+maxSuper, frames))
 		if near {
 			n = maxSuper // they take no memory
