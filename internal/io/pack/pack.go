@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
+	"slices"
+	"sync"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -51,21 +53,26 @@ type footer struct {
 
 // Writer writes a pack as its arrays become known.
 type Writer struct {
-	w             io.Writer
-	enc           *zstd.Encoder
-	start         []byte
-	foot          footer
-	pos           uint64
-	plain, stored []byte
+	w     io.Writer
+	start []byte
+	foot  footer
+	pos   uint64
 }
+
+// scratch is memory for one array at a time. New memory costs more than what is done in it: all writers and
+// readers of the process share some.
+type scratch struct{ plain, stored []byte }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// encoder compresses whole arrays, for any number of writers at once.
+var encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+})
 
 // NewWriter begins a pack.
 func NewWriter(w io.Writer, kind string) (*Writer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, fmt.Errorf("pack: could not start the compressor: %w", err)
-	}
-	p := &Writer{w: w, enc: enc, start: make([]byte, startSize), foot: footer{Kind: kind, Arrays: []Entry{}}, pos: startSize}
+	p := &Writer{w: w, start: make([]byte, startSize), foot: footer{Kind: kind, Arrays: []Entry{}}, pos: startSize}
 	copy(p.start, magicStart)
 	binary.LittleEndian.PutUint32(p.start[8:], version)
 	if _, err := w.Write(p.start); err != nil {
@@ -76,15 +83,20 @@ func NewWriter(w io.Writer, kind string) (*Writer, error) {
 
 // Add stores one array.
 func (p *Writer) Add(a Array) error {
-	plain, e, err := shuffle(p.plain[:0], a)
+	enc, err := encoder()
 	if err != nil {
+		return fmt.Errorf("pack: could not start the compressor: %w", err)
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	var e Entry
+	if s.plain, e, err = shuffle(s.plain, a); err != nil {
 		return err
 	}
-	p.plain = plain
-	p.stored = p.enc.EncodeAll(plain, p.stored[:0])
-	sum := sha256.Sum256(p.stored)
-	e.Offset, e.Length, e.SHA256 = p.pos, uint64(len(p.stored)), hex.EncodeToString(sum[:])
-	if _, err := p.w.Write(p.stored); err != nil {
+	s.stored = enc.EncodeAll(s.plain, s.stored[:0])
+	sum := sha256.Sum256(s.stored)
+	e.Offset, e.Length, e.SHA256 = p.pos, uint64(len(s.stored)), hex.EncodeToString(sum[:])
+	if _, err := p.w.Write(s.stored); err != nil {
 		return fmt.Errorf("pack: could not write array %q: %w", a.Name, err)
 	}
 	p.pos += e.Length
@@ -94,7 +106,6 @@ func (p *Writer) Add(a Array) error {
 
 // Finish writes the footer with the head, which is marshalled as JSON. Nothing can be added after it.
 func (p *Writer) Finish(head any) (err error) {
-	defer p.enc.Close()
 	if p.foot.Head, err = json.Marshal(head); err != nil {
 		return fmt.Errorf("pack: could not encode the head of a %s: %w", p.foot.Kind, err)
 	}
@@ -232,8 +243,9 @@ func (r *Reader) Load(name string) (any, error) {
 		return nil, &Error{File: r.name, What: fmt.Sprintf("no array %q", name)}
 	}
 	e := r.foot.Arrays[i]
-	stored, err := r.stored(e)
-	if err != nil {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	if err := r.stored(e, s); err != nil {
 		return nil, err
 	}
 	want := e.Count * uint64(elementSize(e.DType))
@@ -242,31 +254,35 @@ func (r *Reader) Load(name string) (any, error) {
 		return nil, fmt.Errorf("pack: could not start the decompressor: %w", err)
 	}
 	defer dec.Close()
-	plain, err := dec.DecodeAll(stored, nil)
+	plain, err := dec.DecodeAll(s.stored, s.plain[:0])
 	if err != nil {
 		return nil, &Error{File: r.name, Offset: int64(e.Offset), What: fmt.Sprintf("array %q does not decompress: %v", name, err)}
 	}
+	s.plain = plain
 	if uint64(len(plain)) != want {
 		return nil, &Error{File: r.name, Offset: int64(e.Offset), What: fmt.Sprintf("array %q has %d bytes, wanted %d", name, len(plain), want)}
 	}
 	return unshuffle(plain, e), nil
 }
 
-func (r *Reader) stored(e Entry) ([]byte, error) {
-	stored := make([]byte, e.Length)
-	if _, err := r.src.ReadAt(stored, int64(e.Offset)); err != nil {
-		return nil, fmt.Errorf("pack: could not read array %q of %q: %w", e.Name, r.name, err)
+// stored reads the bytes of an array and compares their checksum.
+func (r *Reader) stored(e Entry, s *scratch) error {
+	s.stored = slices.Grow(s.stored[:0], int(e.Length))[:e.Length]
+	if _, err := r.src.ReadAt(s.stored, int64(e.Offset)); err != nil {
+		return fmt.Errorf("pack: could not read array %q of %q: %w", e.Name, r.name, err)
 	}
-	if sum := sha256.Sum256(stored); hex.EncodeToString(sum[:]) != e.SHA256 {
-		return nil, &Error{File: r.name, Offset: int64(e.Offset), What: fmt.Sprintf("checksum of array %q is wrong", e.Name)}
+	if sum := sha256.Sum256(s.stored); hex.EncodeToString(sum[:]) != e.SHA256 {
+		return &Error{File: r.name, Offset: int64(e.Offset), What: fmt.Sprintf("checksum of array %q is wrong", e.Name)}
 	}
-	return stored, nil
+	return nil
 }
 
 // Verify checks the checksum of every array.
 func (r *Reader) Verify() error {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	for _, e := range r.foot.Arrays {
-		if _, err := r.stored(e); err != nil {
+		if err := r.stored(e, s); err != nil {
 			return err
 		}
 	}
@@ -300,77 +316,118 @@ func elementSize(dtype string) int {
 	return 0
 }
 
-// scatter writes value i byte by byte to positions i, n+i, 2n+i, ... of dst.
-func scatter[T any](dst []byte, vals []T, size int, bits func(T) uint64) {
-	n := len(vals)
-	for b := range size {
-		row := dst[b*n : (b+1)*n]
-		for i, v := range vals {
-			row[i] = byte(bits(v) >> (8 * b))
-		}
-	}
+// words gives an array as unsigned numbers of its size: what is stored are their bytes.
+func words[T, W any](v []T) []W {
+	return unsafe.Slice((*W)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
 }
 
+// shuffle writes the bytes of an array into dst, if it is large enough: all lowest bytes first, all highest
+// last.
 func shuffle(dst []byte, a Array) ([]byte, Entry, error) {
 	e := Entry{Name: a.Name, Attr: a.Attr}
 	grow := func(dtype string, n int) []byte {
 		e.DType, e.Count = dtype, uint64(n)
-		if need := n * elementSize(dtype); cap(dst) < need {
-			dst = make([]byte, need)
-		} else {
-			dst = dst[:need]
-		}
+		dst = slices.Grow(dst[:0], n*elementSize(dtype))[:n*elementSize(dtype)]
 		return dst
 	}
 	switch v := a.Data.(type) {
 	case []uint8:
 		copy(grow("u1", len(v)), v)
 	case []uint16:
-		scatter(grow("u2", len(v)), v, 2, func(x uint16) uint64 { return uint64(x) })
+		shuffle2(grow("u2", len(v)), v)
 	case []uint32:
-		scatter(grow("u4", len(v)), v, 4, func(x uint32) uint64 { return uint64(x) })
-	case []uint64:
-		scatter(grow("u8", len(v)), v, 8, func(x uint64) uint64 { return x })
+		shuffle4(grow("u4", len(v)), v)
 	case []int32:
-		scatter(grow("i4", len(v)), v, 4, func(x int32) uint64 { return uint64(uint32(x)) })
+		shuffle4(grow("i4", len(v)), words[int32, uint32](v))
+	case []uint64:
+		shuffle8(grow("u8", len(v)), v)
 	case []int64:
-		scatter(grow("i8", len(v)), v, 8, func(x int64) uint64 { return uint64(x) })
+		shuffle8(grow("i8", len(v)), words[int64, uint64](v))
 	case []float64:
-		scatter(grow("f8", len(v)), v, 8, math.Float64bits)
+		shuffle8(grow("f8", len(v)), words[float64, uint64](v))
 	default:
 		return dst, e, fmt.Errorf("pack: array %q has type %T, which a pack cannot hold", a.Name, a.Data)
 	}
 	return dst, e, nil
 }
 
-func gather[T any](src []byte, n, size int, value func(uint64) T) []T {
-	out := make([]T, n)
-	for i := range out {
-		var x uint64
-		for b := range size {
-			x |= uint64(src[b*n+i]) << (8 * b)
-		}
-		out[i] = value(x)
+func shuffle2(dst []byte, v []uint16) {
+	n := len(v)
+	r0, r1 := dst[:n], dst[n:][:n]
+	for i, x := range v {
+		r0[i], r1[i] = byte(x), byte(x>>8)
 	}
-	return out
 }
 
+func shuffle4(dst []byte, v []uint32) {
+	n := len(v)
+	r0, r1, r2, r3 := dst[:n], dst[n:][:n], dst[2*n:][:n], dst[3*n:][:n]
+	for i, x := range v {
+		r0[i], r1[i], r2[i], r3[i] = byte(x), byte(x>>8), byte(x>>16), byte(x>>24)
+	}
+}
+
+// shuffle8 does the lower and the upper halves one after the other, as many rows as there are registers.
+func shuffle8(dst []byte, v []uint64) {
+	n := len(v)
+	for half := range 2 {
+		d := dst[half*4*n:]
+		r0, r1, r2, r3 := d[:n], d[n:][:n], d[2*n:][:n], d[3*n:][:n]
+		for i, x := range v {
+			x >>= 32 * half
+			r0[i], r1[i], r2[i], r3[i] = byte(x), byte(x>>8), byte(x>>16), byte(x>>24)
+		}
+	}
+}
+
+// unshuffle gives the array that shuffle made bytes of; it does not keep src.
 func unshuffle(src []byte, e Entry) any {
 	n := int(e.Count)
 	switch e.DType {
 	case "u1":
-		return src
+		return append([]byte{}, src...)
 	case "u2":
-		return gather(src, n, 2, func(x uint64) uint16 { return uint16(x) })
+		return unshuffle2(src, n)
 	case "u4":
-		return gather(src, n, 4, func(x uint64) uint32 { return uint32(x) })
-	case "u8":
-		return gather(src, n, 8, func(x uint64) uint64 { return x })
+		return unshuffle4(src, n)
 	case "i4":
-		return gather(src, n, 4, func(x uint64) int32 { return int32(uint32(x)) })
+		return words[uint32, int32](unshuffle4(src, n))
+	case "u8":
+		return unshuffle8(src, n)
 	case "i8":
-		return gather(src, n, 8, func(x uint64) int64 { return int64(x) })
+		return words[uint64, int64](unshuffle8(src, n))
 	default: // "f8": NewReader admits no other
-		return gather(src, n, 8, math.Float64frombits)
+		return words[uint64, float64](unshuffle8(src, n))
 	}
+}
+
+func unshuffle2(src []byte, n int) []uint16 {
+	out := make([]uint16, n)
+	r0, r1 := src[:n], src[n:][:n]
+	for i := range out {
+		out[i] = uint16(r0[i]) | uint16(r1[i])<<8
+	}
+	return out
+}
+
+func unshuffle4(src []byte, n int) []uint32 {
+	out := make([]uint32, n)
+	r0, r1, r2, r3 := src[:n], src[n:][:n], src[2*n:][:n], src[3*n:][:n]
+	for i := range out {
+		out[i] = uint32(r0[i]) | uint32(r1[i])<<8 | uint32(r2[i])<<16 | uint32(r3[i])<<24
+	}
+	return out
+}
+
+func unshuffle8(src []byte, n int) []uint64 {
+	out := make([]uint64, n)
+	for half := range 2 {
+		s := src[half*4*n:]
+		r0, r1, r2, r3 := s[:n], s[n:][:n], s[2*n:][:n], s[3*n:][:n]
+		for i := range out {
+			x := uint32(r0[i]) | uint32(r1[i])<<8 | uint32(r2[i])<<16 | uint32(r3[i])<<24
+			out[i] |= uint64(x) << (32 * half)
+		}
+	}
+	return out
 }

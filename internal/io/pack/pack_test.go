@@ -133,3 +133,39 @@ func FuzzReader(f *testing.F) {
 	f.Add(write(f, sample(5)))
 	f.Fuzz(func(t *testing.T, b []byte) { _ = load(b) })
 }
+
+// BenchmarkPack writes, verifies and reads planes like those of a panel.
+func BenchmarkPack(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const n = 512 * 1024
+	u64, u32, u16 := make([]uint64, n), make([]uint32, n), make([]uint16, n)
+	for i := range n {
+		u64[i], u32[i], u16[i] = 1e9+r.Uint64N(1e6), 1000+r.Uint32N(50), uint16(1000+r.IntN(60))
+	}
+	arrays := []Array{{Name: "sum2", Data: u64}, {Name: "sum1", Data: u64}, {Name: "sum0", Data: u32}, {Name: "nlo", Data: u32},
+		{Name: "gatelo", Data: u16}, {Name: "gatehi", Data: u16}}
+	var file bytes.Buffer
+	b.Run("write", func(b *testing.B) {
+		b.SetBytes(28 * n)
+		for b.Loop() {
+			file.Reset()
+			if err := Write(&file, "test", nil, arrays); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.SetBytes(28 * n)
+		for b.Loop() {
+			p, err := NewReader("test", bytes.NewReader(file.Bytes()), int64(file.Len()))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, a := range arrays {
+				if _, err := p.Load(a.Name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
