@@ -50,6 +50,7 @@ func endToEnd(b *bench) error {
 				list = append(list, one(b.d.lanes, level, frame.Mapped, profile, cores))
 			}
 		}
+		list = append(list, one(b.d.lanes, kernel.Names()[0], frame.Mapped, darkAndGain, cores))
 		list = append(list, one(b.d.lanes, kernel.Names()[0], frame.Pread, "dark", cores))
 	}
 	few := head(b.d.lanes, 128)
@@ -132,29 +133,47 @@ func (b *bench) profile(lanes []frame.Lane, way, profile string) error {
 
 // sweep counts all frames of lanes in one of the profiles data, dark, max; read only reads.
 func sweep(ctx context.Context, src frame.Source, lanes []frame.Lane, profile string) error {
-	accs := make([]counter, len(lanes))
+	accs := make([]together, len(lanes))
 	for i, l := range lanes {
 		n := l.Panel.Pixels()
 		switch profile {
 		case "data":
-			accs[i] = accum.NewGated(n, accParams, nil, nil)
+			accs[i] = together{accum.NewGated(n, accParams, nil, nil)}
 		case "max":
-			accs[i] = accum.NewMax(n, accParams.DataBits)
-		case "dark":
+			accs[i] = together{accum.NewMax(n, accParams.DataBits)}
+		case "dark", darkAndGain:
 			lo, hi := make([]uint16, n), make([]uint16, n)
 			if err := firstBlock(ctx, src, l, lo, hi); err != nil {
 				return err
 			}
-			accs[i] = accum.NewGated(n, accParams, lo, hi)
+			accs[i] = together{accum.NewGated(n, accParams, lo, hi)}
+			if profile == darkAndGain {
+				accs[i] = append(accs[i], accum.NewGain(n, 0xc000, 0, 0x8000))
+			}
 		}
 	}
 	return src.Sweep(ctx, frame.Sweep{Lanes: lanes, Do: func(b frame.Batch) error {
 		if accs[b.Lane] == nil {
 			return readFrames(b.Frames)
 		}
-		accs[b.Lane].Add(b.Lo, b.Frames)
+		accs[b.Lane].add(b.Lo, b.Frames)
 		return nil
 	}})
+}
+
+// darkAndGain is what the dark profile does for detectors that tell the gain in each word.
+const darkAndGain = "dark and gain bits"
+
+// together are the accumulators of a panel.
+type together []counter
+
+// add counts as a task does.
+func (t together) add(lo int, frames [][]uint16) {
+	accum.Parts(len(t), frames, func(_ int, part [][]uint16) {
+		for _, c := range t {
+			c.Add(lo, part)
+		}
+	})
 }
 
 // firstBlock finds the windows of a panel from its first 50 frames.

@@ -42,25 +42,38 @@ func newCounter(par plan.Params, panel frame.Panel, mode string, pixels int, goo
 	return c
 }
 
-// add counts frames first, first+1, ... of the shard, pixels from lo on.
-func (c *counter) add(lo, first int, frames [][]uint16) {
-	if c.max != nil {
-		c.max.Add(lo, frames)
+// accumulators counts what there is.
+func (c *counter) accumulators() (n int) {
+	for _, wanted := range []bool{c.sums != nil, c.max != nil, c.gain != nil} {
+		if wanted {
+			n++
+		}
 	}
-	if c.gain != nil {
-		c.gain.Add(lo, frames)
-	}
-	if c.sums != nil {
-		c.sums.Add(lo, c.goodOf(first, frames))
-	}
+	return n
 }
 
-// goodOf gives those of the frames first, first+1, ... that are good.
-func (c *counter) goodOf(first int, frames [][]uint16) [][]uint16 {
+// add counts frames first, first+1, ... of the shard, pixels from lo on.
+func (c *counter) add(lo, first int, frames [][]uint16) {
+	accum.Parts(c.accumulators(), frames, func(at int, part [][]uint16) {
+		if c.sums != nil {
+			var room [16][]uint16
+			c.sums.Add(lo, c.goodOf(first+at, part, room[:]))
+		}
+		if c.max != nil {
+			c.max.Add(lo, part)
+		}
+		if c.gain != nil {
+			c.gain.Add(lo, part)
+		}
+	})
+}
+
+// goodOf gives those of the frames first, first+1, ... that are good, in room if they are few.
+func (c *counter) goodOf(first int, frames, room [][]uint16) [][]uint16 {
 	if c.good == nil {
 		return frames
 	}
-	var out [][]uint16
+	out := room[:0]
 	for i, f := range frames {
 		if c.good[first+i] {
 			out = append(out, f)

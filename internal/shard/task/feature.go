@@ -218,7 +218,7 @@ func (r *bandReader) read(res *feature.Residuals, c *counter, count bool) error 
 		if err != nil {
 			return err
 		}
-		res.Add(c.goodOf(k, px[:n]))
+		res.Add(c.goodOf(k, px[:n], nil))
 		if count {
 			for i, f := range px[:n] {
 				kept[i] = f[keepLo:keepHi]

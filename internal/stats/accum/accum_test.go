@@ -244,3 +244,31 @@ func TestAddAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestParts wants every frame once and in order, a few at a time for several accumulators.
+func TestParts(t *testing.T) {
+	for _, n := range []int{0, 1, 16, 17, 100} {
+		frames := make([][]uint16, n)
+		for k := range frames {
+			frames[k] = []uint16{uint16(k)}
+		}
+		for accumulators := range 4 {
+			next, calls := 0, 0
+			Parts(accumulators, frames, func(first int, part [][]uint16) {
+				calls++
+				if first != next || accumulators > 1 && len(part) > parts {
+					t.Fatalf("%d accumulators: %d frames from %d on, wanted from %d", accumulators, len(part), first, next)
+				}
+				for _, f := range part {
+					if int(f[0]) != next {
+						t.Fatalf("%d accumulators: frame %d, wanted %d", accumulators, f[0], next)
+					}
+					next++
+				}
+			})
+			if next != n || accumulators < 2 && calls > 1 {
+				t.Errorf("%d accumulators: %d of %d frames in %d calls", accumulators, next, n, calls)
+			}
+		}
+	}
+}

@@ -20,6 +20,22 @@ const Grain = 64
 // follows when it prefetches.
 const group = 8
 
+// parts is the number of frames that several accumulators take turns with: 16 bands of 64 KiB fit into the
+// second-level cache.
+const parts = 2 * group
+
+// Parts gives frames to so many accumulators, a few frames at a time, with the number of the first: all
+// accumulators but the first find them in the cache. One alone gets all frames at once.
+func Parts(accumulators int, frames [][]uint16, add func(first int, part [][]uint16)) {
+	n := parts
+	if accumulators < 2 {
+		n = max(1, len(frames))
+	}
+	for first := 0; first < len(frames); first += n {
+		add(first, frames[first:min(first+n, len(frames))])
+	}
+}
+
 // checkBand panics unless frames are a band from pixel lo on of a panel with so many pixels, and gives
 // the band's end.
 func checkBand(pixels, lo int, frames [][]uint16) (hi int) {
