@@ -55,7 +55,8 @@ func newTaskCommand(e *environment) *cli.Command {
 func workFlags() []cli.Flag {
 	return []cli.Flag{
 		workersFlag(),
-		&cli.StringFlag{Name: "read", Usage: "how files are read: `auto` (by file system), mapped or pread", Value: frame.Auto},
+		&cli.StringFlag{Name: "read", Usage: "how files are read: `auto` (by file system), mapped or pread", Value: frame.Auto,
+			Action: func(_ *cli.Context, way string) error { return frame.CheckWay(way) }},
 		&cli.IntFlag{Name: "io-depth", Usage: "`N` reads in flight", Value: 32},
 		&cli.IntFlag{Name: "block", Usage: "one read takes at most `MIB`", Value: 4},
 		&cli.BoolFlag{Name: "drop-behind", Usage: "do not keep raw data in the page cache: for long campaigns"},

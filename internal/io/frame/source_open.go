@@ -19,18 +19,22 @@ const (
 // whose pages the kernel's cache shares, and reads those of network and cluster file systems, where
 // mapping is slow and an I/O error would come as a signal.
 func Open(files []File, way string, opt Options) (Source, error) {
-	switch way {
-	case Pread:
-		return OpenPread(files, opt)
-	case Mapped:
-		return OpenMapped(files, opt)
-	case Auto, "":
-		if opt.Open == nil && allLocal(files) {
-			return OpenMapped(files, opt)
-		}
-		return OpenPread(files, opt)
+	if err := CheckWay(way); err != nil {
+		return nil, err
 	}
-	return nil, fault.New(fault.Usage, "frame: no way of reading is called %q, only %s, %s and %s", way, Auto, Pread, Mapped)
+	if way == Mapped || way != Pread && opt.Open == nil && allLocal(files) {
+		return OpenMapped(files, opt)
+	}
+	return OpenPread(files, opt)
+}
+
+// CheckWay refuses what is no way of reading; "" is Auto.
+func CheckWay(way string) error {
+	switch way {
+	case Auto, Pread, Mapped, "":
+		return nil
+	}
+	return fault.New(fault.Usage, "no way of reading is called %q, only %s, %s and %s", way, Auto, Pread, Mapped)
 }
 
 // allLocal tells whether all files lie on file systems that are good to map.

@@ -272,6 +272,10 @@ func (b *builder) judgeStream(x *frame.Index, st *stream, anyEnd bool) {
 // nothing is the error for a run without a detector that can be read.
 func (b *builder) nothing(x *frame.Index) error {
 	why := append(slices.Clone(x.Missing), x.Notes...)
+	if len(x.Missing) > 0 {
+		return fault.New(fault.Input, "xtc1: %q: no area detector that can be read in what is there:\n  %s", b.scans[0].f.Path, strings.Join(why, "\n  ")).
+			WithHint("the data are cut or damaged there; if they are still being written or copied give the command again when they are whole")
+	}
 	if why == nil {
 		why = []string{"it has none"}
 	}

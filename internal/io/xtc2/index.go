@@ -83,7 +83,12 @@ func noConfigure(scans []*scan) error {
 	path := ""
 	for _, s := range scans {
 		for _, f := range s.files {
-			if path == "" && f != nil {
+			switch {
+			case f == nil:
+			case f.Size == 0:
+				return fault.New(fault.Input, "could not index the run: xtc2: %q is empty", f.Path).
+					WithHint("is the file still being written or copied? Give the command again when it is whole")
+			case path == "":
 				path = f.Path
 			}
 		}
