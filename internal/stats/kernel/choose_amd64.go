@@ -41,18 +41,7 @@ func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
 		gatedGo(blocks, frames, p)
 		return
 	}
-	parts, from := cutBlocks(blocks, frames, next)
-	for i := range parts[from:] {
-		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
-		switch l {
-		case levelAVX2:
-			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelAVX512:
-			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelVNNI:
-			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		}
-	}
+	l.addBlocks(blocks, frames, next, p, false)
 }
 
 func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
@@ -60,16 +49,27 @@ func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 		ungatedGo(blocks, frames, p)
 		return
 	}
+	l.addBlocks(blocks, frames, next, p, true)
+}
+
+// addBlocks is gated, or ungated where gates are open, by assembly.
+func (l level) addBlocks(blocks []Block, frames, next [][]uint16, p *Params, open bool) {
 	parts, from := cutBlocks(blocks, frames, next)
 	for i := range parts[from:] {
 		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
-		switch l {
-		case levelAVX2:
+		switch {
+		case l == levelAVX2 && open:
 			ungatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelAVX512:
+		case l == levelAVX2:
+			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case l == levelAVX512 && open:
 			ungatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelVNNI:
+		case l == levelAVX512:
+			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case open:
 			ungatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		default:
+			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		}
 	}
 }
