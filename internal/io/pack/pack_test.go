@@ -144,20 +144,17 @@ func BenchmarkPack(b *testing.B) {
 	}
 	arrays := []Array{{Name: "sum2", Data: u64}, {Name: "sum1", Data: u64}, {Name: "sum0", Data: u32}, {Name: "nlo", Data: u32},
 		{Name: "gatelo", Data: u16}, {Name: "gatehi", Data: u16}}
-	var file bytes.Buffer
+	file := write(b, arrays)
 	b.Run("write", func(b *testing.B) {
 		b.SetBytes(28 * n)
 		for b.Loop() {
-			file.Reset()
-			if err := Write(&file, "test", nil, arrays); err != nil {
-				b.Fatal(err)
-			}
+			write(b, arrays)
 		}
 	})
 	b.Run("read", func(b *testing.B) {
 		b.SetBytes(28 * n)
 		for b.Loop() {
-			p, err := NewReader("test", bytes.NewReader(file.Bytes()), int64(file.Len()))
+			p, err := NewReader("test", bytes.NewReader(file), int64(len(file)))
 			if err != nil {
 				b.Fatal(err)
 			}
