@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/simulate"
 	"rawstatus/internal/testenv"
 )
@@ -189,7 +190,7 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 	j.want = published(t, quiet.repo)
 	_, stderr := j.submit(t, fault.OK, "--max-lost", "2", "--wait")
 	j.same(t)
-	if r := j.report(t); !r.Done || r.Active || r.Attempts != 1 {
+	if r := j.until(t, "the repair job is over", func(r *slurm.Report) bool { return !r.Active }); !r.Done || r.Attempts != 1 {
 		t.Errorf("%+v\n%s", r, stderr)
 	}
 	plans, err := filepath.Glob(filepath.Join(j.work, "slurm", "*", "attempt-001.json"))
