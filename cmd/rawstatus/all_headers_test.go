@@ -208,7 +208,8 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 
 // TestSlurmCampaignRecoversFromAWrongPrediction wants the job behind a wave to plan again.
 func TestSlurmCampaignRecoversFromAWrongPrediction(t *testing.T) {
-	m := &month{cluster: testenv.Slurm(t), bin: programs(t), dir: t.TempDir(), runs: 1}
+	cluster := testenv.Slurm(t)
+	m := &month{cluster: cluster, bin: programs(t), dir: cluster.TempDir(t), runs: 1}
 	m.cluster.Account(t, "lcls:"+nightExperiment)
 	s := newSly(t, 1)
 	m.data, m.camp, m.repo, m.file = s.dir, filepath.Join(m.dir, "camp"), filepath.Join(m.dir, "repo"), filepath.Join(m.dir, "one.toml")

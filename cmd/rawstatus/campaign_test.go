@@ -36,8 +36,9 @@ const (
 
 func newMonth(t *testing.T, runs, turn int, prolog string) *month {
 	t.Helper()
-	dir := t.TempDir()
-	m := &month{cluster: testenv.Slurm(t), bin: programs(t), dir: dir, data: filepath.Join(dir, "data"), camp: filepath.Join(dir, "camp"),
+	cluster := testenv.Slurm(t)
+	dir := cluster.TempDir(t)
+	m := &month{cluster: cluster, bin: programs(t), dir: dir, data: filepath.Join(dir, "data"), camp: filepath.Join(dir, "camp"),
 		repo: filepath.Join(dir, "repo"), file: filepath.Join(dir, "month.toml"), runs: runs, turn: turn}
 	m.cluster.Account(t, "lcls:"+nightExperiment)
 	for run := 1; run <= runs; run++ {

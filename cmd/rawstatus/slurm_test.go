@@ -70,7 +70,7 @@ type nightJob struct {
 // job prepares a submission whose job scripts contain the lines of prolog.
 func (n *night) job(t *testing.T, prolog []string) *nightJob {
 	t.Helper()
-	dir := t.TempDir()
+	dir := n.cluster.TempDir(t)
 	j := &nightJob{night: n, dir: dir, work: filepath.Join(dir, "job"), repo: filepath.Join(dir, "repo"), want: n.want}
 	var lines []string
 	for _, l := range prolog {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Cluster is the Slurm cluster that .ci/slurm/cluster started on this machine.
@@ -55,6 +56,21 @@ func Slurm(t testing.TB) *Cluster {
 		Lacking(t, "slurm", "the test cluster does not answer: "+string(out))
 	}
 	return c
+}
+
+// TempDir is t.TempDir for jobs of the cluster. Jobs that nobody waits for, to repair what needs no repair, may
+// still write there when a test has seen enough: it is removed when none is left, or after a while.
+func (c *Cluster) TempDir(t testing.TB) string {
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		for range 50 {
+			if out, err := exec.Command("squeue", "--noheader").Output(); err != nil || len(out) == 0 {
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+	})
+	return dir
 }
 
 // Kill cuts a node's power: its daemon and every process of its jobs die at once.
