@@ -2,8 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +18,6 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
@@ -213,137 +210,6 @@ func (o MergeOptions) selected(family string) uint64 {
 	return o.Bits[""]
 }
 
-// from is a constants type of a panel in one of the repositories.
-type from struct {
-	repo  *repo.Repo
-	ctype string
-}
-
-// types lists what there is to merge for a panel.
-func (m *Merged) types(r *repo.Repo, p *Plane, opt MergeOptions) ([]from, error) {
-	var list []from
-	for _, r := range []*repo.Repo{r, opt.Tree} {
-		if r == nil {
-			continue
-		}
-		types, err := r.StatusTypes(m.Type, p.Panel)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range types {
-			list = append(list, from{r, t})
-		}
-	}
-	return list, nil
-}
-
-// readType reads the file, or with voting runs the files, of one constants type.
-func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions) ([]Source, error) {
-	files, foreign, err := r.Files(m.Type, p.Panel, ctype)
-	if err != nil {
-		return nil, err
-	}
-	if len(foreign) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: %d files of other names passed over (%s, ...)", ctype, len(foreign), foreign[0]))
-	}
-	chosen := m.choose(files, p.GainMode, opt)
-	if len(chosen) == 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: no file for this time and gain mode among %d", ctype, len(files)))
-		return nil, nil
-	}
-	var read []Source
-	for _, f := range chosen {
-		file, err := r.ReadStatus(f.Path, m.wantedShape(p))
-		if err != nil {
-			return nil, err
-		}
-		s := Source{CType: ctype, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
-			Bad: status.Count(file.Values).Bad, Reason: m.reason(f, p.GainMode, len(files), opt)}
-		if r.IsTree() {
-			s.Family = repo.FamilyDark
-		}
-		if sc := file.Sidecar; sc != nil {
-			s.Family, s.Profile, s.PlanID, s.Version = sc.Family, sc.Profile, sc.PlanID, sc.Version
-			s.Partial = strings.Join(sc.Incomplete, "; ")
-		}
-		if len(s.shape) != 2 {
-			return nil, fault.New(fault.Input, "%q has %d dimensions, the status of a panel has two", f.Path, len(s.shape))
-		}
-		read = append(read, s)
-	}
-	return read, nil
-}
-
-// readDefault reads the constant of last resort of the detector type, or nothing.
-func (m *Merged) readDefault(r *repo.Repo, p *Plane, opt MergeOptions) (*Source, error) {
-	path := r.DefaultPath(m.Type, opt.CType)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	file, err := r.ReadStatus(path, m.wantedShape(p))
-	if err != nil {
-		return nil, err
-	}
-	return &Source{CType: "default", Path: path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
-		Bad: status.Count(file.Values).Bad, Reason: "no other file: the default of the detector type"}, nil
-}
-
-// wantedShape is the shape that a file of a plane must have, nil when it is not known.
-func (m *Merged) wantedShape(p *Plane) []int {
-	i := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
-	if m.Panels[i].Rows == 0 {
-		return nil
-	}
-	return []int{m.Panels[i].Rows, m.Panels[i].Cols}
-}
-
-// choose picks the file for the time-stamp, or one file of each voting run.
-func (m *Merged) choose(files []repo.Found, gain string, opt MergeOptions) []repo.Found {
-	if opt.Runs == nil {
-		if f, ok := repo.Choose(files, m.Stamp, gain); ok {
-			return []repo.Found{f}
-		}
-		return nil
-	}
-	byRun := map[int][]repo.Found{}
-	var runs []int
-	for _, f := range files {
-		in := slices.ContainsFunc(opt.Runs, func(r open.Range) bool { return r.First <= f.Run && f.Run <= r.Last })
-		if !in || f.Experiment != m.Run.Experiment {
-			continue
-		}
-		if byRun[f.Run] == nil {
-			runs = append(runs, f.Run)
-		}
-		byRun[f.Run] = append(byRun[f.Run], f)
-	}
-	slices.Sort(runs)
-	var chosen []repo.Found
-	for _, run := range runs {
-		if f, ok := repo.Choose(byRun[run], "99999999999999", gain); ok {
-			chosen = append(chosen, f)
-		}
-	}
-	return chosen
-}
-
-// reason says why a file was taken.
-func (m *Merged) reason(f repo.Found, gain string, of int, opt MergeOptions) string {
-	why := fmt.Sprintf("youngest of %d not after %s", of, m.Stamp)
-	switch {
-	case opt.Runs != nil:
-		why = fmt.Sprintf("run %d votes", f.Run)
-	case f.Stamp == m.Stamp && f.Experiment == m.Run.Experiment && f.Run == m.Run.Number:
-		why = "of this run"
-	case f.Experiment != m.Run.Experiment || f.Run != m.Run.Number:
-		why += fmt.Sprintf(" (%s run %d)", f.Experiment, f.Run)
-	}
-	if gain != "" && f.GainMode == "" {
-		why += ", holds for all gain modes"
-	}
-	return why
-}
-
 // vote merges the files of one type: one is taken as it is, several are counted.
 func vote(read []Source, opt MergeOptions) ([]uint64, error) {
 	if opt.Runs == nil {
@@ -515,195 +381,74 @@ func (m *Merged) sidecar(p *Plane) repo.Sidecar {
 	return sc
 }
 
-// stack puts the planes together; what is missing is filled as the user says, or listed.
-func (m *Merged) stack(opt MergeOptions) error {
-	n, l := 1, m.layout()
-	for _, d := range m.Shape {
-		n *= d
-	}
-	m.array = &calib.Array{Shape: m.Shape, Values: make([]uint64, n)}
-	bySlot := map[int][]*Plane{}
-	for i := range m.Planes {
-		bySlot[m.Planes[i].Slot] = append(bySlot[m.Planes[i].Slot], &m.Planes[i])
-	}
-	highest := m.Panels[len(m.Panels)-1].Slot
-	for slot := range l.count {
-		if !m.stacked() {
-			slot = highest // the only panel
-		}
-		planes := bySlot[slot]
-		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.values != nil })
-		switch {
-		case absent && slot > highest:
-			m.Notes = append(m.Notes, fmt.Sprintf("slot %d pads the array to the size that analysis knows: no such panel, bad (NO_DATA)", slot))
-			m.fill(l, slot, status.NoData)
-		case absent:
-			if err := m.fillPanel(l, slot, opt.MissingPanel, planes); err != nil {
-				return err
-			}
-		default:
-			if err := m.place(l, planes, opt.MissingGain); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range m.Planes {
-		m.Planes[i].values = nil
-	}
-	if len(m.Missing) > 0 {
-		m.array = nil
-	}
-	return nil
-}
-
-// place puts the planes of one panel into the array.
-func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
-	for gain, p := range planes {
-		values := p.values
-		if values == nil {
-			choice, own := choices[p.GainMode]
-			if !own {
-				choice = choices[""]
-			}
-			var err error
-			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
-				return err
-			}
-		}
-		if values == nil {
-			continue // it is on the list of what is missing
-		}
-		if base, step := l.at(gain, p.Slot); step == 1 {
-			copy(m.array.Values[base:base+l.pixels], values)
-		} else {
-			l.put(m.array.Values, gain, p.Slot, func(i int) uint64 { return values[i] })
-		}
-	}
-	return nil
-}
-
-// fill gives all pixels of a panel, in all gain modes, one word.
-func (m *Merged) fill(l layout, slot int, word uint64) {
-	for gain := range m.gains() {
-		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
-	}
-}
-
-// fillPanel decides about a panel without any file.
-func (m *Merged) fillPanel(l layout, slot int, choice string, planes []*Plane) error {
-	name := fmt.Sprintf("segment %d", slot)
-	if len(planes) > 0 {
-		name += " (panel " + planes[0].Panel + ")"
-	}
-	word := uint64(0)
-	switch choice {
-	case "":
-		m.Missing = append(m.Missing, name+" has no status file")
-		return nil
-	case "good":
-	case "bad":
-		word = status.NoData
-	default:
-		return fault.New(fault.Usage, "--missing-panel=%s: wanted good or bad", choice)
-	}
-	m.fill(l, slot, word)
-	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-panel)")
-	for _, p := range planes {
-		p.Filled = choice
-	}
-	return nil
-}
-
-// fillGain decides about a gain mode without a file, of a panel that has others. It gives nothing when
-// nobody has said what the plane is.
-func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) ([]uint64, error) {
-	name := fmt.Sprintf("segment %d gain mode %s", p.Slot, p.GainMode)
-	var values []uint64
-	switch {
-	case choice == "":
-		m.Missing = append(m.Missing, name+" has no status file")
-		return nil, nil
-	case choice == "good":
-		values = make([]uint64, pixels)
-	case choice == "bad":
-		values = slices.Repeat([]uint64{status.NoData}, pixels)
-	case strings.HasPrefix(choice, "copy:"):
-		mode := strings.TrimPrefix(choice, "copy:")
-		i := slices.IndexFunc(planes, func(q *Plane) bool { return q.GainMode == mode })
-		if i < 0 {
-			return nil, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", choice, m.Type, strings.Join(m.gains(), ", "))
-		}
-		if planes[i].values == nil {
-			return nil, fault.New(fault.Refused, "%s cannot be copied from %s, which has no status file either", name, mode)
-		}
-		values = planes[i].values
-	default:
-		return nil, fault.New(fault.Usage, "--missing-gain=%s: wanted good, bad or copy:<gain mode>", choice)
-	}
-	p.Filled = choice
-	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-gain)")
-	return values, nil
-}
-
-// writeStack writes the detector's array, unless it is the merged file of its only plane.
-func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
-	if !m.stacked() {
-		m.header, m.Path = m.Planes[0].header, m.Planes[0].File
-		return nil
-	}
-	if err := access.CheckName("detector", m.Detector); err != nil {
-		return err
-	}
-	begin, err := r.ParseStamp(m.Stamp)
-	if err != nil {
-		return err
-	}
-	m.header = header(r.Loc)
-	m.header.Shape = m.Shape
-	m.header.FileName = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, begin, opt.CType)
-	file := r.Policy.File()
-	file.Keep = true
-	if err = r.Policy.MkdirAll(filepath.Dir(m.header.FileName)); err == nil {
-		err = atomicfile.Write(m.header.FileName, file, m.text)
-	}
-	if opt.tolerates(err) {
-		m.Notes = append(m.Notes, "the detector's array is not written: "+err.Error())
-		return nil
-	}
-	m.Path = m.header.FileName
-	return err
-}
-
-// text writes the array as it stands in its file. The file itself may be replaced by another merge of the
-// run at any time; what was planned and weighed is what is in memory.
-func (m *Merged) text(w io.Writer) error { return calibtxt.WriteArray(w, m.header, m.array.Values) }
-
-// content is the array as it is deployed.
-func (m *Merged) content() (calib.Content, int64, error) {
-	h := sha256.New()
-	var n counter
-	if err := m.text(io.MultiWriter(h, &n)); err != nil {
-		return calib.Content{}, 0, err
-	}
-	open := func() (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() { w.CloseWithError(m.text(w)) }()
-		return r, nil
-	}
-	return calib.Content{Path: m.Path, SHA256: hex.EncodeToString(h.Sum(nil)), Open: open, Array: m.array}, int64(n), nil
-}
-
-// counter counts bytes.
-type counter int64
-
-// Write implements io.Writer.
-func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
-}
-
 // tolerates tells whether an error only says that the repository may not be written to, and that this is
 // good enough for looking at a plan.
 func (o MergeOptions) tolerates(err error) bool {
 	return o.LookOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS))
+}
+
+// inputs lists the status files that went in, each once.
+func (m *Merged) inputs() []calib.Input {
+	var inputs []calib.Input
+	for i := range m.Planes {
+		p := &m.Planes[i]
+		for _, s := range p.Sources {
+			inputs = append(inputs, calib.Input{Path: s.Path, SHA256: s.SHA256, CType: s.CType, Panel: p.Panel, GainMode: p.GainMode,
+				PlanID: s.PlanID, Version: s.Version})
+		}
+	}
+	return inputs
+}
+
+func workDir() string {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return "unknown"
+	}
+	return cwd
+}
+
+// Text prints what was merged: which file of which type was taken for each plane and why, and the bits.
+func (m *Merged) Text(w io.Writer) {
+	fmt.Fprintf(w, "merge %s (%s) of %s run %d for %s, panels known from %s\n", m.Detector, m.Type, m.Run.Experiment, m.Run.Number, m.Stamp, m.Origin)
+	for i := range m.Planes {
+		p := &m.Planes[i]
+		fmt.Fprintf(w, "  segment %d%s  panel %s: ", p.Slot, gainText(p.GainMode), p.Panel)
+		switch {
+		case len(p.Sources) > 0:
+			fmt.Fprintf(w, "%d of %d pixels bad\n", p.Bad, p.Pixels)
+		case p.Filled != "":
+			fmt.Fprintf(w, "no status file, taken as %s\n", p.Filled)
+		default:
+			fmt.Fprintf(w, "NO STATUS FILE\n")
+		}
+		for _, s := range p.Sources {
+			fmt.Fprintf(w, "    %-14s %6d bad  %s  (%s)\n", s.CType, s.Bad, s.Path, s.Reason)
+		}
+		for _, n := range p.Notes {
+			fmt.Fprintf(w, "    note: %s\n", n)
+		}
+	}
+	if len(m.Table) > 0 {
+		fmt.Fprintf(w, "bits, in pixels (alone: no other type has it)\n  %8s %10s  %s\n", "value", "merged", "from")
+	}
+	for _, row := range m.Table {
+		var parts []string
+		for ctype, n := range row.Counts {
+			parts = append(parts, fmt.Sprintf("%s %d (alone %d)", ctype, n, row.Alone[ctype]))
+		}
+		slices.Sort(parts)
+		var names []string
+		for family, name := range row.Names {
+			names = append(names, name+" ("+family+")")
+		}
+		slices.Sort(names)
+		fmt.Fprintf(w, "  %8d %10d  %s: %s\n", row.Value, row.Merged, strings.Join(names, " or "), strings.Join(parts, ", "))
+	}
+	printList(w, "missing", m.Missing)
+	printList(w, "choice", m.Choices)
+	printList(w, "note", m.Notes)
+	if m.Path != "" {
+		fmt.Fprintf(w, "merged array %s: %s\n", calibtxt.Tuple(m.Shape, ""), m.Path)
+	}
 }

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/io/calib"
@@ -215,86 +213,6 @@ func (p *Plan) Key() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// inputs lists the status files that went in, each once.
-func (m *Merged) inputs() []calib.Input {
-	var inputs []calib.Input
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		for _, s := range p.Sources {
-			inputs = append(inputs, calib.Input{Path: s.Path, SHA256: s.SHA256, CType: s.CType, Panel: p.Panel, GainMode: p.GainMode,
-				PlanID: s.PlanID, Version: s.Version})
-		}
-	}
-	return inputs
-}
-
-func workDir() string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return "unknown"
-	}
-	return cwd
-}
-
-// Text prints what was merged: which file of which type was taken for each plane and why, and the bits.
-func (m *Merged) Text(w io.Writer) {
-	fmt.Fprintf(w, "merge %s (%s) of %s run %d for %s, panels known from %s\n", m.Detector, m.Type, m.Run.Experiment, m.Run.Number, m.Stamp, m.Origin)
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		fmt.Fprintf(w, "  segment %d%s  panel %s: ", p.Slot, gainText(p.GainMode), p.Panel)
-		switch {
-		case len(p.Sources) > 0:
-			fmt.Fprintf(w, "%d of %d pixels bad\n", p.Bad, p.Pixels)
-		case p.Filled != "":
-			fmt.Fprintf(w, "no status file, taken as %s\n", p.Filled)
-		default:
-			fmt.Fprintf(w, "NO STATUS FILE\n")
-		}
-		for _, s := range p.Sources {
-			fmt.Fprintf(w, "    %-14s %6d bad  %s  (%s)\n", s.CType, s.Bad, s.Path, s.Reason)
-		}
-		for _, n := range p.Notes {
-			fmt.Fprintf(w, "    note: %s\n", n)
-		}
-	}
-	if len(m.Table) > 0 {
-		fmt.Fprintf(w, "bits, in pixels (alone: no other type has it)\n  %8s %10s  %s\n", "value", "merged", "from")
-	}
-	for _, row := range m.Table {
-		var parts []string
-		for ctype, n := range row.Counts {
-			parts = append(parts, fmt.Sprintf("%s %d (alone %d)", ctype, n, row.Alone[ctype]))
-		}
-		slices.Sort(parts)
-		var names []string
-		for family, name := range row.Names {
-			names = append(names, name+" ("+family+")")
-		}
-		slices.Sort(names)
-		fmt.Fprintf(w, "  %8d %10d  %s: %s\n", row.Value, row.Merged, strings.Join(names, " or "), strings.Join(parts, ", "))
-	}
-	printList(w, "missing", m.Missing)
-	printList(w, "choice", m.Choices)
-	printList(w, "note", m.Notes)
-	if m.Path != "" {
-		fmt.Fprintf(w, "merged array %s: %s\n", calibtxt.Tuple(m.Shape, ""), m.Path)
-	}
-}
-
-// gainText names a gain mode, if there is one.
-func gainText(mode string) string {
-	if mode == "" {
-		return ""
-	}
-	return " " + mode
-}
-
-func printList(w io.Writer, what string, lines []string) {
-	for _, l := range lines {
-		fmt.Fprintf(w, "%s: %s\n", what, l)
-	}
-}
-
 // Text prints the plan.
 func (p *Plan) Text(w io.Writer) {
 	fmt.Fprintf(w, "deployment of %s for %s from %s\n", p.CType, p.Detector, p.Run)
@@ -327,11 +245,4 @@ func (p *Plan) Text(w io.Writer) {
 	for _, f := range p.Findings {
 		fmt.Fprintf(w, "  %s\n", f)
 	}
-}
-
-func percent(n, of int) float64 {
-	if of == 0 {
-		return 0
-	}
-	return 100 * float64(n) / float64(of)
 }

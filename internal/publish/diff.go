@@ -1,0 +1,146 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+)
+
+// Difference is what changes from one status array to another.
+type Difference struct {
+	From      string       `json:"from"`
+	To        string       `json:"to"`
+	Shape     []int        `json:"shape"`
+	NewlyBad  int          `json:"newly_bad"`
+	NewlyGood int          `json:"newly_good"`
+	OtherBits int          `json:"other_bits"` // bad in both, for other reasons
+	Same      int          `json:"same"`
+	Planes    []DiffPlane  `json:"planes,omitempty"` // planes that differ
+	Pixels    []DiffPixels `json:"pixels,omitempty"`
+}
+
+// DiffPlane counts the changes in one plane (all indexes but the last two).
+type DiffPlane struct {
+	Index     []int `json:"index"`
+	NewlyBad  int   `json:"newly_bad"`
+	NewlyGood int   `json:"newly_good"`
+	OtherBits int   `json:"other_bits"`
+}
+
+// DiffPixels is one pixel that differs.
+type DiffPixels struct {
+	Index []int  `json:"index"`
+	From  uint64 `json:"from"`
+	To    uint64 `json:"to"`
+}
+
+// Diff compares two arrays of one size; at most most pixels are listed one by one.
+func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
+	if len(a.Values) != len(b.Values) {
+		return nil, fault.New(fault.Input, "%s is an array %v, %s is %v: their pixels cannot be compared", from, a.Shape, to, b.Shape)
+	}
+	d := &Difference{From: from, To: to, Shape: b.Shape}
+	plane := len(b.Values)
+	if n := len(b.Shape); n > 2 {
+		plane = b.Shape[n-1] * b.Shape[n-2]
+	}
+	for base := 0; base < len(b.Values); base += plane {
+		var p DiffPlane
+		for i := base; i < base+plane; i++ {
+			x, y := a.Values[i], b.Values[i]
+			switch {
+			case x == y:
+				d.Same++
+				continue
+			case x == 0:
+				p.NewlyBad++
+			case y == 0:
+				p.NewlyGood++
+			default:
+				p.OtherBits++
+			}
+			if len(d.Pixels) < most {
+				d.Pixels = append(d.Pixels, DiffPixels{indexOf(i, b.Shape), x, y})
+			}
+		}
+		d.NewlyBad, d.NewlyGood, d.OtherBits = d.NewlyBad+p.NewlyBad, d.NewlyGood+p.NewlyGood, d.OtherBits+p.OtherBits
+		if p.NewlyBad+p.NewlyGood+p.OtherBits > 0 {
+			p.Index = indexOf(base, b.Shape)[:max(0, len(b.Shape)-2)]
+			d.Planes = append(d.Planes, p)
+		}
+	}
+	return d, nil
+}
+
+// indexOf gives the indexes of an element.
+func indexOf(i int, shape []int) []int {
+	index := make([]int, len(shape))
+	for k := len(shape) - 1; k >= 0; k-- {
+		index[k] = i % shape[k]
+		i /= shape[k]
+	}
+	return index
+}
+
+// Text prints the difference.
+func (d *Difference) Text(w io.Writer) {
+	fmt.Fprintf(w, "from %s\nto   %s\n", d.From, d.To)
+	fmt.Fprintf(w, "newly bad %d, newly good %d, bad for other reasons %d, the same %d\n", d.NewlyBad, d.NewlyGood, d.OtherBits, d.Same)
+	for _, p := range d.Planes {
+		if len(p.Index) > 0 {
+			fmt.Fprintf(w, "  %v: newly bad %d, newly good %d, other bits %d\n", p.Index, p.NewlyBad, p.NewlyGood, p.OtherBits)
+		}
+	}
+	for _, p := range d.Pixels {
+		fmt.Fprintf(w, "  pixel %v: %d -> %d\n", p.Index, p.From, p.To)
+	}
+}
+
+// IsFile tells whether the name of an array is that of a file.
+func IsFile(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// LoadArray reads an array that the user names: a file, "run=<n>" for what analysis uses for a run, or
+// the id of a deployment.
+func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Array, error) {
+	if IsFile(name) {
+		a, err := calibtxt.ReadStatusFile(name, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &calib.Array{Shape: a.Shape, Values: a.Values}, nil
+	}
+	if place == nil {
+		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")
+	}
+	var run int
+	if n, err := fmt.Sscanf(name, "run=%d", &run); n == 1 && err == nil {
+		items, _, err := place.Items(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := calib.Pick(items, run)
+		if i < 0 {
+			return nil, fault.New(fault.Input, "nothing is deployed for run %d in %s", run, place)
+		}
+		a, _, err := place.Read(ctx, items[i])
+		return a, err
+	}
+	records, err := place.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := restored(records, calib.Record{}, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := place.Content(ctx, rec)
+	return c.Array, err
+}

@@ -1,0 +1,145 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
+)
+
+// Shown is what analysis uses for a run and where it comes from.
+type Shown struct {
+	Place   string        `json:"place"`
+	Run     int           `json:"run"`
+	Item    *calib.Item   `json:"item"` // nil: nothing
+	Content string        `json:"sha256,omitempty"`
+	Shape   []int         `json:"shape,omitempty"`
+	Bad     int           `json:"bad_pixels"`
+	Bits    []ShownBit    `json:"bits,omitempty"`
+	Record  *calib.Record `json:"record,omitempty"` // nil: deployed by another program
+	Origins []Origin      `json:"origins,omitempty"`
+	Notes   []string      `json:"notes,omitempty"`
+}
+
+// ShownBit counts the pixels with a bit.
+type ShownBit struct {
+	Value  uint64 `json:"value"`
+	Pixels int    `json:"pixels"`
+}
+
+// Origin is a status file behind a deployed array, with its sidecar as it is now.
+type Origin struct {
+	calib.Input
+	Changed bool          `json:"changed,omitempty"` // the file is not the one that was deployed
+	Gone    bool          `json:"gone,omitempty"`
+	Sidecar *repo.Sidecar `json:"sidecar,omitempty"`
+}
+
+// Show resolves a run as analysis does and follows what it finds to its origins.
+func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
+	items, notes, err := place.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Shown{Place: place.String(), Run: run, Notes: notes}
+	i := calib.Pick(items, run)
+	if i < 0 {
+		return s, nil
+	}
+	s.Item = &items[i]
+	a, sum, err := place.Read(ctx, items[i])
+	if err != nil {
+		return nil, err
+	}
+	s.Content, s.Shape = sum, a.Shape
+	counts := status.Count(a.Values)
+	s.Bad = counts.Bad
+	for bit, n := range counts.Bit {
+		if n > 0 {
+			s.Bits = append(s.Bits, ShownBit{1 << bit, n})
+		}
+	}
+	records, err := place.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Record = recordOf(records, items[i], sum); s.Record == nil {
+		s.Notes = append(s.Notes, "the ledger does not know this content: it was deployed or changed by another program")
+		return s, nil
+	}
+	for _, in := range s.Record.Inputs {
+		s.Origins = append(s.Origins, originOf(in))
+	}
+	return s, nil
+}
+
+// recordOf finds the youngest record of an item with that content.
+func recordOf(records []calib.Record, item calib.Item, content string) *calib.Record {
+	for _, r := range slices.Backward(records) {
+		if r.State == calib.Done && r.Content == content && r.Made(item.Name) {
+			return &r
+		}
+	}
+	return nil
+}
+
+func originOf(in calib.Input) Origin {
+	o := Origin{Input: in}
+	sum, err := calib.SumFile(in.Path)
+	if err != nil {
+		o.Gone = true
+		return o
+	}
+	o.Changed = sum != in.SHA256
+	if sc, err := repo.ReadSidecar(in.Path); err == nil && sc.StatusSHA256 == in.SHA256 {
+		o.Sidecar = sc
+	}
+	return o
+}
+
+// Text prints what is used.
+func (s *Shown) Text(w io.Writer) {
+	fmt.Fprintf(w, "run %d in %s: ", s.Run, s.Place)
+	if s.Item == nil {
+		fmt.Fprintln(w, "nothing is deployed for it")
+	} else {
+		fmt.Fprintf(w, "%s, array %s, %d bad pixels\n  sha256 %s\n", s.Item.Name, calibtxt.Tuple(s.Shape, ""), s.Bad, s.Content)
+		for _, b := range s.Bits {
+			fmt.Fprintf(w, "  bit %5d: %d pixels\n", b.Value, b.Pixels)
+		}
+	}
+	if r := s.Record; r != nil && r.Action == calib.ActionFound {
+		fmt.Fprintf(w, "  %s, kept as %s\n", r.Comment, r.ID)
+	} else if r != nil {
+		fmt.Fprintf(w, "  %s %s by %s@%s at %s\n", r.Action, r.ID, r.Login, r.Host, r.Time.Format(time.RFC3339))
+		printList(w, "  choice", r.Choices)
+		printList(w, "  forced", r.Forced)
+	}
+	for _, o := range s.Origins {
+		state := ""
+		switch {
+		case o.Gone:
+			state = " (gone)"
+		case o.Changed:
+			state = " (changed since)"
+		}
+		fmt.Fprintf(w, "  from %s%s %s%s\n", o.CType, gainText(o.GainMode), o.Path, state)
+		if o.Sidecar == nil {
+			continue
+		}
+		fmt.Fprintf(w, "    profile %s, %s run %d, %d frames, plan %s\n", o.Sidecar.Profile, o.Sidecar.Experiment, o.Sidecar.Number, o.Sidecar.Frames.Used, o.Sidecar.PlanID)
+		for _, l := range o.Sidecar.Limits {
+			fmt.Fprintf(w, "    limits of %s: %g .. %g\n", l.Name, l.Lo, l.Hi)
+		}
+		for _, in := range o.Sidecar.Inputs {
+			fmt.Fprintf(w, "    raw %s (%d bytes, %s)\n", in.Path, in.Size, in.MTime)
+		}
+	}
+	printList(w, "note", s.Notes)
+}

@@ -1,0 +1,270 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
+)
+
+// stack puts the planes together; what is missing is filled as the user says, or listed.
+func (m *Merged) stack(opt MergeOptions) error {
+	n, l := 1, m.layout()
+	for _, d := range m.Shape {
+		n *= d
+	}
+	m.array = &calib.Array{Shape: m.Shape, Values: make([]uint64, n)}
+	bySlot := map[int][]*Plane{}
+	for i := range m.Planes {
+		bySlot[m.Planes[i].Slot] = append(bySlot[m.Planes[i].Slot], &m.Planes[i])
+	}
+	highest := m.Panels[len(m.Panels)-1].Slot
+	for slot := range l.count {
+		if !m.stacked() {
+			slot = highest // the only panel
+		}
+		planes := bySlot[slot]
+		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.values != nil })
+		switch {
+		case absent && slot > highest:
+			m.Notes = append(m.Notes, fmt.Sprintf("slot %d pads the array to the size that analysis knows: no such panel, bad (NO_DATA)", slot))
+			m.fill(l, slot, status.NoData)
+		case absent:
+			if err := m.fillPanel(l, slot, opt.MissingPanel, planes); err != nil {
+				return err
+			}
+		default:
+			if err := m.place(l, planes, opt.MissingGain); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range m.Planes {
+		m.Planes[i].values = nil
+	}
+	if len(m.Missing) > 0 {
+		m.array = nil
+	}
+	return nil
+}
+
+// place puts the planes of one panel into the array.
+func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
+	for gain, p := range planes {
+		values := p.values
+		if values == nil {
+			choice, own := choices[p.GainMode]
+			if !own {
+				choice = choices[""]
+			}
+			var err error
+			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
+				return err
+			}
+		}
+		if values == nil {
+			continue // it is on the list of what is missing
+		}
+		if base, step := l.at(gain, p.Slot); step == 1 {
+			copy(m.array.Values[base:base+l.pixels], values)
+		} else {
+			l.put(m.array.Values, gain, p.Slot, func(i int) uint64 { return values[i] })
+		}
+	}
+	return nil
+}
+
+// fill gives all pixels of a panel, in all gain modes, one word.
+func (m *Merged) fill(l layout, slot int, word uint64) {
+	for gain := range m.gains() {
+		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
+	}
+}
+
+// fillPanel decides about a panel without any file.
+func (m *Merged) fillPanel(l layout, slot int, choice string, planes []*Plane) error {
+	name := fmt.Sprintf("segment %d", slot)
+	if len(planes) > 0 {
+		name += " (panel " + planes[0].Panel + ")"
+	}
+	word := uint64(0)
+	switch choice {
+	case "":
+		m.Missing = append(m.Missing, name+" has no status file")
+		return nil
+	case "good":
+	case "bad":
+		word = status.NoData
+	default:
+		return fault.New(fault.Usage, "--missing-panel=%s: wanted good or bad", choice)
+	}
+	m.fill(l, slot, word)
+	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-panel)")
+	for _, p := range planes {
+		p.Filled = choice
+	}
+	return nil
+}
+
+// fillGain decides about a gain mode without a file, of a panel that has others. It gives nothing when
+// nobody has said what the plane is.
+func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) ([]uint64, error) {
+	name := fmt.Sprintf("segment %d gain mode %s", p.Slot, p.GainMode)
+	var values []uint64
+	switch {
+	case choice == "":
+		m.Missing = append(m.Missing, name+" has no status file")
+		return nil, nil
+	case choice == "good":
+		values = make([]uint64, pixels)
+	case choice == "bad":
+		values = slices.Repeat([]uint64{status.NoData}, pixels)
+	case strings.HasPrefix(choice, "copy:"):
+		mode := strings.TrimPrefix(choice, "copy:")
+		i := slices.IndexFunc(planes, func(q *Plane) bool { return q.GainMode == mode })
+		if i < 0 {
+			return nil, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", choice, m.Type, strings.Join(m.gains(), ", "))
+		}
+		if planes[i].values == nil {
+			return nil, fault.New(fault.Refused, "%s cannot be copied from %s, which has no status file either", name, mode)
+		}
+		values = planes[i].values
+	default:
+		return nil, fault.New(fault.Usage, "--missing-gain=%s: wanted good, bad or copy:<gain mode>", choice)
+	}
+	p.Filled = choice
+	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-gain)")
+	return values, nil
+}
+
+// writeStack writes the detector's array, unless it is the merged file of its only plane.
+func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
+	if !m.stacked() {
+		m.header, m.Path = m.Planes[0].header, m.Planes[0].File
+		return nil
+	}
+	if err := access.CheckName("detector", m.Detector); err != nil {
+		return err
+	}
+	begin, err := r.ParseStamp(m.Stamp)
+	if err != nil {
+		return err
+	}
+	m.header = header(r.Loc)
+	m.header.Shape = m.Shape
+	m.header.FileName = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, begin, opt.CType)
+	file := r.Policy.File()
+	file.Keep = true
+	if err = r.Policy.MkdirAll(filepath.Dir(m.header.FileName)); err == nil {
+		err = atomicfile.Write(m.header.FileName, file, m.text)
+	}
+	if opt.tolerates(err) {
+		m.Notes = append(m.Notes, "the detector's array is not written: "+err.Error())
+		return nil
+	}
+	m.Path = m.header.FileName
+	return err
+}
+
+// text writes the array as it stands in its file. The file itself may be replaced by another merge of the
+// run at any time; what was planned and weighed is what is in memory.
+func (m *Merged) text(w io.Writer) error { return calibtxt.WriteArray(w, m.header, m.array.Values) }
+
+// content is the array as it is deployed.
+func (m *Merged) content() (calib.Content, int64, error) {
+	h := sha256.New()
+	var n counter
+	if err := m.text(io.MultiWriter(h, &n)); err != nil {
+		return calib.Content{}, 0, err
+	}
+	open := func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(m.text(w)) }()
+		return r, nil
+	}
+	return calib.Content{Path: m.Path, SHA256: hex.EncodeToString(h.Sum(nil)), Open: open, Array: m.array}, int64(n), nil
+}
+
+// counter counts bytes.
+type counter int64
+
+// Write implements io.Writer.
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+// gains are the planes of the deployed array, or one without a name.
+func (s *Subject) gains() []string {
+	if len(s.family.GainModes) > 0 {
+		return s.family.GainModes
+	}
+	return []string{""}
+}
+
+// stacked tells whether the deployed array has a panel axis.
+func (s *Subject) stacked() bool {
+	return s.family.AlwaysStacked || len(s.Panels) > 1 || len(s.family.GainModes) > 0
+}
+
+// count is the length of the panel axis.
+func (s *Subject) count() int { return s.family.StackPanels(s.Panels[len(s.Panels)-1].Slot) }
+
+// layout says where the pixels of a plane lie in the deployed array.
+type layout struct {
+	count, pixels int
+	last          bool
+}
+
+func (s *Subject) layout() layout {
+	count := 1
+	if s.stacked() {
+		count = s.count()
+	}
+	return layout{count, s.Panels[0].Rows * s.Panels[0].Cols, s.family.PanelsLast && s.stacked()}
+}
+
+// at gives the position of the first pixel of a plane and the step from one pixel to the next.
+func (l layout) at(gain, slot int) (base, step int) {
+	if l.count == 1 {
+		slot = 0 // the only panel, whatever its segment
+	}
+	if l.last {
+		return gain*l.count*l.pixels + slot, l.count
+	}
+	return (gain*l.count + slot) * l.pixels, 1
+}
+
+// put sets a plane to the words that word gives for its pixels.
+func (l layout) put(array []uint64, gain, slot int, word func(i int) uint64) {
+	base, step := l.at(gain, slot)
+	for i := range l.pixels {
+		array[base+i*step] = word(i)
+	}
+}
+
+// shape is that of the deployed array.
+func (s *Subject) shape(rows, cols int) []int {
+	shape := []int{rows, cols}
+	switch {
+	case s.stacked() && s.family.PanelsLast:
+		shape = append(shape, s.count())
+	case s.stacked():
+		shape = append([]int{s.count()}, shape...)
+	}
+	if len(s.family.GainModes) > 0 {
+		shape = append([]int{len(s.family.GainModes)}, shape...)
+	}
+	return shape
+}
