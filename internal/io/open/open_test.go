@@ -374,36 +374,26 @@ func TestFuture(t *testing.T) {
 	}
 }
 
-// TestSharedRuns finds the real runs in a directory tree like that of a site.
+// TestSharedRuns reads the real runs by name, as they lie in the trees of a site.
 func TestSharedRuns(t *testing.T) {
-	data := filepath.Join(testenv.Shared(t), "data", "xtc2")
-	root := t.TempDir()
-	for exp, as := range map[string]string{"epix.xtc2": "ueddaq02-r0109-s000-c000.xtc2", "jf05m.xtc2": "mfx101332224-r0007-s001-c000.xtc2"} {
-		name, _, _ := strings.Cut(as, "-")
-		dir := filepath.Join(root, name[:3], name, "xtc")
-		err := os.MkdirAll(dir, 0o755)
-		if err == nil {
-			err = os.Symlink(filepath.Join(data, exp), filepath.Join(dir, as))
-		}
-		if err == nil {
-			err = os.Symlink(filepath.Join(data, name, "xtc", "smalldata"), filepath.Join(dir, "smalldata"))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	data := filepath.Join(testenv.Shared(t), "data")
 	for _, c := range []struct {
-		exp    string
-		run    int
-		panels int
-		begin  string
-	}{{"ueddaq02", 109, 4, "2021-02-23T20:34:21.839351174Z"}, {"mfx101332224", 7, 1, "2025-03-28T19:08:11.09073912Z"}} {
-		x := index(t, Dataset{Experiment: c.exp, Runs: OneRun(c.run), Roots: []string{root}})
-		if len(x.Panels) != c.panels || len(x.Events) != 2 || len(x.Missing) > 0 || x.Run.Begin.Format(time.RFC3339Nano) != c.begin {
+		root, exp      string
+		run            int
+		panels, events int
+		begin          string
+	}{
+		{"xtc2", "ueddaq02", 109, 4, 2, "2021-02-23T20:34:21.839351174Z"},
+		{"xtc2", "mfx101332224", 7, 1, 2, "2025-03-28T19:08:11.09073912Z"},
+		{"xtc1", "xppn4116", 137, 1, 20, "2016-05-23T10:40:00.123456789Z"},
+	} {
+		d := Dataset{Experiment: c.exp, Runs: OneRun(c.run), Roots: []string{filepath.Join(data, c.root)}}
+		x := index(t, d)
+		if len(x.Panels) != c.panels || len(x.Events) != c.events || len(x.Missing) > 0 || x.Run.Begin.Format(time.RFC3339Nano) != c.begin || x.Run.Experiment != c.exp {
 			t.Errorf("%s: %+v", c.exp, x)
 		}
-		survey, err := Survey(context.Background(), Dataset{Experiment: c.exp, Runs: OneRun(c.run), Roots: []string{root}}, quick)
-		if err != nil || len(survey) != 1 || !slices.Contains(survey[0].Transitions, Count{"L1Accept", 2}) || len(survey[0].Configures) != 1 {
+		survey, err := Survey(context.Background(), d, quick)
+		if err != nil || len(survey) != 1 || !slices.Contains(survey[0].Transitions, Count{"L1Accept", c.events}) || len(survey[0].Configures) != 1 {
 			t.Errorf("%s: %+v, %v", c.exp, survey, err)
 		}
 	}

@@ -115,6 +115,10 @@ func TestTreeIsTheFile(t *testing.T) {
 	dir := filepath.Join(testenv.Shared(t), "data/xtc1")
 	x := index(t, Options{}, openFile(t, filepath.Join(dir, "epix100a.xtc"), false))
 	y := index(t, Options{}, openFile(t, filepath.Join(dir, "xpp/xppn4116/xtc/xppn4116-r0137-s00-c00.xtc"), true))
+	if x.Run.Experiment != "" || y.Run.Experiment != "xppn4116" { // only the file's name says it
+		t.Errorf("runs %+v, %+v", x.Run, y.Run)
+	}
+	x.Run.Experiment = y.Run.Experiment
 	x.Files, y.Files = nil, nil
 	if !reflect.DeepEqual(x, y) {
 		t.Errorf("got  %+v\nwant %+v", y, x)
