@@ -24,11 +24,9 @@ type Change struct {
 // merged planes, without raw data. The summary's Changes are against the rules of the last reduction of
 // this work directory. With opt.Repo nil nothing is written.
 func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Summary, error) {
-	before := p
-	if last, err := LoadSummary(work); err == nil && last.Plan == p.ID {
-		if before, err = p.WithRules(last.Params.Rules); err != nil {
-			return nil, err
-		}
+	before, err := inForce(work, p)
+	if err != nil {
+		return nil, err
 	}
 	sum := newSummary(work, q)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
@@ -52,7 +50,7 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 			return nil, err
 		}
 		for i, u := range units {
-			d, err := status.Compare(was.panels[i].status, is.panels[i].status)
+			d, err := status.Compare(was.panels[i].Status, is.panels[i].Status)
 			if err != nil {
 				return nil, err
 			}

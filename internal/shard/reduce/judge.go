@@ -46,26 +46,26 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(n))
 }
 
-// verdict is the judgement of the panels of a group.
-type verdict struct {
+// judgement holds the results for the panels of a group.
+type judgement struct {
 	panels []judged
 	limits []Limit
 	lines  []status.Line
 	counts status.Counts
 	notes  []string
+	// sharper finds what robust limits would find; nil where the profile has none.
+	sharper func() status.Sharper
 }
 
 // judged is the judgement of one panel.
 type judged struct {
-	frames     uint64
-	goodFrames uint64
-	status     []uint64
-	counts     status.Counts
+	Judged
+	counts status.Counts
 }
 
 // judge evaluates the rules of a plan over what the units of a group have.
-func judge(p *plan.Plan, units []int, in []planes) (*verdict, error) {
-	var v *verdict
+func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
+	var v *judgement
 	var err error
 	if p.Params.Family() == status.Dark {
 		v, err = judgeDark(p, units, in)
@@ -83,17 +83,18 @@ func judge(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 	}
 	for i, u := range units {
 		panel := p.Panel(u)
-		if err := status.AddHints(v.panels[i].status, panel.Rows, panel.Cols, spatial); err != nil {
+		v.panels[i].Unit, v.panels[i].Set, v.panels[i].cols = u, in[i].set, panel.Cols
+		if err := status.AddHints(v.panels[i].Status, panel.Rows, panel.Cols, spatial); err != nil {
 			return nil, err
 		}
-		v.panels[i].counts = status.Count(v.panels[i].status)
+		v.panels[i].counts = status.Count(v.panels[i].Status)
 		v.counts.Add(v.panels[i].counts)
 	}
 	v.lines = status.Lines(p.Params.Family(), v.counts, rules)
 	return v, nil
 }
 
-func judgeDark(p *plan.Plan, units []int, in []planes) (*verdict, error) {
+func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	family, _ := detector.Lookup(p.Dataset.Type)
 	panels := make([]status.PanelPlanes, len(units))
 	for i, u := range units {
@@ -108,7 +109,7 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 		}
 	}
 	par := p.Params.Dark(family)
-	v := &verdict{}
+	v := &judgement{}
 	if mode := p.Groups[p.Units[units[0]].Group].GainMode; par.GainRule != status.GainOff && family.GainIndex(mode) < 0 {
 		// Tasks count gain bits against those of a known mode.
 		v.notes = append(v.notes, fmt.Sprintf("gain rule %q is off: the data do not tell the gain mode (--gain-mode does)", par.GainRule))
@@ -119,8 +120,12 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 		return nil, err
 	}
 	v.lines = res.Lines()
-	for _, r := range res.Panels {
-		v.panels = append(v.panels, judged{frames: r.Frames, goodFrames: r.Frames, status: r.Status})
+	if par.Compat == status.Sane {
+		v.sharper = func() status.Sharper { return res.Sharper(panels) }
+	}
+	quantities := darkQuantities(panels, res)
+	for i, r := range res.Panels {
+		v.panels = append(v.panels, judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, Quantities: quantities[i]}})
 	}
 	for _, g := range res.Groups {
 		if g.Judged == 0 {
@@ -167,12 +172,12 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) 
 	return planes, nil
 }
 
-func judgeFeatures(p *plan.Plan, units []int, in []planes) (*verdict, error) {
+func judgeFeatures(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	peds, err := loadPedestals(p)
 	if err != nil {
 		return nil, err
 	}
-	v := &verdict{}
+	v := &judgement{}
 	counts, rules := status.Counts{}, map[uint64]string{}
 	for i, u := range units {
 		fp, err := featurePanel(p, u, in[i], peds, v)
@@ -183,27 +188,31 @@ func judgeFeatures(p *plan.Plan, units []int, in []planes) (*verdict, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
 		}
-		v.panels = append(v.panels, judged{frames: fp.Frames, goodFrames: fp.GoodFrames, status: res.Status})
+		j := Judged{Frames: fp.Frames, GoodFrames: fp.GoodFrames, Status: res.Status}
 		counts.Add(res.Counts)
 		for _, s := range []struct {
 			name      string
 			search    *feature.Search
+			values    []float64
 			low, high uint64
 		}{
-			{"F2 mean", res.Mean2, status.MeanLow, status.MeanHigh}, {"F3 std", res.Std3, status.StdLow, status.StdHigh},
-			{"F6 residual", res.Resid6, status.ResidLow, status.ResidHigh}, {"F6 spread", res.Spread6, status.SpreadLow, status.SpreadHigh},
-			{"F11 max - pedestal", res.Max11, status.MaxLow, status.MaxHigh},
+			{"F2 mean", res.Mean2, res.Mean, status.MeanLow, status.MeanHigh}, {"F3 std", res.Std3, res.Std, status.StdLow, status.StdHigh},
+			{"F6 residual", res.Resid6, res.Med6, status.ResidLow, status.ResidHigh},
+			{"F6 spread", res.Spread6, res.Spr6, status.SpreadLow, status.SpreadHigh},
+			{"F11 max - pedestal", res.Max11, res.MaxPeds, status.MaxLow, status.MaxHigh},
 		} {
 			if s.search == nil {
 				continue
 			}
 			v.limits = append(v.limits, limitOf(s.name, i, *s.search))
+			j.Quantities = append(j.Quantities, featureQuantity(s.name, s.values, *s.search, s.low, s.high))
 			rules[s.low], rules[s.high] = s.name+" <= lo", s.name+" >= hi"
 			if len(units) == 1 {
 				rules[s.low] = fmt.Sprintf("%s <= %.6g", s.name, s.search.Lo)
 				rules[s.high] = fmt.Sprintf("%s >= %.6g", s.name, s.search.Hi)
 			}
 		}
+		v.panels = append(v.panels, judged{Judged: j})
 	}
 	v.lines = status.Lines(status.Features, counts, rules)
 	return v, nil
@@ -214,7 +223,7 @@ func limitOf(name string, panel int, s feature.Search) Limit {
 }
 
 // featurePanel gives what the features of a unit are evaluated from.
-func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *verdict) (*feature.Panel, error) {
+func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judgement) (*feature.Panel, error) {
 	panel := p.Panel(unit)
 	in := &feature.Panel{Rows: panel.Rows, Cols: panel.Cols}
 	set := from.set

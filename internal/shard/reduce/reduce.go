@@ -15,7 +15,6 @@ import (
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
-	"rawstatus/internal/stats/status"
 )
 
 // Options say where results go.
@@ -99,16 +98,15 @@ func gatesOnly(p *plan.Plan, units []int) bool {
 }
 
 // write puts the judgement of a group into the summary and, unless r is nil, into the repository.
-func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, group int, units []int, v *verdict) error {
+func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, group int, units []int, v *judgement) error {
 	gs := groupSummary(p, group, units, v)
-	for i, u := range units {
-		if c := v.panels[i].counts; c.Of(status.NoData)+c.Of(status.LowStats)+c.Of(status.EvalError) >= c.Pixels {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: no pixel could be judged, from %d frames", p.UnitName(u), v.panels[i].frames))
-		}
+	gs.Findings = findings(p, &gs, units, v)
+	for _, f := range gs.Findings {
+		s.Warnings = append(s.Warnings, f.String())
 	}
 	if r != nil {
 		for i, u := range units {
-			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].status, sidecar(p, u, i, v), replace)
+			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].Status, sidecar(p, u, i, v), replace)
 			if err != nil {
 				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}

@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
+	"rawstatus/internal/stats/verdict"
 )
 
 // SummarySchema is the version of summary.json.
@@ -50,6 +51,9 @@ type Group struct {
 	Bad      int           `json:"bad_pixels"`
 	Panels   []Panel       `json:"panels"`
 	Notes    []string      `json:"notes,omitempty"`
+	// Sharper says what robust limits per ASIC would find; nil where rules have no such choice.
+	Sharper  *status.Sharper   `json:"sharper,omitempty"`
+	Findings []verdict.Finding `json:"findings,omitempty"` // positions of panels are those in Panels; no baseline
 }
 
 // Panel is the result of one panel in a group.
@@ -72,11 +76,15 @@ func newSummary(work string, p *plan.Plan) *Summary {
 		Incomplete: p.Incomplete, Notes: p.Dataset.Notes}
 }
 
-func groupSummary(p *plan.Plan, group int, units []int, v *verdict) Group {
+func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: v.limits, Bits: v.lines, Pixels: v.counts.Pixels, Bad: v.counts.Bad, Notes: v.notes}
+	if v.sharper != nil {
+		sharper := v.sharper()
+		g.Sharper = &sharper
+	}
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
-		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.frames, Good: r.goodFrames,
+		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
 			Lost: unit.Lost, Bad: r.counts.Bad, Bits: map[string]int{}}
 		for _, l := range g.Bits {
 			if n := r.counts.Of(l.Value); n > 0 {
@@ -199,7 +207,7 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 }
 
 // sidecar says what the status of the unit's panel (position i in v) means and where it comes from.
-func sidecar(p *plan.Plan, unit, i int, v *verdict) repo.Sidecar {
+func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 	u, c := p.Units[unit], v.panels[i].counts
 	sc := repo.Sidecar{Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
 		Incomplete: p.Incomplete, Notes: slices.Concat(p.Dataset.Notes, v.notes), Parameters: parameters(p.Params),

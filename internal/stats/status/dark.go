@@ -225,7 +225,7 @@ func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
 		if err := panels[i].check(); err != nil {
 			return nil, fmt.Errorf("panel %d: %w", i, err)
 		}
-		if p.GainRule != GainOff && panels[i].Frames > 0 && p.GainRule.counts(&panels[i]) == nil {
+		if p.GainRule != GainOff && panels[i].Frames > 0 && p.GainRule.Counts(&panels[i]) == nil {
 			return nil, fmt.Errorf("panel %d: gain rule %q needs counts of gain bits, which were not taken", i, p.GainRule)
 		}
 		res.Panels[i] = p.values(&panels[i])
@@ -414,7 +414,7 @@ func (p DarkParams) judgeCounts(in *PanelPlanes, out *PanelResult) {
 		if in.NLo[i] > out.Nevlm {
 			out.Status[i] |= IntLow
 		}
-		if counts := p.GainRule.counts(in); counts != nil && counts[i] > 0 {
+		if counts := p.GainRule.Counts(in); counts != nil && counts[i] > 0 {
 			out.Status[i] |= GainState
 		}
 	}

@@ -23,8 +23,8 @@ const (
 // gain 2).
 var JungfrauGainWanted = [...]uint16{0, 0x4000, 0xc000}
 
-// counts gives the counts that the rule looks at; nil if it is off or they were not taken.
-func (r GainRule) counts(p *PanelPlanes) []uint32 {
+// Counts returns the counts that the rule looks at; nil if it is off or they were not taken.
+func (r GainRule) Counts(p *PanelPlanes) []uint32 {
 	switch r {
 	case GainExpected:
 		return p.GainOdd
