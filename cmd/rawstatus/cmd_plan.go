@@ -75,7 +75,7 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 }
 
 // makePlan indexes the run that the flags name and saves its plan. A work directory that already holds
-// this very plan is left as it is, so that partials done before are used.
+// this very plan with its index is left as it is.
 func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	x, par, work, err := indexJob(c, e)
 	if err != nil {
@@ -109,7 +109,9 @@ func savePlan(ctx context.Context, work string, x *frame.Index, par plan.Params,
 		return nil, fmt.Errorf("could not make the work directory: %w", err)
 	}
 	if old, err := plan.Load(work); err == nil && old.ID == p.ID {
-		return p, nil
+		if _, err := old.OpenIndex(work); err == nil {
+			return p, nil
+		}
 	}
 	return p, plan.Save(work, p, index, mode)
 }

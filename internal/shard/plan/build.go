@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
@@ -56,6 +57,11 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 	if x.Run.Experiment == "" {
 		return nil, fault.New(fault.Usage, "the data do not name their experiment, which file names in the repository need").WithHint("name it with --exp")
 	}
+	for _, f := range x.Files {
+		if !utf8.ValidString(f.Path) {
+			return nil, fault.New(fault.Input, "the path of raw file %q is not UTF-8, which a plan cannot hold", f.Path).WithHint("give another path to it, for example a link")
+		}
+	}
 	p := &Plan{Schema: Schema, Software: version.String(), Params: par, Dataset: Dataset{
 		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
 		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: sums.File, Content: sums.Content,
@@ -75,6 +81,9 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 	if p.Incomplete = p.lacks(x); len(p.Incomplete) > 0 && !par.AllowIncomplete {
 		return nil, fault.New(fault.Incomplete, "%v is incomplete:\n  %s", x.Run, strings.Join(p.Incomplete, "\n  ")).
 			WithHint("wait for or repair the raw data, or take what is there with --allow-incomplete (lost events alone: --max-lost)")
+	}
+	if err := p.takeGates(); err != nil {
+		return nil, err
 	}
 	if err := p.cut(opt); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	"rawstatus/internal/io/pack"
 )
 
-// indexKind is the pack kind of index.pack. Its head is the frame.Index without events and extents;
+// indexKind is the pack kind of index.pack. Its head is the frame.Index without events, extents and notes;
 // its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state",
 // "N/heading".
 const indexKind = "index"
@@ -39,7 +39,7 @@ func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 		arrays = append(arrays, panelColumns(p, ofPanel(x, p))...)
 	}
 	head := *x
-	head.Events, head.Extents = nil, nil
+	head.Events, head.Extents, head.Notes, head.Missing, head.Aliases = nil, nil, nil, nil, nil // the plan has them
 	var buf bytes.Buffer
 	if err := pack.Write(&buf, indexKind, head, arrays); err != nil {
 		return nil, sums, err

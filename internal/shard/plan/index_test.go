@@ -37,8 +37,7 @@ func job(t *testing.T, x *frame.Index) (*Plan, *Index) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Build(x, sums, Params{Profile: "data", CType: "status_data",
-		Selection: Selection{DataBits: 0x3fff, IntLo: 1, IntHi: 16000, GateFrames: 20}, Rules: Rules{RmsHi: 16000, MinFrames: 3, LimitsPer: "detector", Limits: "mean"}}, Options{})
+	p, err := Build(x, sums, whole(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

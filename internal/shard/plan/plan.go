@@ -22,8 +22,8 @@ const Schema = 1
 // Plan is the content of plan.json.
 type Plan struct {
 	Schema   int     `json:"schema"`
-	ID       string  `json:"id"`    // SHA-256 of everything else here
-	Input    string  `json:"input"` // SHA-256 of everything that decides the result: not shards, tasks, memory
+	ID       string  `json:"id"`    // SHA-256 of Input, the index, the shards, and which tasks do them
+	Input    string  `json:"input"` // SHA-256 of everything that decides the result
 	Software string  `json:"software"`
 	Dataset  Dataset `json:"dataset"`
 	Params   Params  `json:"params"`
@@ -64,6 +64,7 @@ type Unit struct {
 	Expected int            `json:"expected"`
 	Selected int            `json:"selected"` // usable frames that go in
 	Lost     map[string]int `json:"lost,omitempty"`
+	Gates    string         `json:"gates_sha256,omitempty"` // of the gates of an earlier job
 }
 
 // Stage is what the shards of a task produce. Tasks of a stage need nothing of each other; those of a
@@ -125,22 +126,37 @@ func (p *Plan) UnitName(unit int) string {
 	return name
 }
 
-// seal computes Input and ID.
+// seal computes Input and ID. Notes are in neither, nor is what a task needs: bytes, memory.
 func (p *Plan) seal() error {
+	// The plan becomes what it will be when it is read back: JSON has no text but UTF-8.
+	b, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("plan: could not encode: %w", err)
+	}
+	*p = Plan{}
+	if err := json.Unmarshal(b, p); err != nil {
+		return fmt.Errorf("plan: could not read back: %w", err)
+	}
 	q := *p
-	q.ID, q.Input, q.Shards, q.Tasks, q.Dataset.Index = "", "", nil, nil, ""
-	var err error
+	q.ID, q.Input, q.Shards, q.Tasks, q.Dataset.Index, q.Dataset.Notes = "", "", nil, nil, "", nil
+	q.Params.GatesFrom = "" // the units have the hashes of the gates
 	if p.Input, err = digest(q); err != nil {
 		return err
 	}
-	q = *p
-	q.ID = ""
-	p.ID, err = digest(q)
+	cut := struct {
+		Input, Index string
+		Shards       []Shard
+		Tasks        [][]int
+	}{p.Input, p.Dataset.Index, p.Shards, nil}
+	for _, t := range p.Tasks {
+		cut.Tasks = append(cut.Tasks, t.Shards)
+	}
+	p.ID, err = digest(cut)
 	return err
 }
 
-func digest(p Plan) (string, error) {
-	b, err := json.Marshal(p)
+func digest(of any) (string, error) {
+	b, err := json.Marshal(of)
 	if err != nil {
 		return "", fmt.Errorf("plan: could not encode: %w", err)
 	}

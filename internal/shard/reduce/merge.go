@@ -14,27 +14,6 @@ import (
 	"rawstatus/internal/stats/plane"
 )
 
-// MergedSchema is the version of a merged file's head and arrays.
-const MergedSchema = 1
-
-const mergedKind = "merged"
-
-// MergedHead is the head of a merged file: all planes of one panel in one group. It does not name the
-// plan, so its bytes do not depend on how the work was cut. Arrays are named as the planes, their attr
-// is the plane.Op; with feature 1 the series of frame medians is there, too.
-type MergedHead struct {
-	Schema   int    `json:"schema"`
-	Input    string `json:"input"` // plan.Plan.Input
-	Detector string `json:"detector"`
-	Segment  int    `json:"segment"`
-	Sub      int    `json:"sub,omitempty"`
-	GainMode string `json:"gain_mode,omitempty"`
-	Steps    []int  `json:"steps"`
-	Rows     int    `json:"rows"`
-	Cols     int    `json:"cols"`
-	Frames   uint64 `json:"frames"`
-}
-
 // mergeUnit merges the shards of a unit from their partials: parts of its frames by the planes' rules,
 // parts of its rows one below the other. nil: the unit has no frame.
 func mergeUnit(work string, p *plan.Plan, unit int) (*plane.Set, error) {
@@ -105,14 +84,12 @@ func unitOfTask(work string, p *plan.Plan, t, unit int) ([]part, error) {
 // saveMerged keeps the merged planes of a unit, from which limits can be evaluated again without raw
 // data.
 func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode) error {
-	panel, g := p.Panel(unit), p.Groups[p.Units[unit].Group]
-	head := MergedHead{Schema: MergedSchema, Input: p.Input, Detector: panel.Detector, Segment: panel.Segment, Sub: panel.Sub,
-		GainMode: g.GainMode, Steps: g.Steps, Rows: panel.Rows, Cols: panel.Cols, Frames: in.set.Frames}
+	head := p.MergedHeadOf(unit, in.set.Frames)
 	path := p.MergedFile(work, unit)
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o2775, nil); err != nil {
 		return err
 	}
-	return pack.WriteFile(path, atomicfile.Options{Mode: mode}, mergedKind, func(out *pack.Writer) (any, error) {
+	return pack.WriteFile(path, atomicfile.Options{Mode: mode}, plan.MergedKind, func(out *pack.Writer) (any, error) {
 		if in.series != nil {
 			if err := out.Add(pack.Array{Name: task.Median2, Attr: int(plane.Same), Data: in.series}); err != nil {
 				return nil, err
@@ -139,14 +116,14 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 		return in, fmt.Errorf("no merged planes of %s: %w", p.UnitName(unit), err)
 	}
 	defer f.Close()
-	var head MergedHead
-	if f.Kind() != mergedKind {
+	var head plan.MergedHead
+	if f.Kind() != plan.MergedKind {
 		return in, fault.New(fault.Input, "%q is a %s, not merged planes", path, f.Kind())
 	}
 	if err := f.Head(&head); err != nil {
 		return in, err
 	}
-	if head.Schema != MergedSchema || head.Input != p.Input {
+	if head.Schema != plan.MergedSchema || head.Input != p.Input {
 		return in, fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
 	}
 	in.set = &plane.Set{Frames: head.Frames}

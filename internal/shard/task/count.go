@@ -8,7 +8,6 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
-	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/plane"
@@ -178,24 +177,11 @@ func (w *worker) gates(unit int) (lo, hi []uint16, err error) {
 
 // earlierGates reads the windows that an earlier job has left in its work directory.
 func (w *worker) earlierGates(unit int) (lo, hi []uint16, err error) {
-	if w.plan.Params.GatesFrom == "" {
-		return nil, nil, fault.New(fault.Usage, "gate-frames 0 takes the gates of an earlier job").WithHint("name its work directory with --gates-from")
+	lo, hi, sum, err := w.plan.Gates(unit)
+	if err == nil && sum != w.plan.Units[unit].Gates {
+		err = fault.New(fault.Input, "the gates in %q have changed since the plan was made", w.plan.Params.GatesFrom).WithHint("make the plan again with `rawstatus plan`")
 	}
-	f, err := pack.Open(w.plan.MergedFile(w.plan.Params.GatesFrom, unit))
-	if err != nil {
-		return nil, nil, fault.New(fault.Input, "no gates of an earlier job: %w", err).WithHint("is --gates-from the work directory of a reduced dark job of this detector?")
-	}
-	defer f.Close()
-	if lo, err = pack.Get[uint16](f.Reader, plane.GateLo); err != nil {
-		return nil, nil, err
-	}
-	if hi, err = pack.Get[uint16](f.Reader, plane.GateHi); err != nil {
-		return nil, nil, err
-	}
-	if n := w.plan.Pixels(unit); len(lo) != n || len(hi) != n {
-		return nil, nil, fault.New(fault.Input, "gates of %d and %d pixels for a panel of %d", len(lo), len(hi), n)
-	}
-	return lo, hi, nil
+	return lo, hi, err
 }
 
 // leadingGates finds the windows from the leading frames, before clipping, in bands of pixels so that

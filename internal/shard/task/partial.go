@@ -3,6 +3,8 @@ package task
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/pack"
@@ -11,12 +13,12 @@ import (
 )
 
 // PartialSchema is the version of a partial's head and arrays.
-const PartialSchema = 1
+const PartialSchema = 2
 
 const partialKind = "partial"
 
-// Head is the head of a partial. Its arrays are named "<shard>/<plane>" (names in stats/plane), their attr is
-// the plane.Op. A shard of stage frames has the series "median2" instead of planes.
+// Head is the head of a partial. Its arrays are named "<position in Shards>/<plane>" (names in stats/plane), their
+// attr is the plane.Op. A shard of stage frames has the series "median2" instead of planes.
 type Head struct {
 	Schema int         `json:"schema"`
 	Plan   string      `json:"plan"` // id of the plan it belongs to
@@ -24,13 +26,36 @@ type Head struct {
 	Shards []ShardHead `json:"shards"`
 }
 
-// ShardHead is what a partial says about one shard.
+// ShardHead says which frames of which panel a part of a partial has counted.
 type ShardHead struct {
-	Shard  int    `json:"shard"`
-	Frames uint64 `json:"frames"`
+	Stage    plan.Stage `json:"stage"`
+	Segment  int        `json:"segment"`
+	Sub      int        `json:"sub,omitempty"`
+	GainMode string     `json:"gain_mode,omitempty"`
+	Steps    []int      `json:"steps"`
+	Lo       int        `json:"lo"` // frames [Lo, Hi) of those that the panel has in these steps
+	Hi       int        `json:"hi"`
+	BandLo   int        `json:"band_lo,omitempty"` // rows of windows [BandLo, BandHi); both 0: the whole panel
+	BandHi   int        `json:"band_hi,omitempty"`
 }
 
-func shardPrefix(shard int) string { return fmt.Sprintf("%d/", shard) }
+// headOf returns what a partial says about a shard.
+func headOf(p *plan.Plan, shard int) ShardHead {
+	s := p.Shards[shard]
+	panel, g := p.Panel(s.Unit), p.Groups[p.Units[s.Unit].Group]
+	return ShardHead{Stage: s.Stage, Segment: panel.Segment, Sub: panel.Sub, GainMode: g.GainMode, Steps: g.Steps, Lo: s.Lo, Hi: s.Hi, BandLo: s.BandLo, BandHi: s.BandHi}
+}
+
+// String names the shard for messages.
+func (h ShardHead) String() string {
+	text := fmt.Sprintf("%s of segment %d.%d %s steps %v, frames %d to %d", h.Stage, h.Segment, h.Sub, h.GainMode, h.Steps, h.Lo, h.Hi)
+	if h.BandHi > 0 {
+		text += fmt.Sprintf(", bands %d to %d", h.BandLo, h.BandHi)
+	}
+	return text
+}
+
+func shardPrefix(position int) string { return fmt.Sprintf("%d/", position) }
 
 // AddPlanes stores the planes of a set under a prefix.
 func AddPlanes(out *pack.Writer, prefix string, set *plane.Set) error {
@@ -93,10 +118,8 @@ func (q *Partial) fits(p *plan.Plan, n int) error {
 			q.Head.Schema, q.Head.Plan, q.Head.Task, PartialSchema, p.ID, n)
 	}
 	for i, s := range p.Tasks[n].Shards {
-		want := uint64(p.Shards[s].Hi - p.Shards[s].Lo)
-		if q.Head.Shards[i] != (ShardHead{Shard: s, Frames: want}) {
-			return fault.New(fault.Input, "partial of task %d has shard %d with %d frames; wanted shard %d with %d",
-				n, q.Head.Shards[i].Shard, q.Head.Shards[i].Frames, s, want)
+		if got, want := q.Head.Shards[i], headOf(p, s); !reflect.DeepEqual(got, want) {
+			return fault.New(fault.Input, "partial of task %d has %v; wanted %v", n, got, want)
 		}
 	}
 	return nil
@@ -126,5 +149,5 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 		}
 		elements = (rows.Hi - rows.Lo) * p.Panel(s.Unit).Cols
 	}
-	return LoadPlanes(q.Reader, shardPrefix(shard), uint64(s.Hi-s.Lo), elements)
+	return LoadPlanes(q.Reader, shardPrefix(slices.Index(p.Tasks[q.Head.Task].Shards, shard)), uint64(s.Hi-s.Lo), elements)
 }

@@ -122,10 +122,10 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 			return nil, err
 		}
 		for i, s := range together {
-			head.Shards = append(head.Shards, ShardHead{Shard: s, Frames: sets[i].Frames})
-			if err := AddPlanes(out, shardPrefix(s), sets[i]); err != nil {
+			if err := AddPlanes(out, shardPrefix(len(head.Shards)), sets[i]); err != nil {
 				return nil, err
 			}
+			head.Shards = append(head.Shards, headOf(w.plan, s))
 		}
 	}
 	return head, nil
