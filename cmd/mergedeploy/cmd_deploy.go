@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/publish"
@@ -23,18 +24,18 @@ type deployResult struct {
 }
 
 func newDeployCommand(e *environment) *cli.Command {
-	flags := slices.Concat(subjectFlags(), mergeFlags(), placeFlags(), []cli.Flag{
-		&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", Value: "0-end"},
+	flags := slices.Concat(subjectFlags(), mergeFlags(), placeFlags(), command.In(command.Deployment, []cli.Flag{
+		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", Value: "0-end"}, command.Parses(calib.ParseRange)),
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
 		&cli.StringFlag{Name: "comment", Usage: "`TEXT` for the history"},
-		&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad},
-		&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew},
-		&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen},
-	})
+		command.Between(&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad}, 0, 1),
+		command.Between(&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew}, 0, 1),
+		command.Between(&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen}, 0, 1),
+	}))
 	for _, r := range publish.Rules {
 		if r.Forcible() {
-			flags = append(flags, &cli.BoolFlag{Name: "force-" + r.Name, Usage: "deploy although " + r.What})
+			flags = append(flags, command.In(command.Deployment, []cli.Flag{&cli.BoolFlag{Name: "force-" + r.Name, Usage: "deploy although " + r.What}})...)
 		}
 	}
 	return &cli.Command{

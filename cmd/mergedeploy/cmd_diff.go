@@ -3,20 +3,21 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/publish"
 )
 
 func newDiffCommand(e *environment) *cli.Command {
-	const what = "`ARRAY`: a file, run=<n> for what analysis uses for a run, or the id of a deployment"
+	const what = "`FILE`, or run=<n> for what analysis uses for a run, or the id of a deployment"
 	return &cli.Command{
 		Name:  "diff",
 		Usage: "compare two arrays: newly bad, newly good, bad for other reasons",
 		Flags: append(lookFlags(),
 			&cli.StringFlag{Name: "from", Usage: what},
 			&cli.StringFlag{Name: "to", Usage: what},
-			&cli.IntFlag{Name: "pixels", Usage: "also list up to `N` pixels that differ"},
+			command.AtLeast(&cli.IntFlag{Name: "pixels", Usage: "also list up to `N` pixels that differ"}, 0),
 		),
 		Action: func(c *cli.Context) error { return runDiff(c, e) },
 	}

@@ -4,13 +4,16 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 )
 
 func newGCCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "remove what interrupted deployments have left, and complete or undo them",
-		Flags: append(lookFlags(), &cli.StringFlag{Name: "dettype", Usage: "also sweep the repository's directories of this detector `TYPE`"}),
+		Flags: append(lookFlags(), command.Check(&cli.StringFlag{Name: "det-type", Usage: "also sweep the repository's directories of this detector `TYPE`"}, detector.CheckType)),
 		Action: func(c *cli.Context) error {
 			place, err := placeNamed(c, e)
 			if err != nil {
@@ -20,7 +23,7 @@ func newGCCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if dettype := c.String("dettype"); dettype != "" {
+			if dettype := c.String("det-type"); dettype != "" {
 				r, err := repository(e)
 				if err != nil {
 					return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/publish"
 )
@@ -17,7 +18,7 @@ func newRollbackCommand(e *environment) *cli.Command {
 			"deployment itself and can be undone with --to.",
 		Flags: append(lookFlags(),
 			&cli.StringFlag{Name: "to", Usage: "`ID` of the deployment to restore, or none for an array that masks nothing"},
-			&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "undo the last deployment for these `RUNS`", DefaultText: "the last of all"},
+			command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "undo the last deployment for these `RUNS`", DefaultText: "the last of all"}, command.Parses(calib.ParseRange)),
 			&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		),
 		Action: func(c *cli.Context) error { return runRollback(c, e) },

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calibws"
 )
@@ -27,7 +28,7 @@ func newServeCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on; port 0 takes a free one", Value: "127.0.0.1:0"},
 			&cli.BoolFlag{Name: "writable", Usage: "let clients write and delete"},
 			&cli.BoolFlag{Name: "public", Usage: "listen on an address that other machines can reach"},
-			&cli.Int64Flag{Name: "max-data", Usage: "largest array in `BYTES`", Value: 4 << 30},
+			command.AtLeast(&cli.Int64Flag{Name: "max-data", Usage: "largest array in `BYTES`", Value: 4 << 30}, 1),
 		},
 		Action: func(c *cli.Context) error { return runServe(c, e) },
 	}

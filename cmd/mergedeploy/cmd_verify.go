@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/open"
@@ -15,7 +16,7 @@ func newVerifyCommand(e *environment) *cli.Command {
 		Usage: "compare everything that is deployed with the ledger",
 		Description: "Fails when a constant is not what was deployed, cannot be read, breaks look-ups, or when a deployment was\n" +
 			"interrupted.",
-		Flags:  append(lookFlags(), &cli.StringFlag{Name: "runs", Usage: "also tell what these `RUNS` use, e.g. 1-300"}),
+		Flags:  append(lookFlags(), command.Check(&cli.StringFlag{Name: "runs", Usage: "also tell what these `RUNS` use, e.g. 1-300"}, command.Parses(open.ParseRuns))),
 		Action: func(c *cli.Context) error { return runVerify(c, e) },
 	}
 }

@@ -14,7 +14,7 @@ import (
 func TestDocuments(t *testing.T) {
 	help := func(command string) (string, bool) {
 		var out, err bytes.Buffer
-		args := []string{"mergedeploy", command, "--help"}
+		args := []string{"mergedeploy", command, "--help-all"}
 		if command == "" {
 			args[1] = "deploy" // flags without a command's name are those of deploy
 		}

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +12,7 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
@@ -20,53 +21,87 @@ import (
 
 // subjectFlags name the detector and run, and what is merged.
 func subjectFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "raw data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"},
+	return command.In(command.Data, []cli.Flag{
+		command.Check(&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "raw data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"}, command.Parses(open.ParseDataset)),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		runFlag(),
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when there is only one"},
 		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's raw files, to take panels and time from them", DefaultText: "the repository tells"},
 		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
-		&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"},
+		command.AtLeast(&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"}, 0),
 		&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID` (directory in the repository)"},
-		&cli.StringFlag{Name: "tstamp", Aliases: []string{"t"}, Usage: "merge what holds for this `TIME` (YYYYmmddHHMMSS) instead of the run's"},
+		command.Check(&cli.StringFlag{Name: "tstamp", Aliases: []string{"t"}, Usage: "merge what holds for this `TIME` (YYYYmmddHHMMSS) instead of the run's"}, repo.CheckStamp),
 		command.Repository(),
-	}
+	})
 }
 
 // runFlag is -r. It is a text, for as a number 0137 would be taken as octal.
 func runFlag() cli.Flag {
-	return &cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"}
+	return command.Check(&cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"}, command.Parses(parseRun))
 }
 
-// runOf gives the run of -r, -1 when there is none.
-func runOf(c *cli.Context) (int, error) {
-	text := c.String("run")
-	if text == "" {
-		return -1, nil
-	}
+func parseRun(text string) (int, error) {
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return -1, fault.New(fault.Usage, "-r %q is not a run number", text)
+	if err != nil || n < 0 || n > calib.Last {
+		return 0, fmt.Errorf("wanted the number of a run, from 0 to %d", calib.Last)
 	}
 	return n, nil
 }
 
+// runOf gives the run of -r, -1 when there is none.
+func runOf(c *cli.Context) (int, error) {
+	if !c.IsSet("run") {
+		return -1, nil
+	}
+	return parseRun(c.String("run"))
+}
+
+// checkMerged refuses what is no type that is merged; status is the type of the files in --dark-tree.
+func checkMerged(ctype string) error {
+	if ctype == "status" {
+		return nil
+	}
+	return repo.CheckWritten(ctype)
+}
+
+func checkBits(word string) error {
+	_, err := parseBits([]string{word})
+	return err
+}
+
+func checkMissingGain(text string) error {
+	mode, choice, one := strings.Cut(text, "=")
+	if !one {
+		mode, choice = "", text
+	}
+	if from, copied := strings.CutPrefix(choice, "copy:"); copied {
+		if err := detector.CheckGainMode(from); err != nil {
+			return err
+		}
+	} else if choice != "good" && choice != "bad" {
+		return fmt.Errorf("wanted good, bad or copy:<mode>")
+	}
+	if one {
+		return detector.CheckGainMode(mode)
+	}
+	return nil
+}
+
 // mergeFlags say what is merged and how.
 func mergeFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "only", Usage: "merge only this `TYPE`, e.g. status_dark; may be repeated"},
-		&cli.StringSliceFlag{Name: "exclude", Usage: "leave this `TYPE` out; may be repeated"},
-		&cli.StringSliceFlag{Name: "bits", Usage: "merge only these bits: `VALUE`, name or group (noise, intensity, gain, flatness, maximum, unjudged, spatial)"},
+	return command.In(command.Rules, []cli.Flag{
+		command.CheckEach(&cli.StringSliceFlag{Name: "only", Usage: "merge only this `TYPE`, e.g. status_dark; may be repeated"}, checkMerged),
+		command.CheckEach(&cli.StringSliceFlag{Name: "exclude", Usage: "leave this `TYPE` out; may be repeated"}, checkMerged),
+		command.CheckEach(&cli.StringSliceFlag{Name: "bits", Usage: "merge only these bits: `VALUE`, name or group (noise, intensity, gain, flatness, maximum, unjudged, spatial)"}, checkBits),
 		&cli.BoolFlag{Name: "and", Usage: "a bit must be in every type, not in one of them"},
-		&cli.StringFlag{Name: "runs", Usage: "let these `RUNS` vote for each bit, e.g. 10-20,25; with --fraction or --at-least"},
-		&cli.Float64Flag{Name: "fraction", Usage: "`FRACTION` of the voting runs that must have a bit"},
-		&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"},
+		command.Check(&cli.StringFlag{Name: "runs", Usage: "let these `RUNS` vote for each bit, e.g. 10-20,25; with --fraction or --at-least"}, command.Parses(open.ParseRuns)),
+		command.Between(&cli.Float64Flag{Name: "fraction", Usage: "`FRACTION` of the voting runs that must have a bit"}, 0, 1),
+		command.AtLeast(&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"}, 0),
 		&cli.StringFlag{Name: "dark-tree", Usage: "`DIR` of the panel repository that the detector's dark jobs keep: merge its status, too"},
 		&cli.BoolFlag{Name: "mixed-bits", Usage: "merge files whose bits mean different things"},
-		&cli.StringSliceFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `good, bad or copy:<mode>`; <mode>=<this> for one of them, may be repeated"},
-		&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `good or bad`"},
-	}
+		command.CheckEach(&cli.StringSliceFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `WHAT` is good, bad or copy:<mode>; <mode>=<this> for one of them, may be repeated"}, checkMissingGain),
+		command.Choice(&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `WHAT`"}, "good", "bad"),
+	})
 }
 
 // repository gives the repository of the site.
@@ -120,11 +155,6 @@ func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOp
 	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
 		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"), MixedBits: c.Bool("mixed-bits"),
 		MissingGain: map[string]string{}, MissingPanel: c.String("missing-panel")}
-	for _, t := range append(slices.Clone(o.Only), o.Exclude...) {
-		if !strings.HasPrefix(t, "status") || t == "status_merged" || t == "status_extra" {
-			return o, fault.New(fault.Usage, "%q is not a type that is merged", t).WithHint("types are called status_* (status in --dark-tree); status_merged and status_extra are results")
-		}
-	}
 	if dir := c.String("dark-tree"); dir != "" {
 		o.Tree = repo.NewTree(dir, dettype, r.Policy, r.Loc)
 	}
@@ -151,9 +181,6 @@ func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOp
 		if o.Runs, err = open.ParseRuns(c.String("runs")); err != nil {
 			return o, err
 		}
-	}
-	if o.Fraction < 0 || o.Fraction > 1 || o.AtLeast < 0 {
-		return o, fault.New(fault.Usage, "--fraction %g, --at-least %d: wanted a fraction from 0 to 1, a number from 1", o.Fraction, o.AtLeast)
 	}
 	return o, nil
 }

@@ -18,12 +18,19 @@ type environment = command.Env
 
 // run is the whole program but for the end of the process; tests call it.
 func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
+	return program().Run(ctx, stdout, stderr, args)
+}
+
+// program is mergedeploy.
+func program() command.Program {
 	return command.Program{
 		Name:  "mergedeploy",
 		Usage: "merge the status files of a run and deploy them as calibration constants",
 		Description: "Without a command's name the flags are those of deploy:\n" +
-			"   mergedeploy -e EXP -r RUN -d DET [-o REPO] [-c CALIBDIR] [-R 0-end] [-t TSTAMP] [-D]",
+			"  mergedeploy -e EXP -r RUN -d DET [-o REPO] [-c CALIBDIR] [-R 0-end] [-t TSTAMP] [-D]",
 		Default: "deploy",
+		Daily: []string{"dataset", "exp", "run", "dir", "det", "tstamp", "repository", "only", "exclude", "missing-gain", "backend", "calib-dir",
+			"validity", "deploy", "dry-run", "comment"},
 		Commands: func(e *environment) []*cli.Command {
 			return []*cli.Command{
 				newDeployCommand(e),
@@ -37,5 +44,5 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 				newServeCommand(e),
 			}
 		},
-	}.Run(ctx, stdout, stderr, args)
+	}
 }

@@ -105,3 +105,10 @@ func serving(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(server.Close)
 	ts.Setenv("URL", server.URL+"/calib_ws/")
 }
+
+// TestFlagsAreChecked: no flag of any command takes a value that nobody looks at before the work.
+func TestFlagsAreChecked(t *testing.T) {
+	for _, fault := range program().Unchecked() {
+		t.Error(fault)
+	}
+}

@@ -27,11 +27,11 @@ func placeFlags() []cli.Flag {
 
 // lookFlags name a place that exists, for commands that look at it.
 func lookFlags() []cli.Flag {
-	return append(placeFlags(),
+	return append(placeFlags(), command.In(command.Data, []cli.Flag{
 		command.Repository(),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` (source); may be left out when there is only one"},
-	)
+	})...)
 }
 
 // calibRoot gives the calibration directory of an experiment: as configured, with {exp} and {ins}

@@ -30,15 +30,15 @@ const (
 
 // wsFlags are those of the web service.
 func wsFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "where analysis reads: `calibdir or calibws`", Value: backendDir},
-		&cli.StringFlag{Name: "dbsuffix", Usage: "calibws: private database of this `SUFFIX`"},
+	return command.In(command.Deployment, []cli.Flag{
+		command.Choice(&cli.StringFlag{Name: "backend", Usage: "`WHERE` analysis reads", Value: backendDir}, backendDir, backendWS),
+		&cli.StringFlag{Name: "dbsuffix", Usage: "calibws: private database with this `NAME` behind its own"},
 		&cli.StringFlag{Name: "longname", Usage: "calibws: long or short `NAME` of the detector", DefaultText: "made of type and panel ids"},
-		&cli.StringFlag{Name: "auth", Usage: "calibws: how to be allowed to write: `kerberos, token or none`",
-			DefaultText: "token if CALIB_JWT is set, none for this machine, else kerberos"},
+		command.Choice(&cli.StringFlag{Name: "auth", Usage: "calibws: `HOW` to be allowed to write",
+			DefaultText: "token if CALIB_JWT is set, none for this machine, else kerberos"}, "kerberos", "token", "none"),
 		command.Setting("calibws.read_url", "read-url", "calibws: `URL` to read from"),
 		command.Setting("calibws.write_url", "write-url", "calibws: `URL` to write to"),
-	}
+	})
 }
 
 // client makes the client that site and flags describe.

@@ -35,7 +35,7 @@ func newCampaignCommand(e *environment) *cli.Command {
 		Description: "FILE.toml has a name and [[entry]] tables with exp, runs (\"5,8-11\"), detectors, and if wanted dir, profiles, tag, options\n" +
 			"(of `rawstatus plan`). The same command again goes on where it was stopped; without FILE, --work names the campaign. Jobs that are\n" +
 			"submitted do not need this command: each wave of them ends with a job that submits the next.",
-		Flags: concat([]cli.Flag{
+		Flags: concat(command.In(command.Slurm, []cli.Flag{
 			&cli.StringFlag{Name: "work", Usage: "`DIR` of the campaign", DefaultText: "<work_root>/<name>"},
 			command.Setting("slurm.max_jobs", "max-jobs", "at most `N` jobs queued or running at a time; 0: 50"),
 			&cli.BoolFlag{Name: "retry", Usage: "try again what has failed for good"},
@@ -44,7 +44,7 @@ func newCampaignCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "step", Usage: "one step, as the job behind a wave makes it", Hidden: true},
 			&cli.IntFlag{Name: "wave", Usage: "with --element: do an element of wave `N`", Hidden: true},
 			&cli.IntFlag{Name: "element", Usage: "number `N` of the element", Hidden: true},
-		}, reduceFlags(), slurmFlags()),
+		}), reduceFlags(), slurmFlags()),
 		Action: func(c *cli.Context) error { return runCampaign(c, e) },
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
@@ -25,17 +26,17 @@ func newDiffCommand(e *environment) *cli.Command {
 			"  rawstatus diff -o REPO --exp mfx101332224 --run 7 --run 9\n" +
 			"  rawstatus diff -o REPO --other-repository TEST --exp mfx101332224 --run 7\n" +
 			fmt.Sprintf("The exit code is 0 when nothing differs and %d when anything does, a file without counterpart included.", fault.Different),
-		Flags: []cli.Flag{
+		Flags: command.In(command.Data, []cli.Flag{
 			command.Repository(),
 			&cli.StringFlag{Name: "other-repository", Usage: "the second side is in the repository `DIR`", DefaultText: "the same"},
-			&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE`: what holds for it at the times --at"},
-			&cli.StringSliceFlag{Name: "at", Usage: "`TIME` (YYYYmmddHHMMSS), twice; once with --other-repository"},
+			command.Check(&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE`: what holds for it at the times --at"}, detector.CheckType),
+			command.CheckEach(&cli.StringSliceFlag{Name: "at", Usage: "`TIME` (YYYYmmddHHMMSS), twice; once with --other-repository"}, repo.CheckStamp),
 			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT` of the runs"},
-			&cli.IntSliceFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN`, twice; once with --other-repository"},
+			command.AtLeast(&cli.IntSliceFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN`, twice; once with --other-repository"}, 0),
 			&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "only this `DETECTOR` of the runs"},
 			&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID`"},
-			&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "only this `TYPE`, e.g. status_data", DefaultText: "all that are merged"},
-		},
+			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "only this `TYPE`, e.g. status_data", DefaultText: "all that are merged"}, repo.CheckCtype),
+		}),
 		Action: func(c *cli.Context) error { return runDiff(c, e) },
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
@@ -27,13 +28,13 @@ func newInspectCommand(e *environment) *cli.Command {
 		Usage: "show what a run, a raw file or one of our own files holds",
 		Description: "Lists transitions, detectors, panels with their ids, steps, and how many frames are there, missing or damaged.\n" +
 			"With --npy it also writes one frame to a .npy file. A --file may also be an index, a partial result or merged planes.",
-		Flags: append(dataFlags(),
+		Flags: concat(dataFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "names", Usage: "also list everything that the Configures describe, with its fields"},
 			&cli.StringFlag{Name: "npy", Usage: "write a frame to this `FILE`"},
-			&cli.IntFlag{Name: "event", Usage: "the frame's event, `N` counted from 0"},
-			&cli.IntFlag{Name: "segment", Aliases: []string{"i"}, Usage: "the frame's panel, by `SEGMENT`"},
-			&cli.IntFlag{Name: "sub", Usage: "the frame's `NUMBER` within the segment, where a segment has several panels"},
-		),
+			command.AtLeast(&cli.IntFlag{Name: "event", Usage: "the frame's event, `N` counted from 0"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "segment", Aliases: []string{"i"}, Usage: "the frame's panel, by `SEGMENT`"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "sub", Usage: "the frame's `NUMBER` within the segment, where a segment has several panels"}, 0),
+		}),
 		Action: func(c *cli.Context) error {
 			done, err := inspectPacks(e, c.StringSlice("file"))
 			if done || err != nil {

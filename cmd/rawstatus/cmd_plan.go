@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
@@ -19,7 +20,7 @@ func newPlanCommand(e *environment) *cli.Command {
 		Usage: "index a run and cut the work into tasks",
 		Description: "Writes plan.json and index.pack into the work directory. Then do every task with `rawstatus task` (or the\n" +
 			"job array of `rawstatus submit`) and finish with `rawstatus reduce`. `rawstatus run` does all of it on this machine.",
-		Flags: concat(dataFlags(), jobFlags(), []cli.Flag{workFlag(), tasksFlag(), workersFlag()}),
+		Flags: concat(dataFlags(), jobFlags(), []cli.Flag{workFlag(), tasksFlag()}, command.In(command.Machine, []cli.Flag{workersFlag()})),
 		Action: func(c *cli.Context) error {
 			p, work, err := makePlan(c, e)
 			if err != nil {
@@ -35,11 +36,11 @@ func newPlanCommand(e *environment) *cli.Command {
 }
 
 func tasksFlag() cli.Flag {
-	return &cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "one per panel and gain mode"}
+	return command.AtLeast(&cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "one per panel and gain mode"}, 1)
 }
 
 func workersFlag() cli.Flag {
-	return &cli.IntFlag{Name: "workers", Usage: "goroutines that count, `N`", Value: runtime.GOMAXPROCS(0), DefaultText: "all cores"}
+	return command.AtLeast(&cli.IntFlag{Name: "workers", Usage: "goroutines that count, `N`", Value: runtime.GOMAXPROCS(0), DefaultText: "all cores"}, 1)
 }
 
 func concat(lists ...[]cli.Flag) []cli.Flag {

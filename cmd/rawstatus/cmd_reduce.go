@@ -25,7 +25,7 @@ func newReduceCommand(e *environment) *cli.Command {
 		Usage: "merge the partials of a plan, judge the pixels, write the constants repository",
 		Description: "With --set the pixels are judged again by other rules from what was counted, without raw data, and the status\n" +
 			"files are written anew; `rawstatus reeval` only shows what would change. Without --set the plan's rules hold again. Rules: " + strings.Join(plan.RuleNames(), ", "),
-		Flags: concat([]cli.Flag{planFlag(), setFlag()}, reduceFlags()),
+		Flags: concat([]cli.Flag{planFlag()}, command.In(command.Rules, []cli.Flag{setFlag()}), reduceFlags()),
 		Action: func(c *cli.Context) error {
 			p, err := plan.Load(c.String("work"))
 			if err != nil {
@@ -46,7 +46,7 @@ func planFlag() cli.Flag {
 }
 
 func setFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "set", Usage: "another rule than the plan's, `KEY=VALUE`, e.g. rms_hi=50; may be repeated"}
+	return command.CheckEach(&cli.StringSliceFlag{Name: "set", Usage: "another rule than the plan's, `KEY=VALUE`, e.g. rms_hi=50; may be repeated"}, checkSet)
 }
 
 // withSet gives the plan with the rules that --set changes; p itself without --set.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 )
@@ -15,7 +16,7 @@ func newReevalCommand(e *environment) *cli.Command {
 		Usage: "show what other rules would change, from what was counted, without raw data",
 		Description: "Nothing is written: `rawstatus reduce` with the same --set does that. The difference is to the rules of the last\n" +
 			"reduction. Example: rawstatus reeval --work DIR --set rms_hi=50 --set limits=robust\nRules: " + strings.Join(plan.RuleNames(), ", "),
-		Flags: []cli.Flag{planFlag(), setFlag()},
+		Flags: append(command.In(command.Rules, []cli.Flag{setFlag()}), planFlag()),
 		Action: func(c *cli.Context) error {
 			work := c.String("work")
 			p, err := plan.Load(work)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
@@ -21,18 +22,17 @@ func newRerunCommand(e *environment) *cli.Command {
 		ArgsUsage: "WORKDIR",
 		Description: "Tasks that ran out of memory or time get twice as much, nodes that failed are left out; --mem and --time override.\n" +
 			"When all partials are there only reduce is submitted.",
-		Flags: []cli.Flag{
-			workFlag(),
+		Flags: command.In(command.Slurm, []cli.Flag{
 			&cli.BoolFlag{Name: "failed", Usage: "tasks without a partial that are not with Slurm any more (default)"},
 			&cli.BoolFlag{Name: "missing", Usage: "tasks without a partial, whatever Slurm says"},
-			&cli.StringFlag{Name: "tasks", Usage: "just these `TASKS`, e.g. 3,17"},
-			&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G"},
-			&cli.StringFlag{Name: "time", Usage: "`TIME` limit of a task, as sbatch takes it"},
+			command.Check(&cli.StringFlag{Name: "tasks", Usage: "just these `TASKS`, e.g. 3,17"}, checkNumbers(0)),
+			command.Check(&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G"}, command.Parses(slurm.ParseMemory)),
+			command.Check(&cli.StringFlag{Name: "time", Usage: "`TIME` limit of a task, as sbatch takes it"}, command.Parses(slurm.ParseTime)),
 			&cli.BoolFlag{Name: "repair", Usage: "as the repair job does it: only what may succeed now, at most --max-attempts of submit times"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the sbatch lines, submit nothing"},
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done"},
 			everyFlag(),
-		},
+		}, []cli.Flag{workFlag()}),
 		Action: func(c *cli.Context) error { return runRerun(c, e) },
 	}
 }

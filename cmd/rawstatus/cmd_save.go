@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
@@ -32,10 +33,10 @@ func newSaveCommand(e *environment) *cli.Command {
 			"Run and panels come from raw data (-k, --dir, --file) or else from what the repository has of the run. Example:\n" +
 			"  rawstatus save -o REPO --exp mfx101332224 --run 7 --comment 'shadow of the beam stop' mask.npy",
 		Flags: concat(dataFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE`", Value: "status_" + profileUser},
-			&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"},
+			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE`", Value: "status_" + profileUser}, repo.CheckWritten),
+			command.Check(&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"}, checkNumbers(0)),
 			&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID` (directory in the repository)"},
-			&cli.StringFlag{Name: "gain-mode", Usage: "the array is for this `MODE` only, e.g. g1 or AHL-H", DefaultText: "all gain modes"},
+			command.Check(&cli.StringFlag{Name: "gain-mode", Usage: "the array is for this `MODE` only, e.g. g1 or AHL-H", DefaultText: "all gain modes"}, detector.CheckGainMode),
 			&cli.BoolFlag{Name: "mask", Usage: "the array is a mask: 1 is good and 0 is bad"},
 			&cli.StringFlag{Name: "comment", Usage: "`TEXT` that is kept beside the files"},
 		}, reduceFlags()),

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/stats/status"
@@ -22,14 +24,13 @@ func newScanCommand(e *environment) *cli.Command {
 		Description: "rms_min, rms_max, ave_min and ave_max are the limits themselves, whatever sigmas give now; the others are the rules\n" +
 			"of `rawstatus reeval`. Example: rawstatus scan --work DIR --rule rms_max --from 5 --to 100 --steps 19\nRules: " +
 			strings.Join(reduce.ScanRules(), ", "),
-		Flags: []cli.Flag{
-			planFlag(),
-			&cli.StringFlag{Name: "rule", Usage: "`RULE` whose threshold is varied", Required: true},
-			&cli.Float64Flag{Name: "from", Usage: "first `THRESHOLD`", DefaultText: "half the one in force"},
-			&cli.Float64Flag{Name: "to", Usage: "last `THRESHOLD`", DefaultText: "twice the one in force"},
-			&cli.IntFlag{Name: "steps", Usage: "`N` steps from first to last", Value: 12},
+		Flags: command.In(command.Rules, []cli.Flag{
+			command.Check(&cli.StringFlag{Name: "rule", Usage: "`RULE` whose threshold is varied", Required: true}, checkScanRule),
+			command.AtLeast(&cli.Float64Flag{Name: "from", Usage: "first `THRESHOLD`", DefaultText: "half the one in force"}, math.Inf(-1)),
+			command.AtLeast(&cli.Float64Flag{Name: "to", Usage: "last `THRESHOLD`", DefaultText: "twice the one in force"}, math.Inf(-1)),
+			command.Between(&cli.IntFlag{Name: "steps", Usage: "`N` steps from first to last", Value: 12}, 1, 1000),
 			setFlag(),
-		},
+		}, []cli.Flag{planFlag()}),
 		Action: func(c *cli.Context) error {
 			work := c.String("work")
 			p, err := plan.Load(work)

@@ -12,7 +12,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"rawstatus/internal/fault"
+	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 	"rawstatus/internal/simulate"
 )
 
@@ -23,48 +24,45 @@ func newSimulateCommand(e *environment) *cli.Command {
 		Description: "The run is DIR/EXP-rNNNN-sSSS-cCCC.xtc2 (or -sSS-cCC.xtc) with DIR/smalldata, the truth DIR/EXP-rNNNN-truth.json.\n" +
 			"Planted pixels count per panel and gain mode; both profiles find them with their default limits.\n" +
 			"The same options give the same bytes.",
-		Flags: []cli.Flag{
+		Flags: command.In(command.Data, []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write into", Required: true},
 			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`", Value: "tstx00417"},
-			&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "run `NUMBER`", Value: 1},
-			&cli.StringFlag{Name: "format", Usage: "`FORMAT`: xtc2 (LCLS-II) or xtc1 (LCLS-I)", Value: simulate.XTC2},
-			&cli.StringFlag{Name: "detector-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"},
+			command.Between(&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "run `NUMBER`", Value: 1}, 0, 9999),
+			command.Choice(&cli.StringFlag{Name: "format", Usage: "`FORMAT`, that of LCLS-II or LCLS-I", Value: simulate.XTC2}, simulate.XTC2, simulate.XTC1),
+			command.Check(&cli.StringFlag{Name: "det-type", Aliases: []string{"detector-type"}, Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"}, detector.CheckType),
 			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector; xtc1: a full name, which also tells the type", DefaultText: "its type; xtc1: e.g. CxiDs1.0:Jungfrau.0"},
-			&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"},
-			&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"},
-			&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"},
-			&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events of each step", Value: 100},
-			&cli.IntFlag{Name: "steps", Usage: "`N` steps of one gain mode", DefaultText: "one for each gain mode"},
-			&cli.StringFlag{Name: "gain-modes", Usage: "`MODES`, a step each, e.g. g0,g1,g2 or FH,FM,FL,AHL-H,AML-M", DefaultText: "the first of the type"},
-			&cli.IntFlag{Name: "streams", Usage: "spread the panels over `N` streams", Value: 1},
-			&cli.IntFlag{Name: "chunks", Usage: "cut each stream into `N` files", Value: 1},
-			&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` that all that is random follows from", Value: 1},
+			command.AtLeast(&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events of each step", Value: 100}, 1),
+			command.AtLeast(&cli.IntFlag{Name: "steps", Usage: "`N` steps of one gain mode", DefaultText: "one for each gain mode"}, 0),
+			command.Check(&cli.StringFlag{Name: "gain-modes", Usage: "`MODES`, a step each, e.g. g0,g1,g2 or FH,FM,FL,AHL-H,AML-M", DefaultText: "the first of the type"}, checkGainModes),
+			command.AtLeast(&cli.IntFlag{Name: "streams", Usage: "spread the panels over `N` streams", Value: 1}, 1),
+			command.AtLeast(&cli.IntFlag{Name: "chunks", Usage: "cut each stream into `N` files", Value: 1}, 1),
+			command.AtLeast(&cli.Uint64Flag{Name: "seed", Usage: "`NUMBER` that all that is random follows from", Value: 1}, 0),
 			&cli.TimestampFlag{Name: "begin", Usage: "begin of the run, `TIME` as 2026-01-15T20:00:00Z", Layout: time.RFC3339},
-			&cli.Float64Flag{Name: "pedestal", Usage: "`ADU`", Value: 1000},
-			&cli.Float64Flag{Name: "sigma", Usage: "noise in `ADU`", Value: 15},
-			&cli.IntFlag{Name: "dead", Usage: "plant `N` constant pixels"},
-			&cli.IntFlag{Name: "hot", Usage: "plant `N` pixels of high average"},
-			&cli.IntFlag{Name: "noisy", Usage: "plant `N` pixels of high rms"},
-			&cli.IntFlag{Name: "saturated", Usage: "plant `N` pixels above the upper intensity limit"},
-			&cli.IntFlag{Name: "cold", Usage: "plant `N` pixels below the lower intensity limit"},
-			&cli.IntSliceFlag{Name: "missing-panel", Usage: "`SEGMENT` that is configured and never sends data"},
-			&cli.IntFlag{Name: "lost-events", Usage: "`N` events that one stream does not get"},
-			&cli.IntFlag{Name: "damaged-events", Usage: "`N` events with one damaged frame"},
+			command.AtLeast(&cli.Float64Flag{Name: "pedestal", Usage: "pedestal in `ADU`", Value: 1000}, 0),
+			command.AtLeast(&cli.Float64Flag{Name: "sigma", Usage: "noise in `ADU`", Value: 15}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "dead", Usage: "plant `N` constant pixels"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "hot", Usage: "plant `N` pixels of high average"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "noisy", Usage: "plant `N` pixels of high rms"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "saturated", Usage: "plant `N` pixels above the upper intensity limit"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "cold", Usage: "plant `N` pixels below the lower intensity limit"}, 0),
+			command.AtLeast(&cli.IntSliceFlag{Name: "missing-panel", Usage: "`SEGMENT` that is configured and never sends data"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "lost-events", Usage: "`N` events that one stream does not get"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "damaged-events", Usage: "`N` events with one damaged frame"}, 0),
 			&cli.BoolFlag{Name: "no-smalldata", Usage: "no smalldata files"},
 			&cli.BoolFlag{Name: "no-endrun", Usage: "no EndRun at the end"},
-			&cli.Int64Flag{Name: "truncate", Usage: "cut `BYTES` from the last file of the last stream"},
-		},
+			command.AtLeast(&cli.Int64Flag{Name: "truncate", Usage: "cut `BYTES` from the last file of the last stream"}, 0),
+		}),
 		Action: func(c *cli.Context) error { return runSimulate(c, e) },
 	}
 }
 
 func runSimulate(c *cli.Context, e *environment) error {
-	if c.Args().Present() {
-		return fault.New(fault.Usage, "%q is no option of simulate", c.Args().First()).WithHint("rawstatus simulate --help lists them")
-	}
 	cfg := simulate.Config{
 		Format: c.String("format"), Dir: c.String("out"), Experiment: c.String("exp"), Run: c.Int("run"),
-		Type: c.String("detector-type"), Detector: c.String("name"), Panels: c.Int("panels"), Rows: c.Int("rows"), Cols: c.Int("cols"),
+		Type: c.String("det-type"), Detector: c.String("name"), Panels: c.Int("panels"), Rows: c.Int("rows"), Cols: c.Int("cols"),
 		Events: c.Int("events"), Steps: c.Int("steps"), Streams: c.Int("streams"), Chunks: c.Int("chunks"), Seed: c.Uint64("seed"),
 		Pedestal: c.Float64("pedestal"), Sigma: c.Float64("sigma"),
 		Dead: c.Int("dead"), Hot: c.Int("hot"), Noisy: c.Int("noisy"), Saturated: c.Int("saturated"), Cold: c.Int("cold"),

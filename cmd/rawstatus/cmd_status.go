@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/slurm"
@@ -26,7 +27,7 @@ func newStatusCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "watch", Usage: "show it again every --every until the jobs end"},
 			everyFlag(),
 			&cli.BoolFlag{Name: "all", Usage: "list every task, not only those that are not done"},
-			&cli.IntFlag{Name: "tail", Usage: "show the last `N` lines of the logs of failures", Value: 5},
+			command.AtLeast(&cli.IntFlag{Name: "tail", Usage: "show the last `N` lines of the logs of failures", Value: 5}, 0),
 		},
 		Action: func(c *cli.Context) error {
 			work, err := workArgument(c, e)
@@ -61,7 +62,7 @@ func newStatusCommand(e *environment) *cli.Command {
 }
 
 func everyFlag() cli.Flag {
-	return &cli.DurationFlag{Name: "every", Usage: "`TIME` between two looks at Slurm", Value: 10 * time.Second}
+	return command.AtLeast(&cli.DurationFlag{Name: "every", Usage: "`TIME` between two looks at Slurm", Value: 10 * time.Second}, 0.1)
 }
 
 // openChain opens the chain of a work directory.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/shard/plan"
@@ -31,18 +32,18 @@ func newSubmitCommand(e *environment, words []string) *cli.Command {
 		Description: "Slurm runs the tasks, then reduce, then (--merge, --deploy) mergedeploy. When a task fails for want of memory or time,\n" +
 			"or with its node, a repair job submits it again, asking for more; nobody has to watch. `rawstatus status` shows the state. Example:\n" +
 			"  rawstatus submit --exp mfx101332224 --run 7 -d jungfrau -o /constants --partition milano",
-		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag()}, slurmFlags(), deployFlags(), []cli.Flag{
-			&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks at a time, 0 = no limit"},
-			&cli.IntFlag{Name: "nodes", Usage: "`N` whole nodes at a time, a task on each: --exclusive --throttle N"},
+		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag()}, slurmFlags(), deployFlags(), command.In(command.Slurm, []cli.Flag{
+			command.AtLeast(&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks at a time, 0 = no limit"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "nodes", Usage: "`N` whole nodes at a time, a task on each: --exclusive --throttle N"}, 0),
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
-		}),
+		})),
 		Action: func(c *cli.Context) error { return runSubmit(c, e, words) },
 	}
 }
 
 func submitTasksFlag() cli.Flag {
-	return &cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}
+	return command.AtLeast(&cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}, 1)
 }
 
 func runSubmit(c *cli.Context, e *environment, words []string) error {

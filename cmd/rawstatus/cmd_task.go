@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
@@ -22,7 +23,7 @@ func newTaskCommand(e *environment) *cli.Command {
 			"task is taken from SLURM_ARRAY_TASK_ID.",
 		Flags: concat(workFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true},
-			&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"},
+			command.Check(&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"}, checkTasks),
 		}),
 		Action: func(c *cli.Context) error {
 			list := c.String("task")
@@ -53,14 +54,13 @@ func newTaskCommand(e *environment) *cli.Command {
 
 // workFlags say how tasks work; they change no result.
 func workFlags() []cli.Flag {
-	return []cli.Flag{
+	return command.In(command.Machine, []cli.Flag{
 		workersFlag(),
-		&cli.StringFlag{Name: "read", Usage: "how files are read: `auto` (by file system), mapped or pread", Value: frame.Auto,
-			Action: func(_ *cli.Context, way string) error { return frame.CheckWay(way) }},
-		&cli.IntFlag{Name: "io-depth", Usage: "`N` reads in flight", Value: 32},
-		&cli.IntFlag{Name: "block", Usage: "one read takes at most `MIB`", Value: 4},
+		command.Choice(&cli.StringFlag{Name: "read", Usage: "`WAY` of reading files; auto goes by file system", Value: frame.Auto}, frame.Ways...),
+		command.Between(&cli.IntFlag{Name: "io-depth", Usage: "`N` reads in flight", Value: 32}, 1, 4096),
+		command.Between(&cli.IntFlag{Name: "block", Usage: "one read takes at most `MIB`", Value: 4}, 1, 1024),
 		&cli.BoolFlag{Name: "drop-behind", Usage: "do not keep raw data in the page cache: for long campaigns"},
-	}
+	})
 }
 
 func allTasks(p *plan.Plan) []int {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
@@ -13,17 +15,17 @@ import (
 
 // dataFlags name raw data and a detector; every command that reads raw data has them.
 func dataFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"},
+	return command.In(command.Data, []cli.Flag{
+		command.Check(&cli.StringFlag{Name: "dataset", Aliases: []string{"k"}, Usage: "data set `STRING`, e.g. exp=xpptut15,run=260,dir=/path (colons too)"}, command.Parses(open.ParseDataset)),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
-		&cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"},
+		command.Check(&cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` number"}, command.Parses(open.ParseRuns)),
 		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's files", DefaultText: "searched under the site's data roots"},
 		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
-		&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"},
+		command.AtLeast(&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"}, 0),
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when the data have only one"},
-		&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE` of the frames in a .npy file, e.g. jungfrau", DefaultText: "npy: 16 bits, one gain"},
-		&cli.DurationFlag{Name: "settle", Usage: "how long a file without end of run must not change to count as complete", Value: 2 * time.Second},
-	}
+		command.Check(&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE` of the frames in a .npy file, e.g. jungfrau", DefaultText: "npy: 16 bits, one gain"}, detector.CheckType),
+		command.AtLeast(&cli.DurationFlag{Name: "settle", Usage: "`TIME` that a file without end of run must not change to count as complete", Value: 2 * time.Second}, 0),
+	})
 }
 
 // datasetOf makes the data set that the flags name; a flag wins over the same key in --dataset.

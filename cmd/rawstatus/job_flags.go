@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -9,10 +10,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/config"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 )
 
@@ -34,46 +37,61 @@ const (
 )
 
 func jobFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "profile", Usage: "rules: data, dark, features (with -F), light (-F 1,6) or max (-F 11); see docs/bits.md", DefaultText: "data, or features when -F is given"},
-		&cli.StringFlag{Name: "features", Aliases: []string{"F"}, Usage: "`FEATURES` of det_pixel_status, any of 1,2,3,6,11"},
-		&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` to write", DefaultText: "status_<profile>; features: status_light with 6, status_max with 11, else status_dark"},
-		&cli.StringFlag{Name: "compat", Usage: "quirks of the original, for comparison: `lcls1` or lcls2"},
+	return slices.Concat(command.In(command.Rules, profileFlags(), limitFlags()), command.In(command.Data, selectionFlags()))
+}
 
-		&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "dark: 1000, else all"},
-		&cli.IntFlag{Name: "skip", Aliases: []string{"m"}, Usage: "leave out the first `N` events of each step"},
-		&cli.StringFlag{Name: "step", Usage: "only these `STEPS`, e.g. 0,2-4; -1 = before the first BeginStep"},
-		&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"},
-		&cli.StringFlag{Name: "gain-mode", Usage: "`MODE` of the frames, against what the data tell, e.g. g1 or AHL-H"},
-		&cli.StringFlag{Name: "slice", Aliases: []string{"S"}, Usage: "only this part of each panel, `R0:R1,C0:C1`"},
-		&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames},
+// profileFlags say which rules judge the pixels.
+func profileFlags() []cli.Flag {
+	return []cli.Flag{
+		command.Choice(&cli.StringFlag{Name: "profile", Usage: "`PROFILE` of rules, see rawstatus bits; features takes -F, light is -F 1,6, max is -F 11", DefaultText: "data, or features when -F is given"}, plan.ProfileData, plan.ProfileDark, plan.ProfileFeatures, plan.ProfileLight, plan.ProfileMax),
+		command.Check(&cli.StringFlag{Name: "features", Aliases: []string{"F"}, Usage: "`FEATURES` of det_pixel_status, any of 1,2,3,6,11"}, checkFeatures),
+		command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` to write", DefaultText: "status_<profile>; features: status_light with 6, status_max with 11, else status_dark"}, repo.CheckWritten),
+		command.Choice(&cli.StringFlag{Name: "compat", Usage: "quirks of the `ORIGINAL`, for comparison"}, "lcls1", "lcls2"),
+	}
+}
+
+// selectionFlags say which frames and pixels are used.
+func selectionFlags() []cli.Flag {
+	return []cli.Flag{
+		command.AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "dark: 1000, else all"}, 0),
+		command.AtLeast(&cli.IntFlag{Name: "skip", Aliases: []string{"m"}, Usage: "leave out the first `N` events of each step"}, 0),
+		command.Check(&cli.StringFlag{Name: "step", Usage: "only these `STEPS`, e.g. 0,2-4; -1 = before the first BeginStep"}, checkNumbers(-1)),
+		command.Check(&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"}, checkNumbers(0)),
+		command.Check(&cli.StringFlag{Name: "gain-mode", Usage: "`MODE` of the frames, against what the data tell, e.g. g1 or AHL-H"}, detector.CheckGainMode),
+		command.Check(&cli.StringFlag{Name: "slice", Aliases: []string{"S"}, Usage: "only this part of each panel, `R0:R1,C0:C1`"}, command.Parses(parseSlice)),
+		command.AtLeast(&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames}, 1),
 		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
-		&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"},
-		&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"},
-		&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost},
+		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"}, command.Parses(parseMask)),
+		command.Check(&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"}, command.Parses(parseWindow)),
+		command.Between(&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost}, 0, 100),
 		&cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"},
 		&cli.BoolFlag{Name: "all-headers", Usage: "index by the headers of all frames; else those of an event's later panels are predicted, and checked while pixels are read"},
+	}
+}
 
-		&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo},
-		&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"},
-		&cli.Float64Flag{Name: "fraclo", Usage: "dark: lower quantile of the gates", Value: defaultFracLo},
-		&cli.Float64Flag{Name: "frachi", Usage: "dark: upper quantile of the gates", Value: defaultFracHi},
-		&cli.Float64Flag{Name: "intnlo", Usage: "average below mean - `N` sigma is bad; 0: int-lo alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "intnhi", Usage: "average above mean + `N` sigma is bad; 0: int-hi alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "rms-lo", Usage: "lower rms limit in `ADU`", Value: defaultRmsLo},
-		&cli.Float64Flag{Name: "rms-hi", Usage: "upper rms limit in `ADU`", DefaultText: "as int-hi"},
-		&cli.Float64Flag{Name: "rmsnlo", Usage: "rms below mean - `N` sigma is bad; 0: rms-lo alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "rmsnhi", Usage: "rms above mean + `N` sigma is bad; 0: rms-hi alone", Value: defaultNSigma},
-		&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm},
-		&cli.StringFlag{Name: "limits-per", Usage: "limits over the pixels of the whole `detector`, of each panel, or of each asic", Value: "detector"},
-		&cli.StringFlag{Name: "limits", Usage: "limits from `mean` and standard deviation, or robust (median and MAD, clipped)", Value: "mean"},
-		&cli.StringFlag{Name: "gain-rule", Usage: "dark, jungfrau: bad gain bits are those not `expected` in the gain mode, or impossible ones (10) only; off", Value: "expected"},
-		&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames},
-		&cli.Float64Flag{Name: "snrmax", Usage: "features: width of the outlier search, in `SPREADS`", Value: defaultSNRMax},
+// limitFlags are the numbers in the rules.
+func limitFlags() []cli.Flag {
+	return []cli.Flag{
+		command.AtLeast(&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo}, math.Inf(-1)),
+		command.AtLeast(&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"}, math.Inf(-1)),
+		command.Between(&cli.Float64Flag{Name: "fraclo", Usage: "dark: lower quantile of the gates, a `FRACTION`", Value: defaultFracLo}, 0, 1),
+		command.Between(&cli.Float64Flag{Name: "frachi", Usage: "dark: upper quantile of the gates, a `FRACTION`", Value: defaultFracHi}, 0, 1),
+		command.AtLeast(&cli.Float64Flag{Name: "intnlo", Usage: "average below mean - `N` sigma is bad; 0: int-lo alone", Value: defaultNSigma}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "intnhi", Usage: "average above mean + `N` sigma is bad; 0: int-hi alone", Value: defaultNSigma}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "rms-lo", Usage: "lower rms limit in `ADU`", Value: defaultRmsLo}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "rms-hi", Usage: "upper rms limit in `ADU`", DefaultText: "as int-hi"}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "rmsnlo", Usage: "rms below mean - `N` sigma is bad; 0: rms-lo alone", Value: defaultNSigma}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "rmsnhi", Usage: "rms above mean + `N` sigma is bad; 0: rms-hi alone", Value: defaultNSigma}, 0),
+		command.Between(&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm}, 0, 1),
+		command.Choice(&cli.StringFlag{Name: "limits-per", Usage: "`WHAT` limits are made over: all pixels of the detector, of each panel, or of each asic", Value: "detector"}, "detector", "panel", "asic"),
+		command.Choice(&cli.StringFlag{Name: "limits", Usage: "`HOW` limits are made: from mean and standard deviation, or robust (median and MAD, clipped)", Value: "mean"}, "mean", "robust"),
+		command.Choice(&cli.StringFlag{Name: "gain-rule", Usage: "dark, jungfrau: `WHICH` gain bits are bad: not those expected in the gain mode, only impossible ones (10), or none", Value: "expected"}, "expected", "impossible", "off"),
+		command.AtLeast(&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames}, 1),
+		command.AtLeast(&cli.Float64Flag{Name: "snrmax", Usage: "features: width of the outlier search, in `SPREADS`", Value: defaultSNRMax}, 0),
 		&cli.StringFlag{Name: "pedestals", Usage: "feature 11: pedestals, a `FILE` (.npy, text) or a calib directory", DefaultText: "the calib directory in force"},
-		&cli.Float64Flag{Name: "line-fraction", Usage: "hint ROW_COL when more than this `FRACTION` of a chip's row or column is bad; 0: off"},
-		&cli.Float64Flag{Name: "asic-fraction", Usage: "hint ASIC when more than this `FRACTION` of a chip is bad; 0: off"},
-		&cli.IntFlag{Name: "neighbours", Usage: "hint NEIGHBOUR for the `4` or 8 pixels around bad ones; 0: off"},
+		command.Between(&cli.Float64Flag{Name: "line-fraction", Usage: "hint ROW_COL when more than this `FRACTION` of a chip's row or column is bad; 0: off"}, 0, 1),
+		command.Between(&cli.Float64Flag{Name: "asic-fraction", Usage: "hint ASIC when more than this `FRACTION` of a chip is bad; 0: off"}, 0, 1),
+		command.Between(&cli.IntFlag{Name: "neighbours", Usage: "hint NEIGHBOUR for the `N` pixels around bad ones: 4 or 8; 0: off"}, 0, 8),
 	}
 }
 
@@ -101,20 +119,18 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 		return par, err
 	}
 	if s := c.String("databits"); s != "" {
-		v, err := strconv.ParseUint(s, 0, 16)
-		if err != nil || v == 0 {
-			return par, fault.New(fault.Usage, "--databits %q is not a mask of 1 to 16 bits", s)
+		if par.DataBits, err = parseMask(s); err != nil {
+			return par, err
 		}
-		par.DataBits = uint16(v)
 	}
 	if par.Has(6) {
-		if par.Window, err = integers(c.String("window"), ",", 2); err != nil {
-			return par, fault.New(fault.Usage, "--window %q: %w", c.String("window"), err)
+		if par.Window, err = parseWindow(c.String("window")); err != nil {
+			return par, err
 		}
 	}
 	if s := c.String("slice"); s != "" {
-		if par.Slice, err = integers(strings.ReplaceAll(s, ":", ","), ",", 4); err != nil {
-			return par, fault.New(fault.Usage, "--slice %q: %w", s, err).WithHint("wanted R0:R1,C0:C1")
+		if par.Slice, err = parseSlice(s); err != nil {
+			return par, err
 		}
 	}
 	par.Rules = plan.Rules{LimitsPer: c.String("limits-per"), Limits: c.String("limits"), MinFrames: c.Int("min-frames"),

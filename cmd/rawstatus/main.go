@@ -18,9 +18,16 @@ type environment = command.Env
 
 // run is the whole program but for the end of the process; tests call it.
 func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
+	return program(args).Run(ctx, stdout, stderr, args)
+}
+
+// program is rawstatus; args is its command line, which submit keeps.
+func program(args []string) command.Program {
 	return command.Program{
 		Name:  "rawstatus",
 		Usage: "find bad pixels in raw data and write their status into the constants repository",
+		Daily: []string{"dataset", "exp", "run", "dir", "file", "det", "profile", "features", "events", "allow-incomplete", "repository", "work",
+			"tasks", "partition", "time", "wait", "dry-run", "deploy"},
 		Commands: func(e *environment) []*cli.Command {
 			// To add a command: write cmd_<name>.go with new<Name>Command(e), and put it into this list,
 			// which is in the order of the help text.
@@ -30,5 +37,5 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 				newInspectCommand(e), newBitsCommand(e), newDiffCommand(e), newSaveCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
-	}.Run(ctx, stdout, stderr, args)
+	}
 }

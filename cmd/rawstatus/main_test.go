@@ -25,9 +25,9 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // help gives the help text of a command.
 func help(t *testing.T, command string) (string, bool) {
 	t.Helper()
-	args := []string{"--help"}
+	args := []string{"--help-all"}
 	if command != "" {
-		args = []string{command, "--help"}
+		args = []string{command, "--help-all"}
 	}
 	code, stdout, _ := call(t, args...)
 	return stdout, code == 0 && (command == "" || strings.Contains(stdout, "rawstatus "+command))
@@ -101,5 +101,12 @@ func TestConfigIsASiteFile(t *testing.T) {
 	}
 	if strip(stdout) != strip(again) {
 		t.Errorf("before:\n%s\nafter:\n%s", stdout, again)
+	}
+}
+
+// TestFlagsAreChecked: no flag of any command takes a value that nobody looks at before the work.
+func TestFlagsAreChecked(t *testing.T) {
+	for _, fault := range program([]string{"rawstatus"}).Unchecked() {
+		t.Error(fault)
 	}
 }

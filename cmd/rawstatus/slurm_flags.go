@@ -30,31 +30,31 @@ func (w *words) String() string     { return strings.Join(*w, " ") }
 
 // slurmFlags say what the jobs ask for.
 func slurmFlags() []cli.Flag {
-	return []cli.Flag{
+	return command.In(command.Slurm, []cli.Flag{
 		command.Setting("slurm.partition", "partition", "Slurm `PARTITION`", "p"),
 		command.Setting("slurm.account", "account", "`ACCOUNT` to charge; {exp} stands for the experiment", "A"),
 		command.Setting("slurm.reservation", "reservation", "`RESERVATION` to use"),
 		command.Setting("slurm.qos", "qos", "quality of service `QOS`"),
 		command.Setting("slurm.time", "time", "`TIME` limit of a task, as sbatch takes it"),
-		&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G", DefaultText: "what the plan needs"},
-		&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "cores of a task, `N`", Value: defaultCPUs},
-		&cli.StringFlag{Name: "nodelist", Usage: "only on these `NODES`, e.g. ana[1-4]"},
+		command.Check(&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G", DefaultText: "what the plan needs"}, command.Parses(slurm.ParseMemory)),
+		command.AtLeast(&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "cores of a task, `N`", Value: defaultCPUs}, 1),
+		&cli.StringFlag{Name: "nodelist", Usage: "only on the nodes of this `NAME`, e.g. ana[1-4]"},
 		&cli.BoolFlag{Name: "exclusive", Usage: "whole nodes"},
 		&cli.GenericFlag{Name: "sbatch-arg", Usage: "further `OPTION` of sbatch, e.g. --sbatch-arg=--comment=night; may be repeated", Value: &words{}},
-		&cli.IntFlag{Name: "max-attempts", Usage: "submit what failed again, up to `N` attempts in all", Value: defaultAttempts},
-		&cli.StringFlag{Name: "max-mem", Usage: "never ask for more than this `MEMORY`", DefaultText: "no limit"},
-		&cli.StringFlag{Name: "max-time", Usage: "never ask for more than this `TIME`", DefaultText: "no limit"},
-	}
+		command.AtLeast(&cli.IntFlag{Name: "max-attempts", Usage: "submit what failed again, up to `N` attempts in all", Value: defaultAttempts}, 1),
+		command.Check(&cli.StringFlag{Name: "max-mem", Usage: "never ask for more than this `MEMORY`", DefaultText: "no limit"}, command.Parses(slurm.ParseMemory)),
+		command.Check(&cli.StringFlag{Name: "max-time", Usage: "never ask for more than this `TIME`", DefaultText: "no limit"}, command.Parses(slurm.ParseTime)),
+	})
 }
 
 // deployFlags say what follows reduce.
 func deployFlags() []cli.Flag {
-	return []cli.Flag{
+	return command.In(command.Deployment, []cli.Flag{
 		command.CalibDir(),
 		&cli.BoolFlag{Name: "merge", Usage: "a further job merges the status files (mergedeploy)"},
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "a further job merges and deploys (mergedeploy --deploy)"},
 		&cli.GenericFlag{Name: "deploy-arg", Usage: "further `OPTION` of mergedeploy; may be repeated", Value: &words{}},
-	}
+	})
 }
 
 // baseRequest makes what flags and site file say. Memory and time that nobody asks for are 0; an account may still have

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -27,6 +26,7 @@ type Program struct {
 	Usage       string
 	Description string
 	Commands    func(e *Env) []*cli.Command // every command of the program, in the order of the help text
+	Daily       []string                    // flags that the first page of a command with many shows
 	Default     string                      // command that runs when flags come without one; may be empty
 }
 
@@ -45,7 +45,11 @@ func (p Program) Run(ctx context.Context, stdout, stderr io.Writer, args []strin
 	}()
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	err := p.app(e).RunContext(ctx, p.withDefault(args))
+	commands := p.commands(e)
+	args, err := p.arrange(commands, args)
+	if err == nil {
+		err = p.app(e, commands).RunContext(ctx, args)
+	}
 	if err == nil {
 		return int(fault.OK)
 	}
@@ -124,142 +128,203 @@ func wantsJSON(args []string) bool {
 }
 
 // app builds the command line parser around the program's commands.
-func (p Program) app(e *Env) *cli.App {
-	commands := p.Commands(e)
+func (p Program) app(e *Env, commands []*cli.Command) *cli.App {
 	for _, c := range commands {
-		prepare(e, c)
+		p.prepare(e, c)
 	}
 	return &cli.App{
 		Name:            p.Name,
 		HelpName:        p.Name,
-		Usage:           p.Usage,
-		Description:     strings.TrimLeft(p.Description+"\n\n"+exitCodes(), "\n"),
-		Version:         version.String(),
 		Writer:          e.Stdout,
 		ErrWriter:       e.Stderr,
 		Commands:        commands,
-		Flags:           globalFlags(),
+		Flags:           append(globalFlags(), versionFlag()),
+		HideHelp:        true,
 		HideHelpCommand: true,
+		HideVersion:     true,
 		ExitErrHandler:  func(*cli.Context, error) {},
-		OnUsageError:    usageError,
+		OnUsageError:    usageError(p.Name, globalFlags()),
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
-				return fault.New(fault.Usage, "unknown command %q", name).
-					WithHint("%s --help lists the commands", p.Name)
+				return p.unknown(commands, name)
 			}
-			return cli.ShowAppHelp(c)
+			if c.Bool("version") {
+				return p.version(e)
+			}
+			return p.overview(e.Stdout, commands)
 		},
 	}
 }
 
-// withDefault puts the name of the default command in front of the first flag that is not global, when
-// no command was named before it.
-func (p Program) withDefault(args []string) []string {
-	if p.Default == "" {
-		return args
+// unknown is the error about a command that the program does not have.
+func (p Program) unknown(commands []*cli.Command, name string) error {
+	err := fault.New(fault.Usage, "unknown command %q", name)
+	if near := nearest(name, commandNames(commands)); near != "" {
+		return err.WithHint("did you mean %q? %s --help lists the commands", near, p.Name)
 	}
-	for i := 1; i < len(args); i++ {
-		word := strings.TrimLeft(args[i], "-")
-		if word == args[i] {
-			return args
-		}
-		switch name, _, withValue := strings.Cut(word, "="); name {
-		case "json", "quiet":
-		case "site", "log-level":
-			if !withValue {
-				i++
-			}
-		case "help", "h", "version", "v":
-			return args
-		default:
-			return slices.Insert(slices.Clone(args), i, p.Default)
-		}
-	}
-	return args
+	return err.WithHint("%s --help lists the commands", p.Name)
 }
 
-// globalFlags are understood before the command's name and after it.
-func globalFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "site", Usage: "site file (TOML); default $RAWSTATUS_SITE, else " + config.DefaultPath},
-		&cli.StringFlag{Name: "log-level", Usage: "least `LEVEL` shown: error, warn, info, debug", DefaultText: "info"},
-		&cli.BoolFlag{Name: "quiet", Usage: "show warnings and errors only, no progress"},
-		&cli.BoolFlag{Name: "json", Usage: "results (and errors) as JSON on stdout"},
-	}
-}
-
-// prepare gives a command and its subcommands what all commands share.
-func prepare(e *Env, c *cli.Command) {
-	for _, sub := range c.Subcommands {
-		prepare(e, sub)
-	}
-	c.OnUsageError = usageError
-	c.HideHelpCommand = true
-	c.Flags = append(c.Flags, missingFrom(c.Flags, globalFlags())...)
-	required := required(c.Flags)
-	action := c.Action
-	takesArguments := c.Args || c.ArgsUsage != ""
-	if action == nil { // a group of subcommands
-		action, takesArguments = noSubcommand, true
-	}
-	c.Action = func(c *cli.Context) error {
-		if err := e.setUp(c); err != nil {
-			return err
-		}
-		for _, name := range required {
-			if !c.IsSet(name) {
-				return fault.New(fault.Usage, "%s needs --%s", c.Command.HelpName, name).
-					WithHint("%s --help lists the flags", c.Command.HelpName)
-			}
-		}
-		if c.Args().Present() && !takesArguments {
-			return fault.New(fault.Usage, "%s does not know what to do with %q", c.Command.HelpName, c.Args().First()).
-				WithHint("give values by flags, every flag before the first bare word; %s --help lists them", c.Command.HelpName)
-		}
-		return action(c)
-	}
-}
-
-// noSubcommand is the action of a command that is only a group of others.
-func noSubcommand(c *cli.Context) error {
-	hint := c.Command.HelpName + " --help lists the subcommands"
-	if name := c.Args().First(); name != "" {
-		return fault.New(fault.Usage, "%s has no subcommand %q", c.Command.HelpName, name).WithHint("%s", hint)
-	}
-	return fault.New(fault.Usage, "%s needs a subcommand", c.Command.HelpName).WithHint("%s", hint)
-}
-
-// required takes the check of required flags over from the parser, which prints its whole help text on
-// stdout when one is missing: it gives their names and unmarks them.
-func required(flags []cli.Flag) (names []string) {
-	for _, f := range flags {
-		if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() {
-			names = append(names, f.Names()[0])
-			reflect.ValueOf(f).Elem().FieldByName("Required").SetBool(false)
+func commandNames(commands []*cli.Command) (names []string) {
+	for _, c := range commands {
+		if !c.Hidden {
+			names = append(names, c.Name)
 		}
 	}
 	return names
 }
 
-// missingFrom gives those of flags that own does not define, by any name.
-func missingFrom(own, flags []cli.Flag) (missing []cli.Flag) {
-	taken := map[string]bool{}
-	for _, f := range own {
-		for _, name := range f.Names() {
-			taken[name] = true
+// withoutSite are the commands that work whatever is wrong with the configuration.
+var withoutSite = []string{"help", "version"}
+
+// builtIn are the commands that every program has.
+func (p Program) builtIn(e *Env) []*cli.Command {
+	return []*cli.Command{
+		{Name: "help", Usage: "show the page of a command", ArgsUsage: "[COMMAND]", Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "with all its flags, not only those of daily use"},
+		}, Action: func(c *cli.Context) error {
+			commands := p.commands(e)
+			if !c.Args().Present() {
+				return p.overview(e.Stdout, commands)
+			}
+			for _, about := range commands {
+				if about.HasName(c.Args().First()) {
+					about.Flags = append(about.Flags, missingFrom(about.Flags, globalFlags())...)
+					return p.page(e.Stdout, about, c.Bool("all"))
+				}
+			}
+			return p.unknown(commands, c.Args().First())
+		}},
+		{Name: "version", Usage: "print the version", Action: func(*cli.Context) error { return p.version(e) }},
+	}
+}
+
+// commands are those of the program and those that every program has.
+func (p Program) commands(e *Env) []*cli.Command { return append(p.Commands(e), p.builtIn(e)...) }
+
+func (p Program) version(e *Env) error {
+	if e.JSON {
+		return e.PrintJSON(map[string]string{"program": p.Name, "version": version.String()})
+	}
+	_, err := fmt.Fprintf(e.Stdout, "%s version %s\n", p.Name, version.String())
+	return err
+}
+
+// globalFlags are understood before the command's name and after it.
+func globalFlags() []cli.Flag {
+	return In(Machine, []cli.Flag{
+		&cli.StringFlag{Name: "site", Usage: "site `FILE` (TOML); default $RAWSTATUS_SITE, else " + config.DefaultPath},
+		Choice(&cli.StringFlag{Name: "log-level", Usage: "least `LEVEL` shown", DefaultText: "info"}, "error", "warn", "info", "debug"),
+		&cli.BoolFlag{Name: "quiet", Usage: "show warnings and errors only, no progress"},
+		&cli.BoolFlag{Name: "json", Usage: "results (and errors) as JSON on stdout"},
+		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show the flags of daily use"},
+		&cli.BoolFlag{Name: "help-all", Usage: "show all flags"},
+	})
+}
+
+// versionFlag stands without a command only.
+func versionFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version, without a command"}
+}
+
+// prepare gives a command what all commands share.
+func (p Program) prepare(e *Env, c *cli.Command) {
+	full := p.Name + " " + c.Name
+	c.HideHelp = true
+	c.Flags = append(c.Flags, missingFrom(c.Flags, globalFlags())...)
+	c.OnUsageError = usageError(full, c.Flags)
+	required := required(c.Flags)
+	action := c.Action
+	c.Action = func(ctx *cli.Context) error {
+		if !slices.Contains(withoutSite, c.Name) { // help works whatever is wrong with the site file
+			if err := e.setUp(ctx); err != nil {
+				return err
+			}
+		}
+		for _, name := range required {
+			if !ctx.IsSet(name) {
+				return fault.New(fault.Usage, "%s needs --%s", full, name).WithHint("%s --help lists the flags", full)
+			}
+		}
+		if ctx.Args().Present() && c.ArgsUsage == "" {
+			err := fault.New(fault.Usage, "%s does not know what to do with %q", full, ctx.Args().First())
+			if slices.Contains(commandNames(p.Commands(e)), ctx.Args().First()) {
+				return err.WithHint("put the command first: %s %s", p.Name, ctx.Args().First())
+			}
+			return err.WithHint("values follow flags; %s --help lists them", full)
+		}
+		return action(ctx)
+	}
+}
+
+// required takes the check of required flags over from the parser, which prints its whole help text on
+// stdout when one is missing: it returns their names and unmarks them.
+func required(flags []cli.Flag) (names []string) {
+	for _, f := range flags {
+		if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() {
+			names = append(names, f.Names()[0])
+			attribute(f, "Required").SetBool(false)
 		}
 	}
+	return names
+}
+
+// missingFrom returns those of flags that own does not define, by any name.
+func missingFrom(own, flags []cli.Flag) (missing []cli.Flag) {
 	for _, f := range flags {
-		if !taken[f.Names()[0]] {
+		if find(own, f.Names()[0]) == nil {
 			missing = append(missing, f)
 		}
 	}
 	return missing
 }
 
-// usageError gives what the flag parser rejects its class.
-func usageError(c *cli.Context, err error, _ bool) error {
-	return fault.New(fault.Usage, "%w", err).WithHint("%s --help lists the flags", c.Command.HelpName)
+// find returns the flag of a name, nil if there is none.
+func find(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// usageError gives what the parser rejects its class, in words of ours.
+func usageError(program string, flags []cli.Flag) cli.OnUsageErrorFunc {
+	return func(_ *cli.Context, err error, _ bool) error {
+		hint := program + " --help-all lists the flags"
+		text := err.Error()
+		if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+			var names []string
+			for _, f := range flags {
+				names = append(names, f.Names()...)
+			}
+			if near := nearest(name, names); near != "" {
+				hint = "did you mean " + dashed(near) + "? " + hint
+			}
+			return fault.New(fault.Usage, "unknown flag %s", dashed(name)).WithHint("%s", hint)
+		}
+		if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+			return fault.New(fault.Usage, "%s needs a value", dashed(name)).WithHint("%s", hint)
+		}
+		// invalid value "x" for flag -events: parse error
+		if value, rest, ok := strings.Cut(strings.TrimPrefix(text, "invalid value "), " for flag -"); ok {
+			name, why, _ := strings.Cut(rest, ": ")
+			if strings.Contains(why, "parse error") || strings.Contains(why, "invalid syntax") {
+				why = "not a value of its kind"
+			}
+			return fault.New(fault.Usage, "%s %s: %s", dashed(name), value, why).WithHint("%s", hint)
+		}
+		return fault.New(fault.Usage, "%w", err).WithHint("%s", hint)
+	}
+}
+
+// dashed is the name of a flag as it is typed.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // setUp fills the environment from the global flags, wherever they stand.
@@ -310,14 +375,4 @@ func anyString(c *cli.Context, name string) string {
 		}
 	}
 	return ""
-}
-
-// exitCodes is the exit-code table for the help text.
-func exitCodes() string {
-	var b strings.Builder
-	b.WriteString("Exit codes:\n")
-	for _, m := range fault.Codes() {
-		fmt.Fprintf(&b, "%5d  %s\n", m.Code, m.Text)
-	}
-	return b.String()
 }

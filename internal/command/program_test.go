@@ -50,7 +50,28 @@ func program(extra ...*cli.Command) Program {
 					return fmt.Errorf("could not read it: %w", fault.New(fault.Input, "bad magic").WithHint("use another file"))
 				}},
 				{Name: "panic", Action: func(*cli.Context) error { panic("at the disco") }},
-				{Name: "group", Subcommands: []*cli.Command{{Name: "inner", Action: func(*cli.Context) error { return nil }}}},
+				{Name: "number", Flags: []cli.Flag{
+					AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events"}, 0),
+					Between(&cli.Float64Flag{Name: "share", Usage: "`FRACTION`"}, 0, 1),
+					AtLeast(&cli.DurationFlag{Name: "every", Usage: "`TIME`"}, 1),
+					AtLeast(&cli.IntSliceFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN`"}, 0),
+					Choice(&cli.StringFlag{Name: "read", Usage: "`WAY`"}, "auto", "mapped"),
+					Check(&cli.StringFlag{Name: "window", Usage: "`ROWS,COLUMNS`"}, func(s string) error {
+						if s != "3,3" {
+							return fmt.Errorf("wanted 3,3")
+						}
+						return nil
+					}),
+					CheckEach(&cli.StringSliceFlag{Name: "bits", Usage: "`BIT`"}, func(s string) error {
+						if s != "hot" {
+							return fmt.Errorf("no such bit")
+						}
+						return nil
+					}),
+				}, Action: func(c *cli.Context) error {
+					_, err := fmt.Fprintln(e.Stdout, c.Int("events"), c.IntSlice("run"))
+					return err
+				}},
 				{Name: "wait", Action: func(c *cli.Context) error {
 					fmt.Fprintln(e.Stdout, "waiting")
 					select {
@@ -93,11 +114,35 @@ func TestRun(t *testing.T) {
 		{"files a b", fault.OK, "[a b]", "-"},
 		{"frob", fault.Usage, "-", `prog: unknown command "frob"`},
 		{"say", fault.Usage, "-", "prog: prog say needs --word\nhint: prog say --help"},
-		{"say --wrod x", fault.Usage, "-", "prog: flag provided but not defined: -wrod\nhint: prog say --help"},
+		{"say --wrod x", fault.Usage, "-", "prog: unknown flag --wrod\nhint: did you mean --word? prog say --help-all"},
 		{"say --word hi there", fault.Usage, "-", `prog say does not know what to do with "there"`},
-		{"group", fault.Usage, "-", "prog group needs a subcommand"},
-		{"group outer", fault.Usage, "-", `has no subcommand "outer"`},
-		{"group inner", fault.OK, "-", "-"},
+		{"say there --word hi", fault.Usage, "-", `prog say does not know what to do with "there"`},
+		{"-e hi log", fault.Usage, "-", "hint: put the command first: prog log"},
+		{"files a --json b", fault.OK, "[a b]", "-"},
+		{"files -- --json b", fault.OK, "[--json b]", "-"},
+		{"help", fault.OK, "Commands:", "-"},
+		{"help say", fault.OK, "Usage: prog say [flags]", "-"},
+		{"help sy", fault.Usage, "-", `did you mean "say"?`},
+		{"help say --site /does/not/exist", fault.OK, "--word", "-"},
+		{"say --help --site /does/not/exist", fault.OK, "--word", "-"},
+		{"version", fault.OK, "prog version ", "-"},
+		{"version --json", fault.OK, `"program": "prog"`, "-"},
+		{"version 2", fault.Usage, "-", "does not know what to do with \"2\""},
+		{"number -n5 -r7 -r 8", fault.OK, "5 [7 8]", "-"},
+		{"number -n 010", fault.OK, "10 []", "-"},
+		{"number -n -5", fault.Usage, "-", "prog: --events -5: wanted at least 0\nhint: "},
+		{"number -n 1.5", fault.Usage, "-", `prog: -n "1.5": not a value of its kind`},
+		{"number -n 5 --events 6", fault.Usage, "-", `--events is given twice: "5" and "6"`},
+		{"number -n 5 --events 5", fault.Usage, "-", "two forms"},
+		{"number -n", fault.Usage, "-", "-n needs a value"},
+		{"number --events=", fault.Usage, "-", "--events is empty"},
+		{"number --share NaN", fault.Usage, "-", "--share NaN: wanted a value from 0 to 1"},
+		{"number --share 1.01", fault.Usage, "-", "--share 1.01: wanted a value from 0 to 1"},
+		{"number --every 10ms", fault.Usage, "-", "--every 10ms: wanted at least 1"},
+		{"number --run -1", fault.Usage, "-", "--run -1: wanted at least 0"},
+		{"number --read fast", fault.Usage, "-", `--read "fast": wanted one of auto, mapped`},
+		{"number --window 3", fault.Usage, "-", `--window "3": wanted 3,3`},
+		{"number --bits hot,cold", fault.Usage, "-", `--bits "cold": no such bit`},
 		{"fail", fault.Input, "-", "prog: could not read it: bad magic\nhint: use another file\n"},
 		{"fail --json", fault.Input, `"exit_code": 10`, "bad magic"},
 		{"panic", fault.Unexpected, "-", "prog: unexpected: at the disco"},

@@ -2,7 +2,12 @@
 // constants live. Everything that depends on a detector's type looks it up here.
 package detector
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"rawstatus/internal/fault"
+)
 
 // Family describes the detectors of one type.
 type Family struct {
@@ -103,6 +108,34 @@ func Lookup(dettype string) (f Family, known bool) {
 		group = strings.ToUpper(group[:1]) + group[1:]
 	}
 	return Family{Type: t, DataBits: 0xffff, CalibGroup: group + "::CalibV1"}, false
+}
+
+// CheckType refuses a detector type that is not in the table: a misspelt one would quietly be a type of its own.
+func CheckType(name string) error {
+	if _, known := Lookup(name); known {
+		return nil
+	}
+	types := make([]string, len(families))
+	for i, f := range families {
+		types[i] = f.Type
+	}
+	return fault.New(fault.Usage, "there is no detector type %q", name).WithHint("types: %s", strings.Join(types, ", "))
+}
+
+// CheckGainMode refuses what is no gain mode of any type.
+func CheckGainMode(name string) error {
+	var modes []string
+	for _, f := range families {
+		if slices.Contains(f.GainModes, name) {
+			return nil
+		}
+		for _, mode := range f.GainModes {
+			if !slices.Contains(modes, mode) {
+				modes = append(modes, mode)
+			}
+		}
+	}
+	return fault.New(fault.Usage, "there is no gain mode %q", name).WithHint("gain modes: %s", strings.Join(modes, ", "))
 }
 
 // IntHi is the default upper intensity limit in ADU (also of the rms): 16000 for 14-bit data, else

@@ -1,6 +1,9 @@
 package frame
 
 import (
+	"slices"
+	"strings"
+
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -19,8 +22,8 @@ const (
 // whose pages the kernel's cache shares, and reads those of network and cluster file systems, where
 // mapping is slow and an I/O error would come as a signal.
 func Open(files []File, way string, opt Options) (Source, error) {
-	if err := CheckWay(way); err != nil {
-		return nil, err
+	if way != "" && !slices.Contains(Ways, way) {
+		return nil, fault.New(fault.Usage, "no way of reading is called %q, only %s", way, strings.Join(Ways, ", "))
 	}
 	if way == Mapped || way != Pread && opt.Open == nil && allLocal(files) {
 		return OpenMapped(files, opt)
@@ -28,14 +31,8 @@ func Open(files []File, way string, opt Options) (Source, error) {
 	return OpenPread(files, opt)
 }
 
-// CheckWay refuses what is no way of reading; "" is Auto.
-func CheckWay(way string) error {
-	switch way {
-	case Auto, Pread, Mapped, "":
-		return nil
-	}
-	return fault.New(fault.Usage, "no way of reading is called %q, only %s, %s and %s", way, Auto, Pread, Mapped)
-}
+// Ways are the ways of reading by name.
+var Ways = []string{Auto, Mapped, Pread}
 
 // allLocal tells whether all files lie on file systems that are good to map.
 func allLocal(files []File) bool {

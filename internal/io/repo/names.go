@@ -115,6 +115,35 @@ func ParseName(file, ctype string) (Name, bool) {
 // Stamp writes a time as file names have it.
 func (r *Repo) Stamp(t time.Time) string { return t.In(r.Loc).Format(stampForm) }
 
+// ctypeName is the form of a type of status constants.
+var ctypeName = regexp.MustCompile(`^status_[a-z0-9_]+$`)
+
+// CheckCtype refuses what is no type of status constants, such as pedestals.
+func CheckCtype(name string) error {
+	if !ctypeName.MatchString(name) {
+		return fault.New(fault.Usage, "%q is not a type of status constants", name).
+			WithHint("types are called status_* in lower case, such as status_data, status_dark, status_user")
+	}
+	return nil
+}
+
+// CheckWritten refuses types that nobody writes directly: status_merged and status_extra are results of mergedeploy.
+func CheckWritten(name string) error {
+	if err := CheckCtype(name); err != nil {
+		return err
+	}
+	if name == "status_merged" || name == "status_extra" {
+		return fault.New(fault.Usage, "%s is made by mergedeploy from the other types", name).WithHint("write another type, such as status_user")
+	}
+	return nil
+}
+
+// CheckStamp refuses what ParseStamp cannot read, whatever the zone.
+func CheckStamp(s string) error {
+	_, err := (&Repo{Loc: time.UTC}).ParseStamp(s)
+	return err
+}
+
 // ParseStamp reads a time-stamp as users give it: YYYYmmddHHMMSS in the site's time zone.
 func (r *Repo) ParseStamp(s string) (time.Time, error) {
 	t, err := time.ParseInLocation(stampForm, s, r.Loc)
