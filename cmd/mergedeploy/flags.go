@@ -43,7 +43,7 @@ func runFlag() cli.Flag {
 func parseRun(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > calib.Last {
-		return 0, fmt.Errorf("wanted the number of a run, from 0 to %d", calib.Last)
+		return 0, fmt.Errorf("not a run number from 0 to %d", calib.Last)
 	}
 	return n, nil
 }

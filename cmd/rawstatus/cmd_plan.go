@@ -40,7 +40,7 @@ func tasksFlag() cli.Flag {
 }
 
 func workersFlag() cli.Flag {
-	return command.AtLeast(&cli.IntFlag{Name: "workers", Usage: "goroutines that count, `N`", Value: runtime.GOMAXPROCS(0), DefaultText: "all cores"}, 1)
+	return command.AtLeast(&cli.IntFlag{Name: "workers", Usage: "`N` goroutines that count", Value: runtime.GOMAXPROCS(0), DefaultText: "all cores"}, 1)
 }
 
 func concat(lists ...[]cli.Flag) []cli.Flag {

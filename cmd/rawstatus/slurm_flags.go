@@ -37,7 +37,7 @@ func slurmFlags() []cli.Flag {
 		command.Setting("slurm.qos", "qos", "quality of service `QOS`"),
 		command.Setting("slurm.time", "time", "`TIME` limit of a task, as sbatch takes it"),
 		command.Check(&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G", DefaultText: "what the plan needs"}, command.Parses(slurm.ParseMemory)),
-		command.AtLeast(&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "cores of a task, `N`", Value: defaultCPUs}, 1),
+		command.AtLeast(&cli.IntFlag{Name: "cpus-per-task", Aliases: []string{"workers"}, Usage: "`N` cores of a task", Value: defaultCPUs}, 1),
 		&cli.StringFlag{Name: "nodelist", Usage: "only on the nodes of this `NAME`, e.g. ana[1-4]"},
 		&cli.BoolFlag{Name: "exclusive", Usage: "whole nodes"},
 		&cli.GenericFlag{Name: "sbatch-arg", Usage: "further `OPTION` of sbatch, e.g. --sbatch-arg=--comment=night; may be repeated", Value: &words{}},
