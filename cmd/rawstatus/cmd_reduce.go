@@ -100,10 +100,7 @@ func openLog(e *environment, p *plan.Plan, start time.Time) (*jobLog, error) {
 	}
 	file, err := r.CreateLog(p.Dataset.Type, "rawstatus", start)
 	if err != nil {
-		if fault.CodeOf(err) == fault.Unexpected {
-			err = fault.New(fault.Input, "repository %q cannot be written: %w", r.Root, err).WithHint("check -o, and that you may write there")
-		}
-		return nil, err
+		return nil, fmt.Errorf("repository %q cannot be written: %w", r.Root, err)
 	}
 	remove := e.AddLogFile(file)
 	return &jobLog{repo: r, file: file, close: func() {

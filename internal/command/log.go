@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/sirupsen/logrus"
+
+	"rawstatus/internal/fault"
 )
 
 // lineFormat writes a log entry as one plain line: time, level, message, fields in alphabetical order.
@@ -83,22 +84,34 @@ func (s *sinks) add(w io.Writer, level logrus.Level) (remove func()) {
 // Levels implements logrus.Hook.
 func (s *sinks) Levels() []logrus.Level { return logrus.AllLevels }
 
-// Fire implements logrus.Hook.
+// Fire implements logrus.Hook. A place that cannot be written any more (a full disk) is given up, which is
+// said once at the others.
 func (s *sinks) Fire(entry *logrus.Entry) error {
-	line, err := lineFormat{}.Format(entry)
-	if err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
-	for _, out := range s.open {
-		if entry.Level <= out.level {
-			_, err := out.w.Write(line)
-			errs = append(errs, err)
+	for _, err := range s.write(entry) {
+		lost := logrus.Entry{Time: entry.Time, Level: logrus.WarnLevel, Message: "the log is not written there any more: " + fault.Message(err)}
+		s.write(&lost)
+	}
+	return nil
+}
+
+// write writes an entry everywhere and returns the errors of the places that it gives up.
+func (s *sinks) write(entry *logrus.Entry) (lost []error) {
+	line, err := lineFormat{}.Format(entry)
+	if err != nil {
+		return []error{err}
+	}
+	for id, out := range s.open {
+		if entry.Level > out.level {
+			continue
+		}
+		if _, err := out.w.Write(line); err != nil {
+			delete(s.open, id)
+			lost = append(lost, err)
 		}
 	}
-	return errors.Join(errs...)
+	return lost
 }
 
 // newLogger makes a logger that writes to the sinks.

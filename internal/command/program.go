@@ -102,7 +102,7 @@ type failure struct {
 
 // report prints an error: on stderr for people, in --json mode on stdout for programs as well.
 func (p Program) report(e *Env, err error) {
-	fmt.Fprintf(e.Stderr, "%s: %s\n", p.Name, err)
+	fmt.Fprintf(e.Stderr, "%s: %s\n", p.Name, fault.Message(err))
 	hint := fault.HintOf(err)
 	if hint != "" {
 		fmt.Fprintf(e.Stderr, "hint: %s\n", hint)
@@ -110,7 +110,7 @@ func (p Program) report(e *Env, err error) {
 	// A difference is what the command was asked for: it has printed its own result.
 	if e.JSON && fault.CodeOf(err) != fault.Different {
 		// Nothing is left to do when stdout cannot be written either: the exit code tells.
-		_ = e.PrintJSON(failure{err.Error(), hint, int(fault.CodeOf(err))})
+		_ = e.PrintJSON(failure{fault.Message(err), hint, int(fault.CodeOf(err))})
 	}
 }
 

@@ -79,14 +79,8 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 	return e
 }
 
-// temporary are the system errors that a later attempt, perhaps on another node, may not meet.
-var temporary = []error{
-	syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT,
-	syscall.EAGAIN, syscall.ENOMEM, syscall.EROFS, syscall.EMFILE, syscall.ENFILE,
-}
-
-// CodeOf gives the exit code of an error: that of the outermost Error in its chain, else the class
-// of a known system error, else Unexpected. A nil error is OK.
+// CodeOf returns the exit code of an error: that of the outermost Error in its chain, else the class
+// of the system error in it, else Unexpected. A nil error is OK.
 func CodeOf(err error) Code {
 	if err == nil {
 		return OK
@@ -95,10 +89,8 @@ func CodeOf(err error) Code {
 	if errors.As(err, &e) {
 		return e.Code
 	}
-	for _, t := range temporary {
-		if errors.Is(err, t) {
-			return Temporary
-		}
+	if s, ok := systemOf(err); ok {
+		return s.code
 	}
 	if errors.Is(err, context.Canceled) {
 		return Interrupted
@@ -106,17 +98,31 @@ func CodeOf(err error) Code {
 	return Unexpected
 }
 
-// HintOf gives the first hint in the chain of an error, or the empty string.
+// HintOf returns the first hint in the chain of an error, else that of the system error in it, or the
+// empty string.
 func HintOf(err error) string {
-	for err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			return ""
+	for e := err; e != nil; {
+		var x *Error
+		if !errors.As(e, &x) {
+			break
 		}
-		if e.Hint != "" {
-			return e.Hint
+		if x.Hint != "" {
+			return x.Hint
 		}
-		err = e.Err
+		e = x.Err
 	}
-	return ""
+	s, _ := systemOf(err)
+	return s.hint
 }
+
+// Message returns the text of an error for the user. A full disk is said first: behind two long paths
+// nobody finds it.
+func Message(err error) string {
+	if IsFull(err) {
+		return "disk full: " + err.Error()
+	}
+	return err.Error()
+}
+
+// IsFull reports whether an error comes from a full disk or a quota.
+func IsFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -3,7 +3,6 @@
 package access
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,9 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
-	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 )
 
@@ -81,44 +78,13 @@ func (p *Policy) File() atomicfile.Options {
 // MkdirAll makes a directory with its parents; what exists stays as it is.
 func (p *Policy) MkdirAll(path string) error {
 	gid, _ := p.Gid()
-	return denied(atomicfile.MkdirAll(path, p.DirMode, gid))
+	return atomicfile.MkdirAll(path, p.DirMode, gid)
 }
 
 // Open opens a file that lives on in place (a list that is appended to, a lock). A file that this call
-// makes follows the policy; an existing one stays as it is.
+// makes follows the policy; an existing one stays as it is. A symbolic link is not followed.
 func (p *Policy) Open(path string, flag int) (*os.File, error) {
-	f, err := os.OpenFile(path, flag|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		// Another user may be between making the file and opening it to the group.
-		for pause := time.Millisecond; ; pause *= 4 {
-			f, err := os.OpenFile(path, flag, 0)
-			if !errors.Is(err, fs.ErrPermission) || pause > 64*time.Millisecond {
-				return f, denied(err)
-			}
-			time.Sleep(pause)
-		}
-	}
-	if err != nil {
-		return nil, denied(err)
-	}
-	gid, _ := p.Gid()
-	if gid != nil {
-		// Without the right to give the file away it keeps the group of its directory.
-		_ = f.Chown(-1, *gid)
-	}
-	if err := f.Chmod(fs.FileMode(p.FileMode).Perm()); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// denied explains an error that says that something is not permitted.
-func denied(err error) error {
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return fault.New(fault.Usage, "%w", err).WithHint("writing there needs the permission of its owner or group: see the modes of the directories above, and `id`")
+	return atomicfile.Open(path, flag, p.File())
 }
 
 // Login is the name of who runs this process.

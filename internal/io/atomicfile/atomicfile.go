@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -43,41 +46,46 @@ type Options struct {
 // succeeded. On an error, and on a panic of write or of opt.Verify, path is as before and no temporary
 // is left. A symbolic link at path is replaced, not followed.
 func Write(path string, opt Options, write func(io.Writer) error) (err error) {
+	dir, base := filepath.Dir(path), filepath.Base(path)
+	root, err := openFolder(dir)
+	if err != nil {
+		return fmt.Errorf("atomicfile: could not create %q: %w", path, err)
+	}
+	defer root.Close()
 	if opt.Exclusive {
-		if _, err := os.Lstat(path); err == nil {
+		if _, err := root.Lstat(base); err == nil {
 			return fmt.Errorf("atomicfile: could not create %q: %w", path, fs.ErrExist)
 		}
 	}
-	f, err := createTemp(path)
+	f, tmp, err := createTemp(root, base)
 	if err != nil {
 		return fmt.Errorf("atomicfile: could not create a temporary for %q: %w", path, err)
 	}
-	tmp := f.Name()
 	visible := false
 	defer func() {
 		if !visible {
 			f.Close() // closed already unless writing failed; its error has been reported then
-			os.Remove(tmp)
+			root.Remove(tmp)
 		}
 	}()
-	if err := fill(f, path, opt, write); err != nil {
+	if err := fill(f, root, base, opt, write); err != nil {
 		return fmt.Errorf("atomicfile: could not write %q: %w", path, err)
 	}
 	if opt.Verify != nil {
-		if err := opt.Verify(tmp); err != nil {
+		if err := opt.Verify(filepath.Join(dir, tmp)); err != nil {
 			return fmt.Errorf("atomicfile: %q is not as it should be before it becomes visible: %w", path, err)
 		}
 	}
 	if opt.Exclusive {
-		if err := link(tmp, path); err != nil {
+		if err := link(root, tmp, base); err != nil {
 			return fmt.Errorf("atomicfile: could not create %q: %w", path, err)
 		}
-		os.Remove(tmp) // the file has both names now; a temporary that stays is swept as stale
-	} else if err := os.Rename(tmp, path); err != nil {
+		root.Remove(tmp) // the file has both names now; a temporary that stays is swept as stale
+	} else if err := root.Rename(tmp, base); err != nil {
 		return fmt.Errorf("atomicfile: could not replace %q: %w", path, err)
 	}
 	visible = true
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := syncFolder(root); err != nil {
 		return fmt.Errorf("atomicfile: %q is written, but its folder could not be synced: %w", path, err)
 	}
 	return nil
@@ -92,7 +100,7 @@ func WriteFile(path string, opt Options, content []byte) error {
 }
 
 // fill writes, sets mode and owner, syncs and closes.
-func fill(f *os.File, path string, opt Options, write func(io.Writer) error) error {
+func fill(f *os.File, root *os.Root, base string, opt Options, write func(io.Writer) error) error {
 	w := bufio.NewWriterSize(f, bufferSize)
 	if err := write(w); err != nil {
 		return err
@@ -109,7 +117,7 @@ func fill(f *os.File, path string, opt Options, write func(io.Writer) error) err
 		gid = *opt.Gid
 	}
 	if opt.Keep {
-		if old, err := os.Stat(path); err == nil {
+		if old, err := root.Lstat(base); err == nil && old.Mode().IsRegular() {
 			mode = old.Mode().Perm()
 			if st, ok := old.Sys().(*syscall.Stat_t); ok {
 				uid, gid = int(st.Uid), int(st.Gid)
@@ -140,32 +148,35 @@ func chown(change func(uid, gid int) error, uid, gid int) {
 
 var tempName = regexp.MustCompile(`^\..+\.tmp-[0-9a-f]{16}$`)
 
-func createTemp(path string) (*os.File, error) {
-	dir, base := filepath.Split(path)
-	if len(base) > maxStem {
-		base = base[:maxStem]
-	}
+// createTemp makes a temporary for a name in a folder.
+func createTemp(root *os.Root, base string) (f *os.File, name string, err error) {
 	for try := 0; ; try++ {
-		var random [8]byte
-		for i, r := 0, rand.Uint64(); i < len(random); i, r = i+1, r>>8 {
-			random[i] = byte(r)
-		}
-		name := dir + "." + base + ".tmp-" + hex.EncodeToString(random[:])
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		name = tempFor(base)
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		if errors.Is(err, fs.ErrExist) && try < 100 {
 			continue
 		}
-		return f, err
+		return f, name, err
 	}
+}
+
+// tempFor returns a temporary name for what will be called base.
+func tempFor(base string) string {
+	if len(base) > maxStem {
+		base = base[:maxStem]
+	}
+	var random [8]byte
+	binary.LittleEndian.PutUint64(random[:], rand.Uint64())
+	return "." + base + ".tmp-" + hex.EncodeToString(random[:])
 }
 
 // link gives tmp its final name unless that exists. A network file system may report "exists" for a
 // link that it has made itself when the first answer got lost; then the names are the same file.
-func link(tmp, path string) error {
-	err := os.Link(tmp, path)
+func link(root *os.Root, tmp, base string) error {
+	err := root.Link(tmp, base)
 	if errors.Is(err, fs.ErrExist) {
-		a, errA := os.Lstat(tmp)
-		b, errB := os.Lstat(path)
+		a, errA := root.Lstat(tmp)
+		b, errB := root.Lstat(base)
 		if errA == nil && errB == nil && os.SameFile(a, b) {
 			return nil
 		}
@@ -173,10 +184,10 @@ func link(tmp, path string) error {
 	return err
 }
 
-// syncDir makes a new name survive a stop of the machine. File systems that cannot sync a folder say
+// syncFolder makes a new name survive a stop of the machine. File systems that cannot sync a folder say
 // EINVAL or ENOTSUP; there is nothing more one can do on them.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+func syncFolder(root *os.Root) error {
+	d, err := root.Open(".")
 	if err != nil {
 		return err
 	}
@@ -190,7 +201,8 @@ func syncDir(dir string) error {
 
 // MkdirAll makes a directory and its missing parents. Each one that it makes gets exactly mode
 // whatever the umask, in Unix notation (0o2775 includes the set-group-id bit), and the group gid if
-// the system allows. Directories that exist, also because another process was faster, stay as they are.
+// the system allows; it becomes visible under its name with these, and is synced into its parent.
+// Directories that exist, also because another process was faster, stay as they are.
 func MkdirAll(path string, mode uint32, gid *int) error {
 	if st, err := os.Stat(path); err == nil {
 		if !st.IsDir() {
@@ -199,34 +211,73 @@ func MkdirAll(path string, mode uint32, gid *int) error {
 		return nil
 	}
 	path = filepath.Clean(path)
-	if parent := filepath.Dir(path); parent != path {
+	parent := filepath.Dir(path)
+	if parent != path {
 		if err := MkdirAll(parent, mode, gid); err != nil {
 			return err
 		}
 	}
-	perm := fs.FileMode(mode).Perm()
-	err := os.Mkdir(path, perm)
-	if errors.Is(err, fs.ErrExist) {
-		if st, errStat := os.Stat(path); errStat == nil && st.IsDir() {
-			return nil
-		}
+	root, err := openFolder(parent)
+	if err == nil {
+		defer root.Close()
+		err = mkdir(root, filepath.Base(path), mode, gid)
 	}
 	if err != nil {
 		return fmt.Errorf("atomicfile: could not make folder %q: %w", path, err)
 	}
+	return nil
+}
+
+// mkdir makes one directory in another, under a temporary name first. Where the file system cannot rename
+// without replacing (NFS), it is made in place: replacing a directory that another process has just made
+// would take it from under that process.
+func mkdir(root *os.Root, base string, mode uint32, gid *int) error {
+	tmp := tempFor(base)
+	if err := makeFolder(root, tmp, mode, gid); err != nil {
+		return err
+	}
+	defer root.Remove(tmp) // nothing is left to remove after success
+	err := renameNew(root, tmp, base)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) {
+		err = makeFolder(root, base, mode, gid)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		if st, errStat := root.Stat(base); errStat == nil && st.IsDir() {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(root)
+}
+
+// makeFolder makes a directory with exactly that mode and, as far as allowed, group.
+func makeFolder(root *os.Root, name string, mode uint32, gid *int) error {
+	perm := fs.FileMode(mode).Perm()
+	if err := root.Mkdir(name, perm); err != nil {
+		return err
+	}
 	if gid != nil {
-		chown(func(u, g int) error { return os.Chown(path, u, g) }, -1, *gid)
+		chown(func(u, g int) error { return root.Chown(name, u, g) }, -1, *gid)
 	}
 	if mode&syscall.S_ISGID != 0 {
 		perm |= fs.ModeSetgid
 	}
-	if err := os.Chmod(path, perm); err != nil {
-		return fmt.Errorf("atomicfile: could not set the mode of folder %q: %w", path, err)
-	}
-	return nil
+	return root.Chmod(name, perm)
 }
 
-// RemoveStale removes the temporaries in a folder that no writer has touched for longer than
+// renameNew renames within a folder; an existing name is an error.
+func renameNew(root *os.Root, from, to string) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Renameat2(int(d.Fd()), from, int(d.Fd()), to, unix.RENAME_NOREPLACE)
+}
+
+// RemoveStale removes the temporaries (files, and empty folders) in a folder that no writer has touched for longer than
 // olderThan, and says how many. Files that vanish meanwhile are no error.
 func RemoveStale(dir string, olderThan time.Duration) (removed int, err error) {
 	entries, err := os.ReadDir(dir)
@@ -234,7 +285,7 @@ func RemoveStale(dir string, olderThan time.Duration) (removed int, err error) {
 		return 0, fmt.Errorf("atomicfile: could not look for stale temporaries in %q: %w", dir, err)
 	}
 	for _, e := range entries {
-		if !e.Type().IsRegular() || !tempName.MatchString(e.Name()) {
+		if !e.Type().IsRegular() && !e.IsDir() || !tempName.MatchString(e.Name()) {
 			continue
 		}
 		st, errStat := e.Info()

@@ -31,7 +31,7 @@ type Lock struct{ f *os.File }
 // lock for longer than wait the error is of class fault.Busy and names the holder.
 func Acquire(ctx context.Context, dir string, wait time.Duration, p *access.Policy) (*Lock, error) {
 	path := filepath.Join(dir, Name)
-	f, err := p.Open(path, os.O_RDWR|syscall.O_NOFOLLOW)
+	f, err := p.Open(path, os.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("could not open the lock of %q: %w", dir, err)
 	}
@@ -39,7 +39,7 @@ func Acquire(ctx context.Context, dir string, wait time.Duration, p *access.Poli
 		f.Close()
 		return nil, err
 	}
-	// The record is for people who wait; that it cannot be written harms nobody.
+	// The record is informational, for people who wait; write errors are ignored.
 	if f.Truncate(0) == nil {
 		fmt.Fprintf(f, "%s@%s pid %d since %s\n", access.Login(), access.Host(), os.Getpid(), time.Now().UTC().Format(time.RFC3339))
 	}
@@ -49,20 +49,24 @@ func Acquire(ctx context.Context, dir string, wait time.Duration, p *access.Poli
 // Release gives the lock back.
 func (l *Lock) Release() { l.f.Close() }
 
+// flock is a system call that some file systems do not have.
+var flock = syscall.Flock
+
 // Hold locks an open file until it is closed.
 func Hold(ctx context.Context, f *os.File, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, syscall.EINTR):
 			continue
 		case !errors.Is(err, syscall.EWOULDBLOCK):
-			return fmt.Errorf("could not lock %q: %w", f.Name(), err)
+			return fault.New(fault.Usage, "the file system of %q does not lock files: %w", f.Name(), err).
+				WithHint("mount it with locks for the whole cluster (Lustre: -o flock, NFS: without nolock), or use a directory on another file system")
 		case time.Now().After(deadline):
-			return fault.New(fault.Busy, "%q is locked since more than %s%s", f.Name(), wait, holder(f)).
+			return fault.New(fault.Busy, "%q has been locked for more than %s%s", f.Name(), wait, holder(f)).
 				WithHint("wait for the other process, or look whether it hangs; its lock ends with it")
 		}
 		select {

@@ -242,7 +242,7 @@ func (r *Repo) located(f Found, panel string) (*Located, error) {
 
 // aliasDetector gives the detector's name that the alias record of a panel remembers.
 func (r *Repo) aliasDetector(dettype, panel string) string {
-	text, err := os.ReadFile(r.aliasPath(dettype))
+	text, err := atomicfile.ReadFile(r.aliasPath(dettype))
 	if err != nil {
 		return ""
 	}

@@ -14,6 +14,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/filelock"
 )
 
@@ -83,7 +84,7 @@ type AliasRecord struct {
 // processes may do so at once. A known panel needs no right to write.
 func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord) (string, error) {
 	path := r.aliasPath(dettype)
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("could not read the aliases: %w", err)
 	}
@@ -105,7 +106,7 @@ func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord
 	if err := filelock.Hold(ctx, f, r.LockWait); err != nil {
 		return "", err
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	if text, err = atomicfile.ReadFile(path); err != nil {
 		return "", fmt.Errorf("could not read the aliases: %w", err)
 	}
 	alias, last := findAlias(string(text), panel)
@@ -136,7 +137,7 @@ func (r *Repo) aliasPath(dettype string) string {
 
 // knownAlias gives the alias of a panel, or the empty string.
 func (r *Repo) knownAlias(dettype, panel string) string {
-	text, err := os.ReadFile(r.aliasPath(dettype))
+	text, err := atomicfile.ReadFile(r.aliasPath(dettype))
 	if err != nil {
 		return ""
 	}
