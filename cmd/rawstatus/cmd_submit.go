@@ -119,7 +119,7 @@ func submission(c *cli.Context, e *environment, client *slurm.Client) (*slurm.Ch
 	if err != nil {
 		return nil, err
 	}
-	if r.Deploy, r.Deployer, err = deployWords(c, e, p); err != nil {
+	if r.Deploy, err = deployWords(c, e, p); err != nil {
 		return nil, err
 	}
 	return &slurm.Chain{Client: client, Work: work, Plan: p, Request: r}, nil

@@ -89,8 +89,8 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	r.Task, r.Reduce = task, task
 	r.Reduce.Exclusive = false
 	var err error
-	if r.Program, err = os.Executable(); err != nil {
-		return r, fmt.Errorf("could not tell the path of this program: %w", err)
+	if r.Program, err = slurm.Self(); err != nil {
+		return r, err
 	}
 	if r.SiteLines, err = siteLines(c, e); err != nil {
 		return r, err
@@ -156,21 +156,23 @@ func siteLines(c *cli.Context, e *environment) ([]string, error) {
 type flagPath struct{ flag, path string }
 
 // deployWords gives the command line of the mergedeploy job, empty when none is wanted.
-func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, program string, err error) {
+func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, err error) {
 	extra := *c.Generic("deploy-arg").(*words)
 	if !c.Bool("merge") && !c.Bool("deploy") {
 		if len(extra) > 0 {
-			return nil, "", fault.New(fault.Usage, "--deploy-arg without --merge or --deploy")
+			return nil, fault.New(fault.Usage, "--deploy-arg without --merge or --deploy")
 		}
-		return nil, "", nil
+		return nil, nil
 	}
-	self, err := os.Executable()
+	self, err := slurm.Self()
 	if err != nil {
-		return nil, "", fmt.Errorf("could not tell the path of this program: %w", err)
+		return nil, err
 	}
-	program = filepath.Join(filepath.Dir(self), "mergedeploy")
-	if _, err := os.Stat(program); err != nil {
-		return nil, "", fault.New(fault.Usage, "no mergedeploy beside rawstatus: %w", err).WithHint("install both programs into one directory")
+	switch st, err := os.Stat(filepath.Join(filepath.Dir(self), "mergedeploy")); {
+	case err != nil:
+		return nil, fault.New(fault.Usage, "no mergedeploy beside rawstatus: %w", err).WithHint("install both programs into one directory")
+	case st.Mode()&0o002 != 0:
+		return nil, fault.New(fault.Usage, "mergedeploy beside rawstatus may be changed by everybody (%v)", st.Mode()).WithHint("chmod o-w, after a look at it")
 	}
 	d := p.Dataset
 	dir := filepath.Dir(d.Files[0].Path)
@@ -185,12 +187,12 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, p
 		}
 		abs, err := filepath.Abs(f.path)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		line = append(line, f.flag, abs)
 	}
 	if c.Bool("deploy") {
 		line = append(line, "--deploy")
 	}
-	return append(line, extra...), program, nil
+	return append(line, extra...), nil
 }

@@ -105,6 +105,9 @@ func Load(path string, env func(string) string) (*Site, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case err == nil:
+		if err := guard(path); err != nil {
+			return nil, err
+		}
 		if err := s.readFile(path, string(text)); err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +32,16 @@ func (s *Site) readFile(path, text string) error {
 		}
 	}
 	return nil
+}
+
+// guard refuses a site file that everybody may change: jobs execute lines of it.
+func guard(path string) error {
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm()&0o002 == 0 || !st.Mode().IsRegular() {
+		return err
+	}
+	return fault.New(fault.Usage, "site file %q may be changed by everybody (%v), and jobs execute lines of it", path, st.Mode()).
+		WithHint("look at it, then: chmod o-w %s", path)
 }
 
 // patterns lists the keys that a site file may have, sections included; "*" stands for a name in lower case.

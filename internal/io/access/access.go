@@ -3,6 +3,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 )
 
@@ -85,6 +88,32 @@ func (p *Policy) MkdirAll(path string) error {
 // makes follows the policy; an existing one stays as it is. A symbolic link is not followed.
 func (p *Policy) Open(path string, flag int) (*os.File, error) {
 	return atomicfile.Open(path, flag, p.File())
+}
+
+// Trusted refuses a file that somebody other than this user and root may have written: what it says is
+// executed. A file that does not exist is no objection.
+func Trusted(path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("could not see who may write %q: %w", path, err)
+	}
+	why := ""
+	sys, known := st.Sys().(*syscall.Stat_t)
+	switch {
+	case !st.Mode().IsRegular():
+		why = "it is no regular file"
+	case st.Mode()&0o022 != 0:
+		why = fmt.Sprintf("others may change it (%v)", st.Mode())
+	case known && sys.Uid != 0 && sys.Uid != uint32(os.Geteuid()):
+		why = fmt.Sprintf("it belongs to user %d", sys.Uid)
+	default:
+		return nil
+	}
+	return fault.New(fault.Usage, "%q is not trusted, for it says what is executed: %s", path, why).
+		WithHint("submit the work again under your own name, with the command that it was submitted with")
 }
 
 // Login is the name of who runs this process.

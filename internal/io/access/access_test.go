@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -60,5 +61,41 @@ func TestCheckName(t *testing.T) {
 		if err := CheckName("word", bad); fault.CodeOf(err) != fault.Input || len(err.Error()) > 300 {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// TestTrusted refuses what others may have written.
+func TestTrusted(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "request.json")
+	if err := Trusted(file); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o755: true, 0o664: false, 0o646: false, 0o666: false} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := Trusted(file); (err == nil) != good || err != nil && fault.CodeOf(err) != fault.Usage {
+			t.Errorf("mode %v: %v", mode, err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if Trusted(link) == nil {
+		t.Error("a link is trusted")
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	if err := errors.Join(os.Chmod(file, 0o600), os.Chown(file, 65534, -1)); err != nil {
+		t.Fatal(err)
+	}
+	if Trusted(file) == nil {
+		t.Error("a file of another user is trusted")
 	}
 }

@@ -109,10 +109,29 @@ func (c *Client) client(write bool) *http.Client {
 	if h == nil {
 		h = defaultHTTP
 	}
-	if write && c.Writer != nil {
-		return &http.Client{Transport: c.Writer}
+	if !write {
+		return h
 	}
-	return h
+	writer := *h
+	if c.Writer != nil {
+		writer.Transport = c.Writer
+	}
+	writer.CheckRedirect = sameOrigin
+	return &writer
+}
+
+// sameOrigin refuses redirects of requests that carry a token or ticket to another scheme, host or port.
+func sameOrigin(req *http.Request, via []*http.Request) error {
+	const most = 5
+	from, to := via[0].URL, req.URL
+	switch {
+	case from.Scheme != to.Scheme || from.Host != to.Host:
+		return fault.New(fault.Input, "calibws: %s://%s redirects to %s://%s: a token or ticket is not sent to another address", from.Scheme, from.Host, to.Scheme, to.Host).
+			WithHint("if this is the right service, give its address by --write-url or calibws.write_url")
+	case len(via) > most:
+		return fault.New(fault.Input, "calibws: %s redirects more than %d times", from, most)
+	}
+	return nil
 }
 
 // failed classifies what happened without an answer.

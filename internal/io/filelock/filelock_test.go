@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,5 +88,17 @@ func TestNoLink(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(target); string(text) != "keep" {
 		t.Errorf("the target of the link has %q", text)
+	}
+}
+
+// TestNoLocks is on a file system without locks: a configuration of the site, not a defect of the program.
+func TestNoLocks(t *testing.T) {
+	defer func(old func(int, int) error) { flock = old }(flock)
+	for _, no := range []syscall.Errno{syscall.ENOSYS, syscall.ENOLCK, syscall.ENOTSUP, syscall.EINVAL} {
+		flock = func(int, int) error { return no }
+		_, err := Acquire(t.Context(), t.TempDir(), time.Second, policy)
+		if fault.CodeOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "flock") {
+			t.Errorf("%v: %v, hint %q", no, err, fault.HintOf(err))
+		}
 	}
 }

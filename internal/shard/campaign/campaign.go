@@ -97,7 +97,8 @@ func Open(client *slurm.Client, dir string) (*Campaign, error) {
 	case c.Schema != schema:
 		return nil, fault.New(fault.Input, "%s has schema %d, this program reads %d", recordPath(abs), c.Schema, schema)
 	}
-	return c, nil
+	c.Request.Program, err = slurm.Self()
+	return c, err
 }
 
 // Work is the work directory of an item.

@@ -12,6 +12,7 @@ import (
 	scripts "rawstatus/jobs/slurm"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/shard/slurm"
 )
@@ -109,11 +110,14 @@ func (c *Campaign) job(w *Wave, part, logName string, r slurm.Resources) slurm.J
 
 // submit claims a wave and submits its jobs; somebody else's claim of the same number is fault.Busy.
 func (c *Campaign) submit(ctx context.Context, w *Wave) error {
+	if err := access.Trusted(recordPath(c.Dir)); err != nil {
+		return err
+	}
 	text, err := scripts.Render(scripts.Campaign, slurm.Quote(c.Request.Program), c.Request.SiteLines)
 	if err != nil {
 		return fmt.Errorf("campaign: could not make the job script: %w", err)
 	}
-	if err := atomicfile.WriteFile(filepath.Join(c.Dir, scripts.Campaign), atomicfile.Options{Mode: 0o775}, text); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(c.Dir, scripts.Campaign), atomicfile.Options{Mode: 0o755}, text); err != nil {
 		return err
 	}
 	w.Schema = schema

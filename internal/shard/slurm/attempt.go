@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -25,12 +26,11 @@ type Request struct {
 	MaxMemMB    int64         `json:"max_mem_mb"`   // memory is not raised beyond this, 0 = no limit
 	MaxTime     time.Duration `json:"max_time"`
 	SiteLines   []string      `json:"site_lines,omitempty"` // of the job scripts
-	Program     string        `json:"program"`              // path of rawstatus
+	Program     string        `json:"-"`                    // path of rawstatus: this program, never one that a file names
 	ReduceWords []string      `json:"reduce_words,omitempty"`
 	Command     []string      `json:"command,omitempty"` // words of the submission, for a plan that has to be made again
 	Folder      string        `json:"folder,omitempty"`  // where it was given
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
-	Deployer    string        `json:"deployer,omitempty"`
 }
 
 // Attempt is one submission: the tasks it does and the jobs that do them.
@@ -119,6 +119,15 @@ func SaveRequest(work string, p *plan.Plan, r Request) error {
 	return WriteRecord(requestPath(work, p), r, false)
 }
 
+// Self returns the path of this program, which jobs run.
+func Self() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("could not find the path of this program: %w", err)
+	}
+	return self, nil
+}
+
 // LoadRequest reads what the user asked for.
 func LoadRequest(work string, p *plan.Plan) (Request, error) {
 	var r Request
@@ -126,6 +135,9 @@ func LoadRequest(work string, p *plan.Plan) (Request, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, fault.New(fault.Usage, "the plan in %q was not submitted to Slurm", work).
 			WithHint("submit it with `rawstatus submit --work %s`, or see its state with `rawstatus reduce --work %s`", work, work)
+	}
+	if err == nil {
+		r.Program, err = Self()
 	}
 	if err == nil && r.Schema != recordSchema {
 		err = fault.New(fault.Input, "%s has schema %d, this program reads %d", requestPath(work, p), r.Schema, recordSchema).

@@ -11,6 +11,7 @@ import (
 	scripts "rawstatus/jobs/slurm"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/shard/plan"
 )
@@ -128,12 +129,11 @@ func (c *Chain) Lines(a *Attempt) []string {
 // Scripts gives the job scripts as they are submitted, by file name.
 func (c *Chain) Scripts() (map[string][]byte, error) {
 	out := map[string][]byte{}
-	for name, program := range map[string]string{
-		scripts.Array: c.Request.Program, scripts.Reduce: c.Request.Program, scripts.Repair: c.Request.Program, scripts.Deploy: c.Request.Deployer,
-	} {
-		if program == "" {
-			continue
-		}
+	programs := map[string]string{scripts.Array: c.Request.Program, scripts.Reduce: c.Request.Program, scripts.Repair: c.Request.Program}
+	if len(c.Request.Deploy) > 0 {
+		programs[scripts.Deploy] = filepath.Join(filepath.Dir(c.Request.Program), "mergedeploy")
+	}
+	for name, program := range programs {
 		text, err := scripts.Render(name, Quote(program), c.Request.SiteLines)
 		if err != nil {
 			return nil, fmt.Errorf("slurm: could not make %s: %w", name, err)
@@ -174,13 +174,17 @@ func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
 }
 
 func (c *Chain) writeScripts() error {
+	// The lines of the scripts come from this file, after the first submission.
+	if err := access.Trusted(requestPath(c.Work, c.Plan)); err != nil {
+		return err
+	}
 	texts, err := c.Scripts()
 	if err != nil {
 		return err
 	}
 	for name, text := range texts {
 		path := filepath.Join(Dir(c.Work, c.Plan), name)
-		if err := atomicfile.WriteFile(path, atomicfile.Options{Mode: 0o775}, text); err != nil {
+		if err := atomicfile.WriteFile(path, atomicfile.Options{Mode: 0o755}, text); err != nil {
 			return err
 		}
 	}

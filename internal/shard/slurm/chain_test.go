@@ -101,7 +101,7 @@ func (c *Chain) submitAll(t *testing.T) *Attempt {
 func TestChainOfJobs(t *testing.T) {
 	s := newStandIn(t)
 	c := testChain(t)
-	c.Request.Deploy, c.Request.Deployer = []string{"--deploy"}, "/opt/mergedeploy"
+	c.Request.Deploy = []string{"--deploy"}
 	a := c.submitAll(t)
 	want := []string{"--array=0-3 ", "--dependency=afterok:101 --kill-on-invalid-dep=yes ", "--dependency=afternotok:102 --kill-on-invalid-dep=yes ", "--dependency=afterok:102 --kill-on-invalid-dep=yes "}
 	got := s.calls(t, "sbatch")

@@ -71,13 +71,16 @@ func (c *Client) SubmitOnce(ctx context.Context, id *int, j Job, adopt bool, sto
 	return store()
 }
 
+// recordMode keeps records from being changed by others: they say what jobs run.
+const recordMode = 0o644
+
 // WriteRecord stores a value as JSON; exclusive: only if there is no such file, else the error is fs.ErrExist.
 func WriteRecord(path string, v any, exclusive bool) error {
 	b, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return fmt.Errorf("slurm: could not encode %s: %w", path, err)
 	}
-	return atomicfile.WriteFile(path, atomicfile.Options{Exclusive: exclusive}, append(b, '\n'))
+	return atomicfile.WriteFile(path, atomicfile.Options{Mode: recordMode, Exclusive: exclusive}, append(b, '\n'))
 }
 
 // ReadRecord reads what WriteRecord stored.
