@@ -117,8 +117,8 @@ func TestAsGuest(t *testing.T) {
 		t.Errorf("plan: exit code %d\n%s", code, out)
 	}
 	code, out = run("-D")
-	if code != int(fault.Usage) || !strings.Contains(out, "permission denied") || !strings.Contains(out, "hint: writing there needs the permission") {
-		t.Errorf("deployment: exit code %d, want %d\n%s", code, fault.Usage, out)
+	if code != int(fault.Input) || !strings.Contains(out, "permission denied") || !strings.Contains(out, "hint: the permission of its owner or group") {
+		t.Errorf("deployment: exit code %d, want %d\n%s", code, fault.Input, out)
 	}
 	if left := files(t, dir, ".tmp-"); len(left) > 0 {
 		t.Errorf("leftovers %v", left)

@@ -223,6 +223,10 @@ func MkdirAll(path string, mode uint32, gid *int) error {
 		err = mkdir(root, filepath.Base(path), mode, gid)
 	}
 	if err != nil {
+		var bare *fs.PathError
+		if errors.As(err, &bare) { // it names the temporary, which says nothing to the user
+			err = bare.Err
+		}
 		return fmt.Errorf("atomicfile: could not make folder %q: %w", path, err)
 	}
 	return nil
