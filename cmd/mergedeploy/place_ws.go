@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/negotiate"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
 )
@@ -73,7 +74,7 @@ func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 		}
 		ws.Token = token
 	case "kerberos":
-		ws.Writer = calibws.Negotiate{}
+		ws.Writer = negotiate.Transport{}
 	default:
 		return nil, fault.New(fault.Usage, "--auth %q: wanted kerberos, token or none", auth)
 	}

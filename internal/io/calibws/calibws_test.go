@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/io/negotiate"
 	"rawstatus/internal/testenv"
 )
 
@@ -93,7 +94,7 @@ func TestCurlConformance(t *testing.T) {
 		s, ledger := serve(t), t.TempDir()
 		return func() calib.Place {
 			p := s.place(ledger)
-			p.Client.Writer = Negotiate{}
+			p.Client.Writer = negotiate.Transport{}
 			return p
 		}
 	})
@@ -551,7 +552,7 @@ func TestNobodyThere(t *testing.T) {
 	if _, err := c.Find(t.Context(), "cdb_x", "d", nil); fault.CodeOf(err) != fault.Temporary || fault.HintOf(err) == "" {
 		t.Errorf("%v", err)
 	}
-	c.Writer = Negotiate{Curl: "/no/such/curl"}
+	c.Writer = negotiate.Transport{Curl: "/no/such/curl"}
 	if err := c.MayWrite(t.Context(), "cdb_x"); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("%v", err)
 	}

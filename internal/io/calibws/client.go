@@ -23,7 +23,7 @@ type Client struct {
 	WriteURL string
 	Token    string            // bearer token for writing; empty: none
 	HTTP     *http.Client      // nil: one with the time-outs of this package
-	Writer   http.RoundTripper // for requests to WriteURL, e.g. [Negotiate]; nil: as HTTP
+	Writer   http.RoundTripper // for requests to WriteURL, e.g. [negotiate.Transport]; nil: as HTTP
 	Retries  int               // further attempts of reads after a temporary failure
 	Pause    time.Duration     // before the first of them; doubles
 }

@@ -1,4 +1,5 @@
-package calibws
+// Package negotiate authenticates HTTP requests with the user's Kerberos ticket (SPNEGO).
+package negotiate
 
 import (
 	"bufio"
@@ -15,15 +16,15 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Negotiate is a transport that authenticates with the user's Kerberos ticket by way of the system's
-// curl, whose SPNEGO implementation is the one that the site has configured and tested. No ticket or
-// password passes through this program.
-type Negotiate struct {
+// Transport sends requests through the system's curl, whose SPNEGO implementation is the one that the
+// site has configured and tested. No ticket or password passes through this program. Headers of a request
+// appear in the process list, so they must not hold secrets.
+type Transport struct {
 	Curl string // path of the program; empty: as found in PATH
 }
 
 // RoundTrip implements http.RoundTripper.
-func (n Negotiate) RoundTrip(req *http.Request) (*http.Response, error) {
+func (n Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	curl := n.Curl
 	if curl == "" {
 		curl = "curl"
@@ -57,7 +58,7 @@ func (n Negotiate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := cmd.Start(); err != nil {
 		headerIn.Close()
 		answer.Close()
-		return nil, fault.New(fault.Usage, "calibws: could not run curl: %w", err).WithHint("install curl with Kerberos support, or set CALIB_JWT")
+		return nil, fault.New(fault.Usage, "could not run curl: %w", err).WithHint("install curl with Kerberos support, or use another way to authenticate")
 	}
 	headerIn.Close()
 	head, err := io.ReadAll(io.LimitReader(header, 1<<20))
