@@ -192,7 +192,7 @@ func parseBits(words []string) (map[string]uint64, error) {
 		return nil, nil
 	}
 	masks := map[string]uint64{}
-	families := []status.Family{status.Dark, status.Features, ""} // the last for masks of users and others
+	families := []status.Family{status.Dark, status.Features, status.Charge, ""} // the last for masks of users and others
 	for _, word := range words {
 		digits, base := word, 10
 		if hex, ok := strings.CutPrefix(word, "0x"); ok {

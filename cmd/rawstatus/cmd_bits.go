@@ -17,7 +17,7 @@ func newBitsCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:        "bits",
 		Usage:       "what each bit of a status word means and which rule sets it",
-		Description: "The numbers have two meanings: those of the rules of dark processing, and those of the features of det_pixel_status.\nThe sidecar of a status file (<name>.json) says which of them holds for it.",
+		Description: "The numbers below 1024 have two meanings: those of the rules of dark processing, and those of the features of det_pixel_status.\nThose from 65536 on are of charge injection.\nThe sidecar of a status file (<name>.json) says which of them holds for it.",
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "markdown", Usage: "the tables of docs/bits.md"}},
 		Action: func(c *cli.Context) error {
 			switch {
@@ -38,7 +38,8 @@ var bitFamilies = []struct {
 }{
 	{status.Dark, "Rules of dark processing", "Set by profiles `data` and `dark`. The numbers are those of psana's dark processing (pixel_status)."},
 	{status.Features, "Features", "Set by profiles `features`, `light` and `max`. The numbers are those of det_pixel_status."},
-	{"", "Bits of both", "Not in the original programs. Pixels with NO_DATA, LOW_STATS or EVAL_ERROR were not judged: they have no other bit of a rule\nand take no part in any limit."},
+	{status.Charge, "Charge injection", "Set by profile `ci`. Numbers and limits up to bit 45 are those of psana's epix10ka_charge_injection, but for\nMANY_PERIODS; the others are measured on the clock of the ramp. Bit 16 is 65536, bit 52 is 4503599627370496."},
+	{"", "Bits of all", "Not in the original programs. Pixels with NO_DATA, LOW_STATS or EVAL_ERROR were not judged: they have no other bit of a rule\nand take no part in any limit."},
 }
 
 // writeBits prints the dictionary as text.
@@ -50,7 +51,7 @@ func writeBits(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\n", f.title)
 		for _, b := range bitsOf(f.family) {
-			fmt.Fprintf(t, "%7d\t%s\t%s\t%s\t%s\n", b.Value, b.Name, b.Group, b.Meaning, b.Rule)
+			fmt.Fprintf(t, "%16d\t%s\t%s\t%s\t%s\n", b.Value, b.Name, b.Group, b.Meaning, b.Rule)
 		}
 	}
 	return t.Flush()

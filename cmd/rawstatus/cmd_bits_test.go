@@ -42,7 +42,7 @@ const bitsHead = `<!-- Made by TestBitsPage of cmd/rawstatus: change the table i
 # Bits of a status word
 
 A status word is the sum of its bits; 0 is a good pixel. The same numbers have two meanings, by the rules that made the file; the sidecar
-of a status file (` + "`<name>.json`" + `) has the dictionary that holds for it. Nothing is above 32768: LCLS-I analysis reads 16 bits.
+of a status file (` + "`<name>.json`" + `) has the dictionary that holds for it. Only bits of charge injection are above 32768: of other types analysis reads 16 bits.
 ` + "`rawstatus bits`" + ` prints this table, ` + "`rawstatus bits --json`" + ` for programs. Status files of profile user (` + "`rawstatus save`" + `) have the
 bits of whoever made them.
 

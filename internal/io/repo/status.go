@@ -42,6 +42,7 @@ type StatusFile struct {
 const (
 	FamilyDark     = "dark"     // 1..64: rms and average limits, saturated and cold fractions, gain bits
 	FamilyFeatures = "features" // 1..512: features 2, 3, 6, 11 of det_pixel_status
+	FamilyCharge   = "ci"       // 65536 and above: charge injection
 )
 
 // SidecarSchema is the version of the sidecar. 1: first.

@@ -53,8 +53,8 @@ func TestTableIsConsistent(t *testing.T) {
 	seen := map[key]bool{}
 	names := map[string]bool{}
 	for _, b := range Table {
-		if b.Value == 0 || b.Value&(b.Value-1) != 0 || b.Value > Neighbour {
-			t.Errorf("%s: value %d is not one bit of 16", b.Name, b.Value)
+		if b.Value == 0 || b.Value&(b.Value-1) != 0 || (b.Value > Neighbour) != (b.Family == Charge) || b.Value > CrossTalk {
+			t.Errorf("%s: value %d is not one bit of its family", b.Name, b.Value)
 		}
 		if seen[key{b.Family, b.Value}] || names[b.Name] {
 			t.Errorf("%s, %d: twice in the table", b.Name, b.Value)

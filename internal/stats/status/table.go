@@ -62,8 +62,8 @@ const (
 	MaxHigh    uint64 = 512
 )
 
-// Bits of ours, with the same meaning in both families. Analysis casts status to 16 bits: 32768 is the
-// largest there can be.
+// Bits of ours, with the same meaning in all families. Analysis casts status_data to 16 bits: 32768 is the
+// largest there can be. The bits of status_ci lie above it (see Charge).
 const (
 	NoData    uint64 = 1024
 	LowStats  uint64 = 2048
@@ -104,13 +104,13 @@ type Bit struct {
 var (
 	darkCtypes   = []string{"status_dark", "status_data"}
 	darkProfiles = []string{"dark", "data"}
-	all          = []string{"dark", "data", "features", "light", "max"}
-	allCtypes    = []string{"status_dark", "status_data", "status_light", "status_max"}
+	all          = []string{"dark", "data", "features", "light", "max", "ci"}
+	allCtypes    = []string{"status_dark", "status_data", "status_light", "status_max", "status_ci"}
 )
 
 // Table is the dictionary of all bits, by family and value. It is the only one: help, logs, sidecars and
 // documents are made from it.
-var Table = []Bit{
+var Table = append([]Bit{
 	{RmsHigh, "RMS_HIGH", Dark, "rms > rms_max", "noisy", darkCtypes, darkProfiles, "noise", true},
 	{RmsLow, "RMS_LOW", Dark, "rms < rms_min", "quiet, stuck or dead", darkCtypes, darkProfiles, "noise", true},
 	{IntHigh, "INT_HIGH", Dark, "y > int_hi in more than nevlm frames", "often saturated", darkCtypes, darkProfiles, "intensity", true},
@@ -136,7 +136,7 @@ var Table = []Bit{
 	{RowCol, "ROW_COL", "", "more than the allowed fraction of the row or column of the chip is bad", "in a bad row or column", allCtypes, all, "spatial", false},
 	{ASIC, "ASIC", "", "more than the allowed fraction of the chip is bad", "in a bad chip", allCtypes, all, "spatial", false},
 	{Neighbour, "NEIGHBOUR", "", "touches a bad pixel", "beside a bad pixel", allCtypes, all, "spatial", false},
-}
+}, chargeTable()...)
 
 // Lookup finds a bit of a family by its value.
 func Lookup(f Family, value uint64) (Bit, bool) {

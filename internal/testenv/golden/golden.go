@@ -135,7 +135,7 @@ func readJSON(t testing.TB, file string, v any) {
 
 // Array is a .npy array: V holds the numbers, which float64 represents exactly for all types in use.
 type Array struct {
-	Type  string // numpy's type code without byte order: u1 u2 u4 u8 f4 f8 b1
+	Type  string // numpy's type code without byte order: u1 u2 u4 u8 i2 i8 f4 f8 b1
 	Shape []int
 	V     []float64
 }
@@ -207,6 +207,10 @@ func decoder(typ string) (func([]byte) float64, int) {
 		return func(b []byte) float64 { return float64(le.Uint32(b)) }, 4
 	case "u8":
 		return func(b []byte) float64 { return float64(le.Uint64(b)) }, 8
+	case "i2":
+		return func(b []byte) float64 { return float64(int16(le.Uint16(b))) }, 2
+	case "i8":
+		return func(b []byte) float64 { return float64(int64(le.Uint64(b))) }, 8
 	case "f4":
 		return func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) }, 4
 	case "f8":
