@@ -45,9 +45,6 @@ func wsFlags() []cli.Flag {
 // client makes the client that site and flags describe.
 func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 	ws := &calibws.Client{ReadURL: e.Site.CalibWS.ReadURL, WriteURL: e.Site.CalibWS.WriteURL, Retries: 3, Pause: time.Second}
-	if os.Getenv("SIT_PSDM_OFFSITE") != "" {
-		offsite(e, ws)
-	}
 	u, err := url.Parse(ws.WriteURL)
 	if err != nil || u.Host == "" {
 		return nil, fault.New(fault.Usage, "%q is not the address of a web service", ws.WriteURL)
@@ -79,18 +76,6 @@ func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 		return nil, fault.New(fault.Usage, "--auth %q: wanted kerberos, token or none", auth)
 	}
 	return ws, nil
-}
-
-// offsite takes the addresses for machines outside the laboratory, unless the site file, our environment
-// or a flag names others. As in psana they win over LCLS_CALIB_HTTP.
-func offsite(e *environment, ws *calibws.Client) {
-	const base = "https://psextapi.slac.stanford.edu/"
-	if o := e.Site.Origin("calibws.read_url"); o == "default" || o == "environment LCLS_CALIB_HTTP" {
-		ws.ReadURL = base + "calib_ws/"
-	}
-	if e.Site.Origin("calibws.write_url") == "default" {
-		ws.WriteURL = base + "ws-kerb/calib_ws/"
-	}
 }
 
 // wsIdentity is what a ledger of the web service remembers about its detector.

@@ -26,7 +26,7 @@ func newDemoCommand(e *environment) *cli.Command {
 		Name:  "demo",
 		Usage: "the whole way on a simulated run: raw data, bad pixels, deployed constants, and how many were found",
 		Description: "Writes about 0.4 GB below DIR, shows each command as a user would type it, and compares what is deployed with what\n" +
-			"was planted. A DIR of an earlier demo is replaced.",
+			"was planted. A DIR of an earlier demo is replaced. Nothing outside DIR is read or written, whatever is configured.",
 		Flags: []cli.Flag{&cli.StringFlag{Name: "work", Usage: "`DIR` for everything that the demo writes", Value: "scratch/demo"}},
 		Action: func(c *cli.Context) error {
 			return runDemo(c.Context, e, c.String("work"))
@@ -65,7 +65,7 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 		"rawstatus simulate --out " + xtc + " -e " + demoExperiment + " -r " + demoRun + " --panels 2 --gain-modes g0,g1,g2 --events 60 --streams 2" +
 			" --dead 20 --hot 20 --noisy 20 --saturated 20 --cold 20 --damaged-events 1",
 		"rawstatus run --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --max-lost 2",
-		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " -D",
+		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " --backend calibdir -D",
 	} {
 		if err := demoCommand(ctx, e, strings.Fields(line)); err != nil {
 			return err
@@ -114,7 +114,7 @@ func demoCommand(ctx context.Context, e *environment, words []string) error {
 	}
 	fmt.Fprintf(e.Stdout, "\n$ %s\n", strings.Join(words, " "))
 	cmd := exec.CommandContext(ctx, program, words[1:]...)
-	cmd.Stdout, cmd.Stderr = e.Stdout, e.Stderr
+	cmd.Stdout, cmd.Stderr, cmd.Env = e.Stdout, e.Stderr, demoEnvironment(os.Environ())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	err = cmd.Run()
 	if ctx.Err() != nil {
@@ -125,6 +125,14 @@ func demoCommand(ctx context.Context, e *environment, words []string) error {
 		return fault.New(fault.Code(max(1, exit.ExitCode())), "%s ended with %v", words[0], exit)
 	}
 	return err
+}
+
+// demoEnvironment leaves out whatever could lead the demo's commands to places outside its directory: our variables, and
+// those of psana and of the calibration service.
+func demoEnvironment(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return slices.ContainsFunc([]string{"RAWSTATUS_", "SIT_", "LCLS_", "CALIB_"}, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
+	})
 }
 
 // compareDemo prints how many of the planted pixels are in the deployed file with their bit. It is an

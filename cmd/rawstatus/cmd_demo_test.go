@@ -87,3 +87,11 @@ func TestClearDemo(t *testing.T) {
 		t.Errorf("still there: %v", err)
 	}
 }
+
+// TestDemoEnvironment leaves out what leads to real places, and keeps the rest.
+func TestDemoEnvironment(t *testing.T) {
+	got := demoEnvironment([]string{"SIT_ROOT=/a", "PATH=/bin", "RAWSTATUS_REPOSITORY=/r", "LCLS_CALIB_HTTP=x", "CALIB_JWT=t", "TRANSIT_ROOT=b", "SIT_PSDM_DATA=d"})
+	if strings.Join(got, " ") != "PATH=/bin TRANSIT_ROOT=b" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -24,8 +24,10 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 // program is rawstatus; args is its command line, which submit keeps.
 func program(args []string) command.Program {
 	return command.Program{
-		Name:  "rawstatus",
-		Usage: "find bad pixels in raw data and write their status into the constants repository",
+		Name:        "rawstatus",
+		Usage:       "find bad pixels in raw data and write their status into the constants repository",
+		WithoutSite: []string{"bits", "simulate", "demo"},
+		Explains:    "config",
 		Daily: []string{"dataset", "exp", "run", "dir", "file", "det", "profile", "features", "events", "allow-incomplete", "repository", "work",
 			"tasks", "partition", "time", "wait", "dry-run", "deploy"},
 		Commands: func(e *environment) []*cli.Command {

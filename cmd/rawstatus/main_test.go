@@ -80,6 +80,32 @@ func TestConfigCommand(t *testing.T) {
 	}
 }
 
+// TestConfigNamesWhatDoesNotExist, and other commands do not work with it; demo and simulate heed no configuration.
+func TestConfigNamesWhatDoesNotExist(t *testing.T) {
+	site := filepath.Join(t.TempDir(), "site.toml")
+	if err := os.WriteFile(site, []byte("repository = \"/repo\"\n[limits.nosuchdet]\nint_hi = 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("RAWSTATUS_SITE", site)
+	t.Setenv("RAWSTATUS_REPOSITRY", "/elsewhere")
+	code, stdout, stderr := call(t, "config")
+	for _, want := range []string{"repository = \"/repo\"", site + ":1", "# site file: " + site, "# does not exist: environment: there is no setting for RAWSTATUS_REPOSITRY",
+		`line 2: unknown detector type "nosuchdet"`} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("lacks %q:\n%s", want, stdout)
+		}
+	}
+	if code != int(fault.Usage) || !strings.Contains(stderr, "did you mean RAWSTATUS_REPOSITORY?") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := call(t, "diff", "a", "b"); code != int(fault.Usage) || !strings.Contains(stderr, "RAWSTATUS_REPOSITRY") {
+		t.Errorf("diff: exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := call(t, "bits"); code != 0 {
+		t.Errorf("bits: exit code %d: %s", code, stderr)
+	}
+}
+
 // TestConfigIsASiteFile feeds the printed configuration back.
 func TestConfigIsASiteFile(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
@@ -94,6 +120,9 @@ func TestConfigIsASiteFile(t *testing.T) {
 	}
 	strip := func(s string) (out string) {
 		for line := range strings.Lines(s) {
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
 			value, _, _ := strings.Cut(line, "  #")
 			out += strings.TrimSpace(value) + "\n"
 		}

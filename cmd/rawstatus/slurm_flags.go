@@ -148,6 +148,9 @@ func siteLines(c *cli.Context, e *environment) ([]string, error) {
 			return nil, err
 		}
 		lines = append(lines, "export RAWSTATUS_SITE="+slurm.Quote(abs))
+		for _, variable := range e.Site.Overridden() { // as --site has done here
+			lines = append(lines, "unset "+variable)
+		}
 	}
 	return lines, nil
 }

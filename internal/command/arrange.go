@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
 
 	"rawstatus/internal/fault"
 )
@@ -140,22 +139,4 @@ func decimal(f cli.Flag, value string) string {
 		}
 	}
 	return value
-}
-
-// nearest returns the name that is most like a word, or nothing when none is like it.
-func nearest(word string, names []string) string {
-	best, near := 3, ""
-	for _, name := range names {
-		if len(name) < 2 {
-			continue
-		}
-		d := smetrics.WagnerFischer(word, name, 1, 1, 1)
-		if strings.HasPrefix(name, word) && len(word) > 1 {
-			d = 1
-		}
-		if d < best && d < len(name) {
-			best, near = d, name
-		}
-	}
-	return near
 }

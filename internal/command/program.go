@@ -26,6 +26,8 @@ type Program struct {
 	Usage       string
 	Description string
 	Commands    func(e *Env) []*cli.Command // every command of the program, in the order of the help text
+	WithoutSite []string                    // commands that need no configuration and heed none
+	Explains    string                      // the command that shows the configuration, also a wrong one
 	Daily       []string                    // flags that the first page of a command with many shows
 	Default     string                      // command that runs when flags come without one; may be empty
 }
@@ -159,7 +161,7 @@ func (p Program) app(e *Env, commands []*cli.Command) *cli.App {
 // unknown is the error about a command that the program does not have.
 func (p Program) unknown(commands []*cli.Command, name string) error {
 	err := fault.New(fault.Usage, "unknown command %q", name)
-	if near := nearest(name, commandNames(commands)); near != "" {
+	if near := fault.Nearest(name, commandNames(commands)); near != "" {
 		return err.WithHint("did you mean %q? %s --help lists the commands", near, p.Name)
 	}
 	return err.WithHint("%s --help lists the commands", p.Name)
@@ -173,9 +175,6 @@ func commandNames(commands []*cli.Command) (names []string) {
 	}
 	return names
 }
-
-// withoutSite are the commands that work whatever is wrong with the configuration.
-var withoutSite = []string{"help", "version"}
 
 // builtIn are the commands that every program has.
 func (p Program) builtIn(e *Env) []*cli.Command {
@@ -236,10 +235,8 @@ func (p Program) prepare(e *Env, c *cli.Command) {
 	required := required(c.Flags)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
-		if !slices.Contains(withoutSite, c.Name) { // help works whatever is wrong with the site file
-			if err := e.setUp(ctx); err != nil {
-				return err
-			}
+		if err := p.setUp(e, ctx); err != nil {
+			return err
 		}
 		for _, name := range required {
 			if !ctx.IsSet(name) {
@@ -299,7 +296,7 @@ func usageError(program string, flags []cli.Flag) cli.OnUsageErrorFunc {
 			for _, f := range flags {
 				names = append(names, f.Names()...)
 			}
-			if near := nearest(name, names); near != "" {
+			if near := fault.Nearest(name, names); near != "" {
 				hint = "did you mean " + dashed(near) + "? " + hint
 			}
 			return fault.New(fault.Usage, "unknown flag %s", dashed(name)).WithHint("%s", hint)
@@ -327,8 +324,11 @@ func dashed(name string) string {
 	return "--" + name
 }
 
+// withoutSite are the commands of all programs that work whatever is wrong with the configuration.
+var withoutSite = []string{"help", "version"}
+
 // setUp fills the environment from the global flags, wherever they stand.
-func (e *Env) setUp(c *cli.Context) error {
+func (p Program) setUp(e *Env, c *cli.Context) error {
 	e.JSON = anyBool(c, "json")
 	e.Quiet = anyBool(c, "quiet")
 	level := logrus.InfoLevel
@@ -342,7 +342,10 @@ func (e *Env) setUp(c *cli.Context) error {
 		}
 	}
 	e.sinks.add(e.Stderr, level)
-	site, err := config.Load(anyString(c, "site"), os.Getenv)
+	if slices.Contains(withoutSite, c.Command.Name) || slices.Contains(p.WithoutSite, c.Command.Name) {
+		return nil
+	}
+	site, err := config.Load(anyString(c, "site"), os.Environ())
 	if err != nil {
 		return err
 	}
@@ -354,7 +357,10 @@ func (e *Env) setUp(c *cli.Context) error {
 			}
 		}
 	}
-	return nil
+	if c.Command.Name == p.Explains { // shows what is wrong with the rest
+		return nil
+	}
+	return site.CheckNames()
 }
 
 // anyBool tells whether a flag is set here or before the command's name.

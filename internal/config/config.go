@@ -3,8 +3,11 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // run time-stamps must not depend on what is installed on a node
@@ -31,8 +34,11 @@ type Site struct {
 	Slurm   Slurm             `toml:"slurm"`
 	Limits  map[string]Limits `toml:"limits"` // by detector type in lower case
 
-	location *time.Location
-	origin   map[string]string
+	location   *time.Location
+	origin     map[string]string
+	file       string
+	unknown    []string
+	overridden []string
 }
 
 // CalibWS has the addresses of the LCLS-II calibration web service.
@@ -54,24 +60,25 @@ type Slurm struct {
 	SbatchArgs  []string `toml:"sbatch_args"` // further arguments of sbatch
 }
 
-// Limits replace the limits of the detector table for one detector type. A nil field is not set.
+// Limits replace the limits of the detector table for one detector type. A nil field is not set. The tags from and to
+// bound the values that make sense.
 type Limits struct {
-	IntLo  *float64 `toml:"int_lo"` // intensity limits, ADU
-	IntHi  *float64 `toml:"int_hi"` //
-	IntNLo *float64 `toml:"intnlo"` // ... in standard deviations from the mean over the pixels
-	IntNHi *float64 `toml:"intnhi"` //
-	RMSLo  *float64 `toml:"rms_lo"` // limits of the RMS over frames, ADU
-	RMSHi  *float64 `toml:"rms_hi"` //
-	RMSNLo *float64 `toml:"rmsnlo"` // ... in standard deviations from the mean over the pixels
-	RMSNHi *float64 `toml:"rmsnhi"` //
-	FracLM *float64 `toml:"fraclm"` // allowed fraction of frames outside int_lo, int_hi
-	FracLo *float64 `toml:"fraclo"` // quantiles of the dark gate
-	FracHi *float64 `toml:"frachi"` //
-	SNRMax *float64 `toml:"snrmax"` // outlier limit of the features, in spreads
+	IntLo  *float64 `toml:"int_lo"`                   // intensity limits, ADU
+	IntHi  *float64 `toml:"int_hi"`                   //
+	IntNLo *float64 `toml:"intnlo" from:"0" to:"1e9"` // ... in standard deviations from the mean over the pixels
+	IntNHi *float64 `toml:"intnhi" from:"0" to:"1e9"` //
+	RMSLo  *float64 `toml:"rms_lo" from:"0" to:"1e9"` // limits of the RMS over frames, ADU
+	RMSHi  *float64 `toml:"rms_hi" from:"0" to:"1e9"` //
+	RMSNLo *float64 `toml:"rmsnlo" from:"0" to:"1e9"` // ... in standard deviations from the mean over the pixels
+	RMSNHi *float64 `toml:"rmsnhi" from:"0" to:"1e9"` //
+	FracLM *float64 `toml:"fraclm" from:"0" to:"1"`   // allowed fraction of frames outside int_lo, int_hi
+	FracLo *float64 `toml:"fraclo" from:"0" to:"1"`   // quantiles of the dark gate
+	FracHi *float64 `toml:"frachi" from:"0" to:"1"`   //
+	SNRMax *float64 `toml:"snrmax" from:"0" to:"1e9"` // outlier limit of the features, in spreads
 
-	MaxBad      *float64 `toml:"max_bad"`      // gate of deployments: fraction of a panel that may be bad
-	MaxNew      *float64 `toml:"max_new"`      // ... fraction of the pixels that may become bad
-	MaxUnjudged *float64 `toml:"max_unjudged"` // ... fraction of a panel that may be not judged
+	MaxBad      *float64 `toml:"max_bad" from:"0" to:"1"`      // gate of deployments: fraction of a panel that may be bad
+	MaxNew      *float64 `toml:"max_new" from:"0" to:"1"`      // ... fraction of the pixels that may become bad
+	MaxUnjudged *float64 `toml:"max_unjudged" from:"0" to:"1"` // ... fraction of a panel that may be not judged
 }
 
 // defaults are the settings of a machine that has no site file.
@@ -91,41 +98,60 @@ func defaults() *Site {
 	}
 }
 
-// Load makes the configuration from the defaults, the site file and the environment. An empty path
-// stands for the file named by RAWSTATUS_SITE, else DefaultPath if it exists.
-func Load(path string, env func(string) string) (*Site, error) {
+// Load makes the configuration from the defaults, psana's variables, the site file and our variables; environ is as
+// os.Environ. A site file that is named by path wins over our variables: somebody has just typed it. An empty path
+// stands for the file named by RAWSTATUS_SITE, else DefaultPath if it exists; over these our variables win.
+func Load(path string, environ []string) (*Site, error) {
 	s := defaults()
-	optional := false
-	if path == "" {
-		path = env("RAWSTATUS_SITE")
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
 	}
-	if path == "" {
-		path, optional = DefaultPath, true
+	s.nameUnknown(env)
+	layers := []func() error{func() error { return s.readOriginal(env) }}
+	ours := func() error { return s.readEnvironment(env) }
+	if path != "" {
+		layers = append(layers, ours, func() error { return s.openFile(path, false) })
+	} else if named := env["RAWSTATUS_SITE"]; named != "" {
+		layers = append(layers, func() error { return s.openFile(named, false) }, ours)
+	} else {
+		layers = append(layers, func() error { return s.openFile(DefaultPath, true) }, ours)
 	}
-	text, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		if err := guard(path); err != nil {
+	for _, layer := range layers {
+		if err := layer(); err != nil {
 			return nil, err
 		}
-		if err := s.readFile(path, string(text)); err != nil {
-			return nil, err
-		}
-	case optional && errors.Is(err, fs.ErrNotExist):
-	default:
-		return nil, fault.New(fault.Usage, "could not read the site file: %w", err).
-			WithHint("name another one with --site or RAWSTATUS_SITE")
-	}
-	if err := s.readEnvironment(env); err != nil {
-		return nil, err
 	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	for _, f := range s.fields() { // variables that --site has overridden
+		if v := f.variable(); v != "" && env[v] != "" && s.Origin(f.key) != "environment "+v {
+			s.overridden = append(s.overridden, v)
+		}
+	}
 	return s, nil
 }
 
-// aliases are variables of the original software, used where ours is unset.
+// openFile reads the site file; one that is optional may be absent.
+func (s *Site) openFile(path string, optional bool) error {
+	text, err := os.ReadFile(path)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "could not read the site file: %w", err).
+			WithHint("name another one with --site or RAWSTATUS_SITE")
+	}
+	if err := guard(path); err != nil {
+		return err
+	}
+	s.file = path
+	return s.readFile(path, string(text))
+}
+
+// aliases are variables of the original software, below everything that is said to this program. A later one wins.
 var aliases = []struct {
 	key, variable string
 	value         func(string) string
@@ -133,19 +159,29 @@ var aliases = []struct {
 	{"data_roots", "SIT_PSDM_DATA", strings.Clone},
 	{"repository", "SIT_ROOT", func(root string) string { return filepath.Join(root, "detector/calib/constants") }},
 	{"calibws.read_url", "LCLS_CALIB_HTTP", strings.Clone},
+	{"calibws.read_url", "SIT_PSDM_OFFSITE", func(string) string { return offsite + "calib_ws/" }},
+	{"calibws.write_url", "SIT_PSDM_OFFSITE", func(string) string { return offsite + "ws-kerb/calib_ws/" }},
 }
 
-// readEnvironment takes what the environment sets.
-func (s *Site) readEnvironment(env func(string) string) error {
+// offsite is the web service for machines outside the laboratory, which psana uses when SIT_PSDM_OFFSITE is set.
+const offsite = "https://psextapi.slac.stanford.edu/"
+
+// readOriginal takes what the variables of the original software set.
+func (s *Site) readOriginal(env map[string]string) error {
 	for _, a := range aliases {
-		if value := env(a.variable); value != "" {
+		if value := env[a.variable]; value != "" {
 			if err := s.assign(a.key, a.value(value), "environment "+a.variable); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
+}
+
+// readEnvironment takes what our variables set.
+func (s *Site) readEnvironment(env map[string]string) error {
 	for _, f := range s.fields() {
-		if value := env(f.variable()); f.variable() != "" && value != "" {
+		if value := env[f.variable()]; f.variable() != "" && value != "" {
 			if err := s.assign(f.key, value, "environment "+f.variable()); err != nil {
 				return err
 			}
@@ -153,6 +189,47 @@ func (s *Site) readEnvironment(env func(string) string) error {
 	}
 	return nil
 }
+
+// others are our variables that are no settings: of the job scripts, and of tests and benchmarks.
+var others = []string{"RAWSTATUS_SITE", "RAWSTATUS_REQUEUE", "RAWSTATUS_BIN", "RAWSTATUS_MERGEDEPLOY_BIN", "RAWSTATUS_PYTHON", "RAWSTATUS_SHARED",
+	"RAWSTATUS_SLURM_DIR", "RAWSTATUS_SLURM_NODE", "RAWSTATUS_SLURM_OOM", "RAWSTATUS_SLURM_PORT"}
+
+// nameUnknown notes the variables that look like ours and are not.
+func (s *Site) nameUnknown(env map[string]string) {
+	known := slices.Clone(others)
+	for _, f := range s.fields() {
+		known = append(known, f.variable())
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !strings.HasPrefix(name, "RAWSTATUS_") || slices.Contains(known, name) ||
+			strings.HasPrefix(name, "RAWSTATUS_TEST_") || strings.HasPrefix(name, "RAWSTATUS_BENCH_") {
+			continue
+		}
+		text := "environment: there is no setting for " + name
+		if near := fault.Nearest(name, known); near != "" {
+			text += ", did you mean " + near + "?"
+		}
+		s.unknown = append(s.unknown, text)
+	}
+}
+
+// Unknown lists what the site file and the environment set that does not exist.
+func (s *Site) Unknown() []string { return s.unknown }
+
+// CheckNames refuses settings that do not exist: a misspelt setting must not be without effect.
+func (s *Site) CheckNames() error {
+	if len(s.unknown) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, "%s", strings.Join(s.unknown, "; ")).
+		WithHint("`rawstatus config` lists the settings with the place where each comes from; docs/configuration.md explains them")
+}
+
+// File is the site file in force, empty if there is none.
+func (s *Site) File() string { return s.file }
+
+// Overridden lists the variables of ours that the site file named by --site has overridden.
+func (s *Site) Overridden() []string { return s.overridden }
 
 // Set overrides a setting, as a flag of the command line does; origin says who asks for it.
 func (s *Site) Set(key, text, origin string) error {
@@ -181,6 +258,14 @@ func (s *Site) check() error {
 	}
 	if s.Slurm.MaxJobs < 0 {
 		return bad("slurm.max_jobs", "%d is negative", s.Slurm.MaxJobs)
+	}
+	for _, f := range s.limits() {
+		switch v := f.value.Elem().Float(); {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			return bad(f.key, "%v is not a finite number", v)
+		case f.tag("from") != "" && (v < f.number("from") || v > f.number("to")):
+			return bad(f.key, "%v is not from %s to %s", v, f.tag("from"), f.tag("to"))
+		}
 	}
 	return nil
 }

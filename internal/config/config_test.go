@@ -12,13 +12,12 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// environ is an environment for Load.
-func environ(kv ...string) func(string) string {
-	m := map[string]string{}
+// environ is an environment for Load, of names and values in turn.
+func environ(kv ...string) (list []string) {
 	for i := 0; i < len(kv); i += 2 {
-		m[kv[i]] = kv[i+1]
+		list = append(list, kv[i]+"="+kv[i+1])
 	}
-	return func(name string) string { return m[name] }
+	return list
 }
 
 func siteFile(t *testing.T, text string) string {
@@ -56,10 +55,21 @@ func TestPrecedence(t *testing.T) {
 		{name: "file", path: path, key: "repository", value: `"/file"`, origin: path + ":1"},
 		{name: "section", path: path, key: "slurm.partition", value: `"milano"`, origin: path + ":3"},
 		{name: "file named by environment", env: []string{"RAWSTATUS_SITE", path}, key: "repository", value: `"/file"`, origin: path + ":1"},
-		{name: "original variable", path: path, env: []string{"SIT_ROOT", "/sit"}, key: "repository",
+		{name: "original variable", env: []string{"SIT_ROOT", "/sit"}, key: "repository",
 			value: `"/sit/detector/calib/constants"`, origin: "environment SIT_ROOT"},
-		{name: "our variable", path: path, env: []string{"SIT_ROOT", "/sit", "RAWSTATUS_REPOSITORY", "/env"}, key: "repository",
+		{name: "file over original variable", env: []string{"RAWSTATUS_SITE", path, "SIT_ROOT", "/sit"}, key: "repository", value: `"/file"`, origin: path + ":1"},
+		{name: "our variable over original", env: []string{"SIT_ROOT", "/sit", "RAWSTATUS_REPOSITORY", "/env"}, key: "repository",
 			value: `"/env"`, origin: "environment RAWSTATUS_REPOSITORY"},
+		{name: "our variable over file by environment", env: []string{"RAWSTATUS_SITE", path, "RAWSTATUS_REPOSITORY", "/env"}, key: "repository",
+			value: `"/env"`, origin: "environment RAWSTATUS_REPOSITORY"},
+		{name: "file by flag over our variable", path: path, env: []string{"RAWSTATUS_REPOSITORY", "/env", "SIT_ROOT", "/sit"}, key: "repository",
+			value: `"/file"`, origin: path + ":1"},
+		{name: "our variable where the file by flag is silent", path: path, env: []string{"RAWSTATUS_GROUP", "xyz"}, key: "group",
+			value: `"xyz"`, origin: "environment RAWSTATUS_GROUP"},
+		{name: "empty variable", path: siteFile(t, ""), env: []string{"RAWSTATUS_GROUP", ""}, key: "group", value: `"ps-users"`, origin: "default"},
+		{name: "file by flag over file by environment", path: siteFile(t, "group = \"a\"\n"), env: []string{"RAWSTATUS_SITE", path}, key: "repository", value: `""`, origin: "default"},
+		{name: "off site", env: []string{"LCLS_CALIB_HTTP", "http://x", "SIT_PSDM_OFFSITE", "1"}, key: "calibws.read_url",
+			value: `"https://psextapi.slac.stanford.edu/calib_ws/"`, origin: "environment SIT_PSDM_OFFSITE"},
 		{name: "flag", path: path, env: []string{"RAWSTATUS_REPOSITORY", "/env"}, flag: "/flag", key: "repository",
 			value: `"/flag"`, origin: "flag --repository"},
 		{name: "list", path: path, env: []string{"RAWSTATUS_DATA_ROOTS", "/a:/b"}, key: "data_roots", value: `["/a", "/b"]`,
@@ -112,11 +122,20 @@ func TestErrors(t *testing.T) {
 		{name: "time zone", text: "timezone = \"Stanford\"\n", want: "Stanford"},
 		{name: "time zone of the node", text: "timezone = \"Local\"\n", want: "Local"},
 		{name: "number by environment", env: []string{"RAWSTATUS_SLURM_MAX_JOBS", "many"}, want: "environment RAWSTATUS_SLURM_MAX_JOBS"},
+		{name: "unknown type", text: "[limits.nosuchdet]\nint_hi = 1\n", want: `line 1: unknown detector type "nosuchdet"`},
+		{name: "near", text: "repositori = \"/x\"\n", want: `did you mean "repository"?`},
+		{name: "two", text: "a = 1\nb = 2\n", want: `unknown setting "b"`},
+		{name: "variable", env: []string{"RAWSTATUS_REPOSITRY", "/x"}, want: "no setting for RAWSTATUS_REPOSITRY, did you mean RAWSTATUS_REPOSITORY?"},
+		{name: "fraction", text: "[limits.jungfrau]\nfraclm = 1.5\n", want: "1.5 is not from 0 to 1"},
+		{name: "not a number", text: "[limits.jungfrau]\nint_hi = nan\n", want: "not a finite number"},
 		{name: "negative", text: "[slurm]\nmax_jobs = -1\n", want: "slurm.max_jobs"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(siteFile(t, tt.text), environ(tt.env...))
+			s, err := Load(siteFile(t, tt.text), environ(tt.env...))
+			if err == nil {
+				err = s.CheckNames()
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("got %v, want an error with %q", err, tt.want)
 			}
@@ -127,6 +146,14 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "absent.toml"), environ()); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("a named file that is absent: %v", err)
+	}
+}
+
+// TestOverridden lists what --site has overridden, for job scripts.
+func TestOverridden(t *testing.T) {
+	s, err := Load(siteFile(t, "repository = \"/file\"\n"), environ("RAWSTATUS_REPOSITORY", "/env", "RAWSTATUS_GROUP", "g"))
+	if err != nil || !reflect.DeepEqual(s.Overridden(), []string{"RAWSTATUS_REPOSITORY"}) {
+		t.Errorf("%v, %v", s.Overridden(), err)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,13 +14,24 @@ import (
 // field is one setting of a Site.
 type field struct {
 	key   string // as in the site file, with a dot for the section
-	sep   string // separator of a list in the environment
+	tags  reflect.StructTag
 	value reflect.Value
+}
+
+// tag returns a tag of the field: sep separates a list in the environment, from and to bound a number.
+func (f field) tag(name string) string { return f.tags.Get(name) }
+
+func (f field) number(name string) float64 {
+	v, err := strconv.ParseFloat(f.tag(name), 64)
+	if err != nil {
+		panic("config: " + f.key + ": " + err.Error())
+	}
+	return v
 }
 
 // variable is the environment variable of the setting; empty: it has none.
 func (f field) variable() string {
-	if k := f.value.Kind(); k == reflect.Map || k == reflect.Slice && f.sep == "" {
+	if k := f.value.Kind(); k == reflect.Map || k == reflect.Slice && f.tag("sep") == "" {
 		return ""
 	}
 	return "RAWSTATUS_" + strings.ToUpper(strings.ReplaceAll(f.key, ".", "_"))
@@ -39,7 +51,7 @@ func fieldsOf(v reflect.Value, section string) (list []field) {
 			list = append(list, fieldsOf(v.Field(i), section+key+".")...)
 			continue
 		}
-		list = append(list, field{section + key, tag.Get("sep"), v.Field(i)})
+		list = append(list, field{section + key, tag, v.Field(i)})
 	}
 	return list
 }
@@ -57,7 +69,7 @@ func (s *Site) assign(key, text, origin string) error {
 	case *Mode:
 		err = p.parse(text)
 	case *[]string:
-		*p = strings.Split(text, f.sep)
+		*p = strings.Split(text, f.tag("sep"))
 	default:
 		panic(fmt.Sprintf("config: no way to set a %T from text", p))
 	}
@@ -84,22 +96,27 @@ type Value struct {
 	Origin string `json:"origin"`
 }
 
+// limits lists the limits of detector types, as far as set.
+func (s *Site) limits() (list []field) {
+	for _, name := range slices.Sorted(maps.Keys(s.Limits)) {
+		for _, f := range fieldsOf(reflect.ValueOf(s.Limits[name]), "limits."+name+".") {
+			if !f.value.IsNil() {
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
 // Values lists every setting with its origin. The limits of a detector type are listed as far as set.
 func (s *Site) Values() (list []Value) {
 	for _, f := range s.fields() {
 		if f.value.Kind() != reflect.Map {
 			list = append(list, Value{f.key, f.value.Interface(), s.Origin(f.key)})
-			continue
 		}
-		for _, name := range slices.SortedFunc(slices.Values(f.value.MapKeys()), func(a, b reflect.Value) int {
-			return strings.Compare(a.String(), b.String())
-		}) {
-			for _, sub := range fieldsOf(f.value.MapIndex(name), f.key+"."+name.String()+".") {
-				if !sub.value.IsNil() {
-					list = append(list, Value{sub.key, sub.value.Elem().Interface(), s.Origin(sub.key)})
-				}
-			}
-		}
+	}
+	for _, f := range s.limits() {
+		list = append(list, Value{f.key, f.value.Elem().Interface(), s.Origin(f.key)})
 	}
 	return list
 }

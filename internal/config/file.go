@@ -10,10 +10,11 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 )
 
-// readFile takes what the site file sets.
+// readFile takes what the site file sets. Names that do not exist are noted.
 func (s *Site) readFile(path, text string) error {
 	meta, err := toml.Decode(text, s)
 	if err != nil {
@@ -21,11 +22,28 @@ func (s *Site) readFile(path, text string) error {
 	}
 	known := patterns(reflect.TypeFor[Site](), nil)
 	where := newLines(text)
+	var names []string
+	for _, pattern := range known {
+		names = append(names, strings.Join(pattern, "."))
+	}
 	for _, key := range meta.Keys() {
 		name := key.String()
+		here := fmt.Sprintf("site file %q line %d: ", path, where.of(key))
 		if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key, pattern) }) {
-			return fault.New(fault.Usage, "site file %q line %d: unknown setting %q", path, where.of(key), name).
-				WithHint("`rawstatus config` lists the settings; all names are in lower case")
+			if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key[:len(key)-1], pattern) }) && len(key) > 1 {
+				continue // its section is unknown, which is said
+			}
+			text := fmt.Sprintf("%sunknown setting %q", here, name)
+			if near := fault.Nearest(name, names); near != "" {
+				text += fmt.Sprintf(", did you mean %q?", near)
+			}
+			s.unknown = append(s.unknown, text)
+			continue
+		}
+		if len(key) == 2 && key[0] == "limits" {
+			if _, known := detector.Lookup(key[1]); !known {
+				s.unknown = append(s.unknown, fmt.Sprintf("%sunknown detector type %q", here, key[1]))
+			}
 		}
 		if meta.Type(key...) != "Hash" {
 			s.origin[name] = fmt.Sprintf("%s:%d", path, where.of(key))
