@@ -60,15 +60,22 @@ func Shared(t testing.TB) string {
 	return dir
 }
 
-// Numpy gives a Python interpreter that has numpy: RAWSTATUS_PYTHON, default /usr/bin/python3.
+// Numpy returns a Python interpreter that has numpy.
 func Numpy(t testing.TB) string {
+	t.Helper()
+	return Python(t, "numpy")
+}
+
+// Python returns a Python interpreter that has a module (numpy, fabio, h5py): RAWSTATUS_PYTHON, default
+// /usr/bin/python3.
+func Python(t testing.TB, module string) string {
 	t.Helper()
 	py := os.Getenv("RAWSTATUS_PYTHON")
 	if py == "" {
 		py = "/usr/bin/python3"
 	}
-	if out, err := exec.Command(py, "-c", "import numpy").CombinedOutput(); err != nil {
-		Lacking(t, "numpy", py+" cannot import numpy (Debian: python3-numpy): "+strings.TrimSpace(string(out)))
+	if out, err := exec.Command(py, "-c", "import "+module).CombinedOutput(); err != nil {
+		Lacking(t, module, py+" cannot import "+module+" (Debian: python3-"+module+"): "+strings.TrimSpace(string(out)))
 	}
 	return py
 }
