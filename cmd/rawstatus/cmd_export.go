@@ -69,6 +69,13 @@ type exported struct {
 
 func runExport(c *cli.Context, e *environment) error {
 	opt := export.Options{Format: export.Format(c.String("format")), Stack: c.Bool("stack"), Words: c.Bool("words"), GoodIsOne: c.Bool("good-is-one")}
+	// What fits together is known before any file is read.
+	if c.IsSet("geometry") {
+		opt.Picture = &export.Picture{}
+	}
+	if c.IsSet("geom") {
+		opt.Panels = &export.Geometry{}
+	}
 	if err := opt.Check(); err != nil {
 		return err
 	}
@@ -152,7 +159,7 @@ func geometries(c *cli.Context, opt *export.Options) error {
 		}
 		opt.Panels = g
 	}
-	return opt.Check()
+	return nil
 }
 
 // readFile opens a file and lets read read it.
