@@ -4,15 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc2"
 )
 
@@ -171,36 +170,32 @@ func (s *slowStore) index(b *bench) error {
 			_ = f.Close() // only read
 		}
 	}()
-	open := func(path string) (*xtc2.File, error) {
-		f, err := s.open(path)
+	open := func(f *xtc2.File) error {
+		r, err := s.open(f.Path)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		files = append(files, f)
-		st, err := f.Stat()
-		if err != nil {
-			return nil, err
+		files = append(files, r)
+		st, err := r.Stat()
+		if err == nil {
+			f.Size, f.ModTime, f.R = st.Size(), st.ModTime(), r.(slowFile)
 		}
-		return &xtc2.File{File: frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime()}, R: f.(slowFile)}, nil
+		return err
 	}
-	req := xtc2.Request{Experiment: b.d.index.Run.Experiment, Run: b.d.index.Run.Number}
-	data, err := filepath.Glob(filepath.Join(b.d.dir, "*-c000.xtc2"))
+	run := b.d.index.Run
+	found, err := xtc2.FileNames.Find(b.d.dir, run.Experiment, run.Number, nil)
+	for _, f := range found {
+		if err == nil {
+			err = open(f)
+		}
+		if err == nil && f.Small != nil {
+			err = open(f.Small)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	for _, path := range data {
-		name, _ := xtc2.ParseName(filepath.Base(path))
-		st := xtc2.Stream{Number: name.Stream, Open: func(name string) (*xtc2.File, error) { return open(filepath.Join(b.d.dir, name)) }}
-		if st.First, err = open(path); err != nil {
-			return err
-		}
-		smd := filepath.Join(b.d.dir, "smalldata", filepath.Base(path[:len(path)-len("xtc2")])+"smd.xtc2")
-		if st.Smd, err = open(smd); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		req.Streams = append(req.Streams, st)
-	}
-	x, err := xtc2.BuildIndex(b.ctx, req, xtc2.Options{})
+	x, err := xtc2.BuildIndex(b.ctx, rawrun.Request{Files: found, Experiment: run.Experiment, Run: run.Number}, rawrun.Options{})
 	if err == nil && len(x.Events) != len(b.d.index.Events) {
 		err = fmt.Errorf("%d events from the store, %d otherwise", len(x.Events), len(b.d.index.Events))
 	}

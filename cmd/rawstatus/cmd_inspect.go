@@ -73,7 +73,7 @@ func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
 	opt := open.Options{Settle: c.Duration("settle"), AllHeaders: true}
 	in := inspection{Panels: []panelCounts{}}
 	var err error
-	if in.Contents, err = open.Survey(c.Context, d, opt); err != nil {
+	if in.Contents, err = open.Survey(c.Context, d); err != nil {
 		return err
 	}
 	if !c.Bool("names") {

@@ -20,6 +20,12 @@ type Index struct {
 	Events []Event // ascending by time-stamp as merged; one per event of the run
 	// Extents has one element per event and panel: Extents[event*len(Panels)+panel].
 	Extents []Extent
+	// Groups are the readout groups that took part in each event; nil where the format does not tell. They
+	// are of use only until the events of one detector are picked.
+	Groups []uint16 `json:"-"`
+	// Unpaced are detectors whose recorders have a rate of their own: that they are not in an event is no
+	// loss.
+	Unpaced []string `json:"-"`
 	// Headings are bytes that must lie before frames whose place was predicted, see Extent.Heading.
 	Headings []Heading
 	// Missing lists what makes the run incomplete (truncated tail, missing chunk or stream, files still

@@ -9,7 +9,6 @@ import (
 )
 
 var npyFormat = format{
-	name:     "npy",
 	suffixes: []string{".npy"},
 	index: func(ctx context.Context, in input, _ Options) (*frame.Index, error) {
 		if len(in.files) != 1 {

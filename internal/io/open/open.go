@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
+	"rawstatus/internal/io/xtc1"
+	"rawstatus/internal/io/xtc2"
 )
 
 // Options are how to read; zero values mean the defaults.
@@ -22,6 +24,7 @@ type Options struct {
 	Settle      time.Duration // how long a file without end of run must not change, default 2 s
 	NoSmalldata bool          // do not use smalldata files
 	Reads       int           // reads in flight while indexing
+	MaxLost     float64       // percentage of a stream's events that may be missing at its end where nothing ends the run
 	// AllHeaders reads the headers of every frame. Else some are predicted, and compared by whoever reads the
 	// frames' pixels (frame.Index.Headings).
 	AllHeaders bool
@@ -29,28 +32,20 @@ type Options struct {
 
 // format is a raw format: how its files are recognised and indexed.
 type format struct {
-	name string
-	// parse takes the base name of a run's first-chunk data or smalldata file apart. It is nil for
-	// formats whose files are always named one by one.
-	parse func(base string) (runFile, bool)
+	// names is how the files of a run are named; nil for formats whose files are always named one by one.
+	names *rawrun.Scheme
 	// suffixes that files named one by one have.
 	suffixes []string
 	index    func(ctx context.Context, in input, opt Options) (*frame.Index, error)
-	// survey tells what each file of the input holds; nil for formats that have nothing but frames.
-	survey func(ctx context.Context, in input, opt Options) ([]Contents, error)
+	// survey tells what a file holds; nil for formats that have nothing but frames.
+	survey func(ctx context.Context, s rawrun.Stream, open func(beside *rawrun.File, base string) (*rawrun.File, error)) ([]Contents, error)
 }
 
 // formats is every format there is. A further one is a line here.
 var formats = []format{
-	xtc2Format,
-	xtc1Format,
+	rawFormat(&xtc2.FileNames, xtc2.BuildIndex, surveyXtc2),
+	rawFormat(&xtc1.FileNames, xtc1.BuildIndex, surveyXtc1),
 	npyFormat,
-}
-
-// runFile is what a file name tells.
-type runFile struct {
-	experiment string
-	run        int
 }
 
 // input is what a format indexes: the files of one run in a directory, or named files.
@@ -136,8 +131,9 @@ func find(d Dataset) (format, input, error) {
 
 // namedRun is a file of a run in a directory.
 type namedRun struct {
-	runFile
-	format format
+	experiment string
+	run        int
+	format     format
 }
 
 // listRuns lists the files of runs in a directory and its smalldata. experiment is that of names that
@@ -151,11 +147,14 @@ func listRuns(dir, experiment string) ([]namedRun, error) {
 		}
 		for _, e := range entries {
 			for _, f := range formats {
-				if f.parse == nil {
+				if f.names == nil {
 					continue
 				}
-				if r, ok := f.parse(e.Name()); ok {
-					list = append(list, namedRun{r, f})
+				if n, ok := f.names.Parse(e.Name()); ok {
+					if n.IsNumbered() {
+						n.Experiment = "" // "e167": the name is only in the path
+					}
+					list = append(list, namedRun{n.Experiment, n.Run, f})
 				}
 			}
 		}
@@ -282,6 +281,10 @@ func noDetector(x *frame.Index, name string) error {
 			why = ": " + n
 		}
 	}
+	if len(x.Missing) > 0 {
+		return fault.New(fault.Incomplete, "no detector %q with frames in %v, which is incomplete%s:\n  %s", name, x.Run, why, strings.Join(x.Missing, "\n  ")).
+			WithHint("wait for or repair the raw data; the detectors in what is there: %s", strings.Join(x.Detectors(), ", "))
+	}
 	err := fault.New(fault.Input, "no detector %q with frames in %v%s", name, x.Run, why)
 	if len(have) == 0 {
 		return err.WithHint("the run has no detector with frames; rawstatus inspect --names shows what it has")
@@ -308,91 +311,48 @@ func similarNames(x *frame.Index, name string) (names []string) {
 	return names
 }
 
-// ownEvents drops the events to which no panel contributed and of which nothing says that it should
-// have: events of other detectors that run at a higher rate.
+// ownEvents drops the events of other detectors: those to which no panel contributed and in which none
+// should have been, by its readout groups and its own rate.
 func ownEvents(x *frame.Index) *frame.Index {
 	n := len(x.Panels)
+	took := make([]bool, len(x.Events))
+	for e := range x.Events {
+		took[e] = slices.ContainsFunc(x.Extents[e*n:(e+1)*n], func(e frame.Extent) bool { return e.State != frame.Missing || e.Damage != 0 })
+	}
+	own := took
+	if !slices.Contains(x.Unpaced, x.Panels[0].Detector) {
+		own = rawrun.Own(took, x.Groups)
+	}
 	events := x.Events
 	x.Events = nil
 	extents := x.Extents[:0]
 	counts := map[int32]int{}
+	absent := 0
 	for e, event := range events {
-		row := x.Extents[e*n : (e+1)*n]
-		if slices.ContainsFunc(row, func(e frame.Extent) bool { return e.State != frame.Missing || e.Damage != 0 }) {
-			extents = append(extents, row...)
+		if own[e] {
+			extents = append(extents, x.Extents[e*n:(e+1)*n]...)
 			x.Events = append(x.Events, event)
 			counts[event.Step]++
 		}
+		if own[e] && !took[e] {
+			absent++
+		}
 	}
+	x.Notes = slices.Clone(x.Notes)
 	if dropped := len(events) - len(x.Events); dropped > 0 {
-		x.Notes = append(slices.Clone(x.Notes), fmt.Sprintf("%d of %d events of the run are without this detector", dropped, len(events)))
+		x.Notes = append(x.Notes, fmt.Sprintf("%d of %d events of the run are without this detector", dropped, len(events)))
 	}
-	x.Extents = extents
+	if absent > 0 {
+		x.Notes = append(x.Notes, fmt.Sprintf("%s is absent from %d events in which it should be by its rate and readout groups", x.Panels[0].Detector, absent))
+	}
+	if len(x.Events) == 0 && len(events) > 0 {
+		x.Missing = append(slices.Clone(x.Missing), fmt.Sprintf("%s is described, but no event of %d has a frame of it", x.Panels[0].Detector, len(events)))
+	}
+	x.Extents, x.Groups = extents, nil
 	x.Steps = slices.Clone(x.Steps)
 	for i := range x.Steps {
 		x.Steps[i].Events = counts[int32(x.Steps[i].Number)]
 	}
 	x.Steps = slices.DeleteFunc(x.Steps, func(s frame.Step) bool { return s.Number < 0 && s.Events == 0 })
 	return x
-}
-
-// handles are the files opened for one index.
-type handles struct {
-	mu    sync.Mutex // streams open their chunks at the same time
-	files []*os.File
-	stats []os.FileInfo
-}
-
-// open opens a file and remembers what it was like.
-func (h *handles) open(path string) (*os.File, frame.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, frame.File{}, fault.New(fault.Input, "could not open a raw file: %w", err).
-			WithHint("check the path and that you may read it; with --exp and --run the message lists the runs that are there")
-	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fault.New(fault.Input, "%q is no file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, frame.File{}, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.files, h.stats = append(h.files, f), append(h.stats, st)
-	return f, frame.File{Path: path, Size: st.Size(), ModTime: st.ModTime().UTC()}, nil
-}
-
-func (h *handles) close() {
-	for _, f := range h.files {
-		f.Close() // only read
-	}
-}
-
-// growing waits and lists the files that changed meanwhile. Files untouched for long need no wait.
-func (h *handles) growing(ctx context.Context, settle time.Duration) ([]string, error) {
-	const old = 10 * time.Minute
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	newest := slices.MaxFunc(h.stats, func(a, b os.FileInfo) int { return cmp.Compare(a.ModTime().UnixNano(), b.ModTime().UnixNano()) })
-	if age := time.Since(newest.ModTime()); age < max(old, settle) {
-		select {
-		case <-time.After(settle):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	var changed []string
-	for i, f := range h.files {
-		st, err := os.Stat(f.Name())
-		if err != nil {
-			return nil, fault.New(fault.Input, "a raw file went away while it was indexed: %w", err)
-		}
-		if st.Size() != h.stats[i].Size() || !st.ModTime().Equal(h.stats[i].ModTime()) {
-			changed = append(changed, f.Name())
-		}
-	}
-	slices.Sort(changed)
-	return changed, nil
 }

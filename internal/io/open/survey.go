@@ -1,6 +1,10 @@
 package open
 
-import "context"
+import (
+	"context"
+
+	"rawstatus/internal/io/rawrun"
+)
 
 // Contents is what a raw file holds.
 type Contents struct {
@@ -33,10 +37,28 @@ type Description struct {
 }
 
 // Survey tells what the files of a dataset hold, whether or not it can be indexed.
-func Survey(ctx context.Context, d Dataset, opt Options) ([]Contents, error) {
+func Survey(ctx context.Context, d Dataset) ([]Contents, error) {
 	f, in, err := find(d)
 	if err != nil || f.survey == nil {
 		return nil, err
 	}
-	return f.survey(ctx, in, opt)
+	h := &rawrun.Handles{}
+	defer h.Close()
+	files, err := in.open(*f.names, h, false)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := rawrun.Streams(files)
+	if err != nil {
+		return nil, err
+	}
+	var list []Contents
+	for _, s := range streams {
+		contents, err := f.survey(ctx, s, h.Beside)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, contents...)
+	}
+	return list, nil
 }

@@ -83,7 +83,7 @@ func (b *builder) findDetectors(ctx context.Context) error {
 		}
 		if d.layout == nil {
 			if d.why != nil {
-				b.counts.add("%v cannot be read: %v", d.src, d.why)
+				b.counts.Add("%v cannot be read: %v", d.src, d.why)
 			}
 			continue
 		}
@@ -191,26 +191,19 @@ func (b *builder) numberSteps() {
 			b.begins = st.cycles
 		}
 	}
-	for _, st := range b.streams {
-		for i, c := range st.cycles {
-			n := int32(i)
-			if len(st.cycles) != len(b.begins) {
-				n = b.stepAt(c.ts)
-			}
-			st.steps = append(st.steps, n)
-		}
-	}
+	streams := slices.Clone(b.streams)
+	slices.SortStableFunc(streams, func(s, t *stream) int { return cmp.Compare(len(t.cycles), len(s.cycles)) })
 	for _, d := range b.bySrc {
-		for _, st := range b.streams {
+		for _, st := range streams {
 			for _, s := range st.scans {
 				for _, c := range s.configs {
 					if c.src == d.src && c.setup != nil && c.setup.modes != nil {
-						d.modes = append(d.modes, modesSince{int(st.step(c.cycle, 0, b)), c.setup.modes})
+						d.modes = append(d.modes, modesSince{int(st.stepOfConfig(c, b)), c.setup.modes})
 					}
 				}
 			}
 			if d.modes != nil {
-				break // the others have the same
+				break // the others have the same, or less
 			}
 		}
 	}
@@ -221,15 +214,24 @@ func (b *builder) stepAt(ts uint64) int32 {
 	return int32(sort.Search(len(b.begins), func(i int) bool { return b.begins[i].ts > ts })) - 1
 }
 
-// step gives the number of the step of something in a cycle of the stream, or at a time.
+// step returns the number of the step of something in a cycle of the stream, or at a time where the stream
+// has lost a cycle.
 func (st *stream) step(cycle int32, ts uint64, b *builder) int32 {
 	switch {
-	case cycle == cycleLost:
+	case cycle == cycleLost || len(st.cycles) != len(b.begins):
 		return b.stepAt(ts)
 	case cycle < 0:
 		return -1
 	}
-	return st.steps[cycle]
+	return cycle
+}
+
+// stepOfConfig returns the step from which on a configuration is in force.
+func (st *stream) stepOfConfig(c configured, b *builder) int32 {
+	if c.cycle < 0 {
+		return -1
+	}
+	return st.step(c.cycle, st.cycles[c.cycle].ts, b)
 }
 
 // merged is an event of the run: that of a DAQ stream, and frames of slow recorders for the same shot.
@@ -284,7 +286,7 @@ func (b *builder) mergeEvents() {
 				if to := b.nearest(shots[e.fiducial], e.ts); to >= 0 {
 					b.events[to].parts = append(b.events[to].parts, part{s, e})
 				} else if e.n > 0 {
-					b.counts.add("frames of stream %d belong to no event of the DAQ streams and are left out, as in psana", st.number)
+					b.counts.Add("frames of stream %d belong to no event of the DAQ streams and are left out, as in psana", st.number)
 				}
 			}
 		}
@@ -308,8 +310,12 @@ func (b *builder) assemble() *frame.Index {
 	for _, s := range b.scans {
 		x.Files = append(x.Files, s.f.File)
 	}
+	x.Groups = make([]uint16, len(b.events))
 	for _, d := range b.dets {
 		d.base = len(x.Panels)
+		if d.slow {
+			x.Unpaced = append(x.Unpaced, d.src.String())
+		}
 		for i, seg := range d.layout.segments {
 			x.Panels = append(x.Panels, frame.Panel{Detector: d.src.String(), Type: d.src.dettype(), Segment: seg, ID: d.panelID(seg),
 				Rows: d.layout.rows, Cols: d.layout.cols, Codec: d.codecs[i]})
@@ -330,6 +336,9 @@ func (b *builder) assemble() *frame.Index {
 	x.Events = make([]frame.Event, len(b.events))
 	for i, e := range b.events {
 		x.Events[i] = frame.Event{TS: e.ts, Step: e.step}
+		for _, p := range e.parts {
+			x.Groups[i] |= p.e.groups
+		}
 		steps[e.step+1].Events++
 	}
 	if steps[0].Events == 0 {
@@ -402,7 +411,7 @@ const unset = frame.State(0)
 // fillFrame sets the extents of one detector in one event from a leaf.
 func (b *builder) fillFrame(ctx context.Context, s *fileScan, r *record, d *detector, exts []frame.Extent) error {
 	if exts[0].State != unset || exts[0].Length != 0 {
-		b.counts.add("%v comes twice in an event; the first counts", d.src)
+		b.counts.Add("%v comes twice in an event; the first counts", d.src)
 		return nil
 	}
 	set := func(state frame.State) {
@@ -419,7 +428,7 @@ func (b *builder) fillFrame(ctx context.Context, s *fileScan, r *record, d *dete
 		return nil
 	case r.word != d.layout.word:
 		set(frame.Odd)
-		b.counts.add("%v: frame not used: %s", d.src, wordName(r.word))
+		b.counts.Add("%v: frame not used: %s", d.src, wordName(r.word))
 		return nil
 	}
 	p, err := b.payload(ctx, s, r)
@@ -434,7 +443,7 @@ func (b *builder) fillFrame(ctx context.Context, s *fileScan, r *record, d *dete
 	}
 	if err != nil {
 		set(frame.Odd)
-		b.counts.add("%v: frame not used: %v", d.src, err)
+		b.counts.Add("%v: frame not used: %v", d.src, err)
 		return notOdd(err)
 	}
 	for i, piece := range pieces {

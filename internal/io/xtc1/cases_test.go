@@ -10,6 +10,7 @@ import (
 	families "rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // events writes a run of one file: Configure, one calib cycle with these events.
@@ -112,7 +113,7 @@ func TestTable(t *testing.T) {
 					}
 				}
 			})
-			x := index(t, Options{}, r.open(true)...)
+			x := index(t, rawrun.Options{}, r.open(true)...)
 			if len(x.Panels) != c.n || len(x.Missing)+len(x.Notes) > 0 {
 				t.Fatalf("panels %v, missing %q, notes %q", x.Panels, x.Missing, x.Notes)
 			}
@@ -173,7 +174,7 @@ func TestUnreadable(t *testing.T) {
 					other.PutFrame(d, 0, 0, ramp(0))
 				}
 			})
-			x, err := BuildIndex(context.Background(), Request{Files: r.open(true)}, Options{})
+			x, err := BuildIndex(context.Background(), rawrun.Request{Files: r.open(true)}, rawrun.Options{})
 			text := fmt.Sprint(err)
 			if beside && err == nil {
 				text = strings.Join(x.Notes, "; ")
@@ -227,7 +228,7 @@ func TestOddFrames(t *testing.T) {
 	for _, c := range cases {
 		r.put(L1Accept, c.fill)
 	}
-	x := index(t, Options{}, r.open(false)...)
+	x := index(t, rawrun.Options{}, r.open(false)...)
 	for e, state := range statesOf(x, 0) {
 		if state != cases[e].state {
 			t.Errorf("event %d is %v, want %v", e, state, cases[e].state)
@@ -249,7 +250,7 @@ func TestShapeMustStay(t *testing.T) {
 	r.put(Configure, func(d *Draft) { m.PutConfig(d, "g0") })
 	r.cycle(0, 2, "g0", m)
 	r.cycle(2, 2, "g0", other)
-	_, err := BuildIndex(context.Background(), Request{Files: r.open(true)}, Options{})
+	_, err := BuildIndex(context.Background(), rawrun.Request{Files: r.open(true)}, rawrun.Options{})
 	if fault.CodeOf(err) != fault.Input || !strings.Contains(err.Error(), "CxiDs1.0:Jungfrau.0 changes its shape after calib cycle 1: 2 x 4 x 6 pixels, before 2 x 4 x 4") {
 		t.Error(err)
 	}
@@ -272,7 +273,7 @@ func TestControlStreams(t *testing.T) {
 	for _, s := range [][2]uint32{{1084, 131039}, {1086, 0}, {1186, 500}, {1366, 131039}, {1451, 7}, {1501, fiducialMask}} {
 		shot(slow, uint64(s[0]), s[1])
 	}
-	x := index(t, Options{}, r.open(false)...)
+	x := index(t, rawrun.Options{}, r.open(false)...)
 	// 1084 and 1366 are within 85 s of their shots, 1451 is nearer to the later one; 1086 and 1186 are too far.
 	P, M := frame.Present, frame.Missing
 	if got := statesOf(x, 0); !slices.Equal(got, []frame.State{P, M, M, P, M, P}) {
@@ -311,7 +312,7 @@ func TestLostChunk(t *testing.T) {
 	write(0)
 	write(1)
 	files := r.open(true)
-	x := index(t, Options{}, append(slices.Clone(files[:4]), files[5])...)
+	x := index(t, rawrun.Options{}, append(slices.Clone(files[:4]), files[5])...)
 	var steps []int32
 	for e, event := range x.Events {
 		if x.At(e, 0).File >= 3 {
@@ -326,7 +327,7 @@ func TestLostChunk(t *testing.T) {
 			t.Errorf("step %+v", s)
 		}
 	}
-	want := []string{"stream 1: chunk 1 not found", "stream 1 has 3 of 4 calib cycles"}
+	want := []string{"stream 1: chunk 1 not found"}
 	if !slices.Equal(x.Missing, want) {
 		t.Errorf("missing %q, want %q", x.Missing, want)
 	}
@@ -340,11 +341,11 @@ func TestStateOfFiles(t *testing.T) {
 	r.file(0, 0)
 	r.put(BeginRun, nil)
 	r.put(L1Accept, good)
-	r.files[0].Path += inProgress
+	r.files[0].Path += ".inprogress"
 	asked := 0
-	opt := Options{Growing: func(context.Context) ([]string, error) { asked++; return []string{"a"}, nil }}
+	opt := rawrun.Options{Growing: func(context.Context) ([]string, error) { asked++; return []string{"a"}, nil }}
 	x := index(t, opt, r.open(false)...)
-	if want := []string{fmt.Sprintf("%q is still being written", r.files[0].Path), `"a" is still growing`}; !slices.Equal(x.Missing, want) || asked != 1 {
+	if want := []string{fmt.Sprintf("%q is still being written or copied: in progress", r.files[0].Path), `"a" is still in progress: it changes`}; !slices.Equal(x.Missing, want) || asked != 1 {
 		t.Errorf("missing %q, want %q", x.Missing, want)
 	}
 	r.put(EndRun, nil)
@@ -358,19 +359,22 @@ func TestStateOfFiles(t *testing.T) {
 		r.end()
 		files := r.open(false)[:2]
 		change(files[1])
-		if _, err := BuildIndex(context.Background(), Request{Files: files}, Options{}); err == nil {
+		if _, err := BuildIndex(context.Background(), rawrun.Request{Files: files}, rawrun.Options{}); err == nil {
 			t.Errorf("a file %s is accepted", name)
 		}
 		r.files, r.data, r.small = r.files[:1], r.data[:1], r.small[:1]
 	}
-	x, err := BuildIndex(context.Background(), Request{Files: r.open(false), Experiment: "other", Run: 4, Missing: []string{"x"}}, Options{})
-	if err != nil || x.Run.Number != 9 || x.Run.Experiment != "other" || !slices.Contains(x.Missing, "x") ||
-		!slices.Contains(x.Notes, "the data is of run 9, the files were asked for as run 4") {
+	x, err := BuildIndex(context.Background(), rawrun.Request{Files: r.open(false), Experiment: "other", Run: 4}, rawrun.Options{})
+	if err != nil || x.Run.Number != 9 || x.Run.Experiment != "other" {
 		t.Errorf("%+v, %v", x, err)
+	}
+	_, err = BuildIndex(context.Background(), rawrun.Request{Files: r.open(false), Run: 4, ByName: true}, rawrun.Options{})
+	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "--run-in-file 9") {
+		t.Errorf("a run of another name: %v (%s)", err, fault.HintOf(err))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := BuildIndex(ctx, Request{Files: r.open(false)}, Options{}); fault.CodeOf(err) != fault.Interrupted {
+	if _, err := BuildIndex(ctx, rawrun.Request{Files: r.open(false)}, rawrun.Options{}); fault.CodeOf(err) != fault.Interrupted {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -404,31 +408,11 @@ func TestStepText(t *testing.T) {
 		r.file(0, 0)
 		r.put(BeginCalibCycle, func(d *Draft) { copy(d.Leaf(Address{}, idRunControlConfig, uint16(version+1), 0, len(b)), b) })
 		r.put(L1Accept, func(d *Draft) { m.PutFrame(d, 0, 0, ramp(0)) })
-		if x := index(t, Options{}, r.open(false)...); x.Steps[0].Doc != want {
+		if x := index(t, rawrun.Options{}, r.open(false)...); x.Steps[0].Doc != want {
 			t.Errorf("version %d: %q, want %q", version+1, x.Steps[0].Doc, want)
 		}
 		for n := range b { // cut anywhere it must not do harm
 			controls(uint16(version+1), b[:n])
-		}
-	}
-}
-
-// TestNames takes file names apart and puts them together.
-func TestNames(t *testing.T) {
-	for base, want := range map[string]Name{
-		"xppn4116-r0137-s00-c00.xtc":         {Experiment: "xppn4116", Run: 137},
-		"e167-r0020-s01-c12.xtc":             {Experiment: "e167", Run: 20, Stream: 1, Chunk: 12},
-		"a-b-r12345-s100-c100.smd.xtc":       {Experiment: "a-b", Run: 12345, Stream: 100, Chunk: 100, Smalldata: true},
-		"x-r0001-s80-c00.xtc.inprogress":     {Experiment: "x", Run: 1, Stream: 80, InProgress: true},
-		"x-r0001-s80-c00.smd.xtc.inprogress": {Experiment: "x", Run: 1, Stream: 80, Smalldata: true, InProgress: true},
-	} {
-		if got, ok := ParseName(base); !ok || got != want || got.String() != base {
-			t.Errorf("%s: %+v, %s", base, got, got)
-		}
-	}
-	for _, base := range []string{"x-r0001-s00-c00.xtc2", "x-r0001-s00.xtc", "r0001-s00-c00.xtc", "x-r99999999999999999999-s00-c00.xtc", "x-r0001-s00-c00.xtc.bak"} {
-		if n, ok := ParseName(base); ok {
-			t.Errorf("%s is taken for %+v", base, n)
 		}
 	}
 }
@@ -475,7 +459,7 @@ func TestPackedPayload(t *testing.T) {
 	r := events(t, func(d *Draft) {
 		object{29, 5, 287928, map[int]int{76: 0xffff, 80: 3, 84: 0x0102}}.put(d, from) // section 1 of quad 0, section 0 of quad 1
 	}, func(d *Draft) { copy(d.Leaf(from, idCspadElement, 0x8002, 0, len(payload)), payload) })
-	x := index(t, Options{}, r.open(true)...)
+	x := index(t, rawrun.Options{}, r.open(true)...)
 	if len(x.Panels) != 2 || x.Panels[0].Segment != 1 || x.Panels[1].Segment != 8 || len(x.Notes) != 0 {
 		t.Fatalf("panels %+v, notes %q", x.Panels, x.Notes)
 	}

@@ -8,18 +8,22 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/iotest"
+	"rawstatus/internal/io/rawrun"
 )
 
 // buildDir indexes run 9 in a directory.
-func buildDir(t testing.TB, opt Options) func(context.Context, string) (*frame.Index, error) {
+func buildDir(t testing.TB, opt rawrun.Options) func(context.Context, string) (*frame.Index, error) {
 	return func(ctx context.Context, dir string) (*frame.Index, error) {
-		found, missing, err := Find(dir, "tstx00117", 9, nil)
+		found, err := FileNames.Find(dir, "tstx00117", 9, nil)
 		if err != nil {
 			return nil, err
 		}
-		req := Request{Missing: missing}
+		var req rawrun.Request
 		for _, f := range found {
-			req.Files = append(req.Files, openFile(t, f.Path, f.Small != ""))
+			if f.Size >= 0 {
+				f = openFile(t, f.Path, f.Small != nil)
+			}
+			req.Files = append(req.Files, f)
 		}
 		return BuildIndex(ctx, req, opt)
 	}
@@ -30,13 +34,13 @@ func (r *run) writeDir(dir string) {
 	r.t.Helper()
 	for i, f := range r.files {
 		path := filepath.Join(dir, filepath.Base(f.Path))
-		if err := os.MkdirAll(filepath.Dir(SmallPath(path)), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(FileNames.SmallPath(path)), 0o777); err != nil {
 			r.t.Fatal(err)
 		}
 		if err := os.WriteFile(path, r.data[i].Bytes(), 0o666); err != nil {
 			r.t.Fatal(err)
 		}
-		if err := os.WriteFile(SmallPath(path), r.small[i].Bytes(), 0o666); err != nil {
+		if err := os.WriteFile(FileNames.SmallPath(path), r.small[i].Bytes(), 0o666); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -70,7 +74,7 @@ func TestConform(t *testing.T) {
 					}
 					r.writeDir(dir)
 				},
-				Build:  buildDir(t, Options{NoSmalldata: !small}),
+				Build:  buildDir(t, rawrun.Options{NoSmalldata: !small}),
 				Panels: panels,
 				Events: 12,
 				Pixel:  func(event, panel, row, col int) uint16 { return rampAt(event, panel, 7*row+col) },

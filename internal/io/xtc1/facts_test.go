@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
 )
 
@@ -65,8 +66,8 @@ func loadFacts(t testing.TB) (dir string, facts []fact) {
 // openFile opens a file with the numbers of its name, and its smalldata file if small is set.
 func openFile(t testing.TB, path string, small bool) *File {
 	t.Helper()
-	name, ok := ParseName(filepath.Base(path))
-	at := SmallPath(path)
+	name, ok := FileNames.Parse(filepath.Base(path))
+	at := FileNames.SmallPath(path)
 	// Some copies of the shared data have symbolic links as files that hold the link's target.
 	if st, err := os.Stat(path); err == nil && st.Size() < 100 {
 		if b, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(b), ".xtc") {
@@ -93,9 +94,9 @@ func openFile(t testing.TB, path string, small bool) *File {
 }
 
 // index builds the index of files, and fails the test if that is not possible.
-func index(t testing.TB, opt Options, files ...*File) *frame.Index {
+func index(t testing.TB, opt rawrun.Options, files ...*File) *frame.Index {
 	t.Helper()
-	x, err := BuildIndex(context.Background(), Request{Files: files}, opt)
+	x, err := BuildIndex(context.Background(), rawrun.Request{Files: files}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +139,14 @@ func TestFacts(t *testing.T) {
 			path := filepath.Join(dir, want.File)
 			checkScan(t, path, want)
 			small := strings.HasSuffix(path, ".smd.xtc")
-			x := index(t, Options{}, openFile(t, DataPath(path), small))
+			x := index(t, rawrun.Options{}, openFile(t, FileNames.DataPath(path), small))
 			for _, n := range x.Notes {
 				if strings.Contains(n, "smalldata not used") {
 					t.Error(n)
 				}
 			}
 			run := 0
-			if name, ok := ParseName(filepath.Base(path)); ok {
+			if name, ok := FileNames.Parse(filepath.Base(path)); ok {
 				run = name.Run
 			}
 			if want.Run != nil {

@@ -1,15 +1,15 @@
 package xtc1
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
-	"sync"
 
 	"rawstatus/internal/io/cursor"
+	"rawstatus/internal/io/rawrun"
 )
 
 // record is what the index keeps of a leaf with a frame.
@@ -31,6 +31,9 @@ type event struct {
 	first, n int32 // records
 	damage   uint32
 	skipped  uint32 // damage of containers that are not looked into
+	off      int64  // of the datagram
+	size     int64
+	groups   uint16 // readout groups that took part
 	cut      bool   // the file ends inside
 	broken   bool   // some of it cannot be read
 }
@@ -41,6 +44,12 @@ const cycleLost = math.MinInt32
 type cycle struct {
 	ts  uint64
 	doc string
+}
+
+// runMark is a run that begins in a file.
+type runMark struct {
+	number         int // as BeginRun says; 0 if it does not
+	events, cycles int // of the file before it
 }
 
 // configured is a configuration object and since when it is in force.
@@ -55,8 +64,8 @@ type configured struct {
 type fileScan struct {
 	f        *File
 	n        int32 // index into frame.Index.Files
-	opt      Options
-	counts   *counts
+	opt      rawrun.Options
+	counts   rawrun.Counts
 	events   []event
 	records  []record
 	cycles   []cycle
@@ -64,77 +73,60 @@ type fileScan struct {
 	aliases  map[source]string
 	first    uint64 // time of the first datagram, of any kind
 	begin    uint64 // time of Configure, 0 if there is none
-	run      int    // of BeginRun, 0 if it does not tell
+	runs     []runMark
 	grams    int
-	hasEnd   bool  // EndRun or Unconfigure was last
+	hasEnd   bool  // EndRun or Unconfigure was last, but for what belongs to no run
+	closed   bool  // EndRun was, and no BeginRun since
+	outside  int   // events behind an EndRun
+	known    int   // events that smalldata has behind the end of the file
 	problem  error // where the file could not be read on
 	smallBad error // why the smalldata file was not used
 }
 
-// counts are observations that repeat, by their text.
-type counts struct {
-	mu    sync.Mutex
-	n     map[string]int
-	order []string
-}
-
-func (c *counts) add(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n == nil {
-		c.n = map[string]int{}
-	}
-	if c.n[text]++; c.n[text] == 1 {
-		c.order = append(c.order, text)
-	}
-}
-
 // scan reads the file, by smalldata where there is some that can be believed.
 func (s *fileScan) scan(ctx context.Context, rd *reads) error {
-	big := newReader(ctx, s.f, rd)
+	if !s.f.IsThere() {
+		return nil
+	}
 	if s.f.Small != nil && !s.opt.NoSmalldata {
-		sml := &small{r: newReader(ctx, s.f.Small, rd), big: big}
+		sml := &small{s: s, r: newReader(ctx, s.f.Small, rd), big: newReader(ctx, s.f, rd)}
 		sml.r.w = newWindow(ctx, s.f.Small.Path, s.f.Small.R, s.f.Small.Size, denseBlock, rd)
-		err := s.each(ctx, func(int64) (*datagram, error) { return sml.next() })
-		if err == nil {
-			err = sml.verify()
-		}
-		if !errors.Is(err, errDisagrees) {
+		sml.r.hold = 0
+		err := sml.follow(ctx)
+		if !errors.Is(err, rawrun.ErrDisagrees) {
 			return err
 		}
-		*s = fileScan{f: s.f, n: s.n, opt: s.opt, counts: &counts{}, smallBad: err}
-		big = newReader(ctx, s.f, rd)
+		*s = fileScan{f: s.f, n: s.n, opt: s.opt, smallBad: err}
 	}
-	return s.each(ctx, big.next)
+	_, err := s.read(ctx, newReader(ctx, s.f, rd), 0, s.f.Size)
+	return err
 }
 
-// each takes datagrams until the file ends or cannot be read on.
-func (s *fileScan) each(ctx context.Context, next func(off int64) (*datagram, error)) error {
-	for off := int64(0); ; {
+// read takes the datagrams from one place to another, as far as they can be read, and returns where the
+// last one ends.
+func (s *fileScan) read(ctx context.Context, r *reader, from, until int64) (off int64, err error) {
+	for off = from; off < until; {
 		if err := ctx.Err(); err != nil {
-			return err
+			return off, err
 		}
-		d, err := next(off)
-		if err == io.EOF {
-			return nil
-		}
+		d, err := r.next(off)
 		if err != nil && isProblem(err) {
-			s.problem = err
-			return nil
+			s.problem = cmp.Or(s.problem, err)
+			return off, nil
+		}
+		if err == nil {
+			err = s.take(d)
 		}
 		if err != nil {
-			return err
+			return off, err
 		}
-		if err := s.take(d); err != nil {
-			return err
-		}
-		off = d.off + d.size()
+		off += d.size()
 		if d.cut {
-			s.problem = s.f.cutAt(d)
-			return nil
+			s.problem = cmp.Or(s.problem, cutAt(s.f, d))
+			return off, nil
 		}
 	}
+	return off, nil
 }
 
 // take keeps what the index needs of a datagram.
@@ -145,7 +137,7 @@ func (s *fileScan) take(d *datagram) error {
 	}
 	service := d.service()
 	if d.problem != nil {
-		s.counts.add("%v; the rest of its container is not read", d.problem)
+		s.counts.Add("%v; the rest of its container is not read", d.problem)
 	}
 	switch service {
 	case trL1Accept:
@@ -156,13 +148,12 @@ func (s *fileScan) take(d *datagram) error {
 			s.begin = d.ts()
 		}
 	case trBeginRun:
-		if s.run == 0 && d.env <= math.MaxInt32 {
-			s.run = int(d.env)
-		}
+		s.beginRun(int(d.env & math.MaxInt32))
 	case trBeginCalibCycle:
 		s.cycles = append(s.cycles, cycle{ts: d.ts()})
 	}
-	s.hasEnd = service == trEndRun || service == trUnconfigure
+	s.closed = s.closed && service != trBeginRun || service == trEndRun
+	s.hasEnd = s.closed || service == trUnconfigure
 	if service != trConfigure && service != trBeginCalibCycle {
 		return nil
 	}
@@ -174,18 +165,30 @@ func (s *fileScan) take(d *datagram) error {
 	return nil
 }
 
-// event keeps an L1Accept and its frames.
-func (s *fileScan) event(d *datagram) {
-	s.hasEnd = false
-	switch {
-	case d.env&envTrimmed != 0:
-		s.counts.add("events without content: removed by the level-3 trigger")
-		return
-	case d.fiducial >= fiducialWrap:
-		s.counts.add("events without a valid fiducial left out")
+// beginRun takes a BeginRun; one that repeats the present run's changes nothing.
+func (s *fileScan) beginRun(number int) {
+	if n := len(s.runs); n > 0 && (number == 0 || s.runs[n-1].number == number) {
+		s.counts.Add("BeginRun is repeated")
 		return
 	}
-	e := event{ts: d.ts(), fiducial: d.fiducial, cycle: int32(len(s.cycles)) - 1, first: int32(len(s.records)),
+	s.runs = append(s.runs, runMark{number, len(s.events), len(s.cycles)})
+}
+
+// event keeps an L1Accept and its frames.
+func (s *fileScan) event(d *datagram) {
+	switch {
+	case s.closed:
+		s.outside++
+		return
+	case d.env&envTrimmed != 0:
+		s.counts.Add("events without content: removed by the level-3 trigger")
+		return
+	case d.fiducial >= fiducialWrap:
+		s.counts.Add("events without a valid fiducial left out")
+		return
+	}
+	s.hasEnd = false
+	e := event{off: d.off, size: d.size(), groups: uint16(d.env & groupMask), ts: d.ts(), fiducial: d.fiducial, cycle: int32(len(s.cycles)) - 1, first: int32(len(s.records)),
 		damage: d.root.damage, skipped: d.skipped, cut: d.cut, broken: d.problem != nil}
 	for i := range d.leaves {
 		l := &d.leaves[i]

@@ -9,6 +9,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // FuzzIndex feeds the reader with a data file and a smalldata file: whatever they hold, the result is
@@ -32,7 +33,7 @@ func FuzzIndex(f *testing.F) {
 		if len(small) > 0 {
 			file.Small = &File{File: frame.File{Path: "f.smd.xtc", Size: int64(len(small))}, R: bytes.NewReader(small)}
 		}
-		x, err := BuildIndex(context.Background(), Request{Files: []*File{file}}, Options{})
+		x, err := BuildIndex(context.Background(), rawrun.Request{Files: []*File{file}}, rawrun.Options{})
 		if err != nil {
 			if c := fault.CodeOf(err); c != fault.Input {
 				t.Fatalf("class %d: %v", c, err)
@@ -97,7 +98,7 @@ func TestSeedsOfTheOriginal(t *testing.T) {
 		for i := range min(len(b), 800) {
 			b[i] ^= 0x41
 			file := &File{File: frame.File{Path: "f.xtc", Size: int64(len(b))}, R: bytes.NewReader(b)}
-			if _, err := BuildIndex(context.Background(), Request{Files: []*File{file}}, Options{}); err != nil && fault.CodeOf(err) != fault.Input {
+			if _, err := BuildIndex(context.Background(), rawrun.Request{Files: []*File{file}}, rawrun.Options{}); err != nil && fault.CodeOf(err) != fault.Input {
 				t.Fatalf("%s with byte %d changed: %v", fact.File, i, err)
 			}
 			b[i] ^= 0x41

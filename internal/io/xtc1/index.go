@@ -14,31 +14,11 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
-// Request says what to index.
-type Request struct {
-	// Files are the data files of one run; File.Stream and File.Chunk tell their order. Those without
-	// numbers in their names are streams of their own.
-	Files []*File
-	// Experiment and Run are those of the file names; the run number in the data goes before Run.
-	Experiment string
-	Run        int
-	// Missing lists what the search for files missed.
-	Missing []string
-}
-
-// Options are how to index; zero values mean the defaults.
-type Options struct {
-	Reads       int  // reads in flight, default 64
-	NoSmalldata bool // read all datagram headers even where there is a smalldata file
-	// Growing is asked when a stream of the run has no EndRun: it waits as long as it takes to tell and
-	// lists the files that still change. Nil: files are taken to be complete.
-	Growing func(ctx context.Context) ([]string, error)
-}
-
 // BuildIndex indexes one run: every frame of every panel, without reading pixels.
-func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, error) {
+func BuildIndex(ctx context.Context, req rawrun.Request, opt rawrun.Options) (*frame.Index, error) {
 	if opt.Reads <= 0 {
 		opt.Reads = 64
 	}
@@ -47,6 +27,9 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 	defer b.reads.ahead.Wait() // the caller closes the files
 	defer cancel()
 	if err := b.scanFiles(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.pickRun(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.findDetectors(ctx); err != nil {
@@ -66,8 +49,8 @@ func BuildIndex(ctx context.Context, req Request, opt Options) (*frame.Index, er
 
 // builder indexes one run.
 type builder struct {
-	req     Request
-	opt     Options
+	req     rawrun.Request
+	opt     rawrun.Options
 	reads   *reads
 	scans   []*fileScan // ascending by (stream, chunk)
 	streams []*stream
@@ -75,7 +58,9 @@ type builder struct {
 	bySrc   map[source]*detector
 	events  []merged
 	begins  []cycle // of the steps
-	counts  counts
+	run     int     // number of the run in the data, 0 where they do not tell
+	outside int     // events that belong to no run
+	counts  rawrun.Counts
 }
 
 // stream is the files of one recorder.
@@ -83,7 +68,6 @@ type stream struct {
 	number int
 	scans  []*fileScan
 	cycles []cycle
-	steps  []int32 // number of the step by cycle
 }
 
 func (s *stream) last() *fileScan { return s.scans[len(s.scans)-1] }
@@ -93,40 +77,135 @@ func (s *stream) control() bool { return s.number >= controlStream }
 
 // scanFiles reads all files, each in its own goroutine.
 func (b *builder) scanFiles(ctx context.Context) error {
-	files := slices.Clone(b.req.Files)
-	slices.SortStableFunc(files, func(f, g *File) int { return cmp.Or(cmp.Compare(f.Stream, g.Stream), cmp.Compare(f.Chunk, g.Chunk)) })
-	for i, f := range files {
-		if i > 0 && files[i-1].Stream == f.Stream && files[i-1].Chunk == f.Chunk {
-			return fault.New(fault.Usage, "xtc1: %q and %q are both chunk %d of stream %d", files[i-1].Path, f.Path, f.Chunk, f.Stream).
-				WithHint("give the files of one run, each once")
-		}
-		b.scans = append(b.scans, &fileScan{f: f, n: int32(i), opt: b.opt, counts: &counts{}})
-	}
-	group, inner := errgroup.WithContext(ctx)
-	for _, s := range b.scans {
-		group.Go(func() error { return s.scan(inner, b.reads) })
-	}
-	if err := group.Wait(); err != nil {
+	streams, err := rawrun.Streams(b.req.Files)
+	if err != nil {
 		return err
 	}
-	for _, s := range b.scans {
-		if n := len(b.streams); n == 0 || b.streams[n-1].number != s.f.Stream {
-			b.streams = append(b.streams, &stream{number: s.f.Stream})
+	group, inner := errgroup.WithContext(ctx)
+	for _, files := range streams {
+		st := &stream{number: files.Number}
+		for _, f := range files.Files {
+			s := &fileScan{f: f, opt: b.opt, n: -1}
+			if f.IsThere() {
+				s.n = int32(len(b.scans))
+				b.scans = append(b.scans, s)
+			}
+			st.scans = append(st.scans, s)
+			group.Go(func() error { return s.scan(inner, b.reads) })
 		}
-		st := b.streams[len(b.streams)-1]
-		st.join(s)
+		b.streams = append(b.streams, st)
 	}
-	return b.checkScans()
+	return group.Wait()
 }
 
-// join appends the next chunk to a stream: cycles count from its beginning.
+// pickRun leaves only what belongs to the run that was asked for, each event once.
+func (b *builder) pickRun(ctx context.Context) error {
+	if !slices.ContainsFunc(b.scans, func(s *fileScan) bool { return s.grams > 0 }) {
+		return b.empty()
+	}
+	var have []rawrun.Run
+	for _, s := range b.scans {
+		for i, r := range s.runs {
+			n := len(s.events)
+			if i+1 < len(s.runs) {
+				n = s.runs[i+1].events
+			}
+			at := slices.IndexFunc(have, func(h rawrun.Run) bool { return h.Number == r.number })
+			if at < 0 {
+				at = len(have)
+				have = append(have, rawrun.Run{Number: r.number})
+			}
+			have[at].Events += n - r.events
+		}
+	}
+	if known := slices.DeleteFunc(slices.Clone(have), func(r rawrun.Run) bool { return r.Number == 0 }); len(known) > 0 {
+		i, err := b.req.Pick(known)
+		if err != nil {
+			return err
+		}
+		b.run = known[i].Number
+		for _, s := range b.scans {
+			s.keepRun(b.run)
+		}
+	} else if b.req.RunInFile != 0 {
+		b.run = b.req.RunInFile
+	}
+	if err := b.dropTwice(ctx); err != nil {
+		return err
+	}
+	for _, st := range b.streams {
+		scans := st.scans
+		st.scans = nil
+		for _, s := range scans {
+			st.join(s)
+		}
+	}
+	return nil
+}
+
+// keepRun drops what belongs to other runs of the file.
+func (s *fileScan) keepRun(number int) {
+	for i := len(s.runs) - 1; i >= 0; i-- {
+		if r := s.runs[i]; r.number != number && r.number != 0 {
+			events, cycles := len(s.events), len(s.cycles)
+			if i+1 < len(s.runs) {
+				events, cycles = s.runs[i+1].events, s.runs[i+1].cycles
+			}
+			s.drop(r.events, events, r.cycles, cycles)
+		}
+	}
+}
+
+// drop leaves out some events and cycles.
+func (s *fileScan) drop(event, toEvent, cycle, toCycle int) {
+	for i := toEvent; i < len(s.events); i++ {
+		s.events[i].cycle -= int32(toCycle - cycle)
+	}
+	for i := range s.configs {
+		switch c := &s.configs[i]; {
+		case int(c.cycle) >= toCycle:
+			c.cycle -= int32(toCycle - cycle)
+		case int(c.cycle) >= cycle:
+			c.cycle = int32(cycle) - 1
+		}
+	}
+	s.events = slices.Delete(s.events, event, toEvent)
+	s.cycles = slices.Delete(s.cycles, cycle, toCycle)
+}
+
+// dropTwice leaves out events that come again, in the same or in another stream.
+func (b *builder) dropTwice(ctx context.Context) error {
+	type place struct{ scan, event int }
+	var events []rawrun.Event
+	var at []place
+	for n, s := range b.scans {
+		for i, e := range s.events {
+			events = append(events, rawrun.Event{TS: e.ts, Shot: e.fiducial, File: s.f, Off: e.off, Size: e.size})
+			at = append(at, place{n, i})
+		}
+	}
+	again, err := rawrun.Twice(ctx, events)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(again)
+	for _, n := range again {
+		s := b.scans[at[n].scan]
+		s.events = slices.Delete(s.events, at[n].event, at[n].event+1)
+		b.counts.Add("stream %d: an event comes twice; it counts once", s.f.Stream)
+	}
+	return nil
+}
+
+// join appends the next chunk to a stream: cycles count from its beginning. What lies behind the EndRun of
+// an earlier chunk belongs to no run.
 func (st *stream) join(s *fileScan) {
 	base := int32(len(st.cycles))
-	want := 0
-	if len(st.scans) > 0 {
-		want = st.last().f.Chunk + 1
+	lost := slices.ContainsFunc(st.scans, func(before *fileScan) bool { return !before.f.IsThere() })
+	if n := len(st.scans); n > 0 && st.scans[n-1].closed && len(s.runs) == 0 {
+		s.outside += len(s.events)
+		s.events, s.closed, s.hasEnd = nil, true, true
 	}
-	lost := s.f.Chunk != want
 	for i := range s.events {
 		if e := &s.events[i]; e.cycle < 0 && lost {
 			e.cycle = cycleLost
@@ -141,73 +220,63 @@ func (st *stream) join(s *fileScan) {
 	st.scans = append(st.scans, s)
 }
 
-// checkScans refuses files of which nothing can be read, and files of different runs.
-func (b *builder) checkScans() error {
-	grams, run := 0, 0
-	var problem error
+// empty is the error for files of which nothing can be read.
+func (b *builder) empty() error {
+	var missing []string
+	for _, f := range b.files() {
+		missing = append(missing, rawrun.Stream{Number: f.Stream, Files: []*File{f}}.NotFound()...)
+	}
+	problem := errors.New("xtc1: no files")
 	for _, s := range b.scans {
-		grams += s.grams
-		if problem == nil {
-			problem = s.problem
-		}
-		if s.run != 0 && run != 0 && s.run != run {
-			return fault.New(fault.Input, "xtc1: %q is of run %d, the files before are of run %d", s.f.Path, s.run, run).
-				WithHint("give the files of one run")
-		}
-		if s.run != 0 {
-			run = s.run
-		}
+		problem = cmp.Or(s.problem, fmt.Errorf("xtc1: %q is empty", s.f.Path))
 	}
-	if grams > 0 {
-		return nil
-	}
-	if problem == nil {
-		problem = b.empty()
-	}
-	return fault.New(fault.Input, "could not index the run: %w", problem).WithHint("the file is empty, cut in its first datagram, or no XTC file")
+	return rawrun.NoConfigure(missing, problem)
 }
 
-func (b *builder) empty() error {
-	if len(b.scans) == 0 {
-		return errors.New("xtc1: no files")
+// judgeStreams adds what the rules of all formats say.
+func (b *builder) judgeStreams(ctx context.Context, x *frame.Index) error {
+	var list []rawrun.Reading
+	outside := 0
+	for _, st := range b.streams {
+		r := rawrun.Reading{Stream: rawrun.Stream{Number: st.number}, Beside: st.control(), Steps: len(st.cycles)}
+		for _, s := range st.scans {
+			r.Files, r.Known = append(r.Files, s.f), append(r.Known, s.known)
+			for _, e := range s.events {
+				r.Times = append(r.Times, e.ts)
+			}
+			outside += s.outside
+			switch {
+			case s.problem != nil && s.hasEnd:
+				x.Notes = append(x.Notes, "after the end of the run: "+s.problem.Error())
+			case s.problem != nil && s.known == 0:
+				r.Problems = append(r.Problems, s.problem.Error())
+			}
+		}
+		if last := st.last(); last.f.IsThere() {
+			r.Ended = last.hasEnd
+		}
+		list = append(list, r)
 	}
-	return b.scans[0].f.fail(0, "first datagram", fmt.Sprintf("%d bytes", headSize), "an empty file", nil)
+	missing, notes, err := rawrun.Judge(ctx, list, b.opt)
+	if outside > 0 {
+		missing = append(missing, fmt.Sprintf("%d events lie behind the EndRun of run %d and belong to no run", outside, b.run))
+	}
+	x.Missing, x.Notes = missing, append(x.Notes, notes...)
+	return err
 }
 
 // judge completes the index with what is missing and what was noticed.
 func (b *builder) judge(ctx context.Context, x *frame.Index) error {
-	x.Missing = append(x.Missing, b.req.Missing...)
-	anyEnd := slices.ContainsFunc(b.streams, func(st *stream) bool { return st.last().hasEnd })
-	open := false
-	for _, st := range b.streams {
-		b.judgeStream(x, st, anyEnd)
-		open = open || !st.last().hasEnd
-	}
-	if open && b.opt.Growing != nil {
-		growing, err := b.opt.Growing(ctx)
-		if err != nil {
-			return err
-		}
-		for _, f := range growing {
-			x.Missing = append(x.Missing, fmt.Sprintf("%q is still growing", f))
-		}
+	if err := b.judgeStreams(ctx, x); err != nil {
+		return err
 	}
 	for _, s := range b.scans {
 		if s.smallBad != nil {
 			x.Notes = append(x.Notes, fmt.Sprintf("%q: smalldata not used: %v", s.f.Path, s.smallBad))
 		}
-		for _, text := range s.counts.order {
-			for range s.counts.n[text] {
-				b.counts.add("%s", text)
-			}
-		}
+		b.counts.Join(&s.counts)
 	}
-	for _, text := range b.counts.order {
-		if n := b.counts.n[text]; n > 1 {
-			text = fmt.Sprintf("%s (%d times)", text, n)
-		}
-		x.Notes = append(x.Notes, text)
-	}
+	x.Notes = append(x.Notes, b.counts.List()...)
 	if len(x.Panels) == 0 {
 		return b.nothing(x)
 	}
@@ -237,43 +306,25 @@ func (b *builder) nameDetectors(x *frame.Index) {
 	}
 }
 
-// judgeStream looks for chunks that are not there and for ends that are too early.
-func (b *builder) judgeStream(x *frame.Index, st *stream, anyEnd bool) {
-	want := 0
-	for _, s := range st.scans {
-		for ; want < s.f.Chunk; want++ {
-			x.Missing = append(x.Missing, fmt.Sprintf("stream %d: chunk %d not found", st.number, want))
-		}
-		want = s.f.Chunk + 1
-		if strings.HasSuffix(s.f.Path, inProgress) {
-			x.Missing = append(x.Missing, fmt.Sprintf("%q is still being written", s.f.Path))
-		}
-		switch {
-		case s.problem != nil && s.hasEnd:
-			x.Notes = append(x.Notes, "after the end of the run: "+s.problem.Error())
-		case s.problem != nil:
-			x.Missing = append(x.Missing, s.problem.Error())
-		case s.grams == 0:
-			x.Missing = append(x.Missing, fmt.Sprintf("%q is empty", s.f.Path))
+// files lists all files of the run, also those that are not there.
+func (b *builder) files() (files []*File) {
+	for _, st := range b.streams {
+		for _, s := range st.scans {
+			files = append(files, s.f)
 		}
 	}
-	if n := len(b.begins); len(st.cycles) < n && !st.control() {
-		x.Missing = append(x.Missing, fmt.Sprintf("stream %d has %d of %d calib cycles", st.number, len(st.cycles), n))
-	}
-	if s := st.last(); !s.hasEnd && s.problem == nil {
-		if anyEnd && !st.control() {
-			x.Missing = append(x.Missing, fmt.Sprintf("stream %d: %q ends without EndRun, which other streams have", st.number, s.f.Path))
-		} else {
-			x.Notes = append(x.Notes, fmt.Sprintf("stream %d: no EndRun", st.number))
-		}
-	}
+	return files
 }
 
 // nothing is the error for a run without a detector that can be read.
 func (b *builder) nothing(x *frame.Index) error {
 	why := append(slices.Clone(x.Missing), x.Notes...)
 	if len(x.Missing) > 0 {
-		return fault.New(fault.Input, "xtc1: %q: no area detector that can be read in what is there:\n  %s", b.scans[0].f.Path, strings.Join(why, "\n  ")).
+		code := fault.Input
+		if len(b.scans) < len(b.files()) {
+			code = fault.Incomplete // a file is not there
+		}
+		return fault.New(code, "xtc1: %q: no area detector that can be read in what is there:\n  %s", b.scans[0].f.Path, strings.Join(why, "\n  ")).
 			WithHint("the data are cut or damaged there; if they are still being written or copied give the command again when they are whole")
 	}
 	if why == nil {
@@ -286,23 +337,15 @@ func (b *builder) nothing(x *frame.Index) error {
 // runOf identifies the run.
 func (b *builder) runOf() frame.Run {
 	run := frame.Run{Experiment: b.req.Experiment, Number: b.req.Run}
-	name, ok := ParseName(filepath.Base(b.scans[0].f.Path))
+	name, ok := FileNames.Parse(filepath.Base(b.scans[0].f.Path))
 	if ok && run.Experiment == "" && !name.IsNumbered() {
 		run.Experiment = name.Experiment
 	}
 	if ok && run.Number == 0 {
 		run.Number = name.Run
 	}
+	run.Number = cmp.Or(b.run, run.Number)
 	begin := uint64(0)
-	for _, s := range b.scans {
-		if s.run != 0 {
-			if run.Number != 0 && run.Number != s.run {
-				b.counts.add("the data is of run %d, the files were asked for as run %d", s.run, run.Number)
-			}
-			run.Number = s.run
-			break
-		}
-	}
 	for _, s := range b.scans {
 		if begin == 0 {
 			begin = s.begin
@@ -310,7 +353,7 @@ func (b *builder) runOf() frame.Run {
 	}
 	if begin == 0 {
 		begin = b.scans[0].first
-		b.counts.add("no Configure: the run is taken to begin with its first datagram")
+		b.counts.Add("no Configure: the run is taken to begin with its first datagram")
 	}
 	run.Begin = Time(begin)
 	return run

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // bigFile is a data file that exists only as its headers: a beginning, then events of some sizes in
@@ -134,7 +135,7 @@ func indexBig(tb testing.TB, f *bigFile, small []byte) *frame.Index {
 	if small != nil {
 		file.Small = &File{File: frame.File{Path: "big.smd.xtc", Size: int64(len(small))}, R: bytes.NewReader(small)}
 	}
-	x, err := BuildIndex(context.Background(), Request{Files: []*File{file}}, Options{})
+	x, err := BuildIndex(context.Background(), rawrun.Request{Files: []*File{file}}, rawrun.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -196,7 +197,7 @@ func TestNothingReadsAfterwards(t *testing.T) {
 			if stopped {
 				f.stop = cancel
 			}
-			_, err := BuildIndex(ctx, Request{Files: []*File{{File: frame.File{Path: "big.xtc", Size: f.total()}, R: f}}}, Options{})
+			_, err := BuildIndex(ctx, rawrun.Request{Files: []*File{{File: frame.File{Path: "big.xtc", Size: f.total()}, R: f}}}, rawrun.Options{})
 			if errors.Is(err, context.Canceled) != stopped {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -45,6 +45,9 @@ const (
 var transitionNames = []string{"Unknown", "Reset", "Map", "Unmap", "Configure", "Unconfigure", "BeginRun", "EndRun",
 	"BeginCalibCycle", "EndCalibCycle", "Enable", "Disable", "L1Accept"}
 
+// groupMask takes the readout groups out of the env word of an L1Accept.
+const groupMask = 0xff
+
 // envTrimmed marks an L1Accept whose payload the level-3 filter has removed.
 const envTrimmed = 1 << 31
 

@@ -7,18 +7,14 @@ import (
 	"io"
 
 	"rawstatus/internal/io/cursor"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // File is a raw file to read.
-type File struct {
-	frame.File
-	R     io.ReaderAt
-	Small *File // the smalldata file beside it, or nil
-}
+type File = rawrun.File
 
-// fail makes the error of this package: what is wrong at a place of the file.
-func (f *File) fail(off int64, what, want, got string, cause error) error {
+// fail makes the error of this package: what is wrong at a place of a file.
+func fail(f *File, off int64, what, want, got string, cause error) error {
 	return &cursor.Error{Format: "xtc1", File: f.Path, Offset: off, What: what, Want: want, Got: got, Err: cause}
 }
 
@@ -113,7 +109,7 @@ func (r *reader) next(off int64) (*datagram, error) {
 		return nil, io.EOF
 	}
 	if left < headSize {
-		return nil, r.f.fail(off, "datagram head", fmt.Sprintf("%d bytes", headSize), fmt.Sprintf("%d left in the file", left), io.ErrUnexpectedEOF)
+		return nil, fail(r.f, off, "datagram head", fmt.Sprintf("%d bytes", headSize), fmt.Sprintf("%d left in the file", left), io.ErrUnexpectedEOF)
 	}
 	r.w.forget(min(off, r.hold))
 	r.dg = datagram{off: off, leaves: r.dg.leaves[:0]}
@@ -125,7 +121,7 @@ func (r *reader) next(off int64) (*datagram, error) {
 	d := &r.dg
 	d.head, d.root = parseHead(b), parseXtc(b[rootAt:])
 	if d.root.extent < xtcSize || d.size() > maxDatagram {
-		return nil, r.f.fail(off, "datagram", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, maxDatagram-rootAt), fmt.Sprint(d.root.extent), nil)
+		return nil, fail(r.f, off, "datagram", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, maxDatagram-rootAt), fmt.Sprint(d.root.extent), nil)
 	}
 	d.cut = d.size() > left
 	if err := r.walk(off+headSize, off+d.size(), 0, d.root.damage); err != nil {
@@ -148,7 +144,7 @@ func (r *reader) walk(pos, end int64, depth int, around uint32) error {
 			return err
 		}
 		x := parseXtc(b)
-		if problem := r.f.checkChild(x, pos, end, depth); problem != nil {
+		if problem := checkChild(r.f, x, pos, end, depth); problem != nil {
 			if d.problem == nil {
 				d.problem = problem
 			}
@@ -171,12 +167,12 @@ func (r *reader) walk(pos, end int64, depth int, around uint32) error {
 }
 
 // checkChild says what is wrong with the header of a child at pos of a container that ends at end.
-func (f *File) checkChild(x xtc, pos, end int64, depth int) error {
+func checkChild(f *File, x xtc, pos, end int64, depth int) error {
 	switch {
 	case x.extent < xtcSize || int64(x.extent) > end-pos:
-		return f.fail(pos, "Xtc", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, end-pos), fmt.Sprint(x.extent), nil)
+		return fail(f, pos, "Xtc", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, end-pos), fmt.Sprint(x.extent), nil)
 	case x.id() == idXtc && depth >= maxDepth:
-		return f.fail(pos, "container", fmt.Sprintf("at most %d levels", maxDepth), "one more", nil)
+		return fail(f, pos, "container", fmt.Sprintf("at most %d levels", maxDepth), "one more", nil)
 	}
 	return nil
 }
@@ -272,7 +268,7 @@ func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
 			return err
 		}
 		if d.cut {
-			return f.cutAt(d)
+			return cutAt(f, d)
 		}
 		if err := visit(d.list()); err != nil {
 			return err
@@ -282,8 +278,8 @@ func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
 }
 
 // cutAt is the problem of a datagram that the file does not hold in full.
-func (f *File) cutAt(d *datagram) error {
-	return f.fail(d.off, "datagram ("+d.name()+")", fmt.Sprintf("%d bytes", d.size()), fmt.Sprintf("%d left in the file", f.Size-d.off), io.ErrUnexpectedEOF)
+func cutAt(f *File, d *datagram) error {
+	return fail(f, d.off, "datagram ("+d.name()+")", fmt.Sprintf("%d bytes", d.size()), fmt.Sprintf("%d left in the file", f.Size-d.off), io.ErrUnexpectedEOF)
 }
 
 // list gives the datagram's content for a listing.

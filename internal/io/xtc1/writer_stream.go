@@ -3,7 +3,7 @@ package xtc1
 import (
 	"path/filepath"
 
-	"rawstatus/internal/io/rawfile"
+	"rawstatus/internal/io/rawrun"
 )
 
 // StreamOptions say where a stream is written.
@@ -18,8 +18,8 @@ type StreamOptions struct {
 // writes, the files have names that end in ".inprogress"; Close gives them their own.
 type StreamWriter struct {
 	opt   StreamOptions
-	files rawfile.Set
-	big   []*rawfile.File // by chunk
+	files rawrun.Set
+	big   []*rawrun.Output // by chunk
 	w     *Writer
 }
 
@@ -38,8 +38,8 @@ func (s *StreamWriter) NextChunk() error {
 	if err := s.files.Finish(); err != nil {
 		return err
 	}
-	name := Name{Experiment: s.opt.Experiment, Run: s.opt.Run, Stream: s.opt.Stream, Chunk: len(s.big)}
-	path := filepath.Join(s.opt.Dir, name.String())
+	name := rawrun.Name{Experiment: s.opt.Experiment, Run: s.opt.Run, Stream: s.opt.Stream, Chunk: len(s.big)}
+	path := filepath.Join(s.opt.Dir, FileNames.Format(name))
 	big, err := s.files.Create(path)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *StreamWriter) NextChunk() error {
 	if s.opt.NoSmalldata {
 		return nil
 	}
-	small, err := s.files.CreateLast(SmallPath(path))
+	small, err := s.files.CreateLast(FileNames.SmallPath(path))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // TestShadowIsThatOfTheOriginal makes smalldata of the sample runs and compares it, byte by byte, with
@@ -34,7 +35,7 @@ func TestShadowIsThatOfTheOriginal(t *testing.T) {
 			clear(want[headSize+4 : headSize+12])
 			want[headSize+7] = levelRecorder
 		}
-		f := openFile(t, DataPath(path), false)
+		f := openFile(t, FileNames.DataPath(path), false)
 		data := make([]byte, f.Size)
 		if _, err := f.R.ReadAt(data, 0); err != nil {
 			t.Fatal(err)
@@ -81,7 +82,7 @@ func (r *run) file(stream, chunk int) {
 	r.data, r.small = append(r.data, &bytes.Buffer{}), append(r.small, &bytes.Buffer{})
 	n := len(r.data) - 1
 	r.w = NewWriter(r.data[n], r.small[n])
-	name := Name{Experiment: "tstx00117", Run: 9, Stream: stream, Chunk: chunk}.String()
+	name := FileNames.Format(rawrun.Name{Experiment: "tstx00117", Run: 9, Stream: stream, Chunk: chunk})
 	r.files = append(r.files, &File{File: frame.File{Path: "/tst/" + name, Stream: stream, Chunk: chunk}})
 }
 
@@ -120,7 +121,7 @@ func (r *run) open(small bool) []*File {
 		f.R, f.Size = bytes.NewReader(r.data[i].Bytes()), int64(r.data[i].Len())
 		f.Small = nil
 		if small {
-			f.Small = &File{File: frame.File{Path: SmallPath(f.Path), Size: int64(r.small[i].Len())}, R: bytes.NewReader(r.small[i].Bytes())}
+			f.Small = &File{File: frame.File{Path: FileNames.SmallPath(f.Path), Size: int64(r.small[i].Len())}, R: bytes.NewReader(r.small[i].Bytes())}
 		}
 	}
 	return r.files
@@ -208,7 +209,7 @@ func TestModels(t *testing.T) {
 				r.cycle(2*i, 2, mode, m)
 			}
 			r.put(EndRun, nil)
-			x := index(t, Options{}, r.open(true)...)
+			x := index(t, rawrun.Options{}, r.open(true)...)
 			if len(x.Missing)+len(x.Notes) > 0 {
 				t.Errorf("missing %v, notes %v", x.Missing, x.Notes)
 			}
@@ -272,7 +273,7 @@ func TestModelSizes(t *testing.T) {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
-	if _, err := BuildIndex(context.Background(), Request{}, Options{}); err == nil {
+	if _, err := BuildIndex(context.Background(), rawrun.Request{}, rawrun.Options{}); err == nil {
 		t.Error("no files make an index")
 	}
 }

@@ -49,6 +49,7 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 		case g.service.IsEvent():
 			e := len(x.Events)
 			x.Events = append(x.Events, frame.Event{TS: g.ts, Step: int32(step.Number)})
+			x.Groups = append(x.Groups, a.groups(g))
 			step.Events++
 			a.addEvent(g, e)
 		case g.service == BeginStep:
@@ -65,6 +66,14 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 	}
 	flush()
 	return x
+}
+
+// groups joins the readout groups of an event's datagrams.
+func (a *assembly) groups(g group) (all uint16) {
+	for _, m := range g.members {
+		all |= a.scans[m.scan].entries[m.entry].groups
+	}
+	return all
 }
 
 // places gives where the segments of a scan's configurations are in segs.
@@ -89,7 +98,7 @@ func (b *builder) listFiles(x *frame.Index) [][]int32 {
 	for i, s := range b.scans {
 		for _, f := range s.files {
 			n := int32(-1)
-			if f != nil {
+			if f.IsThere() {
 				n = int32(len(x.Files))
 				x.Files = append(x.Files, f.File)
 			}
@@ -178,7 +187,7 @@ func (b *builder) addPanels(x *frame.Index, segs []*known) []int {
 			}
 			if !ok {
 				starts[i] = -1
-				b.counts.add("%s segment %d (%s) is left out: no frame of it tells its shape", k.detector, k.number, k.names.DetType)
+				b.counts.Add("%s segment %d (%s) is left out: no frame of it tells its shape", k.detector, k.number, k.names.DetType)
 				continue
 			}
 			k.shape = sh
@@ -211,7 +220,7 @@ func (a *assembly) addEvent(g group, event int) {
 			}
 			o, heading := e.slot(i)
 			if a.filled[n] && o.layout != 0 {
-				a.counts.add("%s segment %d came from two streams in one event; the first counts", a.segs[n].detector, a.segs[n].number)
+				a.counts.Add("%s segment %d came from two streams in one event; the first counts", a.segs[n].detector, a.segs[n].number)
 			}
 			if a.filled[n] {
 				continue
@@ -239,7 +248,7 @@ func (a *assembly) addEvent(g group, event int) {
 func (a *assembly) addSlot(slot slot, k *known, at int, file int32) {
 	state := slot.state
 	if slot.layout != 0 && slot.layout != k.layout {
-		a.counts.add("%s segment %d: a frame of another shape or type", k.detector, k.number)
+		a.counts.Add("%s segment %d: a frame of another shape or type", k.detector, k.number)
 		if state == frame.Present {
 			state = frame.Odd
 		}

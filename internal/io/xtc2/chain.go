@@ -23,9 +23,9 @@ type chain struct {
 	ahead lookahead
 }
 
-// newChain begins at the beginning of a file, with at most so many reads in flight.
-func newChain(f *File, reads int) *chain {
-	return &chain{w: &window{f: f, step: peek}, ahead: lookahead{f: f, most: reads}}
+// newChain reads a file from one place to another, with at most so many reads in flight.
+func newChain(f *File, reads int, from, until int64) *chain {
+	return &chain{w: &window{f: f, step: peek}, off: from, ahead: lookahead{f: f, most: reads, until: until}}
 }
 
 // next gives the next header, io.EOF at the end of the file.
@@ -63,6 +63,7 @@ func (c *chain) takeWindow() *window {
 // of datagrams really leads.
 type lookahead struct {
 	f     *File
+	until int64    // no datagram from here on is wanted
 	most  int      // reads in flight
 	queue []*batch // in the order of the file
 	ahead int      // datagrams in the queue
@@ -133,7 +134,7 @@ func (a *lookahead) predict(off, size int64) {
 	}
 	want := max(aheadMin, a.right/2)
 	n := max(1, min(want/a.most, batchMost))
-	for len(a.queue) < a.most && a.ahead+n <= want && a.end+headerSize <= a.f.Size {
+	for len(a.queue) < a.most && a.ahead+n <= want && a.end+headerSize <= min(a.until, a.f.Size) {
 		b := &batch{off: a.end, size: size, n: n, ready: make(chan struct{}), buf: make([]byte, n*peek), got: make([]int, n)}
 		a.queue = append(a.queue, b)
 		a.ahead += n
@@ -177,7 +178,7 @@ func Look(ctx context.Context, f *File, table *Table) (*Survey, error) {
 		table = newTable(nil)
 	}
 	s := &Survey{Damage: map[uint16]int{}, InForce: table}
-	for c := newChain(f, aheadMin); ; {
+	for c := newChain(f, aheadMin, 0, f.Size); ; {
 		h, err := c.next(ctx)
 		if err == nil && (h.Service() == Configure || h.Service() == Enable) {
 			err = s.content(c.w, h)

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -22,6 +21,7 @@ import (
 
 	"rawstatus/internal/io/cursor"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
 )
 
@@ -162,7 +162,7 @@ func loadFacts(t *testing.T) (f facts, data string) {
 // memFile makes a File of bytes.
 func memFile(path string, b []byte) *File {
 	f := &File{File: frame.File{Path: path, Size: int64(len(b))}, R: bytes.NewReader(b)}
-	if n, ok := ParseName(filepath.Base(path)); ok {
+	if n, ok := FileNames.Parse(filepath.Base(path)); ok {
 		f.Stream, f.Chunk = n.Stream, n.Chunk
 	}
 	return f
@@ -183,40 +183,42 @@ func mustRead(t testing.TB, path string) *File {
 	return f
 }
 
-// streamOf makes a stream of a file, with its smalldata file if there is one.
-func streamOf(t testing.TB, path string) Stream {
+// streamOf is the request for the stream of a file, with its smalldata file if there is one.
+func streamOf(t testing.TB, path string) rawrun.Request {
 	t.Helper()
-	f := mustRead(t, path)
-	s := Stream{Number: f.Stream, First: f, Open: func(name string) (*File, error) { return readFile(filepath.Join(filepath.Dir(path), name)) }}
-	smd := filepath.Join(filepath.Dir(path), "smalldata", strings.TrimSuffix(filepath.Base(path), ".xtc2")+".smd.xtc2")
-	if f, err := readFile(smd); err == nil {
-		s.Smd = f
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return s
+	return load(t, FileNames.Named([]string{path}))
 }
 
-// runOf makes the request for all streams of a run in a directory.
-func runOf(t testing.TB, dir, exp string, run int) Request {
+// runOf is the request for all streams of a run in a directory.
+func runOf(t testing.TB, dir, exp string, run int) rawrun.Request {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.xtc2"))
-	if err != nil {
-		t.Fatal(err)
+	files, err := FileNames.Find(dir, exp, run, nil)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files of %s run %d in %s: %v", exp, run, dir, err)
 	}
-	req := Request{Experiment: exp, Run: run}
-	for _, p := range paths {
-		if n, ok := ParseName(filepath.Base(p)); ok && n.Experiment == exp && n.Run == run && n.Chunk == 0 {
-			req.Streams = append(req.Streams, streamOf(t, p))
-		}
-	}
-	if len(req.Streams) == 0 {
-		t.Fatalf("no streams of %s run %d in %s", exp, run, dir)
-	}
+	req := load(t, files)
+	req.Experiment, req.Run = exp, run
 	return req
 }
 
-func build(t testing.TB, req Request, opt Options) *frame.Index {
+// load reads files into memory.
+func load(t testing.TB, files []*File) rawrun.Request {
+	t.Helper()
+	for _, f := range files {
+		if f.Size >= 0 {
+			g := mustRead(t, f.Path)
+			f.R, f.Size = g.R, g.Size
+		}
+		if f.Small != nil {
+			f.Small = mustRead(t, f.Small.Path)
+		}
+	}
+	return rawrun.Request{Files: files, Open: func(beside *File, name string) (*File, error) {
+		return readFile(filepath.Join(filepath.Dir(beside.Path), name))
+	}}
+}
+
+func build(t testing.TB, req rawrun.Request, opt rawrun.Options) *frame.Index {
 	t.Helper()
 	x, err := BuildIndex(context.Background(), req, opt)
 	if err != nil {
@@ -481,7 +483,7 @@ func TestFactsOfFrames(t *testing.T) {
 	all, data := loadFacts(t)
 	for name, want := range all.Frames {
 		t.Run(name, func(t *testing.T) {
-			x := build(t, Request{Streams: []Stream{streamOf(t, filepath.Join(data, name))}}, Options{})
+			x := build(t, streamOf(t, filepath.Join(data, name)), rawrun.Options{})
 			equal(t, "detectors", x.Detectors(), []string{want.Detector})
 			equal(t, "missing", x.Missing, []string(nil))
 			equal(t, "shape", []int{len(x.Events), len(x.Panels), x.Panels[0].Rows, x.Panels[0].Cols}, want.Shape)
@@ -534,11 +536,16 @@ func TestFactsOfRuns(t *testing.T) {
 		for _, noSmalldata := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/nosmd=%v", filepath.Base(name), noSmalldata), func(t *testing.T) {
 				req := runOf(t, filepath.Join(data, name), "xpptut15", 14)
-				b := &builder{req: req, opt: Options{Reads: 4, NoSmalldata: noSmalldata}, slots: make(chan struct{}, 4), layouts: layouts{ids: map[layout]uint32{}}}
+				b := &builder{req: req, opt: rawrun.Options{Reads: 4, NoSmalldata: noSmalldata}, slots: make(chan struct{}, 4), layouts: layouts{ids: map[layout]uint32{}}}
 				var scans []*scan
 				l1 := []int{}
-				for _, s := range req.Streams {
-					if s.Smd == nil {
+				streams, err := rawrun.Streams(req.Files)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.streams = len(streams)
+				for _, s := range streams {
+					if s.Small() == nil {
 						t.Fatal("no smalldata file")
 					}
 					sc := &scan{b: b, stream: s}
@@ -611,12 +618,12 @@ func TestSmalldataIsNeverSeen(t *testing.T) {
 	}
 	link("epix.xtc2", "ueddaq02-r0109-s000-c000.xtc2", "ueddaq02/xtc/smalldata/ueddaq02-r0109-s000-c000.smd.xtc2")
 	link("jf05m.xtc2", "mfx101332224-r0007-s001-c000.xtc2", "mfx101332224/xtc/smalldata/mfx101332224-r0007-s001-c000.smd.xtc2")
-	for _, req := range []Request{
+	for _, req := range []rawrun.Request{
 		runOf(t, dir, "ueddaq02", 109), runOf(t, dir, "mfx101332224", 7),
 		runOf(t, filepath.Join(data, "xtc2/chunking"), "xpptut15", 14), runOf(t, filepath.Join(data, "xtc2/intg_det"), "xpptut15", 14),
 		runOf(t, filepath.Join(data, "xtc2/mixed_rate"), "xpptut15", 14),
 	} {
-		with, without := build(t, req, Options{}), build(t, req, Options{NoSmalldata: true})
+		with, without := build(t, req, rawrun.Options{}), build(t, req, rawrun.Options{NoSmalldata: true})
 		if !reflect.DeepEqual(with, without) {
 			t.Errorf("%s run %d: with smalldata\n%+v\nwithout\n%+v", req.Experiment, req.Run, with, without)
 		}
@@ -644,15 +651,15 @@ func TestFactsOfCornerCases(t *testing.T) {
 			_, scanErr := Scan(memFile(path, b), nil, func(*Datagram) error { datagrams++; return nil })
 			equal(t, "datagrams", datagrams, want.Datagrams)
 			checkProblems(t, scanErr, want.Problems)
-			if n, ok := ParseName(name); ok && (n.Stream > 0 || n.Chunk > 0) {
+			if n, ok := FileNames.Parse(name); ok && (n.Stream > 0 || n.Chunk > 0) {
 				return // second file of a pair
 			}
-			req := Request{Streams: []Stream{streamOf(t, path)}}
-			if n, ok := ParseName(name); ok {
+			req := streamOf(t, path)
+			if n, ok := FileNames.Parse(name); ok {
 				req = runOf(t, filepath.Dir(path), n.Experiment, n.Run)
 			}
 			if want.Shape == nil {
-				_, err := BuildIndex(context.Background(), req, Options{})
+				_, err := BuildIndex(context.Background(), req, rawrun.Options{})
 				if err == nil || (len(want.Problems) > 0) != isProblem(err) {
 					t.Errorf("error %v", err)
 				}
@@ -690,16 +697,16 @@ func checkProblems(t *testing.T, err error, want []string) {
 
 // compareSynth indexes every run of the request and compares them, one after the other, with facts
 // that count all runs as one.
-func compareSynth(t *testing.T, req Request, want synthFacts) {
+func compareSynth(t *testing.T, req rawrun.Request, want synthFacts) {
 	t.Helper()
 	var runs []*frame.Index
-	x, err := BuildIndex(context.Background(), req, Options{})
+	x, err := BuildIndex(context.Background(), req, rawrun.Options{})
 	if err == nil {
 		runs = append(runs, x)
 	} else { // several runs in the file
 		for _, n := range []int{7, 8} {
 			req.RunInFile = n
-			runs = append(runs, build(t, req, Options{}))
+			runs = append(runs, build(t, req, rawrun.Options{}))
 		}
 	}
 	event, firstStep, whole := 0, int32(0), []byte(nil)

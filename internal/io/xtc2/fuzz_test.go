@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"rawstatus/internal/io/cursor"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
 )
 
@@ -57,21 +57,16 @@ func checkIndex(t *testing.T, x *frame.Index) {
 // must name a place.
 func indexBytes(t *testing.T, data, smd []byte) (*frame.Index, error) {
 	t.Helper()
-	return indexWith(t, data, smd, Options{Reads: 2})
+	return indexWith(t, data, smd, rawrun.Options{Reads: 2})
 }
 
-func indexWith(t *testing.T, data, smd []byte, opt Options) (*frame.Index, error) {
+func indexWith(t *testing.T, data, smd []byte, opt rawrun.Options) (*frame.Index, error) {
 	t.Helper()
-	s := Stream{First: memFile("tst-r0001-s000-c000.xtc2", data), Open: func(name string) (*File, error) {
-		if name == "tst-r0001-s000-c001.xtc2" {
-			return memFile(name, data), nil
-		}
-		return nil, fs.ErrNotExist
-	}}
+	f := memFile("tst-r0001-s000-c000.xtc2", data)
 	if smd != nil {
-		s.Smd = memFile("tst-r0001-s000-c000.smd.xtc2", smd)
+		f.Small = memFile("tst-r0001-s000-c000.smd.xtc2", smd)
 	}
-	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}, Experiment: "tst", Run: 1}, opt)
+	x, err := BuildIndex(context.Background(), rawrun.Request{Files: []*File{f}, Experiment: "tst", Run: 1}, opt)
 	if err != nil {
 		if !strings.Contains(err.Error(), "xtc2") && !strings.Contains(err.Error(), "the files hold") {
 			t.Fatalf("error names no place: %v", err)
@@ -244,7 +239,7 @@ func FuzzIndex(f *testing.F) {
 		}
 		for _, smd := range [][]byte{nil, smd} {
 			got, err := indexBytes(t, data, smd)
-			want, wantErr := indexWith(t, data, smd, Options{Reads: 2, AllHeaders: true})
+			want, wantErr := indexWith(t, data, smd, rawrun.Options{Reads: 2, AllHeaders: true})
 			if (err == nil) != (wantErr == nil) || err == nil && len(got.Headings) == 0 && !reflect.DeepEqual(got, want) {
 				t.Fatalf("%+v %v, with all headers %+v %v", got, err, want, wantErr)
 			}

@@ -219,7 +219,7 @@ func (t *gainTracker) modes(step int) []string {
 		if modes[i] == "" {
 			modes[i] = t.config[s]
 		} else if t.fresh[s] && t.config[s] != modes[i] {
-			t.b.counts.add("step %d: the scan says gain mode %s, the configuration of %v says %s; the scan counts", step, modes[i], p, t.config[s])
+			t.b.counts.Add("step %d: the scan says gain mode %s, the configuration of %v says %s; the scan counts", step, modes[i], p, t.config[s])
 		}
 	}
 	return modes

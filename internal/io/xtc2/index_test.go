@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +16,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // tape is a stream under construction in memory.
@@ -36,9 +36,8 @@ func (p *tape) put(s Service, ts int, fill ...func(*Draft)) *tape {
 	return p
 }
 
-func (p *tape) stream() Stream {
-	return Stream{Number: p.node, First: memFile(fmt.Sprintf("/data/tst-r0001-s%03d-c000.xtc2", p.node), p.b),
-		Open: func(string) (*File, error) { return nil, fs.ErrNotExist }}
+func (p *tape) file() *File {
+	return memFile(fmt.Sprintf("/data/tst-r0001-s%03d-c000.xtc2", p.node), p.b)
 }
 
 // camera is a detector's segment that a test writes.
@@ -82,13 +81,13 @@ func rootDamage(bits uint16) func(*Draft) { return func(d *Draft) { d.Damage(bit
 // indexOf indexes tapes without smalldata.
 func indexOf(t *testing.T, tapes ...*tape) *frame.Index {
 	t.Helper()
-	return build(t, requestOf(tapes...), Options{})
+	return build(t, requestOf(tapes...), rawrun.Options{})
 }
 
-func requestOf(tapes ...*tape) Request {
-	req := Request{Experiment: "tst", Run: 1}
+func requestOf(tapes ...*tape) rawrun.Request {
+	req := rawrun.Request{Experiment: "tst", Run: 1}
 	for _, p := range tapes {
-		req.Streams = append(req.Streams, p.stream())
+		req.Files = append(req.Files, p.file())
 	}
 	return req
 }
@@ -347,23 +346,23 @@ func TestRunsOfAFile(t *testing.T) {
 		put(L1Accept, 5, img).
 		put(BeginRun, 6, value(info, 0, "exp1", uint32(6))).put(BeginStep, 7).put(L1Accept, 8, img)
 	req := requestOf(p)
-	_, err := BuildIndex(context.Background(), req, Options{})
+	_, err := BuildIndex(context.Background(), req, rawrun.Options{})
 	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "5 (2 events) 6 (1 events)") {
 		t.Errorf("no run asked for: %v", err)
 	}
 	req.RunInFile = 7
-	if _, err = BuildIndex(context.Background(), req, Options{}); fault.CodeOf(err) != fault.Input {
+	if _, err = BuildIndex(context.Background(), req, rawrun.Options{}); fault.CodeOf(err) != fault.Input {
 		t.Errorf("run that is not there: %v", err)
 	}
 	req.RunInFile = 5
-	x := build(t, req, Options{})
+	x := build(t, req, rawrun.Options{})
 	equal(t, "run", x.Run, frame.Run{Experiment: "exp1", Number: 5, Begin: Time(1000<<32 | 1000)})
 	equal(t, "events", len(x.Events), 2)
 	equal(t, "notes", x.Notes, []string(nil))
+	equal(t, "missing", x.Missing, []string{"1 events lie behind the EndRun of run 5 and belong to no run"})
 	req.RunInFile = 6
-	x = build(t, req, Options{})
+	x = build(t, req, rawrun.Options{})
 	equal(t, "events, states, step", []any{len(x.Events), states(x, 0), x.Events[0].Step}, []any{1, []frame.State{present}, int32(0)})
-	wantNote(t, x.Notes, "1 events lie behind an EndRun")
 	wantNote(t, x.Notes, "no EndRun in stream [1]")
 }
 
@@ -379,7 +378,7 @@ func TestRunWithoutEnd(t *testing.T) {
 		for i, run := range []int{5, 6} {
 			req := requestOf(p)
 			req.RunInFile = run
-			x := build(t, req, Options{})
+			x := build(t, req, rawrun.Options{})
 			if len(x.Panels) != 1 || x.Panels[0].Segment != i || x.At(0, 0).State != present {
 				t.Errorf("run %d: %+v", run, x)
 			}
@@ -491,8 +490,8 @@ func countStates(x *frame.Index, panel int) map[frame.State]int {
 func TestWrittenRun(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
-	with := build(t, runOf(t, dir, "tst", 3), Options{})
-	without := build(t, runOf(t, dir, "tst", 3), Options{NoSmalldata: true, Reads: 3})
+	with := build(t, runOf(t, dir, "tst", 3), rawrun.Options{})
+	without := build(t, runOf(t, dir, "tst", 3), rawrun.Options{NoSmalldata: true, Reads: 3})
 	if !reflect.DeepEqual(with, without) {
 		t.Errorf("with smalldata\n%+v\nwithout\n%+v", with, without)
 	}
@@ -510,9 +509,11 @@ func TestWrittenRun(t *testing.T) {
 
 // TestIncompleteRuns breaks a run in the ways that a file system and a data mover know.
 func TestIncompleteRuns(t *testing.T) {
-	data := func(s, c int) string { return Name{Experiment: "tst", Run: 3, Stream: s, Chunk: c}.String() }
+	data := func(s, c int) string {
+		return FileNames.Format(rawrun.Name{Experiment: "tst", Run: 3, Stream: s, Chunk: c})
+	}
 	smd := func(s int) string {
-		return filepath.Join("smalldata", Name{Experiment: "tst", Run: 3, Stream: s, Smalldata: true}.String())
+		return filepath.Join("smalldata", FileNames.Format(rawrun.Name{Experiment: "tst", Run: 3, Stream: s, Smalldata: true}))
 	}
 	remove := func(name string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
@@ -535,14 +536,14 @@ func TestIncompleteRuns(t *testing.T) {
 		note        string
 		noSmalldata bool
 	}{
-		"truncated tail": {do: edit(data(1, 0), short(100)), first: all, second: map[frame.State]int{present: 19, truncated: 1}, incomplete: "1 events of its smalldata"},
+		"truncated tail": {do: edit(data(1, 0), short(100)), first: all, second: map[frame.State]int{present: 19, truncated: 1}, incomplete: "the last 1 events of its smalldata"},
 		"truncated tail without smalldata": {do: edit(data(1, 0), short(100)), noSmalldata: true,
 			first: all, second: map[frame.State]int{present: 19, missing: 1}, incomplete: "left in the file"},
-		"chunk missing": {do: remove(data(0, 1)), first: map[frame.State]int{present: 10, missing: 10}, second: all, incomplete: `chunk file "tst-r0003-s000-c001.xtc2" not found`},
+		"chunk missing": {do: remove(data(0, 1)), first: map[frame.State]int{present: 10, missing: 10}, second: all, incomplete: `chunk 1 not found: chunk file "tst-r0003-s000-c001.xtc2" was announced`},
 		"chunk missing without smalldata": {do: remove(data(0, 1)), noSmalldata: true, first: map[frame.State]int{present: 10, missing: 10}, second: all,
-			incomplete: `chunk file "tst-r0003-s000-c001.xtc2" not found`},
-		"smalldata cut":           {do: edit(smd(1), short(30)), first: all, second: all, note: "smalldata not used"},
-		"smalldata behind":        {do: edit(smd(1), short(76)), noEnd: true, first: all, second: all, note: "smalldata not used"},
+			incomplete: `chunk 1 not found: chunk file "tst-r0003-s000-c001.xtc2" was announced`},
+		"smalldata cut":           {do: edit(smd(1), short(30)), first: all, second: all},
+		"smalldata behind":        {do: edit(smd(1), short(76)), noEnd: true, first: all, second: all},
 		"smalldata of other data": {do: edit(smd(1), func(b []byte) []byte { b[len(b)-24-76*3]++; return b }), first: all, second: all, note: "smalldata not used"},
 		"no end":                  {do: func(*testing.T, string) {}, noEnd: true, first: all, second: all, note: "no EndRun in stream [0 1]"},
 	} {
@@ -550,7 +551,7 @@ func TestIncompleteRuns(t *testing.T) {
 			dir := t.TempDir()
 			writeRun(t, dir, !c.noEnd)
 			c.do(t, dir)
-			x := build(t, runOf(t, dir, "tst", 3), Options{NoSmalldata: c.noSmalldata})
+			x := build(t, runOf(t, dir, "tst", 3), rawrun.Options{NoSmalldata: c.noSmalldata})
 			equal(t, "events", len(x.Events), 20)
 			equal(t, "first", countStates(x, 0), c.first)
 			equal(t, "second", countStates(x, 1), c.second)
@@ -568,22 +569,22 @@ func TestStreamKnownFromSmalldataOnly(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	req := runOf(t, dir, "tst", 3)
-	req.Streams[0].First = nil
+	req.Files[0].R, req.Files[1].R = nil, nil
 	if err := os.Remove(filepath.Join(dir, "tst-r0003-s000-c001.xtc2")); err != nil {
 		t.Fatal(err)
 	}
-	x := build(t, req, Options{})
+	x := build(t, req, rawrun.Options{})
 	equal(t, "panels", len(x.Panels), 2)
 	equal(t, "first", countStates(x, 0), map[frame.State]int{missing: 20})
 	equal(t, "second", countStates(x, 1), map[frame.State]int{present: 20})
-	wantNote(t, x.Missing, "stream 0: data file not found")
+	wantNote(t, x.Missing, "stream 0: chunk 0 not found; its smalldata file")
 }
 
 func TestGrowing(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, false)
 	asked := 0
-	opt := Options{Growing: func(context.Context) ([]string, error) { asked++; return []string{"a.xtc2"}, nil }}
+	opt := rawrun.Options{Growing: func(context.Context) ([]string, error) { asked++; return []string{"a.xtc2"}, nil }}
 	wantNote(t, build(t, runOf(t, dir, "tst", 3), opt).Missing, `"a.xtc2" is still in progress`)
 	complete := t.TempDir()
 	writeRun(t, complete, true)
@@ -593,6 +594,11 @@ func TestGrowing(t *testing.T) {
 	if _, err := BuildIndex(context.Background(), runOf(t, dir, "tst", 3), opt); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
 	}
+}
+
+// secondStream is the first file of stream 1.
+func secondStream(req rawrun.Request) *File {
+	return req.Files[slices.IndexFunc(req.Files, func(f *File) bool { return f.Stream == 1 })]
 }
 
 // failing fails all reads from some offset on.
@@ -615,16 +621,12 @@ func TestFailedReads(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	for _, noSmalldata := range []bool{false, true} {
-		size := runOf(t, dir, "tst", 3).Streams[1].First.Size
+		size := secondStream(runOf(t, dir, "tst", 3)).Size
 		for _, from := range []int64{0, 5000, size / 2, size - 10} {
 			req := runOf(t, dir, "tst", 3)
-			f := req.Streams[1].First
+			f := secondStream(req)
 			f.R = failing{f.R, from, syscall.EIO}
-			_, err := BuildIndex(context.Background(), req, Options{NoSmalldata: noSmalldata})
-			if from == size-10 && !noSmalldata {
-				equal(t, "reads behind the last event", err, nil) // never made
-				continue
-			}
+			_, err := BuildIndex(context.Background(), req, rawrun.Options{NoSmalldata: noSmalldata})
 			if fault.CodeOf(err) != fault.Temporary || !strings.Contains(err.Error(), f.Path) {
 				t.Errorf("nosmd %v from %d: %v", noSmalldata, from, err)
 			}
@@ -638,13 +640,12 @@ func TestSmalldataCutWhileRead(t *testing.T) {
 	writeRun(t, dir, true)
 	for _, from := range []int64{0, 200, 5000} {
 		req := runOf(t, dir, "tst", 3)
-		f := req.Streams[1].Smd
+		f := secondStream(req).Small
 		f.R = failing{f.R, from, io.EOF}
-		x := build(t, req, Options{})
+		x := build(t, req, rawrun.Options{})
 		equal(t, "frames", countStates(x, 1), map[frame.State]int{present: 20})
-		wantNote(t, x.Notes, "smalldata not used")
 		f.R = failing{f.R, from, syscall.ESTALE}
-		if _, err := BuildIndex(context.Background(), req, Options{}); fault.CodeOf(err) != fault.Temporary {
+		if _, err := BuildIndex(context.Background(), req, rawrun.Options{}); fault.CodeOf(err) != fault.Temporary {
 			t.Errorf("from %d: %v", from, err)
 		}
 	}
@@ -656,7 +657,7 @@ func TestCancel(t *testing.T) {
 	for _, noSmalldata := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if x, err := BuildIndex(ctx, runOf(t, dir, "tst", 3), Options{NoSmalldata: noSmalldata}); x != nil || !errors.Is(err, context.Canceled) {
+		if x, err := BuildIndex(ctx, runOf(t, dir, "tst", 3), rawrun.Options{NoSmalldata: noSmalldata}); x != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("nosmd %v: %v", noSmalldata, err)
 		}
 	}
@@ -665,39 +666,9 @@ func TestCancel(t *testing.T) {
 func TestChunkAlone(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
-	_, err := BuildIndex(context.Background(), Request{Streams: []Stream{streamOf(t, filepath.Join(dir, "tst-r0003-s000-c001.xtc2"))}}, Options{})
-	if fault.CodeOf(err) != fault.Input || !strings.Contains(fault.HintOf(err), "c000") {
+	_, err := BuildIndex(context.Background(), streamOf(t, filepath.Join(dir, "tst-r0003-s000-c001.xtc2")), rawrun.Options{})
+	if fault.CodeOf(err) != fault.Incomplete || !strings.Contains(err.Error(), "stream 0: chunk 0 not found") {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestNames(t *testing.T) {
-	for base, want := range map[string]Name{
-		"xpptut15-r0014-s000-c000.xtc2":         {Experiment: "xpptut15", Run: 14},
-		"a-b-r12345-s07-c3.smd.xtc2.inprogress": {Experiment: "a-b", Run: 12345, Stream: 7, Chunk: 3, Smalldata: true, InProgress: true},
-		"xpptut15-r0014-s000-c001-i02.xtc2":     {Experiment: "xpptut15", Run: 14, Chunk: 1},
-		"xpptut15-r0014-s000-c000.smd.xtc2":     {Experiment: "xpptut15", Run: 14, Smalldata: true},
-		"xpptut15-r0014-s255-c000.xtc2":         {Experiment: "xpptut15", Run: 14, Stream: 255},
-		"ueddaq02-r0109-s000-c000.xtc2":         {Experiment: "ueddaq02", Run: 109},
-		"x-r0014-s000-c000.xtc2.inprogress":     {Experiment: "x", Run: 14, InProgress: true},
-		"mfx101332224-r0007-s001-c000.xtc2":     {Experiment: "mfx101332224", Run: 7, Stream: 1},
-		"tstx00117-r0009-s000-c001.xtc2":        {Experiment: "tstx00117", Run: 9, Chunk: 1},
-		"tst-r0001-s0001-c0002.smd.xtc2":        {Experiment: "tst", Run: 1, Stream: 1, Chunk: 2, Smalldata: true},
-		"tst-r99999999999999999999-s1-c0.xtc2":  {},
-		"xpptut15-r0014-s00-c00.xtc":            {},
-		"epix.xtc2":                             {},
-		"xpptut15-r0014-s000-c000.xtc2.txt":     {},
-		"xpptut15-r0014-s000-c000.inprogress":   {},
-		"xpptut15-r0014-s000-c000.smd.xtc2.smd": {},
-		"-r0014-s000-c000.xtc2":                 {},
-	} {
-		got, ok := ParseName(base)
-		if ok != (want != Name{}) || ok && got != want {
-			t.Errorf("%s: %+v %v", base, got, ok)
-		}
-		if again, _ := ParseName(got.String()); ok && again != got {
-			t.Errorf("%s: becomes %s", base, got)
-		}
 	}
 }
 

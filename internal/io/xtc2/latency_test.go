@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rawstatus/internal/io/rawrun"
 )
 
 // bigFile is a data file that exists only as its headers: a beginning, then equal events. Pixels are
@@ -116,14 +117,14 @@ func newBigFile(panels int, events int64, latency time.Duration) (f *bigFile, sm
 }
 
 // indexBig indexes a file that exists only as its headers.
-func indexBig(tb testing.TB, f *bigFile, smd []byte, opt Options) time.Duration {
-	s := Stream{Number: 1, First: &File{R: f}, Open: func(string) (*File, error) { return nil, fs.ErrNotExist }}
-	s.First.Path, s.First.Size = "big.xtc2", f.total()
+func indexBig(tb testing.TB, f *bigFile, smd []byte, opt rawrun.Options) time.Duration {
+	file := &File{R: f}
+	file.Path, file.Size = "big.xtc2", f.total()
 	if smd != nil {
-		s.Smd = memFile("big.smd.xtc2", smd)
+		file.Small = memFile("big.smd.xtc2", smd)
 	}
 	begin := time.Now()
-	x, err := BuildIndex(context.Background(), Request{Streams: []Stream{s}}, opt)
+	x, err := BuildIndex(context.Background(), rawrun.Request{Files: []*File{file}}, opt)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestReadsOfAnIndex(t *testing.T) {
 			if !smalldata {
 				smd = nil
 			}
-			indexBig(t, f, smd, Options{})
+			indexBig(t, f, smd, rawrun.Options{})
 			if reads := float64(f.reads.Load()) / 400; reads > 1.2 {
 				t.Errorf("%d panels, smalldata %v: %.2f reads for an event", panels, smalldata, reads)
 			}
@@ -168,7 +169,7 @@ func BenchmarkIndex(b *testing.B) {
 					smd = nil
 				}
 				for b.Loop() {
-					indexBig(b, f, smd, Options{})
+					indexBig(b, f, smd, rawrun.Options{})
 				}
 				b.SetBytes(f.total())
 				events := float64(f.n) * float64(b.N)

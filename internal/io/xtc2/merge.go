@@ -25,13 +25,16 @@ type runGroups struct {
 	begun      bool   // there is a BeginRun
 	ended      []bool // per scan: there is an EndRun
 	last       bool   // nothing follows it
+	outside    int    // events behind its EndRun
+	missing    []string
 	notes      []string
 }
 
 // merge builds the runs from the streams: the smallest time-stamp of all streams' next datagrams
 // makes a group, and those streams advance. It never waits for equality, so it ends whatever the
-// time-stamps are. A run begins at BeginRun, unless that repeats the present run's; what lies before the
-// first one belongs to the first run.
+// time-stamps are. A run begins at BeginRun, unless that repeats the present run's, and ends at EndRun; what
+// lies before the first BeginRun belongs to the first run. Configure and Unconfigure neither begin nor end
+// one.
 func merge(scans []*scan) []*runGroups {
 	m := &merger{scans: scans, next: make([]int, len(scans)), inForce: make([]int, len(scans)), lost: map[Service]int{}}
 	for i, s := range scans {
@@ -49,11 +52,13 @@ func merge(scans []*scan) []*runGroups {
 		m.add(g)
 	}
 	m.run.last = true
-	if m.outside > 0 {
-		m.run.notes = append(m.run.notes, fmt.Sprintf("%d events lie behind an EndRun and belong to no run", m.outside))
+	for _, r := range m.runs {
+		if r.outside > 0 {
+			r.missing = append(r.missing, fmt.Sprintf("%d events lie behind the EndRun of run %d and belong to no run", r.outside, r.number))
+		}
 	}
 	for s := Service(0); s <= L1Accept; s++ {
-		if m.lost[s] > 0 {
+		if m.lost[s] > 0 && s != BeginStep { // which rawrun judges
 			m.run.notes = append(m.run.notes, fmt.Sprintf("%d %v not in all streams", m.lost[s], s))
 		}
 	}
@@ -67,18 +72,18 @@ type merger struct {
 	inForce []int // per scan: the entry of the Configure in force, -1 before the first
 	streams int   // scans with entries
 
-	runs    []*runGroups
-	run     *runGroups
-	closed  bool            // the run has ended, what follows belongs to the next
-	lost    map[Service]int // transitions that were not in all streams
-	outside int             // events between runs
+	runs   []*runGroups
+	run    *runGroups
+	held   []group         // Configures since the last event: the next run's, if none of this one follows
+	closed bool            // the run has ended, what follows belongs to the next
+	lost   map[Service]int // transitions that were not in all streams
 }
 
 // newRun begins a run with the Configures in force.
 func (m *merger) newRun() {
 	m.run = &runGroups{ended: make([]bool, len(m.scans))}
 	m.runs = append(m.runs, m.run)
-	m.closed = false
+	m.closed, m.held = false, nil
 	for i, e := range m.inForce {
 		if e >= 0 {
 			m.run.groups = append(m.run.groups, group{ts: m.scans[i].entries[e].ts, service: Configure, members: []member{{i, e}}})
@@ -95,12 +100,9 @@ func (m *merger) add(g group) {
 	case BeginRun:
 		m.beginRun(g)
 	case Configure:
-		m.closed = m.closed || m.run.begun
 		for _, b := range g.members {
 			m.inForce[b.scan] = b.entry
 		}
-	case Unconfigure:
-		m.closed = m.closed || m.run.begun
 	case EndRun:
 		m.closed = true
 		for _, b := range g.members {
@@ -109,7 +111,7 @@ func (m *merger) add(g group) {
 	}
 	if m.closed {
 		if g.service.IsEvent() {
-			m.outside++
+			m.run.outside++
 		}
 		return
 	}
@@ -118,6 +120,14 @@ func (m *merger) add(g group) {
 	}
 	if g.service.IsEvent() {
 		m.run.events++
+	}
+	if g.service == Configure && m.run.begun {
+		m.held = append(m.held, g)
+		return
+	}
+	if g.service.IsEvent() || g.service == BeginStep {
+		m.run.groups = append(m.run.groups, m.held...)
+		m.held = nil
 	}
 	m.run.groups = append(m.run.groups, g)
 }
@@ -130,8 +140,10 @@ func (m *merger) beginRun(g group) {
 			told = in
 		}
 	}
-	if m.run.begun && !m.closed && (told == nil || m.run.hasInfo && told.run == m.run.number && told.experiment == m.run.experiment) {
+	same := told != nil && m.run.hasInfo && told.run == m.run.number && told.experiment == m.run.experiment
+	if m.run.begun && (same || told == nil && !m.closed) {
 		m.run.notes = append(m.run.notes, fmt.Sprintf("BeginRun is repeated at time-stamp %d", g.ts))
+		m.closed = false
 		return
 	}
 	if m.run.begun {

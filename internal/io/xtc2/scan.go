@@ -1,18 +1,20 @@
 package xtc2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // slot is what a datagram holds of one segment.
@@ -34,7 +36,9 @@ type entry struct {
 	file    int32     // index into the scan's files
 	config  int32     // index into the scan's configs, -1 before the first
 	damage  uint16    // of the root
+	groups  uint16    // readout groups that took part
 	service Service
+	known   bool // from smalldata: its headers are still to be read
 }
 
 // panels gives how many slots an event has.
@@ -69,14 +73,14 @@ type info struct {
 // scan is the reading of one stream.
 type scan struct {
 	b      *builder
-	stream Stream
+	stream rawrun.Stream // as it was found
 
-	files   []*File // nil: not found
+	files   []*File // those of the stream, and those that it announces
 	configs []*config
 	entries []entry
 	missing []string
 	notes   []string
-	counts  counts
+	counts  rawrun.Counts
 	problem error // first place where a file could not be read on
 	endRun  bool  // the last run of the stream has its EndRun
 	next    chunk // what the last Enable announced
@@ -84,9 +88,9 @@ type scan struct {
 
 	events errgroup.Group // reads of events under way
 	mu     sync.Mutex
-	cut    map[int32]int // events behind the end of a file, by file
-	stale  worst         // events that are not what the smalldata file says
-	broken worst         // events that could not be read to their end
+	known  []int // by file: events that are known of one that is not there, or behind its end
+	stale  worst // events that are not what the smalldata file says
+	broken worst // events that could not be read to their end
 }
 
 // chunk is the file that follows.
@@ -112,24 +116,68 @@ func (w *worst) add(at int64, err error) {
 // its writer had.
 func chunkBase(name string) string { return path.Base(filepath.ToSlash(name)) }
 
-// errStale wraps the reason why a smalldata file is not used.
-type errStale struct{ error }
-
 // run reads the stream: by its smalldata file if that can be believed, else header by header.
 func (s *scan) run(ctx context.Context) error {
-	if s.stream.Smd != nil && !(s.b.opt.NoSmalldata && s.stream.First != nil) {
-		err := s.fromSmalldata(ctx)
-		var stale errStale
-		if !errors.As(err, &stale) {
-			return err
+	s.files = slices.Clone(s.stream.Files)
+	var err error
+	if s.stream.Small() != nil && !(s.b.opt.NoSmalldata && s.stream.HasData()) {
+		if err = s.read(ctx, s.fromSmalldata); errors.Is(err, rawrun.ErrDisagrees) {
+			*s = scan{b: s.b, stream: s.stream, files: slices.Clone(s.stream.Files),
+				notes: []string{fmt.Sprintf("stream %d: smalldata not used: %v", s.stream.Number, err)}}
+			err = s.read(ctx, s.fromData)
 		}
-		*s = scan{b: s.b, stream: s.stream, notes: []string{fmt.Sprintf("stream %d: smalldata not used: %v", s.stream.Number, stale.error)}}
+	} else {
+		err = s.read(ctx, s.fromData)
 	}
-	if s.stream.First == nil {
-		s.missing = append(s.missing, fmt.Sprintf("stream %d: data file not found", s.stream.Number))
-		return nil
+	if err != nil {
+		return err
 	}
-	return s.fromData(ctx)
+	return s.dropTwice(ctx)
+}
+
+// read reads the stream in one of the two ways and waits for all reads of events.
+func (s *scan) read(ctx context.Context, from func(context.Context) error) error {
+	err := from(ctx)
+	return cmp.Or(err, s.events.Wait())
+}
+
+// eventsOfFile lists the events that lie in a file.
+func (s *scan) eventsOfFile(file int32) (events []rawrun.Event) {
+	for i := range s.entries {
+		if e := &s.entries[i]; e.service.IsEvent() && e.file == file {
+			events = append(events, rawrun.Event{TS: e.ts, File: s.files[e.file], Off: e.off, Size: e.size})
+		}
+	}
+	return events
+}
+
+// dropTwice leaves out events that come again.
+func (s *scan) dropTwice(ctx context.Context) error {
+	var events []rawrun.Event
+	var at []int
+	for i := range s.entries {
+		if e := &s.entries[i]; e.service.IsEvent() {
+			events = append(events, rawrun.Event{TS: e.ts, File: s.files[e.file], Off: e.off, Size: e.size})
+			at = append(at, i)
+		}
+	}
+	again, err := rawrun.Twice(ctx, events)
+	if err != nil || len(again) == 0 {
+		return err
+	}
+	drop := map[int]bool{}
+	for _, n := range again {
+		drop[at[n]] = true
+	}
+	kept := s.entries[:0]
+	for i, e := range s.entries {
+		if !drop[i] {
+			kept = append(kept, e)
+		}
+	}
+	s.entries = kept
+	s.counts.AddN(len(again), "stream %d: an event comes twice; it counts once", s.stream.Number)
+	return nil
 }
 
 // config is the configuration in force, -1 before the first.
@@ -157,7 +205,7 @@ func hasContent(s Service) bool {
 
 // transition adds a datagram that is no event.
 func (s *scan) transition(w *window, h Header, file int32) error {
-	e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config(), damage: h.Damage()}
+	e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config(), damage: h.Damage(), groups: uint16(h.Env)}
 	switch h.Service() {
 	case EndRun:
 		s.endRun = true
@@ -173,7 +221,7 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 			s.configs = append(s.configs, newConfig(table))
 			e.config = s.config()
 			for _, id := range table.Doubles {
-				s.counts.add("NamesId %#x is described twice in a Configure; the last description counts", id)
+				s.counts.Add("NamesId %#x is described twice in a Configure; the last description counts", id)
 			}
 		}
 		if d.Problem != nil {
@@ -190,26 +238,20 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 
 // fromData reads all datagram headers of the stream's files.
 func (s *scan) fromData(ctx context.Context) error {
-	s.files = []*File{s.stream.First}
 	for n := 0; n < len(s.files); n++ {
-		err := s.walkFile(ctx, int32(n))
-		if err != nil && !isProblem(err) {
-			s.events.Wait()
+		clean := true
+		if f := s.files[n]; f.IsThere() {
+			problem := s.problem
+			if _, err := s.walkFile(ctx, int32(n), 0, f.Size); err != nil {
+				return err
+			}
+			clean = s.problem == problem
+		}
+		if err := s.findNext(n, clean); err != nil {
 			return err
-		}
-		if err != nil {
-			s.note(err)
-		}
-		f, err := s.nextFile(s.files[n], err == nil)
-		if err != nil {
-			s.events.Wait()
-			return err
-		}
-		if f != nil {
-			s.files = append(s.files, f)
 		}
 	}
-	return s.events.Wait()
+	return nil
 }
 
 // note keeps a problem that ends the reading of a file.
@@ -220,58 +262,89 @@ func (s *scan) note(err error) {
 	}
 }
 
-// nextFile opens the chunk after f: the one announced, else, where the run has not ended, the one that
-// has the next number in its name. It is nil when there is none.
-func (s *scan) nextFile(f *File, clean bool) (*File, error) {
-	next, announced := s.next, s.next.name != "" && s.next.id > f.Chunk
+// maxSkip bounds how many chunks an announcement may leave out.
+const maxSkip = 1000
+
+// findNext looks for the chunk behind file n, unless it is there already: the one announced, else, where
+// the run has not ended, the one that has the next number in its name.
+func (s *scan) findNext(n int, clean bool) error {
+	next, announced := s.next, s.next.name != "" && s.next.id > n && s.next.id-n <= maxSkip
 	s.next = chunk{}
 	if !announced {
-		name, ok := ParseName(filepath.Base(f.Path))
-		if !ok || s.endRun && clean {
-			return nil, nil
-		}
-		name.Chunk, name.InProgress = f.Chunk+1, false
-		next = chunk{name.String(), name.Chunk}
-	}
-	g, err := s.stream.Open(next.name)
-	switch {
-	case err == nil:
-		g.Chunk = next.id
-		return g, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case announced:
-		s.missing = append(s.missing, fmt.Sprintf("stream %d: chunk file %q not found", s.stream.Number, next.name))
-	}
-	return nil, nil
-}
-
-// walkFile reads one file header by header and starts the reading of its events.
-func (s *scan) walkFile(ctx context.Context, n int32) error {
-	chain := newChain(s.files[n], max(1, s.b.opt.Reads/len(s.b.req.Streams)))
-	for {
-		h, err := chain.next(ctx)
-		if err == io.EOF {
+		name, ok := FileNames.Parse(filepath.Base(s.files[n].Path))
+		if !ok || s.endRun && clean || n+1 < len(s.files) || !s.files[n].IsThere() {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if !h.Service().IsEvent() {
-			if err := s.transition(chain.w, h, n); err != nil {
-				return err
-			}
-			continue
-		}
-		e := entry{ts: h.TS, service: h.Service(), off: h.Offset, size: h.Size(), file: n, config: s.config(), damage: h.Damage()}
-		if e.config >= 0 {
-			err = s.walkEvent(ctx, chain, h, &e)
-		}
-		if err != nil {
-			return err
-		}
-		s.entries = append(s.entries, e)
+		name.Chunk, name.InProgress = name.Chunk+1, false
+		next = chunk{FileNames.Format(name), n + 1}
 	}
+	g, err := s.open(s.files[n], next.name)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil && !announced:
+		return nil
+	case err != nil:
+		g = &File{File: frame.File{Path: next.name}}
+	}
+	g.Stream, g.Chunk = s.stream.Number, next.id
+	for len(s.files) <= next.id {
+		s.files = append(s.files, &File{File: frame.File{Stream: s.stream.Number, Chunk: len(s.files)}})
+	}
+	if old := s.files[next.id]; g.IsThere() || !old.IsThere() && old.Path == "" {
+		g.Small, s.files[next.id] = old.Small, g
+	}
+	return nil
+}
+
+// open opens a file that another one of the stream announces.
+func (s *scan) open(beside *File, name string) (*File, error) {
+	if s.b.req.Open == nil {
+		return nil, fs.ErrNotExist
+	}
+	if beside.Path == "" || !beside.IsThere() {
+		beside = s.stream.Small()
+		if beside == nil {
+			return nil, fs.ErrNotExist
+		}
+		beside = &File{File: frame.File{Path: FileNames.DataPath(beside.Path)}}
+	}
+	return s.b.req.Open(beside, name)
+}
+
+// walkFile reads a file header by header, from one place to another, and starts the reading of its
+// events. It returns where the last datagram ends.
+func (s *scan) walkFile(ctx context.Context, n int32, from, until int64) (int64, error) {
+	chain := newChain(s.files[n], max(1, s.b.opt.Reads/s.b.streams), from, until)
+	for chain.off < until {
+		h, err := chain.next(ctx)
+		if err == nil {
+			err = s.take(ctx, chain, h, n)
+		}
+		if isProblem(err) {
+			s.note(err)
+			return chain.off, nil
+		}
+		if err != nil {
+			return chain.off, err
+		}
+	}
+	return chain.off, nil
+}
+
+// take takes in the datagram that the chain has come to.
+func (s *scan) take(ctx context.Context, chain *chain, h Header, file int32) error {
+	if !h.Service().IsEvent() {
+		return s.transition(chain.w, h, file)
+	}
+	e := entry{ts: h.TS, service: h.Service(), off: h.Offset, size: h.Size(), file: file, config: s.config(), damage: h.Damage(), groups: uint16(h.Env)}
+	if e.config >= 0 {
+		if err := s.walkEvent(ctx, chain, h, &e); err != nil {
+			return err
+		}
+	}
+	s.entries = append(s.entries, e)
+	return nil
 }
 
 // walkEvent takes in the event that the chain has come to: at once where that needs no more than what
@@ -379,7 +452,7 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 // remark counts an observation about the event that is read.
 func (s *scan) remark(w *window, format string, args ...any) {
 	w.rec.mar()
-	s.counts.add(format, args...)
+	s.counts.Add(format, args...)
 }
 
 // placePanel finds the array of a panel and its layout.
@@ -391,7 +464,7 @@ func (s *scan) placePanel(w *window, b block, c *config, to *slot) error {
 	}
 	p, ok := names.place(field, shapes, b.data.n)
 	if !ok {
-		return w.f.fail(b.data.off, fmt.Sprintf("Data of %s segment %d", names.DetName, names.Segment), "all fields up to "+names.Fields[field].Name,
+		return fail(w.f, b.data.off, fmt.Sprintf("Data of %s segment %d", names.DetName, names.Segment), "all fields up to "+names.Fields[field].Name,
 			fmt.Sprintf("%d bytes", b.data.n), nil)
 	}
 	f := names.Fields[field]

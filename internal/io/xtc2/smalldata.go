@@ -7,84 +7,107 @@ import (
 	"io"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
-// fromSmalldata reads the stream's smalldata file, which has all transitions and the places of all
-// events, and of the data files only the headers within the events. The error is an errStale where the
+// fromSmalldata reads the stream by its smalldata file, which has all transitions and the places of
+// events; of the data files only what it does not tell. The error is a rawrun.ErrDisagrees where the
 // smalldata file does not fit the data files.
 func (s *scan) fromSmalldata(ctx context.Context) error {
-	s.cut = map[int32]int{}
-	s.files = []*File{s.stream.First}
-	if err := s.readSmalldata(ctx); isProblem(err) {
-		return errStale{err}
-	} else if err != nil {
-		return err
+	r := &smalldata{w: &window{f: s.stream.Small(), step: stretch}, table: newTable(nil)}
+	for n := 0; n < len(s.files); n++ {
+		if err := s.guide(ctx, r, int32(n)).Follow(); err != nil {
+			return err
+		}
+		if err := s.findNext(n, true); err != nil {
+			return err
+		}
+	}
+	if r.problem != nil && !s.stream.HasData() {
+		s.note(r.problem)
 	}
 	if err := s.readEvents(ctx); err != nil {
 		return err
 	}
 	if s.stale.err != nil {
-		return errStale{s.stale.err}
-	}
-	if err := s.checkNotBehind(ctx); err != nil {
-		return err
-	}
-	for n, f := range s.files {
-		switch count := s.cut[int32(n)]; {
-		case count > 0 && f != nil:
-			s.note(f.fail(f.Size, fmt.Sprintf("end of the file before the last %d events of its smalldata", count), "", "", io.ErrUnexpectedEOF))
-		case f == nil && n == 0:
-			s.missing = append(s.missing, fmt.Sprintf("stream %d: data file not found; %d events are known from its smalldata", s.stream.Number, count))
-		case f == nil:
-			s.missing = append(s.missing, fmt.Sprintf("stream %d: %d events of chunk %d are not there", s.stream.Number, count, n))
-		}
+		return fmt.Errorf("%w: %w", rawrun.ErrDisagrees, s.stale.err)
 	}
 	return nil
 }
 
-// readSmalldata fills the entries from the smalldata file.
-func (s *scan) readSmalldata(ctx context.Context) error {
-	w := &window{f: s.stream.Smd, step: stretch}
-	file := int32(0)
-	for off := int64(0); ; {
+// guide takes the scan through one of its files.
+func (s *scan) guide(ctx context.Context, r *smalldata, n int32) rawrun.Guide {
+	f := s.files[n]
+	g := rawrun.Guide{Size: -1, Next: r.next, Short: func() {
+		s.note(fail(f, f.Size, "end of the file before transitions of its smalldata", "", "", io.ErrUnexpectedEOF))
+	}}
+	if f.IsThere() {
+		g.Size = f.Size
+	}
+	g.Read = func(from, until int64) (int64, error) { return s.walkFile(ctx, n, from, until) }
+	g.Place = func(it rawrun.Item, off int64) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		h, err := w.header(off)
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil && !isProblem(err):
-			return err
-		case err != nil:
-			if s.stream.First != nil {
-				return errStale{err}
-			}
-			s.note(err)
-			return nil
-		}
-		off += h.Size()
-		if !h.Service().IsEvent() {
-			if err := s.transition(w, h, file); err != nil {
-				return err
-			}
-			if s.next.id > int(file) && s.next.name != "" {
-				if err := s.openChunk(); err != nil {
-					return err
-				}
-				file++
-			}
-			continue
-		}
-		e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config()}
-		if e.off, e.size, err = w.smdInfo(h, s.table()); err != nil && !isProblem(err) {
+		h, err := r.w.header(it.At)
+		if err != nil {
 			return err
 		}
-		if err != nil || e.off < 0 || e.size < headerSize || e.size > maxExtent+prefixSize {
-			return errStale{w.f.fail(h.Offset, "smdinfo", "offset and size of an event", fmt.Sprintf("%d and %d", e.off, e.size), nil)}
+		if !it.Event {
+			return s.transition(r.w, h, n)
 		}
-		s.entries = append(s.entries, e)
+		s.entries = append(s.entries, entry{ts: h.TS, service: h.Service(), file: n, config: s.config(), off: off, size: it.Size, known: true, groups: uint16(h.Env)})
+		return nil
 	}
+	return g
+}
+
+// smalldata reads a smalldata file, which goes through all chunks of its stream.
+type smalldata struct {
+	w        *window
+	off      int64
+	table    *Table
+	switched bool  // the last datagram was the last of its chunk
+	problem  error // where it cannot be read on
+}
+
+// next returns the next datagram of the present chunk, io.EOF behind its last one.
+func (r *smalldata) next() (rawrun.Item, error) {
+	if r.switched {
+		r.switched = false
+		return rawrun.Item{}, io.EOF
+	}
+	h, err := r.w.header(r.off)
+	if isProblem(err) {
+		r.problem, err = err, io.EOF
+	}
+	if err != nil {
+		return rawrun.Item{}, err
+	}
+	it := rawrun.Item{At: r.off, Event: h.Service().IsEvent(), Size: h.Size()}
+	r.off += h.Size()
+	switch {
+	case it.Event:
+		it.Off, it.Size, err = r.w.smdInfo(h, r.table)
+		if err == nil && (it.Off < 0 || it.Size < headerSize || it.Size > maxExtent+prefixSize) {
+			err = fail(r.w.f, h.Offset, "smdinfo", "offset and size of an event", fmt.Sprintf("%d and %d", it.Off, it.Size), nil)
+		}
+	case h.Service() == Configure || h.Service() == Enable:
+		var d *Datagram
+		if d, r.table, err = r.w.datagram(h, r.table); err != nil {
+			break
+		}
+		_, _, r.switched = d.chunkInfo()
+		for _, n := range d.Names {
+			if n.DetName == smdInfo.DetName { // which the writer of smalldata added
+				it.Size -= int64(xtcSize + nameInfoSize + nameSize*len(n.Fields))
+			}
+		}
+	}
+	if isProblem(err) {
+		err = fmt.Errorf("%w: %w", rawrun.ErrDisagrees, err)
+	}
+	return it, err
 }
 
 // smdInfo reads where the event of a smalldata datagram lies in the data file, and its size.
@@ -130,16 +153,9 @@ func (w *window) smdInfo(h Header, t *Table) (off, size int64, err error) {
 	case have == 2:
 		return off, size, nil
 	case err == nil:
-		err = w.f.fail(h.Offset, "datagram", "smdinfo", "none", nil)
+		err = fail(w.f, h.Offset, "datagram", "smdinfo", "none", nil)
 	}
 	return 0, 0, err
-}
-
-// openChunk opens the chunk that was announced; its place in files stays nil when it is not there.
-func (s *scan) openChunk() error {
-	f, err := s.nextFile(&File{File: frame.File{Chunk: len(s.files) - 1}}, true)
-	s.files = append(s.files, f)
-	return err
 }
 
 // readEvents reads the headers within all events: first those that may become templates, for each size
@@ -148,7 +164,7 @@ func (s *scan) readEvents(ctx context.Context) error {
 	var events []int32
 	for i := range s.entries {
 		e := &s.entries[i]
-		if !e.service.IsEvent() || !s.isThere(e) {
+		if !e.known || !s.isThere(e) {
 			continue
 		}
 		events = append(events, int32(i))
@@ -208,18 +224,21 @@ func (s *scan) readCandidates(ctx context.Context) error {
 // isThere tells whether the file holds an event, and says so in the event if not.
 func (s *scan) isThere(e *entry) bool {
 	f := s.files[e.file]
-	if f != nil && e.off+e.size <= f.Size {
+	if f.IsThere() && e.off+e.size <= f.Size {
 		return true
 	}
 	state := frame.Truncated
-	if f == nil {
+	if !f.IsThere() {
 		state = frame.Missing
 	}
 	e.slots = s.newSlots(e)
 	for k := range e.slots {
 		e.slots[k].state = state
 	}
-	s.cut[e.file]++
+	for len(s.known) <= int(e.file) {
+		s.known = append(s.known, 0)
+	}
+	s.known[e.file]++
 	return false
 }
 
@@ -233,7 +252,7 @@ func (s *scan) knownHeader(w *window, e *entry) (h Header, ok bool, err error) {
 		return h, false, err
 	}
 	if err == nil && (h.TS != e.ts || h.Size() != e.size || !h.Service().IsEvent()) {
-		err = f.fail(e.off, "event", fmt.Sprintf("time-stamp %d and %d bytes, as in the smalldata", e.ts, e.size),
+		err = fail(f, e.off, "event", fmt.Sprintf("time-stamp %d and %d bytes, as in the smalldata", e.ts, e.size),
 			fmt.Sprintf("%v, time-stamp %d, %d bytes", h.Service(), h.TS, h.Size()), nil)
 	}
 	if err != nil {
@@ -242,7 +261,7 @@ func (s *scan) knownHeader(w *window, e *entry) (h Header, ok bool, err error) {
 		s.stale.add(e.off, err)
 		return h, false, nil
 	}
-	e.damage = h.Damage()
+	e.damage, e.groups = h.Damage(), uint16(h.Env)
 	return h, true, nil
 }
 
@@ -259,40 +278,4 @@ func (s *scan) readKnown(w *window, e *entry) error {
 	}
 	e.slots = s.newSlots(e)
 	return s.readEvent(w, h, s.configs[e.config], e.slots)
-}
-
-// checkNotBehind makes sure that the data files hold no events behind those that a smalldata file
-// without EndRun knows: one that is still being written, or is a part.
-func (s *scan) checkNotBehind(ctx context.Context) error {
-	f := s.files[len(s.files)-1]
-	if s.endRun || f == nil {
-		return nil
-	}
-	off := int64(0)
-	for i := range s.entries {
-		if e := &s.entries[i]; e.service.IsEvent() && int(e.file) == len(s.files)-1 {
-			off = e.off + e.size
-		}
-	}
-	if off > f.Size {
-		return nil
-	}
-	w := &window{f: f, step: peek}
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		h, err := w.header(off)
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil && !isProblem(err):
-			return err
-		case err != nil:
-			return errStale{err}
-		case h.Service().IsEvent():
-			return errStale{f.fail(off, "event", "none behind those of the smalldata", "one more", nil)}
-		}
-		off += h.Size()
-	}
 }

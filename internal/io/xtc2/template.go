@@ -147,7 +147,7 @@ func (s *scan) predict(t *template, r *run, c *config, n int) bool {
 	l := s.b.layouts.get(t.slots[n].layout)
 	sh, ok := l.shape(c.names[n].DetType)
 	before := t.slots[n].off - r.off
-	if !ok || sh.subs > 1 || before > maxBefore || len(s.models.headings) >= frame.MaxHeadings/len(s.b.req.Streams) {
+	if !ok || sh.subs > 1 || before > maxBefore || len(s.models.headings) >= frame.MaxHeadings/s.b.streams {
 		return false
 	}
 	s.models.headings = append(s.models.headings, frame.Heading{Before: int(before), Bytes: r.b})

@@ -10,20 +10,21 @@ import (
 	"time"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
 )
 
 // truth compares the index with predictions, made in all ways, with the one that reads all headers. It gives
 // the number of frames that were predicted. Predictions of an event that are not true must show in one of
 // its headings; only with wrong may there be any.
-func truth(t *testing.T, req func() Request, wrong bool) (predicted int) {
+func truth(t *testing.T, req func() rawrun.Request, wrong bool) (predicted int) {
 	t.Helper()
 	for _, noSmalldata := range []bool{false, true} {
-		want, wantErr := BuildIndex(t.Context(), req(), Options{NoSmalldata: noSmalldata, AllHeaders: true})
+		want, wantErr := BuildIndex(t.Context(), req(), rawrun.Options{NoSmalldata: noSmalldata, AllHeaders: true})
 		var first *frame.Index
 		for _, reads := range []int{1, 3, 128} {
 			files := req()
-			got, err := BuildIndex(t.Context(), files, Options{NoSmalldata: noSmalldata, Reads: reads})
+			got, err := BuildIndex(t.Context(), files, rawrun.Options{NoSmalldata: noSmalldata, Reads: reads})
 			if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 				t.Fatalf("error %v, with all headers %v", err, wantErr)
 			}
@@ -40,7 +41,7 @@ func truth(t *testing.T, req func() Request, wrong bool) (predicted int) {
 	return predicted
 }
 
-func compareIndex(t *testing.T, req Request, got, want *frame.Index, wrong bool) (predicted int) {
+func compareIndex(t *testing.T, req rawrun.Request, got, want *frame.Index, wrong bool) (predicted int) {
 	t.Helper()
 	byPath := fileMap(t, req, got)
 	if !wrong {
@@ -85,27 +86,32 @@ func compareIndex(t *testing.T, req Request, got, want *frame.Index, wrong bool)
 }
 
 // fileMap gives the files by their numbers in the index.
-func fileMap(t *testing.T, req Request, x *frame.Index) map[int32]*File {
+func fileMap(t *testing.T, req rawrun.Request, x *frame.Index) map[int32]*File {
 	t.Helper()
 	m := map[int32]*File{}
 	for i, f := range x.Files {
-		for _, s := range req.Streams {
-			if s.First != nil && s.First.Path == f.Path {
-				m[int32(i)] = s.First
-			} else if g, err := s.Open(filepath.Base(f.Path)); m[int32(i)] == nil && err == nil && g.Path == f.Path {
+		for _, g := range req.Files {
+			if g.Path == f.Path {
 				m[int32(i)] = g
 			}
+		}
+		if m[int32(i)] == nil && req.Open != nil {
+			g, err := req.Open(req.Files[0], filepath.Base(f.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m[int32(i)] = g
 		}
 	}
 	return m
 }
 
 // withSmalldata is requestOf with a smalldata file for each tape.
-func withSmalldata(t *testing.T, tapes ...*tape) func() Request {
-	return func() Request {
+func withSmalldata(t *testing.T, tapes ...*tape) func() rawrun.Request {
+	return func() rawrun.Request {
 		req := requestOf(tapes...)
 		for i, p := range tapes {
-			req.Streams[i].Smd = memFile(fmt.Sprintf("/data/smalldata/tst-r0001-s%03d-c000.smd.xtc2", p.node), smalldataOf(t, p.b))
+			req.Files[i].Small = memFile(fmt.Sprintf("/data/smalldata/tst-r0001-s%03d-c000.smd.xtc2", p.node), smalldataOf(t, p.b))
 		}
 		return req
 	}
@@ -205,10 +211,11 @@ func TestPredictionOfCutFiles(t *testing.T) {
 	whole := withSmalldata(t, tapes...)()
 	for range 25 {
 		n := rng.IntN(len(tapes[1].b))
-		truth(t, func() Request {
+		truth(t, func() rawrun.Request {
 			req := whole
-			req.Streams = slices.Clone(whole.Streams)
-			req.Streams[1].First = memFile(whole.Streams[1].First.Path, tapes[1].b[:n])
+			req.Files = slices.Clone(whole.Files)
+			req.Files[1] = memFile(whole.Files[1].Path, tapes[1].b[:n])
+			req.Files[1].Small = whole.Files[1].Small
 			return req
 		}, false)
 	}
@@ -225,7 +232,7 @@ func TestPredictionOfSharedRuns(t *testing.T) {
 		}
 		for _, path := range paths {
 			n++
-			truth(t, func() Request { return Request{Streams: []Stream{streamOf(t, path)}, Experiment: "tst", Run: 1} }, false)
+			truth(t, func() rawrun.Request { req := streamOf(t, path); req.Experiment, req.Run = "tst", 1; return req }, false)
 		}
 	}
 	if n < 20 {
@@ -260,9 +267,11 @@ func TestWrongPredictionsShow(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			p.b[headers[rng.IntN(len(headers))]]++
 		}
-		req := func() Request {
+		req := func() rawrun.Request {
 			req := withSmalldata(t, clean[0])()
-			req.Streams[0].First = memFile(req.Streams[0].First.Path, p.b)
+			small := req.Files[0].Small
+			req.Files[0] = memFile(req.Files[0].Path, p.b)
+			req.Files[0].Small = small
 			return req
 		}
 		shown += truth(t, req, true)
@@ -310,7 +319,7 @@ func TestManySizes(t *testing.T) {
 	if n := truth(t, req, false); n != maxTemplates {
 		t.Errorf("%d frames predicted", n)
 	}
-	equal(t, "headings", len(build(t, req(), Options{}).Headings), 1)
+	equal(t, "headings", len(build(t, req(), rawrun.Options{}).Headings), 1)
 }
 
 // TestNoTemplateOfAnEventOfManyContainers bounds the memory for an event that is full of containers.
@@ -341,12 +350,12 @@ func TestOneReadForAnEvent(t *testing.T) {
 		if !smalldata {
 			smd = nil
 		}
-		indexBig(t, f, smd, Options{})
+		indexBig(t, f, smd, rawrun.Options{})
 		if n := f.reads.Load(); n > 1000+20 {
 			t.Errorf("smalldata %v: %d reads for 1000 events of 8 panels", smalldata, n)
 		}
 		f.reads.Store(0)
-		indexBig(t, f, smd, Options{AllHeaders: true})
+		indexBig(t, f, smd, rawrun.Options{AllHeaders: true})
 		if n := f.reads.Load(); n < 8000 {
 			t.Errorf("smalldata %v: %d reads of all headers of 1000 events of 8 panels", smalldata, n)
 		}

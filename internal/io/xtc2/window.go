@@ -7,17 +7,14 @@ import (
 	"io"
 
 	"rawstatus/internal/io/cursor"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 )
 
 // File is a raw file to read.
-type File struct {
-	frame.File
-	R io.ReaderAt
-}
+type File = rawrun.File
 
-// fail makes the error of this package: what is wrong at a place of the file.
-func (f *File) fail(off int64, what, want, got string, cause error) error {
+// fail makes the error of this package: what is wrong at a place of a file.
+func fail(f *File, off int64, what, want, got string, cause error) error {
 	return &cursor.Error{Format: "xtc2", File: f.Path, Offset: off, What: what, Want: want, Got: got, Err: cause}
 }
 
@@ -60,7 +57,7 @@ func (w *window) get(off int64, n int, what string) ([]byte, error) {
 		return w.buf[i : i+int64(n) : i+int64(n)], nil
 	}
 	if left := w.f.Size - off; off < 0 || int64(n) > left {
-		return nil, w.f.fail(off, what, fmt.Sprintf("%d bytes", n), fmt.Sprintf("%d left in the file", max(left, 0)), io.ErrUnexpectedEOF)
+		return nil, fail(w.f, off, what, fmt.Sprintf("%d bytes", n), fmt.Sprintf("%d left in the file", max(left, 0)), io.ErrUnexpectedEOF)
 	}
 	m := int(min(int64(max(n, w.step)), w.f.Size-off))
 	if cap(w.buf) < m {
@@ -73,7 +70,7 @@ func (w *window) get(off int64, n int, what string) ([]byte, error) {
 	}
 	w.buf = w.buf[:0]
 	if err == nil || errors.Is(err, io.EOF) {
-		return nil, w.f.fail(off, what, fmt.Sprintf("%d bytes", m), fmt.Sprintf("%d: the file was cut while being read", got), io.ErrUnexpectedEOF)
+		return nil, fail(w.f, off, what, fmt.Sprintf("%d bytes", m), fmt.Sprintf("%d: the file was cut while being read", got), io.ErrUnexpectedEOF)
 	}
 	return nil, fmt.Errorf("xtc2: could not read %d bytes of %q at byte %#x: %w", m, w.f.Path, off, err)
 }
@@ -118,10 +115,10 @@ func (w *window) header(off int64) (Header, error) {
 		root:   decodeXtc(b[prefixSize:], off+prefixSize),
 	}
 	if h.root.extent < xtcSize || h.root.extent > maxExtent {
-		return h, w.f.fail(off, "datagram", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, maxExtent), fmt.Sprint(h.root.extent), nil)
+		return h, fail(w.f, off, "datagram", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, maxExtent), fmt.Sprint(h.root.extent), nil)
 	}
 	if left := w.f.Size - off; h.Size() > left {
-		return h, w.f.fail(off, "datagram ("+h.Service().String()+")", fmt.Sprintf("%d bytes", h.Size()),
+		return h, fail(w.f, off, "datagram ("+h.Service().String()+")", fmt.Sprintf("%d bytes", h.Size()),
 			fmt.Sprintf("%d left in the file", left), io.ErrUnexpectedEOF)
 	}
 	return h, nil
@@ -155,7 +152,7 @@ func (x xtc) namesID() uint32 { return x.src & namesIDMask }
 // child reads the header of the container at off, which must fit into its parent's end.
 func (w *window) child(off, end int64) (xtc, error) {
 	if end-off < xtcSize {
-		return xtc{}, w.f.fail(off, "container", fmt.Sprintf("a header of %d bytes", xtcSize), fmt.Sprintf("%d left in the parent", end-off), nil)
+		return xtc{}, fail(w.f, off, "container", fmt.Sprintf("a header of %d bytes", xtcSize), fmt.Sprintf("%d left in the parent", end-off), nil)
 	}
 	b, err := w.at(off, xtcSize, "container header")
 	if err != nil {
@@ -163,7 +160,7 @@ func (w *window) child(off, end int64) (xtc, error) {
 	}
 	x := decodeXtc(b, off)
 	if x.extent < xtcSize || x.end() > end {
-		return xtc{}, w.f.fail(off, "container", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, end-off), fmt.Sprint(x.extent), nil)
+		return xtc{}, fail(w.f, off, "container", fmt.Sprintf("an extent of %d to %d bytes", xtcSize, end-off), fmt.Sprint(x.extent), nil)
 	}
 	return x, nil
 }
@@ -177,7 +174,7 @@ func (w *window) walk(parent xtc, depth int, visit func(xtc) error) error {
 		return nil
 	}
 	if depth > maxDepth {
-		return w.f.fail(parent.off, "container", fmt.Sprintf("at most %d nested parents", maxDepth), "one more", nil)
+		return fail(w.f, parent.off, "container", fmt.Sprintf("at most %d nested parents", maxDepth), "one more", nil)
 	}
 	var first error
 	for p := parent.body(); p < parent.end(); {
@@ -239,7 +236,7 @@ func (w *window) block(x xtc) (block, error) {
 		p = c.end()
 	}
 	if !haveData {
-		return b, w.f.fail(x.off, "ShapesData", "a Data", "none", nil)
+		return b, fail(w.f, x.off, "ShapesData", "a Data", "none", nil)
 	}
 	return b, nil
 }

@@ -4,12 +4,7 @@ import (
 	"path/filepath"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/rawfile"
-)
-
-const (
-	inProgress   = rawfile.Suffix
-	smalldataDir = "smalldata"
+	"rawstatus/internal/io/rawrun"
 )
 
 // StreamOptions say where a stream is written.
@@ -26,9 +21,9 @@ type StreamWriter struct {
 	opt   StreamOptions
 	chunk int
 	next  int // chunk that follows the datagram that announced it
-	files rawfile.Set
-	big   *rawfile.File
-	smd   *rawfile.File
+	files rawrun.Set
+	big   *rawrun.Output
+	smd   *rawrun.Output
 	small Draft
 	info  *Names
 }
@@ -43,8 +38,7 @@ func CreateStream(opt StreamOptions) (*StreamWriter, error) {
 	if opt.NoSmalldata {
 		return s, nil
 	}
-	name := Name{Experiment: opt.Experiment, Run: opt.Run, Stream: opt.Stream, Smalldata: true}.String()
-	if s.smd, err = s.files.CreateLast(filepath.Join(opt.Dir, smalldataDir, name)); err != nil {
+	if s.smd, err = s.files.CreateLast(FileNames.SmallPath(filepath.Join(opt.Dir, s.chunkName(0)))); err != nil {
 		s.Abort()
 		return nil, err
 	}
@@ -52,7 +46,7 @@ func CreateStream(opt StreamOptions) (*StreamWriter, error) {
 }
 
 func (s *StreamWriter) chunkName(chunk int) string {
-	return Name{Experiment: s.opt.Experiment, Run: s.opt.Run, Stream: s.opt.Stream, Chunk: chunk}.String()
+	return FileNames.Format(rawrun.Name{Experiment: s.opt.Experiment, Run: s.opt.Run, Stream: s.opt.Stream, Chunk: chunk})
 }
 
 // SwitchChunk makes an Enable the last datagram of the present chunk: it adds the name and number of

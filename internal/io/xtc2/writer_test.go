@@ -62,7 +62,7 @@ func publish(t *testing.T, w *StreamWriter) {
 	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
-	if names := list(t, w.opt.Dir); !strings.Contains(names, inProgress) {
+	if names := list(t, w.opt.Dir); !strings.Contains(names, ".inprogress") {
 		t.Errorf("visible before Close: %s", names)
 	}
 	if err := w.Close(); err != nil {
@@ -241,11 +241,11 @@ func TestChunks(t *testing.T) {
 		w.SwitchChunk(&d)
 		write(t, w, &d)
 	}
-	if names := list(t, w.opt.Dir); strings.Count(names, inProgress) != 5 || strings.Count(names, ".xtc2") != 5 {
+	if names := list(t, w.opt.Dir); strings.Count(names, ".inprogress") != 5 || strings.Count(names, ".xtc2") != 5 {
 		t.Errorf("while writing: %s", names)
 	}
 	publish(t, w)
-	if names := list(t, w.opt.Dir); strings.Contains(names, inProgress) {
+	if names := list(t, w.opt.Dir); strings.Contains(names, ".inprogress") {
 		t.Errorf("after Close: %s", names)
 	}
 	smd, _ := scanAll(t, w.smd.Path(), nil)

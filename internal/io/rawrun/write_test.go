@@ -1,4 +1,4 @@
-package rawfile
+package rawrun
 
 import (
 	"os"
@@ -36,7 +36,7 @@ func TestSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []*File{big, small} {
+	for _, f := range []*Output{big, small} {
 		if n, err := f.Write([]byte("12345")); n != 5 || err != nil || f.Size() != 5 {
 			t.Fatal(n, err, f.Size())
 		}
@@ -44,7 +44,7 @@ func TestSet(t *testing.T) {
 	if err := s.Finish(); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, dir); !slices.Equal(got, []string{"a" + Suffix, "smalldata/a.smd" + Suffix}) {
+	if got := names(t, dir); !slices.Equal(got, []string{"a" + inProgress, "smalldata/a.smd" + inProgress}) {
 		t.Errorf("finished: %q", got)
 	}
 	if err := s.Publish(); err != nil {
@@ -86,7 +86,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if _, err := u.Create(filepath.Join(dir, "c")); err != nil {
 		t.Fatal(err)
 	}
-	os.Remove(filepath.Join(dir, "c"+Suffix))
+	os.Remove(filepath.Join(dir, "c"+inProgress))
 	if err := u.Publish(); err == nil {
 		t.Error("a file that is not there has got its name")
 	}

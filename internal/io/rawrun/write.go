@@ -1,6 +1,4 @@
-// Package rawfile writes raw files as a data acquisition does: under names that end in ".inprogress",
-// which they lose when all files of a stream are complete.
-package rawfile
+package rawrun
 
 import (
 	"bufio"
@@ -12,13 +10,11 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Suffix marks files that are not complete.
-const Suffix = ".inprogress"
-
 const bufferSize = 1 << 20
 
-// File is a file under construction.
-type File struct {
+// Output is a file under construction. Its name ends in ".inprogress" until all files of its stream are
+// complete, as a data acquisition does it.
+type Output struct {
 	path   string // final
 	f      *os.File
 	w      *bufio.Writer
@@ -28,57 +24,57 @@ type File struct {
 }
 
 // Write implements io.Writer.
-func (f *File) Write(b []byte) (int, error) {
+func (f *Output) Write(b []byte) (int, error) {
 	n, err := f.w.Write(b)
 	f.size += int64(n)
 	if err != nil {
-		err = fmt.Errorf("rawfile: could not write %q: %w", f.path, err)
+		err = fmt.Errorf("rawrun: could not write %q: %w", f.path, err)
 	}
 	return n, err
 }
 
 // Size is the number of bytes written so far.
-func (f *File) Size() int64 { return f.size }
+func (f *Output) Size() int64 { return f.size }
 
 // Path is the name that the file will have.
-func (f *File) Path() string { return f.path }
+func (f *Output) Path() string { return f.path }
 
 // Finish closes the file when it has all its content.
-func (f *File) Finish() error {
+func (f *Output) Finish() error {
 	if f.closed {
 		return nil
 	}
 	f.closed = true
 	if err := errors.Join(f.w.Flush(), f.f.Close()); err != nil {
-		return fmt.Errorf("rawfile: could not write %q: %w", f.path, err)
+		return fmt.Errorf("rawrun: could not write %q: %w", f.path, err)
 	}
 	return nil
 }
 
 // Set is the files of one stream. The zero value is an empty set.
 type Set struct {
-	files []*File
+	files []*Output
 }
 
 // Create starts a file. One that exists, complete, is not overwritten.
-func (s *Set) Create(path string) (*File, error) {
+func (s *Set) Create(path string) (*Output, error) {
 	if _, err := os.Lstat(path); err == nil {
-		return nil, fault.New(fault.Usage, "rawfile: %q exists", path).WithHint("choose another folder or run number, or remove the run")
+		return nil, fault.New(fault.Usage, "rawrun: %q exists", path).WithHint("choose another folder or run number, or remove the run")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, cannotCreate(err)
 	}
-	f, err := os.Create(path + Suffix)
+	f, err := os.Create(path + inProgress)
 	if err != nil {
 		return nil, cannotCreate(err)
 	}
-	file := &File{path: path, f: f, w: bufio.NewWriterSize(f, bufferSize)}
+	file := &Output{path: path, f: f, w: bufio.NewWriterSize(f, bufferSize)}
 	s.files = append(s.files, file)
 	return file, nil
 }
 
 // CreateLast is Create for a file that gets its name after the others because it promises them.
-func (s *Set) CreateLast(path string) (*File, error) {
+func (s *Set) CreateLast(path string) (*Output, error) {
 	f, err := s.Create(path)
 	if err == nil {
 		f.last = true
@@ -89,9 +85,9 @@ func (s *Set) CreateLast(path string) (*File, error) {
 // cannotCreate is the error for a place that takes no files: the user's to change unless it passes.
 func cannotCreate(err error) error {
 	if fault.CodeOf(err) == fault.Temporary {
-		return fmt.Errorf("rawfile: could not create a raw file: %w", err)
+		return fmt.Errorf("rawrun: could not create a raw file: %w", err)
 	}
-	return fault.New(fault.Usage, "rawfile: could not create a raw file: %w", err).WithHint("choose a folder in which you may write")
+	return fault.New(fault.Usage, "rawrun: could not create a raw file: %w", err).WithHint("choose a folder in which you may write")
 }
 
 // Finish closes all files; if one cannot be completed none is left. The files keep their names of files
@@ -116,8 +112,8 @@ func (s *Set) Publish() error {
 			if f.last != last {
 				continue
 			}
-			if err := os.Rename(f.path+Suffix, f.path); err != nil {
-				return fmt.Errorf("rawfile: could not complete a raw file: %w", err)
+			if err := os.Rename(f.path+inProgress, f.path); err != nil {
+				return fmt.Errorf("rawrun: could not complete a raw file: %w", err)
 			}
 		}
 	}
@@ -131,6 +127,6 @@ func (s *Set) Abort() {
 			f.closed = true
 			f.f.Close() // it is removed
 		}
-		os.Remove(f.path + Suffix)
+		os.Remove(f.path + inProgress)
 	}
 }
