@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/pack"
+	"rawstatus/internal/shard/plan"
 )
 
 func newInspectCommand(e *environment) *cli.Command {
@@ -33,6 +35,7 @@ func newInspectCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "npy", Usage: "write a frame to this `FILE`"},
 			command.AtLeast(&cli.IntFlag{Name: "event", Usage: "the frame's event, `N` counted from 0"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "segment", Aliases: []string{"i"}, Usage: "the frame's panel, by `SEGMENT`"}, 0),
+			maxLostFlag(), allowIncompleteFlag(),
 			command.AtLeast(&cli.IntFlag{Name: "sub", Usage: "the frame's `NUMBER` within the segment, where a segment has several panels"}, 0),
 		}),
 		Action: func(c *cli.Context) error {
@@ -70,7 +73,7 @@ type panelCounts struct {
 
 // runInspect shows a run. What the files hold is shown even if they cannot be indexed.
 func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
-	opt := open.Options{Settle: c.Duration("settle"), AllHeaders: true}
+	opt := open.Options{Settle: c.Duration("settle"), AllHeaders: true, MaxLost: c.Float64("max-lost")}
 	in := inspection{Panels: []panelCounts{}}
 	var err error
 	if in.Contents, err = open.Survey(c.Context, d); err != nil {
@@ -82,8 +85,9 @@ func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
 		}
 	}
 	x, indexErr := open.Index(c.Context, d, opt)
+	lacks := error(nil)
 	if indexErr == nil {
-		in.fill(x)
+		lacks = in.fill(x, c.Float64("max-lost"), e.Site.KnownMissing)
 	}
 	if e.JSON {
 		err = e.PrintJSON(in)
@@ -96,10 +100,15 @@ func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
 	if err == nil && c.IsSet("npy") {
 		err = dumpFrame(e, x, c.String("npy"), c.Int("event"), c.Int("segment"), c.Int("sub"))
 	}
+	if err == nil && !c.Bool("allow-incomplete") {
+		err = lacks
+	}
 	return err
 }
 
-func (in *inspection) fill(x *frame.Index) {
+// fill takes the index in. It returns what makes the run incomplete, for any of the detectors that are
+// shown, as the error that the other commands would give.
+func (in *inspection) fill(x *frame.Index, maxLost float64, knownMissing []string) error {
 	in.Format, in.Run, in.Files, in.Events, in.Steps = x.Format, x.Run, x.Files, len(x.Events), x.Steps
 	in.Missing, in.Notes = x.Missing, x.Notes
 	for i, p := range x.Panels {
@@ -111,6 +120,15 @@ func (in *inspection) fill(x *frame.Index) {
 		}
 		in.Panels = append(in.Panels, pc)
 	}
+	lacks := slices.Clone(x.Missing)
+	for _, name := range x.Detectors() {
+		for _, lack := range plan.Lacks(open.Detector(x, name), maxLost, knownMissing) {
+			if !slices.Contains(lacks, lack) {
+				lacks = append(lacks, lack)
+			}
+		}
+	}
+	return plan.Incomplete(x.Run, lacks)
 }
 
 // print writes the inspection as text; without an index only what the files hold.

@@ -66,7 +66,7 @@ func indexDetector(c *cli.Context, e *environment, allHeaders bool) (*frame.Inde
 		return nil, err
 	}
 	begin := time.Now()
-	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle"), AllHeaders: allHeaders})
+	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle"), AllHeaders: allHeaders, MaxLost: c.Float64("max-lost")})
 	if err != nil {
 		return nil, err
 	}

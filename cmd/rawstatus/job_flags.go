@@ -63,10 +63,19 @@ func selectionFlags() []cli.Flag {
 		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
 		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"}, command.Parses(parseMask)),
 		command.Check(&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"}, command.Parses(parseWindow)),
-		command.Between(&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost}, 0, 100),
-		&cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"},
+		maxLostFlag(),
+		allowIncompleteFlag(),
 		&cli.BoolFlag{Name: "all-headers", Usage: "index by the headers of all frames; else those of an event's later panels are predicted, and checked while pixels are read"},
 	}
+}
+
+// maxLostFlag and allowIncompleteFlag say what of an incomplete run is accepted.
+func maxLostFlag() cli.Flag {
+	return command.Between(&cli.Float64Flag{Name: "max-lost", Usage: "accept up to this `PERCENTAGE` of a panel's events lost or damaged", Value: defaultMaxLost}, 0, 100)
+}
+
+func allowIncompleteFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"}
 }
 
 // limitFlags are the numbers in the rules.
@@ -108,7 +117,8 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 		return par, err
 	}
 	par.Selection = plan.Selection{Events: c.Int("events"), Skip: c.Int("skip"), GainMode: c.String("gain-mode"), GateFrames: c.Int("gate-frames"),
-		GatesFrom: c.String("gates-from"), DataBits: family.DataBits, MaxLost: c.Float64("max-lost"), AllowIncomplete: c.Bool("allow-incomplete")}
+		GatesFrom: c.String("gates-from"), DataBits: family.DataBits, MaxLost: c.Float64("max-lost"), AllowIncomplete: c.Bool("allow-incomplete"),
+		KnownMissing: e.Site.KnownMissing}
 	if par.Gated() && !c.IsSet("events") {
 		par.Events = defaultDarkEvents
 	}

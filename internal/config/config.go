@@ -30,6 +30,9 @@ type Site struct {
 	FileMode   Mode     `toml:"file_mode"`
 	WorkRoot   string   `toml:"work_root"`
 
+	// KnownMissing are ids of panels that may be missing from runs.
+	KnownMissing []string `toml:"known_missing" sep:","`
+
 	CalibWS CalibWS           `toml:"calibws"`
 	Slurm   Slurm             `toml:"slurm"`
 	Limits  map[string]Limits `toml:"limits"` // by detector type in lower case

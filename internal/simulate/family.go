@@ -184,5 +184,5 @@ func (c Config) detID(segment int) string {
 		}
 		return strings.Join(groups, "-")
 	}
-	return fmt.Sprintf("serial%08d", r.below(1e8))
+	return fmt.Sprintf("%s-%08d", typ, r.below(1e8))
 }

@@ -260,7 +260,30 @@ func selectDetector(x *frame.Index, name string) (*frame.Index, error) {
 	if !slices.Contains(names, name) {
 		return nil, noDetector(x, name)
 	}
-	return ownEvents(x.Select(name)), nil
+	return Detector(x, name), nil
+}
+
+// Detector reduces the index of a run to one of its detectors and the events that are its own. An index
+// that has been reduced already stays as it is.
+//
+// An id that a panel of another detector has as well is taken from the panels: nothing could be kept under
+// it.
+func Detector(x *frame.Index, name string) *frame.Index {
+	if x.Groups == nil && len(x.Detectors()) == 1 {
+		return x
+	}
+	y := x.Select(name)
+	y.Notes = slices.Clone(y.Notes)
+	for i := range y.Panels {
+		p := &y.Panels[i]
+		other := slices.IndexFunc(x.Panels, func(q frame.Panel) bool { return q.Detector != name && q.ID == p.ID })
+		if other < 0 || p.ID == "" {
+			continue
+		}
+		y.Notes = append(y.Notes, fmt.Sprintf("%v has the id %q, as %v has: the id is not used", *p, p.ID, x.Panels[other]))
+		p.ID = ""
+	}
+	return ownEvents(y)
 }
 
 // noDetector is the error for a detector that is not there; it lists what is.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/frame"
@@ -18,7 +19,7 @@ import (
 const stampForm = "20060102150405"
 
 // PanelDirs gives the directory name of each panel of one detector: its id, or <detName>-seg<NN> (with
-// -<MM> for sub-panels) where the id is empty, not unique or not fit for a name.
+// -<MM> for sub-panels) where the id is empty, a placeholder, not unique or not fit for a name.
 func PanelDirs(panels []frame.Panel) []string {
 	ids, segments := map[string]int{}, map[string]int{}
 	segment := func(p frame.Panel) string {
@@ -32,7 +33,7 @@ func PanelDirs(panels []frame.Panel) []string {
 	dirs := make([]string, len(panels))
 	for i, p := range panels {
 		switch {
-		case ids[p.ID] == 1 && access.Plausible(p.ID) && !slices.Contains(reserved, p.ID):
+		case ids[p.ID] == 1 && access.Plausible(p.ID) && !slices.Contains(reserved, p.ID) && !detector.IsPlaceholder(p.ID):
 			dirs[i] = p.ID
 		case segments[segment(p)] > 1:
 			dirs[i] = fmt.Sprintf("%s-%02d", segment(p), p.Sub)

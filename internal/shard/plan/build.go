@@ -78,9 +78,11 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 		return nil, err
 	}
 	p.units(x)
-	if p.Incomplete = p.lacks(x); len(p.Incomplete) > 0 && !par.AllowIncomplete {
-		return nil, fault.New(fault.Incomplete, "%v is incomplete:\n  %s", x.Run, strings.Join(p.Incomplete, "\n  ")).
-			WithHint("wait for or repair the raw data, or take what is there with --allow-incomplete (lost events alone: --max-lost)")
+	p.knownMissing()
+	if p.Incomplete = p.lacks(x); !par.AllowIncomplete {
+		if err := Incomplete(x.Run, p.Incomplete); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.takeGates(); err != nil {
 		return nil, err
@@ -215,43 +217,6 @@ func (p *Plan) units(x *frame.Index) {
 				u.Expected += n
 			}
 			p.Units = append(p.Units, u)
-		}
-	}
-}
-
-// lacks lists why the data are incomplete in the sense of --allow-incomplete.
-func (p *Plan) lacks(x *frame.Index) []string {
-	out := append([]string(nil), x.Missing...)
-	for i, u := range p.Units {
-		lost := u.Expected - u.Selected
-		switch {
-		case u.Selected == 0:
-			out = append(out, fmt.Sprintf("%s has no usable frame in %d events%s", p.UnitName(i), u.Expected, reasons(u.Lost)))
-		case float64(lost)*100 > p.Params.MaxLost*float64(u.Expected):
-			out = append(out, fmt.Sprintf("%s lost %d of %d events (%.3g %%, --max-lost %.3g)%s", p.UnitName(i), lost, u.Expected,
-				100*float64(lost)/float64(u.Expected), p.Params.MaxLost, reasons(u.Lost)))
-		}
-	}
-	return out
-}
-
-func reasons(lost map[string]int) string {
-	if len(lost) == 0 {
-		return ""
-	}
-	var parts []string
-	for _, state := range slices.Sorted(mapKeys(lost)) {
-		parts = append(parts, fmt.Sprintf("%d %s", lost[state], state))
-	}
-	return ": " + strings.Join(parts, ", ")
-}
-
-func mapKeys(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
 		}
 	}
 }

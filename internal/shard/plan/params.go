@@ -61,6 +61,9 @@ type Selection struct {
 	Window []int   `json:"window,omitempty"` // rows, columns of feature 6
 	// MaxLost is the percentage of a panel's events that may be lost or damaged.
 	MaxLost float64 `json:"max_lost"`
+	// KnownMissing are panels, by id or directory, that may have no frame at all. Of those in the site file a
+	// plan keeps the ones that have none.
+	KnownMissing []string `json:"known_missing,omitempty"`
 	// AllowIncomplete takes what is there; the result carries the fact.
 	AllowIncomplete bool `json:"allow_incomplete"`
 }
