@@ -100,7 +100,7 @@ func limitFlags() []cli.Flag {
 		&cli.StringFlag{Name: "pedestals", Usage: "feature 11: pedestals, a `FILE` (.npy, text) or a calib directory", DefaultText: "the calib directory in force"},
 		command.Between(&cli.Float64Flag{Name: "line-fraction", Usage: "hint ROW_COL when more than this `FRACTION` of a chip's row or column is bad; 0: off"}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "asic-fraction", Usage: "hint ASIC when more than this `FRACTION` of a chip is bad; 0: off"}, 0, 1),
-		command.Between(&cli.IntFlag{Name: "neighbours", Usage: "hint NEIGHBOUR for the `N` pixels around bad ones: 4 or 8; 0: off"}, 0, 8),
+		command.Between(&cli.IntFlag{Name: "neighbours", Usage: "hint ROW_COL for the `N` pixels around bad ones: 4 or 8; 0: off"}, 0, 8),
 	}
 }
 

@@ -144,11 +144,11 @@ func TestLimitsAndHintsByFlag(t *testing.T) {
 	for _, b := range sum.Groups[0].Bits {
 		bits[b.Name] = b.Count
 	}
-	if bits["RMS_HIGH"] < 9 || bits["NEIGHBOUR"] < 3*9 || bits["ROW_COL"]+bits["ASIC"] > 0 {
+	if bits["RMS_HIGH"] < 9 || bits["ROW_COL"] < 3*9 || bits["ASIC"] > 0 {
 		t.Errorf("bits %v", bits)
 	}
 	off := decode[reduce.Summary](t, must(t, fault.OK, "reeval", "--work", work, "--set", "neighbours=0", "--json"))
-	if d := off.Changes[0].Diff; d.NewlyGood != bits["NEIGHBOUR"] || d.NewlyBad != 0 {
+	if d := off.Changes[0].Diff; d.NewlyGood != bits["ROW_COL"] || d.NewlyBad != 0 {
 		t.Errorf("without neighbours: %v", d)
 	}
 	all := decode[reduce.Summary](t, must(t, fault.OK, "reeval", "--work", work, "--set", "rms-hi=1", "--set", "neighbours=0", "--json"))

@@ -121,8 +121,8 @@ var Rules = []Rule{
 		return "every run of " + p.Range.String() + " uses a narrower or later constant"
 	}},
 	{"unknown-bits", true, "words have bits that no rule sets", func(_ Gate, p *Plan) string {
-		if top := p.merged.largest(); top > status.Neighbour {
-			return fmt.Sprintf("bit %d has no meaning; status words end with %d", top, status.Neighbour)
+		if top := p.merged.largest(); top > status.User {
+			return fmt.Sprintf("bit %d has no meaning; status words end with %d", top, status.User)
 		}
 		return ""
 	}},

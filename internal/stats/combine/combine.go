@@ -1,5 +1,15 @@
-// Package combine merges the status arrays of one panel from several sources (kinds of status, runs) into
-// one, bit by bit, and says which source gave which bit.
+// Package combine merges the status arrays of one panel from several sources (kinds of status, runs, masks
+// of people) into one, bit by bit, and says which source gave which bit.
+//
+// A source has judged a pixel when the word has none of the unjudged bits (no data, low statistics, no
+// answer). Unjudged is never good:
+//
+//   - A source that has not judged a pixel says nothing about it, neither good nor bad, and does not vote.
+//   - A pixel that no source has judged keeps its unjudged bits, whatever bits are selected.
+//   - A pixel that another source has judged does not keep them, except those of Rule.Sticky.
+//
+// A mask that a person has made only adds bad pixels: its bits are always there in the result, and where
+// it is 0 it is no judgement, for that person has looked at few pixels and not at the data of all.
 package combine
 
 import (
@@ -12,7 +22,8 @@ import (
 type Source struct {
 	Name   string
 	Status []uint64
-	Bits   uint64 // bits that are used; the others are taken as 0. AllBits uses all
+	Bits   uint64 // bits that are used, beside the unjudged ones; AllBits uses all
+	Mask   bool   // made by a person
 }
 
 // AllBits selects every bit of a Source.
@@ -20,14 +31,14 @@ const AllBits = ^uint64(0)
 
 // Rule says in how many sources a pixel must have a bit. The zero Rule is OR: one is enough.
 //
-// With AtLeast or Fraction the sources are taken as repeated measurements: sources in which the pixel is
-// unjudged do not vote, neither for good nor for bad. A bit stays when at least AtLeast and at least
-// Fraction of the voting sources have it; when fewer than AtLeast vote, all of them must. A pixel that no
-// source judged keeps its unjudged bits. AND is Fraction 1.
+// With AtLeast or Fraction the sources are taken as repeated measurements. A bit stays when at least
+// AtLeast and at least Fraction of the voting sources have it; when fewer than AtLeast vote, all of them
+// must. AND is Fraction 1.
 type Rule struct {
 	AtLeast  int
 	Fraction float64
 	Unjudged uint64 // the bits of pixels that were not judged (status.NotJudged)
+	Sticky   uint64 // those of them that hold although another source has judged the pixel
 }
 
 // Validate says what is wrong with r for n sources, in words for the user.
@@ -80,10 +91,15 @@ func Merge(sources []Source, rule Rule) (*Result, error) {
 	words := make([]uint64, len(sources))
 	t := newTally(len(sources))
 	for i := range res.Status {
+		any := uint64(0)
 		for j, s := range sources {
-			words[j] = s.Status[i] & s.Bits
+			words[j] = s.Status[i] & (s.Bits | rule.Unjudged)
+			any |= words[j]
 		}
-		res.Status[i] = rule.merge(words)
+		if any == 0 {
+			continue
+		}
+		res.Status[i] = rule.merge(sources, words)
 		t.count(words, res.Status[i])
 	}
 	res.Table = t.rows()
@@ -91,37 +107,45 @@ func Merge(sources []Source, rule Rule) (*Result, error) {
 }
 
 // merge combines the words of one pixel.
-func (r Rule) merge(words []uint64) uint64 {
-	var or uint64
-	for _, w := range words {
-		or |= w
-	}
-	if r.AtLeast <= 1 && r.Fraction == 0 {
-		return or
-	}
+func (r Rule) merge(sources []Source, words []uint64) uint64 {
+	var judged, unjudged, masks uint64
 	voters := 0
-	for _, w := range words {
-		if w&r.Unjudged == 0 {
+	for j, w := range words {
+		switch {
+		case sources[j].Mask:
+			masks |= w
+		case w&r.Unjudged != 0:
+			unjudged |= w
+		default:
+			judged |= w
 			voters++
 		}
 	}
 	if voters == 0 {
-		return or
+		return unjudged | masks
 	}
+	return r.elect(sources, words, judged, voters) | unjudged&r.Sticky | masks
+}
+
+// elect returns those of the bits that enough of the voters have.
+func (r Rule) elect(sources []Source, words []uint64, of uint64, voters int) uint64 {
 	need := r.need(voters)
-	var merged uint64
-	for rest := or &^ r.Unjudged; rest != 0; rest &= rest - 1 {
+	if need == 1 {
+		return of
+	}
+	var elected uint64
+	for rest := of; rest != 0; rest &= rest - 1 {
 		bit, votes := rest&-rest, 0
-		for _, w := range words {
-			if w&r.Unjudged == 0 && w&bit != 0 {
+		for j, w := range words {
+			if !sources[j].Mask && w&r.Unjudged == 0 && w&bit != 0 {
 				votes++
 			}
 		}
 		if votes >= need {
-			merged |= bit
+			elected |= bit
 		}
 	}
-	return merged
+	return elected
 }
 
 // tally counts bits by source.

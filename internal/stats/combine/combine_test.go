@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rawstatus/internal/testenv"
 )
 
 const unjudged = 1024 | 2048 | 4096
@@ -25,8 +27,8 @@ func TestRules(t *testing.T) {
 		rule Rule
 		want []uint64
 	}{
-		{"or", Rule{Unjudged: unjudged}, []uint64{3, 1, 1026, 3072, 3, 1024}},
-		{"one of n is or", Rule{AtLeast: 1, Unjudged: unjudged}, []uint64{3, 1, 1026, 3072, 3, 1024}},
+		{"or", Rule{Unjudged: unjudged}, []uint64{3, 1, 2, 3072, 3, 0}},
+		{"one of n is or", Rule{AtLeast: 1, Unjudged: unjudged}, []uint64{3, 1, 2, 3072, 3, 0}},
 		{"and", Rule{Fraction: 1, Unjudged: unjudged}, []uint64{0, 1, 2, 3072, 2, 0}},
 		{"two of three", Rule{AtLeast: 2, Unjudged: unjudged}, []uint64{0, 1, 2, 3072, 2, 0}},
 		{"three, of whom two vote", Rule{AtLeast: 3, Unjudged: unjudged}, []uint64{0, 1, 2, 3072, 2, 0}},
@@ -68,6 +70,129 @@ func TestNeedIsNotFooledByRounding(t *testing.T) {
 	}
 	if got := (Rule{Fraction: 0.1}).need(30); got != 3 {
 		t.Errorf("0.1 of 30: got %d", got)
+	}
+}
+
+// TestUnjudgedIsNeverGood states the rules one by one: words of three sources, the last a mask of a person.
+func TestUnjudgedIsNeverGood(t *testing.T) {
+	const noData, lowStats, evalError, user = 1024, 2048, 4096, 32768
+	for _, c := range []struct {
+		name  string
+		words [3]uint64
+		bits  uint64
+		rule  Rule
+		want  uint64
+	}{
+		{"one has judged", [3]uint64{noData, 0, 0}, AllBits, Rule{}, 0},
+		{"one has judged it bad", [3]uint64{lowStats, 2, 0}, AllBits, Rule{}, 2},
+		{"none has judged", [3]uint64{noData, lowStats, 0}, AllBits, Rule{}, noData | lowStats},
+		{"a mask is no judgement", [3]uint64{noData, noData, 0}, AllBits, Rule{}, noData},
+		{"a mask adds to it", [3]uint64{noData, noData, user}, AllBits, Rule{}, noData | user},
+		{"no answer sticks", [3]uint64{evalError, 0, 0}, AllBits, Rule{Sticky: evalError}, evalError},
+		{"no answer, with other bits selected", [3]uint64{evalError, 0, 0}, 1, Rule{Sticky: evalError}, evalError},
+		{"no answer among votes", [3]uint64{evalError, 0, 0}, AllBits, Rule{Fraction: 1}, 0},
+		{"other bits selected", [3]uint64{noData, noData, 0}, 1, Rule{}, noData},
+		{"and", [3]uint64{noData, lowStats, 0}, AllBits, Rule{Fraction: 1}, noData | lowStats},
+		{"and, one has judged", [3]uint64{noData, 3, 0}, AllBits, Rule{Fraction: 1}, 3},
+		{"and is not asked of a mask", [3]uint64{3, 2, user}, AllBits, Rule{Fraction: 1}, 2 | user},
+		{"bits of an unjudged pixel do not count", [3]uint64{noData | 1, 0, 0}, AllBits, Rule{}, 0},
+	} {
+		c.rule.Unjudged = unjudged
+		s := sources([]uint64{c.words[0]}, []uint64{c.words[1]}, []uint64{c.words[2]})
+		s[0].Bits, s[1].Bits, s[2].Mask = c.bits, c.bits, true
+		got, err := Merge(s, c.rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status[0] != c.want {
+			t.Errorf("%s: got %d, wanted %d", c.name, got.Status[0], c.want)
+		}
+	}
+}
+
+// asSets is the model: each source as a set of bits that it says of a pixel, or that it has not judged it.
+// It goes bit by bit through all 64 and knows nothing of words.
+func asSets(sources []Source, r Rule, pixel int) uint64 {
+	has := func(s Source, bit int) bool { return s.Status[pixel]/(1<<bit)%2 == 1 }
+	in := func(set uint64, bit int) bool { return set/(1<<bit)%2 == 1 }
+	judged := func(s Source) bool {
+		for bit := range 64 {
+			if has(s, bit) && in(r.Unjudged, bit) {
+				return false
+			}
+		}
+		return true
+	}
+	var voters, absent, masks []Source
+	for _, s := range sources {
+		switch {
+		case s.Mask:
+			masks = append(masks, s)
+		case judged(s):
+			voters = append(voters, s)
+		default:
+			absent = append(absent, s)
+		}
+	}
+	var word uint64
+	for bit := range 64 {
+		count := func(list []Source) (n int) {
+			for _, s := range list {
+				if has(s, bit) && (in(s.Bits, bit) || in(r.Unjudged, bit)) {
+					n++
+				}
+			}
+			return n
+		}
+		votes := count(voters)
+		elected := votes > 0 && votes >= min(r.AtLeast, len(voters)) && float64(votes)+1e-9 >= float64(len(voters))*r.Fraction
+		kept := count(absent) > 0 && (len(voters) == 0 || in(r.Unjudged, bit) && in(r.Sticky, bit))
+		if elected || kept || count(masks) > 0 {
+			word += 1 << bit
+		}
+	}
+	return word
+}
+
+// TestAgainstModel compares random merges with the model: status, and the table of sources.
+func TestAgainstModel(t *testing.T) {
+	seed := testenv.Seed(t)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 2000 {
+		list := make([]Source, 1+r.IntN(5))
+		pixels := 1 + r.IntN(8)
+		for j := range list {
+			s := Source{Name: string(rune('a' + j)), Bits: []uint64{AllBits, r.Uint64(), 1, 0}[r.IntN(4)], Mask: r.IntN(4) == 0}
+			for range pixels {
+				s.Status = append(s.Status, []uint64{0, 0, 1, 2, 3, 1024, 2048, 4096, 1024 | 4096, 1 | 1024, 32768, r.Uint64() & r.Uint64() & r.Uint64()}[r.IntN(12)])
+			}
+			list[j] = s
+		}
+		rule := Rule{AtLeast: r.IntN(len(list) + 1), Fraction: []float64{0, 0, 1, 0.5, r.Float64()}[r.IntN(5)], Unjudged: unjudged, Sticky: []uint64{0, 4096, 1024}[r.IntN(3)]}
+		got, err := Merge(list, rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged := map[uint64]int{}
+		for i, word := range got.Status {
+			if want := asSets(list, rule, i); word != want {
+				t.Fatalf("seed %d: %+v of %+v, pixel %d: got %d, wanted %d", seed, rule, list, i, word, want)
+			}
+			for bit := range 64 {
+				if word&(1<<bit) != 0 {
+					merged[1<<bit]++
+				}
+			}
+		}
+		for _, row := range got.Table {
+			if row.Merged != merged[row.Value] {
+				t.Fatalf("seed %d: %+v of %+v: table has %+v, wanted %d merged", seed, rule, list, row, merged[row.Value])
+			}
+			delete(merged, row.Value)
+		}
+		if len(merged) > 0 {
+			t.Fatalf("seed %d: the table lacks %v", seed, merged)
+		}
 	}
 }
 

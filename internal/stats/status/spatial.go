@@ -8,7 +8,7 @@ type SpatialParams struct {
 	Bits               uint64  // bits that make a pixel bad; 0: all but hints and unjudged
 	LineFraction       float64 // RowCol: more than this fraction of the judged pixels of a chip's row or column is bad; 0: off
 	ASICFraction       float64 // ASIC: the same for the chip; 0: off
-	Neighbours         int     // Neighbour: 4 or 8 adjoining pixels are looked at; 0: off
+	Neighbours         int     // RowCol: 4 or 8 adjoining pixels are looked at; 0: off
 	ASICRows, ASICCols int     // 0: the panel is one chip
 }
 
@@ -25,10 +25,10 @@ func (p SpatialParams) Validate() error {
 	return nil
 }
 
-// AddHints sets the bits RowCol, ASIC and Neighbour in the status of one panel. Hints found in status are
+// AddHints sets the bits RowCol and ASIC in the status of one panel. Hints found in status are
 // removed first, so it can be called again with other parameters; hints never cause hints.
 //
-// RowCol and ASIC go to all judged pixels of the line or chip, Neighbour to pixels that are not bad
+// RowCol and ASIC go to all judged pixels of the line or chip, RowCol also to pixels that are not bad
 // themselves and touch a bad one, across chip borders too.
 func AddHints(status []uint64, rows, cols int, p SpatialParams) error {
 	if err := p.Validate(); err != nil {
@@ -108,7 +108,7 @@ func (g grid) flagNeighbours(rows int, diagonal bool) {
 		for y := max(r-1, 0); y <= min(r+1, rows-1); y++ {
 			for x := max(c-1, 0); x <= min(c+1, g.cols-1); x++ {
 				if g.bad[y*g.cols+x] && (diagonal || y == r || x == c) {
-					g.status[i] |= Neighbour
+					g.status[i] |= RowCol
 					return
 				}
 			}

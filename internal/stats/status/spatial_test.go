@@ -46,10 +46,10 @@ func TestHints(t *testing.T) {
 		{"column", []string{".x..", ".x..", ".x.."}, SpatialParams{LineFraction: 0.6}, RowCol, ".#..\n.#..\n.#.."},
 		{"unjudged do not count and get nothing", []string{"x???", "...."}, SpatialParams{LineFraction: 0.9}, RowCol, "#...\n...."},
 		{"chip", []string{"xx..", "x..."}, SpatialParams{ASICFraction: 0.7, ASICCols: 2}, ASIC, "##..\n##.."},
-		{"4 neighbours", []string{"....", ".x..", "...?"}, SpatialParams{Neighbours: 4}, Neighbour, ".#..\n#.#.\n.#.."},
-		{"8 neighbours", []string{"?...", ".x..", "...."}, SpatialParams{Neighbours: 8}, Neighbour, ".##.\n#.#.\n###."},
-		{"only some bits are bad", []string{"x..", "..."}, SpatialParams{Neighbours: 8, Bits: AveHigh}, Neighbour, "...\n..."},
-		{"edges do not wrap", []string{"..x", "x..", "..."}, SpatialParams{Neighbours: 4}, Neighbour, "##.\n.##\n#.."},
+		{"4 neighbours", []string{"....", ".x..", "...?"}, SpatialParams{Neighbours: 4}, RowCol, ".#..\n#.#.\n.#.."},
+		{"8 neighbours", []string{"?...", ".x..", "...."}, SpatialParams{Neighbours: 8}, RowCol, ".##.\n#.#.\n###."},
+		{"only some bits are bad", []string{"x..", "..."}, SpatialParams{Neighbours: 8, Bits: AveHigh}, RowCol, "...\n..."},
+		{"edges do not wrap", []string{"..x", "x..", "..."}, SpatialParams{Neighbours: 4}, RowCol, "##.\n.##\n#.."},
 		{"off", []string{"xxx", "xx."}, SpatialParams{}, Hints, "...\n..."},
 	} {
 		status, rows, cols := picture(c.in...)

@@ -53,7 +53,7 @@ func TestTableIsConsistent(t *testing.T) {
 	seen := map[key]bool{}
 	names := map[string]bool{}
 	for _, b := range Table {
-		if b.Value == 0 || b.Value&(b.Value-1) != 0 || (b.Value > Neighbour) != (b.Family == Charge) || b.Value > CrossTalk {
+		if b.Value == 0 || b.Value&(b.Value-1) != 0 || (b.Value > User) != (b.Family == Charge) || b.Value > CrossTalk {
 			t.Errorf("%s: value %d is not one bit of its family", b.Name, b.Value)
 		}
 		if seen[key{b.Family, b.Value}] || names[b.Name] {

@@ -70,14 +70,14 @@ const (
 	EvalError uint64 = 4096
 	RowCol    uint64 = 8192
 	ASIC      uint64 = 16384
-	Neighbour uint64 = 32768
+	User      uint64 = 32768
 )
 
 // NotJudged are the bits of pixels that no rule looked at: they take no part in limits.
 const NotJudged = NoData | LowStats | EvalError
 
 // Hints are the bits that say something about a pixel's surroundings, not about its own data.
-const Hints = RowCol | ASIC | Neighbour
+const Hints = RowCol | ASIC
 
 // Family tells which meaning the numbers below 1024 have.
 type Family string
@@ -86,6 +86,7 @@ type Family string
 const (
 	Dark     Family = "dark"     // profiles dark and data
 	Features Family = "features" // profiles features, light and max: det_pixel_status
+	Users    Family = "user"     // masks made by people: User, or words of their own that nobody else can name
 )
 
 // Bit is one row of the dictionary.
@@ -97,7 +98,7 @@ type Bit struct {
 	Meaning  string   `json:"meaning"`
 	Ctypes   []string `json:"ctypes"`   // where it is found by default
 	Profiles []string `json:"profiles"` // who sets it
-	Group    string   `json:"group"`    // noise, intensity, gain, flatness, maximum, unjudged, spatial
+	Group    string   `json:"group"`    // noise, intensity, gain, flatness, maximum, unjudged, spatial, user
 	Original bool     `json:"original"` // psana gives this number the same meaning
 }
 
@@ -133,9 +134,9 @@ var Table = append([]Bit{
 	{NoData, "NO_DATA", "", "no frame of the panel or pixel", "not measured", allCtypes, all, "unjudged", false},
 	{LowStats, "LOW_STATS", "", "fewer than min_frames frames", "too few frames to judge", allCtypes, all, "unjudged", false},
 	{EvalError, "EVAL_ERROR", "", "the rule has no answer", "degenerate input, missing or NaN constants", allCtypes, all, "unjudged", false},
-	{RowCol, "ROW_COL", "", "more than the allowed fraction of the row or column of the chip is bad", "in a bad row or column", allCtypes, all, "spatial", false},
+	{RowCol, "ROW_COL", "", "more than the allowed fraction of the row or column of the chip is bad, or it touches a bad pixel", "in a bad row or column, or beside a bad pixel", allCtypes, all, "spatial", false},
 	{ASIC, "ASIC", "", "more than the allowed fraction of the chip is bad", "in a bad chip", allCtypes, all, "spatial", false},
-	{Neighbour, "NEIGHBOUR", "", "touches a bad pixel", "beside a bad pixel", allCtypes, all, "spatial", false},
+	{User, "USER", "", "in a mask that a person has saved", "masked by a person", []string{"status_user"}, []string{"user"}, "user", false},
 }, chargeTable()...)
 
 // Lookup finds a bit of a family by its value.
