@@ -107,21 +107,6 @@ func (r *Repo) Sweep(dettype string) (removed int, err error) {
 	return removed, err
 }
 
-// Choose picks, among files in the order of [Repo.Files], the one that holds for a time-stamp and gain
-// mode: of those not younger the youngest, a file of that very gain mode before one without, whole panels
-// only. ok is false when there is none.
-func Choose(files []Found, stamp, gainMode string) (chosen Found, ok bool) {
-	for _, f := range files {
-		if f.Stamp > stamp || f.Slice || f.GainMode != "" && f.GainMode != gainMode {
-			continue
-		}
-		if !ok || f.Stamp > chosen.Stamp || f.Stamp == chosen.Stamp && f.GainMode != "" && chosen.GainMode == "" {
-			chosen, ok = f, true
-		}
-	}
-	return chosen, ok
-}
-
 // Located is a panel that has constants of some run.
 type Located struct {
 	DetType  string

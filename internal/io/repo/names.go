@@ -57,6 +57,7 @@ type Name struct {
 	CType      string
 	GainMode   string // canonical: "gm0-Normal" is read as "g0"; empty when the name has none
 	Slice      bool
+	Mask       string // of a mask saved by a person: the first digits of its content hash
 	Ext        string // ".dat", ".txt" or ".data"
 
 	gainWord string // as in the name
@@ -77,6 +78,9 @@ func (n Name) stem() string {
 	if n.Slice {
 		s += "_slice"
 	}
+	if n.Mask != "" {
+		s += "_" + n.Mask
+	}
 	return s
 }
 
@@ -86,6 +90,7 @@ var extensions = []string{".dat", ".txt", ".data"}
 var (
 	namePattern = regexp.MustCompile(`^([^_]+)_([0-9]+)_([0-9]{14})_(.+)_r([0-9]{1,9})_(.+)$`)
 	gainName    = regexp.MustCompile(`^gm([0-2])-`)
+	maskDigits  = regexp.MustCompile(`^[0-9a-f]{8}$`)
 )
 
 // ParseName takes a file's name in a ctype directory apart; false for a file of another kind.
@@ -103,6 +108,9 @@ func ParseName(file, ctype string) (Name, bool) {
 	rest, ok := strings.CutPrefix(m[6], ctype)
 	if !ok || rest != "" && rest[0] != '_' {
 		return Name{}, false
+	}
+	if i := strings.LastIndexByte(rest, '_'); i >= 0 && maskDigits.MatchString(rest[i+1:]) {
+		rest, n.Mask = rest[:i], rest[i+1:]
 	}
 	rest, n.Slice = strings.CutSuffix(rest, "_slice")
 	n.gainWord = strings.TrimPrefix(rest, "_")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -25,6 +26,8 @@ type Repo struct {
 	Loc    *time.Location // time zone of the site
 	// LockWait is how long to wait for another process.
 	LockWait time.Duration
+
+	begins sync.Map // path of a status file to the begin of its run
 
 	tree string // detector type whose panels lie directly below Root; empty: the generic layout
 }

@@ -435,6 +435,8 @@ func TestParseName(t *testing.T) {
 		{p + "mfxx1_r0051_status_dark_gm2-FixedGain2.dat", "status_dark", p + "mfxx1_r0051_status_dark_g2.dat"},
 		{p + "a_b_r12345_status_max_slice.txt", "status_max", p + "a_b_r12345_status_max_slice.txt"},
 		{p + "e_r0001_status_dark_AHL-H_slice.data", "status_dark", p + "e_r0001_status_dark_AHL-H_slice.data"},
+		{p + "e_r0001_status_user_0123abcd.dat", "status_user", p + "e_r0001_status_user_0123abcd.dat"},
+		{p + "e_r0001_status_user_gm1-FixedGain1_0123abcd.dat", "status_user", p + "e_r0001_status_user_g1_0123abcd.dat"},
 		{p + "e_r0001_status_darker.dat", "status_dark", ""},
 		{p + "e_r0001_status_dark.json", "status_dark", ""},
 		{"jungfrau_0003_2024_e_r0001_status_dark.dat", "status_dark", ""},
@@ -478,14 +480,19 @@ func TestChoose(t *testing.T) {
 		{"20200101000000", "", "t_0001_20200101000000_e_r0001_status_data.dat"},
 		{"20200102000000", "", "t_0001_20200101000000_e_r0001_status_data.dat"},
 		{"20200102000000", "g0", "t_0001_20200102000000_e_r0002_status_data_g0.dat"},
-		{"20200102000000", "g1", "t_0001_20200101000000_e_r0001_status_data.dat"},
-		{"20200103120000", "g0", "t_0001_20200103000000_e_r0003_status_data.dat"},
+		{"20200102000000", "g1", ""}, // a file without gain mode is of unknown gain
+		{"20200103120000", "g0", "t_0001_20200102000000_e_r0002_status_data_g0.dat"},
 		{"20200105000000", "g1", "t_0001_20200103000000_e_r0003_status_data_g1.dat"},
+		{"20200105000000", "", "t_0001_20200103000000_e_r0003_status_data.dat"},
 	}
 	for _, tt := range tests {
-		got, ok := Choose(files, tt.stamp, tt.gain)
-		if ok != (tt.want != "") || ok && got.Name.String() != tt.want {
-			t.Errorf("%s %q: %q, want %q", tt.stamp, tt.gain, got.Name, tt.want)
+		at, err := r.ParseStamp(tt.stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Choose(files, Wish{At: at, GainMode: tt.gain})
+		if (c.Path != "") != (tt.want != "") || c.Path != "" && c.Name.String() != tt.want {
+			t.Errorf("%s %q: %q, want %q", tt.stamp, tt.gain, c.Name, tt.want)
 		}
 	}
 }
@@ -521,9 +528,8 @@ func TestTreeOfDarkJobs(t *testing.T) {
 		t.Fatalf("files %v, foreign %q, %v", files, foreign, err)
 	}
 	for gain, want := range map[string]string{"g0": "gm0-Normal", "g1": "gm1-ForcedGain1", "g2": ""} {
-		f, ok := Choose(files, "20250101000000", gain)
-		if ok != (want != "") || ok && !strings.HasSuffix(f.Path, want+".dat") {
-			t.Errorf("%s: %q, want %q", gain, f.Path, want)
+		if c := r.Choose(files, Wish{GainMode: gain}); (c.Path != "") != (want != "") || c.Path != "" && !strings.HasSuffix(c.Path, want+".dat") {
+			t.Errorf("%s: %q, want %q", gain, c.Path, want)
 		}
 	}
 }

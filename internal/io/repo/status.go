@@ -33,6 +33,7 @@ type StatusFile struct {
 	Run      frame.Run
 	CType    string // status_data, status_dark, ...
 	GainMode string // empty for single-gain detectors
+	Mask     string // first digits of the content hash of a person's mask
 	Slice    bool   // a part of the panel only
 	Rows     int
 	Cols     int
@@ -74,6 +75,7 @@ type Sidecar struct {
 	PlanID     string         `json:"plan_id,omitempty"`
 	Inputs     []Input        `json:"inputs"`
 	Version    string         `json:"version"`
+	Mask       *Mask          `json:"mask,omitempty"` // of a mask made by a person
 	// StatusSHA256 binds the sidecar to the bytes of its status file. WriteStatus fills it in.
 	StatusSHA256 string `json:"status_sha256"`
 	// Replaces is there only while a status file is being replaced: the sidecar of the old one.
@@ -207,7 +209,7 @@ func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error
 		return Name{}, err
 	}
 	n := Name{DetType: strings.ToLower(sf.DetType), Alias: alias, Stamp: r.Stamp(sf.Run.Begin), Experiment: sf.Run.Experiment,
-		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Ext: ext}
+		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Mask: sf.Mask, Ext: ext}
 	if len(n.String()) > access.MaxName {
 		return Name{}, fault.New(fault.Input, "file name %q is too long", n)
 	}
@@ -250,6 +252,12 @@ func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Side
 			return err
 		}
 	}
+	return r.replace(path, text, sc, old)
+}
+
+// replace writes sidecar and status file; old is the sidecar of the file that is replaced, nil if there is
+// none that belongs to it. The lock is held.
+func (r *Repo) replace(path string, text []byte, sc, old *Sidecar) error {
 	if old != nil && old.StatusSHA256 != sc.StatusSHA256 {
 		both := *sc
 		both.Replaces = old
