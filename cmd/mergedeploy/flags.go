@@ -98,7 +98,6 @@ func mergeFlags() []cli.Flag {
 		command.Between(&cli.Float64Flag{Name: "fraction", Usage: "`FRACTION` of the voting runs that must have a bit"}, 0, 1),
 		command.AtLeast(&cli.IntFlag{Name: "at-least", Usage: "number `N` of voting runs that must have a bit"}, 0),
 		&cli.StringFlag{Name: "dark-tree", Usage: "`DIR` of the panel repository that the detector's dark jobs keep: merge its status, too"},
-		&cli.BoolFlag{Name: "mixed-bits", Usage: "merge files whose bits mean different things"},
 		command.CheckEach(&cli.StringSliceFlag{Name: "missing-gain", Usage: "what a gain mode without a file is: `WHAT` is good, bad or copy:<mode>; <mode>=<this> for one of them, may be repeated"}, checkMissingGain),
 		command.Choice(&cli.StringFlag{Name: "missing-panel", Usage: "what a panel without a file is: `WHAT`"}, "good", "bad"),
 	})
@@ -153,7 +152,7 @@ func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 // mergeOptions takes the options from the flags.
 func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOptions, error) {
 	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
-		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"), MixedBits: c.Bool("mixed-bits"),
+		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"),
 		MissingGain: map[string]string{}, MissingPanel: c.String("missing-panel")}
 	if dir := c.String("dark-tree"); dir != "" {
 		o.Tree = repo.NewTree(dir, dettype, r.Policy, r.Loc)

@@ -43,8 +43,8 @@ const bitsHead = `<!-- Made by TestBitsPage of cmd/rawstatus: change the table i
 
 A status word is the sum of its bits; 0 is a good pixel. The same numbers have two meanings, by the rules that made the file; the sidecar
 of a status file (` + "`<name>.json`" + `) has the dictionary that holds for it. Only bits of charge injection are above 32768: of other types analysis reads 16 bits.
-` + "`rawstatus bits`" + ` prints this table, ` + "`rawstatus bits --json`" + ` for programs. Status files of profile user (` + "`rawstatus save`" + `) have the
-bits of whoever made them.
+` + "`rawstatus bits`" + ` prints this table, ` + "`rawstatus bits --json`" + ` for programs. Masks that people
+have made (` + "`rawstatus save`" + `) have the bit USER alone, with ` + "`--keep-words`" + ` the words of their authors.
 
 Limits are parameters: ` + "`rawstatus scan`" + ` counts bad pixels against a threshold, ` + "`rawstatus reeval --set`" + ` shows what other rules change,
 ` + "`rawstatus reduce --set`" + ` writes it; all of that from what was counted, without raw data.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -154,14 +155,18 @@ func sides(c *cli.Context, e *environment) (a, b side, err error) {
 	return a, b, err
 }
 
-// youngest is a time-stamp that no file is younger than.
-const youngest = "99999999999999"
-
-// add takes, of one panel's files, the one that holds for a time in each gain mode.
-func (s *side) add(files []repo.Found, panel, ctype, stamp string) {
+// add takes, of one panel's files, the one that holds for a time (zero: the last) in each gain mode, and
+// every mask that is not younger.
+func (s *side) add(files []repo.Found, panel, ctype string, at time.Time) {
 	for _, f := range files {
-		if chosen, ok := repo.Choose(files, stamp, f.GainMode); ok {
-			s.files[strings.TrimSpace(fmt.Sprintf("%s %s %s", panel, ctype, f.GainMode))] = chosen.Path
+		among := files
+		if f.Mask != "" {
+			alone := f
+			alone.Mask, alone.CType = "", repo.TypeUser // taken like a file without other masks beside it
+			among = []repo.Found{alone}
+		}
+		if path := s.repo.Choose(among, repo.Wish{At: at, GainMode: f.GainMode}).Path; path != "" {
+			s.files[strings.Join(strings.Fields(fmt.Sprint(panel, " ", ctype, " ", f.GainMode, " ", f.Mask)), " ")] = path
 		}
 	}
 }
@@ -177,7 +182,8 @@ func (s *side) types(c *cli.Context, dettype, panel string) ([]string, error) {
 // holding takes what holds for a time.
 func (s *side) holding(c *cli.Context, stamp string) error {
 	s.label, s.files = s.repo.Root+" at "+stamp, map[string]string{}
-	if _, err := s.repo.ParseStamp(stamp); err != nil {
+	at, err := s.repo.ParseStamp(stamp)
+	if err != nil {
 		return err
 	}
 	dettype := c.String("det-type")
@@ -198,7 +204,7 @@ func (s *side) holding(c *cli.Context, stamp string) error {
 			if err != nil {
 				return err
 			}
-			s.add(files, panel, ctype, stamp)
+			s.add(files, panel, ctype, at)
 		}
 	}
 	return nil
@@ -227,7 +233,7 @@ func (s *side) ofRun(c *cli.Context, run int) error {
 			files = slices.DeleteFunc(files, func(f repo.Found) bool {
 				return f.Run != run || c.IsSet("exp") && f.Experiment != c.String("exp")
 			})
-			s.add(files, l.Panel, ctype, youngest)
+			s.add(files, l.Panel, ctype, time.Time{})
 		}
 	}
 	return nil

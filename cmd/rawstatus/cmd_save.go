@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -13,6 +13,8 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
@@ -20,56 +22,81 @@ import (
 	"rawstatus/internal/version"
 )
 
-// profileUser names status files that a user has made.
-const profileUser = "user"
-
 func newSaveCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "save",
-		Usage:     "put a status array that you have made into the constants repository",
+		Usage:     "put a mask that you have made into the constants repository",
 		ArgsUsage: "FILE",
-		Description: "FILE is .npy or text (numpy.savetxt, NDArrIO) with whole numbers from 0 (good) to 65535. Shapes: (rows, columns) for one\n" +
-			"panel, (panels, rows, columns), or (gain modes, panels, rows, columns). Panels count by segment, as in deployed arrays.\n" +
-			"Run and panels come from raw data (-k, --dir, --file) or else from what the repository has of the run. Example:\n" +
-			"  rawstatus save -o REPO --exp mfx101332224 --run 7 --comment 'shadow of the beam stop' mask.npy",
+		Description: "FILE is .npy or text (numpy.savetxt, NDArrIO). Shapes: (rows, columns) for one panel, (panels, rows, columns), or\n" +
+			"(gain modes, panels, rows, columns). Panels count by segment, as in deployed arrays. An array of 0 and 1 needs --good; other\n" +
+			"arrays are status words from 0 (good) to 65535. Run and panels come from raw data (-k, --dir, --file) or else from what the\n" +
+			"repository has of the run. Masks of one run lie side by side: all that are valid for a run are merged. Examples:\n" +
+			"  rawstatus save -o REPO --exp mfx101332224 --run 7 --good 1 --comment 'shadow of the beam stop' mask.npy\n" +
+			"  rawstatus save -o REPO --exp mfx101332224 --list\n" +
+			"  rawstatus save -o REPO --retire 1a2b3c4d --comment 'the beam stop is gone'",
 		Flags: concat(dataFlags(), []cli.Flag{
-			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE`", Value: "status_" + profileUser}, repo.CheckWritten),
+			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE`", Value: repo.TypeUser}, checkMaskType),
 			command.Check(&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"}, checkNumbers(0)),
 			&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID` (directory in the repository)"},
 			command.Check(&cli.StringFlag{Name: "gain-mode", Usage: "the array is for this `MODE` only, e.g. g1 or AHL-H", DefaultText: "all gain modes"}, detector.CheckGainMode),
-			&cli.BoolFlag{Name: "mask", Usage: "the array is a mask: 1 is good and 0 is bad"},
-			&cli.StringFlag{Name: "comment", Usage: "`TEXT` that is kept beside the files"},
-		}, reduceFlags()),
+			command.Choice(&cli.StringFlag{Name: "good", Usage: "what good pixels are in an array of 0 and 1: `0|1`"}, "0", "1"),
+			&cli.BoolFlag{Name: "keep-words", Usage: "keep the words of the array; without this each word that is not 0 becomes USER (32768)"},
+			command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` of the experiment that the mask is for: 10-20 or 260-end", DefaultText: "RUN-end"}, command.Parses(calib.ParseRange)),
+			&cli.StringFlag{Name: "comment", Usage: "`TEXT` that is kept beside the files and shown in plans"},
+			&cli.BoolFlag{Name: "force", Usage: "save a mask although more than half of its pixels are bad"},
+			&cli.BoolFlag{Name: "list", Usage: "list the masks in the repository (of --exp, --run, --det)"},
+			command.Check(&cli.StringFlag{Name: "retire", Usage: "take the mask of this content `HASH` (or its first digits) out of use; its files stay"}, checkHash),
+			command.Repository(),
+		}),
 		Action: func(c *cli.Context) error { return runSave(c, e) },
 	}
 }
 
+// checkMaskType refuses types of masks that would be taken for what rules have found.
+func checkMaskType(name string) error {
+	if err := repo.CheckWritten(name); err != nil {
+		return err
+	}
+	for _, b := range status.Table {
+		if name != repo.TypeUser && slices.Contains(b.Ctypes, name) {
+			return fmt.Errorf("%s holds what rules have found; masks are %s or a type of another name", name, repo.TypeUser)
+		}
+	}
+	return nil
+}
+
 // savedFile is what save has written.
 type savedFile struct {
-	Segment  int    `json:"segment"`
-	Panel    string `json:"panel"`
-	GainMode string `json:"gain_mode,omitempty"`
-	Bad      int    `json:"bad_pixels"`
-	File     string `json:"file"`
+	Segment  int         `json:"segment"`
+	Panel    string      `json:"panel"`
+	GainMode string      `json:"gain_mode,omitempty"`
+	Bad      int         `json:"bad_pixels"`
+	File     string      `json:"file"`
+	Hash     string      `json:"content_hash"` // of the mask, the same for all its files
+	Validity calib.Range `json:"validity"`
 }
 
 func runSave(c *cli.Context, e *environment) error {
-	ctype := c.String("ctype")
-	switch {
-	case c.NArg() != 1:
-		return fault.New(fault.Usage, "save takes one file, not %d", c.NArg()).WithHint("flags go before its name")
-	case !strings.HasPrefix(ctype, "status_") || ctype == "status_merged" || ctype == "status_extra":
-		return fault.New(fault.Usage, "constants type %q cannot be saved: types are called status_*, status_merged and status_extra are made by mergedeploy", ctype)
-	}
 	r, err := repository(e)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case c.Bool("list") && c.IsSet("retire"):
+		return fault.New(fault.Usage, "--list and --retire are two different things").WithHint("give one of them")
+	case (c.Bool("list") || c.IsSet("retire")) && c.Args().Present():
+		return fault.New(fault.Usage, "--list and --retire take no file, and there is %q", c.Args().First())
+	case c.Bool("list"):
+		return listMasks(c, e, r)
+	case c.IsSet("retire"):
+		return retireMask(c, e, r)
+	case c.NArg() != 1:
+		return fault.New(fault.Usage, "save takes one file, not %d", c.NArg())
 	}
 	input, err := readInput(c.Args().First())
 	if err != nil {
 		return err
 	}
-	a, err := readUserArray(input.Path, c.Bool("mask"))
+	a, err := readUserArray(input.Path, c.String("good"))
 	if err != nil {
 		return err
 	}
@@ -91,44 +118,63 @@ func runSave(c *cli.Context, e *environment) error {
 	}
 	defer file.Close()
 	defer e.AddLogFile(file)()
-	e.Log.Infof("save %s of shape %v as %s of %s run %d, detector %s (%s), known from %s", input.Path, a.shape, ctype, s.Run.Experiment, s.Run.Number, s.Detector, s.Type, s.Origin)
+	e.Log.Infof("save %s of shape %v as %s of %s run %d, detector %s (%s), known from %s", input.Path, a.shape, c.String("ctype"), s.Run.Experiment, s.Run.Number, s.Detector, s.Type, s.Origin)
 	for _, n := range append(notes, s.Notes...) {
 		e.Log.Info("note: " + n)
 	}
-	sc := repo.Sidecar{Profile: profileUser, Family: profileUser, Version: version.String(), Inputs: []repo.Input{input}, Notes: notes}
-	if text := c.String("comment"); text != "" {
-		sc.Notes = append(sc.Notes, text)
+	mask := &repo.Mask{Comment: c.String("comment"), Author: access.Login(), Saved: time.Now().UTC().Truncate(time.Millisecond)}
+	if mask.Validity, err = maskValidity(c, s.Run.Number); err != nil {
+		return err
 	}
+	sc := repo.Sidecar{Profile: repo.ProfileUser, Family: repo.FamilyUser, Version: version.String(), Inputs: []repo.Input{input}, Notes: notes, Mask: mask}
 	return savePlanes(c, e, r, s, planes, sc)
+}
+
+// maskValidity returns the runs of -R, by default those from the mask's own on.
+func maskValidity(c *cli.Context, run int) (calib.Range, error) {
+	if text := c.String("validity"); text != "" {
+		return calib.ParseRange(text)
+	}
+	return calib.ParseRange(fmt.Sprintf("%d-end", run))
 }
 
 // savePlanes writes one status file for each plane.
 func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, planes []userPlane, sc repo.Sidecar) error {
-	var list []savedFile
+	var masks []repo.MaskPlane
+	var total status.Counts
 	for _, p := range planes {
-		counts := status.Count(p.values)
-		sc.Bits = nil
-		for v := uint64(1); v <= largestWord; v <<= 1 {
-			if n := counts.Of(v); n > 0 {
-				sc.Bits = append(sc.Bits, repo.Bit{Value: v, Name: fmt.Sprintf("USER_%d", v), Rule: "set by a user", Pixels: n})
+		if !c.Bool("keep-words") {
+			for i, w := range p.values {
+				if w != 0 {
+					p.values[i] = status.User
+				}
 			}
 		}
-		sf := repo.StatusFile{DetType: s.Type, DetName: s.Detector, Panel: p.panel.Dir, Segment: p.panel.Segment, Sub: p.panel.Sub, Run: s.Run,
-			CType: c.String("ctype"), GainMode: p.gain, Rows: p.rows, Cols: p.cols}
-		path, warnings, err := r.WriteStatus(c.Context, sf, p.values, sc, c.Bool("replace"))
-		if err != nil {
-			return fmt.Errorf("could not save segment %d: %w", p.panel.Segment, err)
-		}
-		if len(list) == 0 {
-			for _, w := range warnings {
-				e.Log.Warn(w)
-			}
-		}
-		if 2*counts.Bad > counts.Pixels {
-			e.Log.Warnf("segment %d %s: %d of %d pixels are bad; if 1 means good in this array, save it with --mask", p.panel.Segment, p.gain, counts.Bad, counts.Pixels)
-		}
-		e.Log.Infof("%d bad pixels: %s", counts.Bad, path)
-		list = append(list, savedFile{Segment: p.panel.Segment, Panel: p.panel.Dir, GainMode: p.gain, Bad: counts.Bad, File: path})
+		total.Add(status.Count(p.values))
+		masks = append(masks, repo.MaskPlane{Words: p.values, StatusFile: repo.StatusFile{DetType: s.Type, DetName: s.Detector, Panel: p.panel.Dir,
+			Segment: p.panel.Segment, Sub: p.panel.Sub, Run: s.Run, CType: c.String("ctype"), GainMode: p.gain, Rows: p.rows, Cols: p.cols}})
+	}
+	if 2*total.Bad > total.Pixels && !c.Bool("force") {
+		return fault.New(fault.Refused, "the mask would mask %d of %d pixels, more than half", total.Bad, total.Pixels).
+			WithHint("is the polarity right (--good)? If the mask is meant so: --force")
+	}
+	saved, err := r.SaveMask(c.Context, masks, sc)
+	if err != nil {
+		return fmt.Errorf("could not save the mask: %w", err)
+	}
+	for _, w := range saved.Warnings {
+		e.Log.Warn(w)
+	}
+	list := []savedFile{}
+	for i, p := range planes {
+		bad := status.Count(p.values).Bad
+		e.Log.Infof("segment %d %s: %d bad pixels: %s", p.panel.Segment, p.gain, bad, saved.Paths[i])
+		list = append(list, savedFile{Segment: p.panel.Segment, Panel: p.panel.Dir, GainMode: p.gain, Bad: bad, File: saved.Paths[i], Hash: saved.Hash, Validity: saved.Validity})
+	}
+	if saved.Again {
+		e.Log.Infof("mask %s was there already, for runs %s: nothing has changed", saved.Short(), saved.Validity)
+	} else {
+		e.Log.Infof("mask %s: %d of %d pixels, for runs %s; to take it out of use: rawstatus save --retire %s", saved.Short(), total.Bad, total.Pixels, saved.Validity, saved.Short())
 	}
 	if e.JSON {
 		return e.PrintJSON(list)

@@ -33,9 +33,10 @@ type userPlane struct {
 	values     []uint64
 }
 
-// readUserArray reads .npy or text and refuses everything that is not a status word. A mask has 1 for good
-// pixels; it becomes a status with 1 for bad ones.
-func readUserArray(path string, mask bool) (*userArray, error) {
+// readUserArray reads .npy or text and refuses everything that is not a status word. good is what good
+// pixels are in an array of 0 and 1, "0" or "1"; an array that has nothing else is refused without it, for
+// both polarities are in use. The result has 0 for good pixels.
+func readUserArray(path string, good string) (*userArray, error) {
 	a := &userArray{path: path}
 	var err error
 	if strings.EqualFold(filepath.Ext(path), ".npy") {
@@ -46,15 +47,25 @@ func readUserArray(path string, mask bool) (*userArray, error) {
 	if err != nil {
 		return nil, err
 	}
+	words, ones := false, 0
 	for i, v := range a.values {
 		switch {
 		case v > largestWord:
 			return nil, a.refuse(i, v, "a word of more than 16 bits, which analysis cuts off")
-		case mask && v > 1:
-			return nil, a.refuse(i, v, "neither 0 nor 1: not a mask")
-		case mask:
+		case v > 1 && good != "":
+			return nil, a.refuse(i, v, "neither 0 nor 1, so --good says nothing about it")
+		case v > 1:
+			words = true
+		case v == 1:
+			ones++
+		}
+		if good == "1" {
 			a.values[i] = 1 - v
 		}
+	}
+	if !words && good == "" && len(a.values) > 0 {
+		return nil, fault.New(fault.Usage, "%q holds only 0 and 1 (%d of %d are 1): it does not say which is good", path, ones, len(a.values)).
+			WithHint("--good 1 for a mask with 1 for good pixels, as analysis has them; --good 0 for a status with 0 for good pixels")
 	}
 	return a, nil
 }

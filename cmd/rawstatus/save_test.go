@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
+	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv"
 )
 
@@ -59,7 +60,7 @@ func firstWords(t *testing.T, list []savedFile) (words []uint64, modes []string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read.Sidecar == nil || read.Sidecar.Profile != "user" || read.Sidecar.BadPixels != f.Bad || len(read.Sidecar.Inputs) != 1 || read.Sidecar.Inputs[0].SHA256 == "" {
+		if read.Sidecar == nil || read.Sidecar.Profile != "user" || read.Sidecar.Mask == nil || read.Sidecar.Mask.Comment != "beam stop" || read.Sidecar.Mask.Author == "" || read.Sidecar.BadPixels != f.Bad || len(read.Sidecar.Inputs) != 1 || read.Sidecar.Inputs[0].SHA256 == "" {
 			t.Errorf("%s: sidecar %+v", f.File, read.Sidecar)
 		}
 		if rest := slices.ContainsFunc(read.Values[1:], func(v uint64) bool { return v != 0 }); rest {
@@ -89,7 +90,7 @@ func TestSave(t *testing.T) {
 		words []uint64
 		modes []string
 	}{
-		{"2-d", writeNpy(t, []int{32, 48}, array[uint8](32, 48)), []string{"-i", "1"}, []uint64{1}, []string{""}},
+		{"2-d", writeNpy(t, []int{32, 48}, array[uint8](32, 48)), []string{"-i", "1", "--good", "0"}, []uint64{1}, []string{""}},
 		{"3-d", writeNpy(t, []int{2, 32, 48}, array[uint16](2, 32, 48)), nil, []uint64{1, 2}, []string{"", ""}},
 		{"3-d, one of them", writeNpy(t, []int{2, 32, 48}, array[int32](2, 32, 48)), []string{"--segment", "1"}, []uint64{2}, []string{""}},
 		{"3-d, one gain mode", writeNpy(t, []int{2, 32, 48}, array[float64](2, 32, 48)), []string{"--gain-mode", "g2"}, []uint64{1, 2}, []string{"g2", "g2"}},
@@ -101,7 +102,7 @@ func TestSave(t *testing.T) {
 		{"NDArrIO", writeText(t, ndarr+lines("7")+lines("8")), nil, []uint64{7, 8}, []string{"", ""}},
 	} {
 		for _, from := range [][]string{fromRaw, fromRepo} {
-			args := append(append(append([]string{"save", "--json", "--comment", "beam stop"}, from...), c.flags...), c.file)
+			args := append(append(append([]string{"save", "--json", "--keep-words", "--comment", "beam stop"}, from...), c.flags...), c.file)
 			words, modes := firstWords(t, decode[[]savedFile](t, must(t, fault.OK, args...)))
 			if !slices.Equal(words, c.words) || !slices.Equal(modes, c.modes) {
 				t.Errorf("%s: saved %v %v, wanted %v %v", c.name, words, modes, c.words, c.modes)
@@ -112,8 +113,8 @@ func TestSave(t *testing.T) {
 	for i := range mask {
 		mask[i] = 1 - mask[i]
 	}
-	words, _ := firstWords(t, decode[[]savedFile](t, must(t, fault.OK, append(append([]string{"save", "--json", "--mask", "-i", "0"}, fromRepo...), writeNpy(t, []int{32, 48}, mask))...)))
-	if !slices.Equal(words, []uint64{1}) {
+	words, _ := firstWords(t, decode[[]savedFile](t, must(t, fault.OK, append(append([]string{"save", "--json", "--good", "1", "--comment", "beam stop", "-i", "0"}, fromRepo...), writeNpy(t, []int{32, 48}, mask))...)))
+	if !slices.Equal(words, []uint64{status.User}) {
 		t.Errorf("mask: %v", words)
 	}
 }
@@ -141,14 +142,23 @@ func TestSaveRefuses(t *testing.T) {
 		{"infinite", with(math.Inf(1)), []string{"-i", "0"}, fault.Input, "not a whole number"},
 		{"17 bits", with(65536), []string{"-i", "0"}, fault.Input, "more than 16 bits"},
 		{"negative integer", writeNpy(t, []int{1, 2}, []int32{0, -3}), []string{"-i", "0"}, fault.Input, "value -3 at [0 1] is negative"},
-		{"mask of 2", with(2), []string{"-i", "0", "--mask"}, fault.Input, "not a mask"},
+		{"mask of 2", with(2), []string{"-i", "0", "--good", "1"}, fault.Input, "--good says nothing"},
+		{"0 and 1", with(1), []string{"-i", "0"}, fault.Usage, "does not say which is good"},
+		{"only 0", writeNpy(t, []int{2, 32, 48}, make([]uint8, 2*32*48)), nil, fault.Usage, "does not say which is good"},
+		{"polarity", with(1), []string{"-i", "0", "--good", "2"}, fault.Usage, "wanted one of 0, 1"},
+		{"wrong polarity", with(1), []string{"-i", "0", "--good", "1"}, fault.Refused, "more than half"},
+		{"type of rules", good, []string{"-C", "status_dark"}, fault.Usage, "what rules have found"},
+		{"validity", good, []string{"-R", "9-8"}, fault.Usage, "ends before it begins"},
+		{"list with a file", good, []string{"--list"}, fault.Usage, "take no file"},
+		{"unknown mask", "", []string{"--retire", "0123abcd"}, fault.Input, "has no mask"},
+		{"no hash", "", []string{"--retire", "xyz"}, fault.Usage, "content hash"},
 		{"text, negative", writeText(t, "0 -1\n"), nil, fault.Input, "negative"},
 		{"text, letters", writeText(t, "0 x\n"), nil, fault.Input, "line 1"},
 		{"text, ragged", writeText(t, "0 1\n0\n"), nil, fault.Input, "line 2"},
-		{"other pixels", writeNpy(t, []int{48, 32}, array[uint8](48, 32)), []string{"-i", "0"}, fault.Input, "48 x 32"},
-		{"one dimension", writeNpy(t, []int{32 * 48}, make([]uint8, 32*48)), nil, fault.Input, "1 dimensions"},
+		{"other pixels", writeNpy(t, []int{48, 32}, array[uint8](48, 32)), []string{"-i", "0", "--good", "0"}, fault.Input, "48 x 32"},
+		{"one dimension", writeNpy(t, []int{32 * 48}, make([]uint8, 32*48)), []string{"--good", "0"}, fault.Input, "1 dimensions"},
 		{"empty", writeNpy(t, []int{0, 32, 48}, []uint8{}), nil, fault.Input, "0 values"},
-		{"2-d for two panels", writeNpy(t, []int{32, 48}, array[uint8](32, 48)), nil, fault.Input, "is one panel"},
+		{"2-d for two panels", writeNpy(t, []int{32, 48}, array[uint8](32, 48)), []string{"--good", "0"}, fault.Input, "is one panel"},
 		{"3 panels", writeNpy(t, []int{3, 32, 48}, array[uint8](3, 32, 48)), nil, fault.Input, "has 3 panels"},
 		{"2 gain modes", writeNpy(t, []int{2, 2, 32, 48}, array[uint8](2, 2, 32, 48)), nil, fault.Input, "2 gain modes"},
 		{"4-d for a gain mode", writeNpy(t, []int{3, 2, 32, 48}, array[uint8](3, 2, 32, 48)), []string{"--gain-mode", "g0"}, fault.Input, "gain modes"},
@@ -160,7 +170,10 @@ func TestSaveRefuses(t *testing.T) {
 		{"no file", filepath.Join(raw, "none.npy"), nil, fault.Input, "none.npy"},
 		{"two runs", good, []string{"--run", "5-6"}, fault.Usage, "run"},
 	} {
-		args := append(append([]string{"save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw}, c.flags...), c.file)
+		args := append([]string{"save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw}, c.flags...)
+		if c.file != "" {
+			args = append(args, c.file)
+		}
 		code, _, stderr := call(t, args...)
 		if code != int(c.code) || !strings.Contains(stderr, c.text) {
 			t.Errorf("%s: exit code %d, %s", c.name, code, stderr)
@@ -171,16 +184,48 @@ func TestSaveRefuses(t *testing.T) {
 	}
 }
 
-// TestSaveKeepsOtherProfiles does not overwrite what the rules have found.
-func TestSaveKeepsOtherProfiles(t *testing.T) {
-	_, data := simulated(t)
-	dir := t.TempDir()
-	repoDir := filepath.Join(dir, "repo")
-	must(t, fault.OK, append(append([]string{"run"}, data...), "-o", repoDir, "--work", filepath.Join(dir, "work"))...)
-	save := []string{"save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "-C", "status_data", "--gain-mode", "g0"}
-	file := writeNpy(t, []int{2, 32, 48}, array[uint8](2, 32, 48))
-	must(t, fault.Usage, append(save, file)...)
-	must(t, fault.OK, append(save, "--replace", file)...)
+// TestMasksSideBySide saves several masks of one run: none replaces another, each can be retired, and the
+// same mask again changes nothing.
+func TestMasksSideBySide(t *testing.T) {
+	raw, _ := simulated(t)
+	repoDir := filepath.Join(t.TempDir(), "repo")
+	save := func(flags ...string) []string {
+		return append([]string{"save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw, "--json"}, flags...)
+	}
+	one, two := array[uint8](2, 32, 48), array[uint8](2, 32, 48)
+	one[48], two[48] = 0, 9
+	a := decode[[]savedFile](t, must(t, fault.OK, save("--comment", "beam stop", writeNpy(t, []int{2, 32, 48}, one))...))
+	b := decode[[]savedFile](t, must(t, fault.OK, save("-R", "3-9", writeNpy(t, []int{2, 32, 48}, two))...))
+	if len(a) != 2 || len(b) != 2 || a[0].Hash == b[0].Hash || a[0].File == b[0].File || !strings.HasSuffix(a[0].File, "_status_user_"+a[0].Hash[:8]+".dat") {
+		t.Fatalf("saved %+v and %+v", a, b)
+	}
+	if words, _ := firstWords(t, a[:1]); !slices.Equal(words, []uint64{status.User}) {
+		t.Errorf("the word of a mask is %v", words)
+	}
+	masks := func() []repo.SavedMask {
+		return decode[[]repo.SavedMask](t, must(t, fault.OK, "save", "-o", repoDir, "--list", "--json"))
+	}
+	list := masks()
+	if len(list) != 2 || list[0].Comment != "beam stop" || list[0].Validity.String() != "5-end" || list[1].Validity.String() != "3-9" || list[0].Author == "" || len(list[0].Segments) != 2 {
+		t.Fatalf("list %+v", list)
+	}
+	must(t, fault.OK, save("--comment", "again", writeNpy(t, []int{2, 32, 48}, one))...)
+	if now := masks(); len(now) != 2 || now[0].Comment != "beam stop" {
+		t.Errorf("the same mask again: %+v", now)
+	}
+	must(t, fault.Usage, save("-R", "0-end", writeNpy(t, []int{2, 32, 48}, one))...)
+	must(t, fault.OK, "save", "-o", repoDir, "--retire", a[0].Hash[:6], "--comment", "it is gone")
+	if now := masks(); len(now) != 2 || now[0].Retired == nil || now[0].Retired.Comment != "it is gone" || now[1].Retired != nil {
+		t.Errorf("after retiring: %+v", now)
+	}
+	if text := must(t, fault.OK, "save", "-o", repoDir, "--list", "--run", "5"); !strings.Contains(text, "RETIRED by") || !strings.Contains(text, "beam stop") {
+		t.Errorf("list as text:\n%s", text)
+	}
+	must(t, fault.OK, "save", "-o", repoDir, "--retire", a[0].Hash[:6]) // once more
+	must(t, fault.OK, save("-R", "0-end", writeNpy(t, []int{2, 32, 48}, one))...)
+	if now := masks(); now[1].Retired != nil || now[1].Validity.String() != "0-end" {
+		t.Errorf("in use again: %+v", now)
+	}
 }
 
 // TestDiff compares files, arrays of panels, runs and times.
@@ -227,7 +272,7 @@ func TestDiff(t *testing.T) {
 	must(t, fault.Input, "diff", "-o", repoDir, "--exp", "tstx00117", "--run", "6", "--run", "7")
 
 	// A second status type appears at the same time; then panels of another run.
-	must(t, fault.OK, "save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw, writeNpy(t, []int{2, 32, 48}, make([]uint8, 2*32*48)))
+	must(t, fault.OK, "save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw, "--good", "0", writeNpy(t, []int{2, 32, 48}, make([]uint8, 2*32*48)))
 	at := []string{"diff", "-o", repoDir, "--det-type", "jungfrau", "--json", "--at"}
 	same := decode[comparison](t, must(t, fault.OK, append(at, "20300101000000", "--at", "20270101000000")...))
 	if len(same.Files) != 4 || same.Total.Pixels != 4*32*48 {
@@ -256,7 +301,7 @@ func TestSaveReadsNumpy(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for file, want := range map[string][]uint64{"b.npy": {1, 0}, "f.npy": {1, 0}, "f.txt": {1}, "d.txt": {1}} {
-		args := []string{"save", "--json", "-o", filepath.Join(dir, "repo"), "--exp", "tstx00117", "--run", "5", "--dir", raw}
+		args := []string{"save", "--json", "--keep-words", "--comment", "beam stop", "--good", "0", "-o", filepath.Join(dir, "repo"), "--exp", "tstx00117", "--run", "5", "--dir", raw}
 		if len(want) == 1 {
 			args = append(args, "-i", "1")
 		}

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
@@ -38,41 +41,93 @@ func (m *Merged) types(r *repo.Repo, p *Plane, opt MergeOptions) ([]from, error)
 	return list, nil
 }
 
-// readType reads the file, or with voting runs the files, of one constants type.
+// readType reads the file, or with voting runs the files, of one constants type, and all masks of people
+// that are valid for the run.
 func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions) ([]Source, error) {
 	files, foreign, err := r.Files(m.Type, p.Panel, ctype)
 	if err != nil {
 		return nil, err
 	}
 	if len(foreign) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: %d files of other names passed over (%s, ...)", ctype, len(foreign), foreign[0]))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: %s of other names passed over (%s, ...)", ctype, count(len(foreign), "file"), foreign[0]))
 	}
-	chosen := m.choose(files, p.GainMode, opt)
-	if len(chosen) == 0 {
+	read, err := m.readMasks(r, p, ctype, files)
+	if err != nil {
+		return nil, err
+	}
+	chosen := m.choose(r, p, ctype, files, opt)
+	if len(chosen) == 0 && len(read) == 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s: no file for this time and gain mode among %d", ctype, len(files)))
-		return nil, nil
 	}
-	var read []Source
-	for _, f := range chosen {
-		file, err := r.ReadStatus(f.Path, m.wantedShape(p))
+	for _, c := range chosen {
+		s, err := m.readSource(r, p, c.Found)
 		if err != nil {
 			return nil, err
 		}
-		s := Source{CType: ctype, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
-			Bad: status.Count(file.Values).Bad, Reason: m.reason(f, p.GainMode, len(files), opt)}
-		if r.IsTree() {
-			s.Family = repo.FamilyDark
-		}
-		if sc := file.Sidecar; sc != nil {
-			s.Family, s.Profile, s.PlanID, s.Version = sc.Family, sc.Profile, sc.PlanID, sc.Version
-			s.Partial = strings.Join(sc.Incomplete, "; ")
-		}
-		if len(s.shape) != 2 {
-			return nil, fault.New(fault.Input, "%q has %d dimensions, the status of a panel has two", f.Path, len(s.shape))
-		}
-		read = append(read, s)
+		s.Begin, s.Reason = c.Begin, m.reason(c, p.GainMode, len(files), opt)+m.elsewhere(s)
+		read = append(read, *s)
 	}
 	return read, nil
+}
+
+// readSource reads one file with its sidecar.
+func (m *Merged) readSource(r *repo.Repo, p *Plane, f repo.Found) (*Source, error) {
+	file, err := r.ReadStatus(f.Path, m.wantedShape(p))
+	if err != nil {
+		return nil, err
+	}
+	if len(file.Shape) != 2 {
+		return nil, fault.New(fault.Input, "%q has %d dimensions, the status of a panel has two", f.Path, len(file.Shape))
+	}
+	s := &Source{CType: f.CType, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Values, shape: file.Shape,
+		Bad: status.Count(file.Values).Bad, Experiment: f.Experiment, Run: f.Run, byPerson: f.CType == repo.TypeUser || f.Mask != ""}
+	if r.IsTree() {
+		s.Family = repo.FamilyDark
+	}
+	if sc := file.Sidecar; sc != nil {
+		s.Family, s.Profile, s.PlanID, s.Version, s.Mask, s.detector = sc.Family, sc.Profile, sc.PlanID, sc.Version, sc.Mask, sc.DetName
+		s.Partial = strings.Join(sc.Incomplete, "; ")
+	}
+	return s, nil
+}
+
+// elsewhere says that the panel was a part of another detector, or of this one under another name, when a
+// file was written: a panel is the same wherever it is mounted.
+func (m *Merged) elsewhere(s *Source) string {
+	if s.detector == "" || s.detector == m.Detector {
+		return ""
+	}
+	return ", written when the panel was a part of " + s.detector
+}
+
+// readMasks reads the masks of people that are valid for the run and not retired.
+func (m *Merged) readMasks(r *repo.Repo, p *Plane, ctype string, files []repo.Found) (list []Source, err error) {
+	retired, others := 0, 0
+	for _, f := range files {
+		if f.Mask == "" || f.Slice || f.GainMode != "" && f.GainMode != p.GainMode {
+			continue
+		}
+		s, err := m.readSource(r, p, f)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case s.Mask == nil:
+			return nil, fault.New(fault.Input, "%q has no sidecar: nobody knows for which runs this mask is valid", f.Path).
+				WithHint("save the mask again, or remove the file")
+		case s.Mask.Retired != nil:
+			retired++
+		case f.Experiment != m.Run.Experiment || !s.Mask.Validity.Has(m.Run.Number):
+			others++
+		default:
+			s.Reason = fmt.Sprintf("mask %s of %s for runs %s: %s", s.Mask.Short(), s.Mask.Author, s.Mask.Validity, s.Mask.Comment)
+			list = append(list, *s)
+		}
+	}
+	if retired+others > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: masks that are not merged: %d retired, %d of other runs", ctype, retired, others))
+	}
+	return list, nil
 }
 
 // readDefault reads the constant of last resort of the detector type, or nothing.
@@ -98,49 +153,99 @@ func (m *Merged) wantedShape(p *Plane) []int {
 	return []int{m.Panels[i].Rows, m.Panels[i].Cols}
 }
 
-// choose picks the file for the time-stamp, or one file of each voting run.
-func (m *Merged) choose(files []repo.Found, gain string, opt MergeOptions) []repo.Found {
+// choose picks the file for the time, or one file of each voting run.
+func (m *Merged) choose(r *repo.Repo, p *Plane, ctype string, files []repo.Found, opt MergeOptions) (chosen []repo.Choice) {
+	note := func(format string, args ...any) {
+		p.Notes = append(p.Notes, ctype+": "+fmt.Sprintf(format, args...))
+	}
+	wish := repo.Wish{At: m.At, Run: m.Run, GainMode: p.GainMode}
 	if opt.Runs == nil {
-		if f, ok := repo.Choose(files, m.Stamp, gain); ok {
-			return []repo.Found{f}
+		c := r.Choose(files, wish)
+		if c.NoGain > 0 {
+			note("%s of unknown gain mode (none in the name): not used", count(c.NoGain, "file"))
 		}
-		return nil
+		for _, f := range c.Repeated {
+			note("%s is not used: the clock showed its time twice, and it may be younger", filepath.Base(f.Path))
+		}
+		if c.Path == "" {
+			return nil
+		}
+		if len(c.Tied) > 0 {
+			note("TIE: runs that began in the same second, none of them run %d: %s run %d is used, not %s", m.Run.Number, c.Experiment, c.Run, c.Describe())
+		}
+		if now := time.Now(); c.Begin.After(now) {
+			note("%s is FROM THE FUTURE: its run began at %s, now it is %s", filepath.Base(c.Path), c.Begin.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		}
+		return []repo.Choice{c}
 	}
 	byRun := map[int][]repo.Found{}
-	var runs []int
 	for _, f := range files {
 		in := slices.ContainsFunc(opt.Runs, func(r open.Range) bool { return r.First <= f.Run && f.Run <= r.Last })
-		if !in || f.Experiment != m.Run.Experiment {
-			continue
+		if in && f.Experiment == m.Run.Experiment {
+			byRun[f.Run] = append(byRun[f.Run], f)
 		}
-		if byRun[f.Run] == nil {
-			runs = append(runs, f.Run)
-		}
-		byRun[f.Run] = append(byRun[f.Run], f)
 	}
-	slices.Sort(runs)
-	var chosen []repo.Found
-	for _, run := range runs {
-		if f, ok := repo.Choose(byRun[run], "99999999999999", gain); ok {
-			chosen = append(chosen, f)
+	wish.At = time.Time{}
+	for _, run := range slices.Sorted(maps.Keys(byRun)) {
+		if c := r.Choose(byRun[run], wish); c.Path != "" {
+			chosen = append(chosen, c)
 		}
 	}
 	return chosen
 }
 
 // reason says why a file was taken.
-func (m *Merged) reason(f repo.Found, gain string, of int, opt MergeOptions) string {
+func (m *Merged) reason(c repo.Choice, gain string, of int, opt MergeOptions) string {
 	why := fmt.Sprintf("youngest of %d not after %s", of, m.Stamp)
+	if c.Later > 0 {
+		why += fmt.Sprintf(", %d younger ones passed over", c.Later)
+	}
 	switch {
 	case opt.Runs != nil:
-		why = fmt.Sprintf("run %d votes", f.Run)
-	case f.Stamp == m.Stamp && f.Experiment == m.Run.Experiment && f.Run == m.Run.Number:
+		why = fmt.Sprintf("run %d votes", c.Run)
+	case c.Begin.Equal(m.At.Truncate(time.Second)) && c.Experiment == m.Run.Experiment && c.Run == m.Run.Number:
 		why = "of this run"
-	case f.Experiment != m.Run.Experiment || f.Run != m.Run.Number:
-		why += fmt.Sprintf(" (%s run %d)", f.Experiment, f.Run)
+	case c.Experiment != m.Run.Experiment || c.Run != m.Run.Number:
+		why += fmt.Sprintf(" (%s run %d)", c.Experiment, c.Run)
 	}
-	if gain != "" && f.GainMode == "" {
+	if gain != "" && c.GainMode == "" {
 		why += ", holds for all gain modes"
 	}
 	return why
+}
+
+// checkTypes compares the types that the user names with those that there are: a misspelt one must not be
+// without effect. It notes what lies there and is not merged.
+func (m *Merged) checkTypes(r *repo.Repo, opt MergeOptions) error {
+	there, results := map[string]bool{}, 0
+	for i := range m.Planes {
+		types, err := m.types(r, &m.Planes[i], opt)
+		if err != nil {
+			return err
+		}
+		for _, t := range types {
+			there[t.ctype] = true
+		}
+		if st, err := os.Stat(filepath.Join(r.PanelDir(m.Type, m.Planes[i].Panel), "status_extra")); err == nil && st.IsDir() {
+			results++
+		}
+	}
+	if results > 0 {
+		m.Notes = append(m.Notes, "the repository has a status_extra of these panels: it is a result of merges and is not merged again")
+	}
+	known := []string{repo.TypeUser, "status"}
+	for _, b := range status.Table {
+		known = append(known, b.Ctypes...)
+	}
+	for _, name := range slices.Concat(opt.Only, opt.Exclude) {
+		switch {
+		case there[name]:
+		case slices.Contains(known, name):
+			m.Notes = append(m.Notes, "no panel has "+name+", which --only or --exclude names")
+		default:
+			return fault.New(fault.Usage, "no panel of %s has a type %q, which --only or --exclude names", m.Detector, name).
+				WithHint("there are: %s", list(there))
+		}
+	}
+	return nil
 }

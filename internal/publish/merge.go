@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,15 +29,14 @@ import (
 
 // MergeOptions say what is merged and how.
 type MergeOptions struct {
-	CType     string   // of the deployed array; status_extra
-	Only      []string // constants types; empty: all status_*
-	Exclude   []string
-	Bits      map[string]uint64 // these bits only, by bit family, for families not named under the empty name; nil: all
-	And       bool              // a bit must be in all types instead of one
-	Runs      []open.Range      // not nil: every run of these votes, by type
-	Fraction  float64
-	AtLeast   int
-	MixedBits bool
+	CType    string   // of the deployed array; status_extra
+	Only     []string // constants types; empty: all status_*
+	Exclude  []string
+	Bits     map[string]uint64 // these bits only, by bit family, for families not named under the empty name; nil: all
+	And      bool              // a bit must be in all types instead of one
+	Runs     []open.Range      // not nil: every run of these votes, by type
+	Fraction float64
+	AtLeast  int
 	// Tree, if any, is the panel repository of the detector's dark jobs: its status is merged as well.
 	Tree *repo.Repo
 	// LookOnly: nothing will be deployed, so a repository that cannot be written to is good enough.
@@ -92,8 +90,24 @@ type Source struct {
 	Version string `json:"version,omitempty"`
 	Bad     int    `json:"bad_pixels"`
 	Partial string `json:"incomplete,omitempty"`
-	values  []uint64
-	shape   []int
+
+	Experiment string     `json:"experiment,omitempty"` // of the run that it was made from
+	Run        int        `json:"run"`
+	Begin      time.Time  `json:"begin"`          // of that run
+	Mask       *repo.Mask `json:"mask,omitempty"` // of a mask made by a person
+
+	byPerson bool   // a mask, also without a sidecar: it only adds bad pixels
+	detector string // whose part the panel was
+	values   []uint64
+	shape    []int
+}
+
+// column names the source in the table of bits: masks each have a column.
+func (s *Source) column() string {
+	if s.Mask != nil {
+		return s.CType + " " + s.Mask.Short()
+	}
+	return s.CType
 }
 
 // BitRow says how many pixels have a bit, by constants type, over all panels and gain modes.
@@ -114,6 +128,9 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 		for _, g := range s.gains() {
 			m.Planes = append(m.Planes, Plane{Panel: p.Dir, Slot: p.Slot, GainMode: g})
 		}
+	}
+	if err := m.checkTypes(r, opt); err != nil {
+		return nil, err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -164,11 +181,11 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		if len(read) == 0 {
 			continue
 		}
-		values, err := vote(read, opt)
+		voted, err := p.vote(read, opt)
 		if err != nil {
 			return err
 		}
-		sources = append(sources, combine.Source{Name: ctype, Status: values, Bits: opt.selected(read[0].Family)})
+		sources = append(sources, voted...)
 		for _, s := range read {
 			s.values = nil
 			p.Sources = append(p.Sources, s)
@@ -183,7 +200,7 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		last.values = nil
 		p.Sources = append(p.Sources, *last)
 	}
-	rule := combine.Rule{Unjudged: status.NotJudged}
+	rule := combine.Rule{Unjudged: status.NotJudged, Sticky: status.EvalError}
 	if opt.And {
 		rule.Fraction = 1
 	}
@@ -210,20 +227,32 @@ func (o MergeOptions) selected(family string) uint64 {
 	return o.Bits[""]
 }
 
-// vote merges the files of one type: one is taken as it is, several are counted.
-func vote(read []Source, opt MergeOptions) ([]uint64, error) {
-	if opt.Runs == nil {
-		return read[0].values, nil
+// vote makes the sources of one type: what the rules have found, or what the voting runs agree on, and
+// each mask for itself.
+func (p *Plane) vote(read []Source, opt MergeOptions) ([]combine.Source, error) {
+	var sources, voters []combine.Source
+	for _, s := range read {
+		c := combine.Source{Name: s.column(), Status: s.values, Bits: opt.selected(s.Family), Mask: s.byPerson}
+		if c.Mask || opt.Runs == nil {
+			sources = append(sources, c)
+			continue
+		}
+		c.Bits = combine.AllBits // selected after the vote
+		voters = append(voters, c)
 	}
-	sources := make([]combine.Source, len(read))
-	for i, s := range read {
-		sources[i] = combine.Source{Name: filepath.Base(s.Path), Status: s.values, Bits: combine.AllBits}
+	if len(voters) == 0 {
+		return sources, nil
 	}
-	res, err := combine.Merge(sources, combine.Rule{Fraction: opt.Fraction, AtLeast: min(opt.AtLeast, len(read)), Unjudged: status.NotJudged})
+	if len(voters) < opt.AtLeast {
+		return nil, fault.New(fault.Refused, "--at-least %d: panel %s%s has %s of only %d of the voting runs", opt.AtLeast, p.Panel, gainText(p.GainMode), read[0].CType, len(voters)).
+			WithHint("name more runs with --runs, or ask for fewer votes")
+	}
+	res, err := combine.Merge(voters, combine.Rule{Fraction: opt.Fraction, AtLeast: opt.AtLeast, Unjudged: status.NotJudged})
 	if err != nil {
 		return nil, fault.New(fault.Usage, "%w", err)
 	}
-	return res.Status, nil
+	first := read[slices.IndexFunc(read, func(s Source) bool { return !s.byPerson })]
+	return append(sources, combine.Source{Name: first.CType, Status: res.Status, Bits: opt.selected(first.Family)}), nil
 }
 
 // checkShapes wants one shape of all files of the detector, and fills it in.
@@ -254,34 +283,38 @@ func (m *Merged) checkShapes() error {
 	return nil
 }
 
-// checkFamilies refuses to mix numbers that mean different things unless asked to.
+// checkFamilies says when numbers of different meaning come together. A word then still says that a pixel
+// is bad; which bit means what is in the table of sources.
 func (m *Merged) checkFamilies(opt MergeOptions) error {
-	example := map[string]string{}
+	files := map[string]int{}
 	foreign := 0
 	for i := range m.Planes {
 		for _, s := range m.Planes[i].Sources {
-			example[s.Family] = s.Path
+			if s.byPerson {
+				continue
+			}
+			files[s.Family]++
 			if s.Profile == "" && s.Family == repo.FamilyFeatures {
 				foreign++
 			}
 		}
 	}
 	if foreign > 0 {
-		m.Notes = append(m.Notes, fmt.Sprintf("%d files have no sidecar: their bits are taken as those of det_pixel_status", foreign))
+		m.Notes = append(m.Notes, count(foreign, "file")+" without sidecar: the bits are taken as those of det_pixel_status")
 	}
-	if len(example) < 2 {
+	if len(files) < 2 {
 		return nil
 	}
 	var lines []string
-	for family, path := range example {
-		lines = append(lines, family+" in "+path)
+	for family, n := range files {
+		lines = append(lines, fmt.Sprintf("%s (%s)", family, count(n, "file")))
 	}
 	slices.Sort(lines)
-	if !opt.MixedBits {
-		return fault.New(fault.Refused, "bits below 1024 mean different things: %s", strings.Join(lines, "; ")).
-			WithHint("leave a type out with --exclude, or merge all the same with --mixed-bits: then a word says that a pixel is bad, but its bits have no single meaning")
+	what := strings.Join(lines, ", ")
+	if opt.And {
+		return fault.New(fault.Usage, "--and compares bits of different meaning: %s", what).WithHint("merge types of one kind only, with --only or --exclude")
 	}
-	m.Notes = append(m.Notes, "bits below 1024 are of mixed meaning (--mixed-bits): "+strings.Join(lines, "; "))
+	m.Notes = append(m.Notes, "bits below 1024 are of several families, "+what+": the table of bits says which type a bit comes from")
 	return nil
 }
 
@@ -304,7 +337,7 @@ func (m *Merged) tabulate() {
 				row.Counts[ctype] += t.Counts[j]
 				row.Alone[ctype] += t.Alone[j]
 				for _, s := range p.Sources {
-					if s.CType == ctype {
+					if s.column() == ctype {
 						row.Names[s.Family] = status.Names(status.Family(s.Family), t.Value)
 					}
 				}
@@ -340,15 +373,11 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 		group.Go(func() error {
 			j := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
 			panel := m.Panels[j]
-			begin, err := r.ParseStamp(m.Stamp)
-			if err != nil {
-				return err
-			}
 			sf := repo.StatusFile{DetType: m.Type, DetName: m.Detector, Panel: p.Panel, Segment: panel.Segment, Sub: panel.Sub,
-				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: begin},
+				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: m.At},
 				CType: "status_merged", GainMode: p.GainMode, Rows: panel.Rows, Cols: panel.Cols}
 			p.header = header(r.Loc)
-			err = r.WriteMerged(ctx, sf, p.values, m.sidecar(p), &p.header)
+			err := r.WriteMerged(ctx, sf, p.values, m.sidecar(p), &p.header)
 			if opt.tolerates(err) {
 				p.Notes = append(p.Notes, "status_merged is not written: "+err.Error())
 				return nil

@@ -157,16 +157,13 @@ func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
 	if err := access.CheckName("detector", m.Detector); err != nil {
 		return err
 	}
-	begin, err := r.ParseStamp(m.Stamp)
-	if err != nil {
-		return err
-	}
 	m.header = header(r.Loc)
 	m.header.Shape = m.Shape
-	m.header.FileName = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, begin, opt.CType)
+	m.header.FileName = r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, m.At, opt.CType)
 	file := r.Policy.File()
 	file.Keep = true
-	if err = r.Policy.MkdirAll(filepath.Dir(m.header.FileName)); err == nil {
+	err := r.Policy.MkdirAll(filepath.Dir(m.header.FileName))
+	if err == nil {
 		err = atomicfile.Write(m.header.FileName, file, m.text)
 	}
 	if opt.tolerates(err) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
@@ -18,7 +19,8 @@ type Subject struct {
 	Detector string    `json:"detector"`
 	Type     string    `json:"detector_type"`
 	Run      frame.Run `json:"run"`
-	Stamp    string    `json:"timestamp"` // files not younger than this are merged
+	At       time.Time `json:"at"`        // files of runs that began later are not merged
+	Stamp    string    `json:"timestamp"` // the same in the site's time zone
 	Panels   []Panel   `json:"panels"`    // ascending by slot
 	Origin   string    `json:"origin"`    // where this knowledge comes from
 	Notes    []string  `json:"notes,omitempty"`
@@ -72,13 +74,13 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 			return nil, fault.New(fault.Usage, "%s has no panel %q", s.Detector, w.Panel)
 		}
 	}
-	s.Stamp = r.Stamp(s.Run.Begin)
+	s.At = s.Run.Begin
 	if w.Stamp != "" {
-		if _, err := r.ParseStamp(w.Stamp); err != nil {
+		if s.At, err = r.ParseStamp(w.Stamp); err != nil {
 			return nil, err
 		}
-		s.Stamp = w.Stamp
 	}
+	s.Stamp = r.Stamp(s.At)
 	var known bool
 	if s.family, known = detector.Lookup(s.Type); !known {
 		s.Notes = append(s.Notes, fmt.Sprintf("detector type %q is not in the table: taken as single-gain", s.Type))

@@ -11,6 +11,7 @@
 //	      <ctype>/
 //	        <dettype>_<alias>_<YYYYmmddHHMMSS>_<exp>_r<run:%04d>_<ctype>[_<gmode>][_slice].dat
 //	        <same name with .json>             sidecar: what the words mean and where they come from
+//	      status_user/<...>_status_user[_<gmode>]_<8 digits>.dat   a mask made by a person, by its content hash
 //	        .lock
 //	  <year>/<year>_lcls1_<command>.txt        at-start log, only if root contains "work"
 //

@@ -153,9 +153,10 @@ func CheckStamp(s string) error {
 	return err
 }
 
-// ParseStamp reads a time-stamp as users give it: YYYYmmddHHMMSS in the site's time zone.
+// ParseStamp reads a time-stamp as users give it: YYYYmmddHHMMSS in the site's time zone, the second instant
+// of two that the clock showed so.
 func (r *Repo) ParseStamp(s string) (time.Time, error) {
-	t, err := time.ParseInLocation(stampForm, s, r.Loc)
+	t, _, err := r.stampTime(s)
 	if err != nil {
 		return t, fault.New(fault.Usage, "time-stamp %q is not of the form YYYYmmddHHMMSS", s)
 	}
