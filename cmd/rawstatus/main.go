@@ -36,7 +36,7 @@ func program(args []string) command.Program {
 			return []*cli.Command{
 				newRunCommand(e), newPlanCommand(e), newTaskCommand(e), newReduceCommand(e), newReevalCommand(e), newScanCommand(e),
 				newSubmitCommand(e, args[1:]), newStatusCommand(e), newRerunCommand(e), newCancelCommand(e), newCampaignCommand(e),
-				newInspectCommand(e), newBitsCommand(e), newDiffCommand(e), newExportCommand(e), newSaveCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
+				newInspectCommand(e), newBitsCommand(e), newDiffCommand(e), newExplainCommand(e), newExportCommand(e), newSaveCommand(e), newConfigCommand(e), newSimulateCommand(e), newDemoCommand(e),
 			}
 		},
 	}

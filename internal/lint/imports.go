@@ -35,7 +35,7 @@ type room struct {
 var (
 	base  = []string{"internal/fault", "internal/detector", "internal/version"}
 	lower = append([]string{"internal/io", "internal/stats"}, base...)
-	works = append([]string{"internal/shard", "internal/publish", "internal/masks", "internal/report", "internal/simulate", "internal/config"}, lower...)
+	works = append([]string{"internal/shard", "internal/publish", "internal/explain", "internal/masks", "internal/report", "internal/simulate", "internal/config"}, lower...)
 
 	logAndFlags = []string{"github.com/sirupsen/logrus", "github.com/urfave/cli", "log", "flag"}
 	onlyFlags   = []string{"github.com/urfave/cli", "log", "flag"}
@@ -52,6 +52,7 @@ var rooms = []room{
 	{"internal/stats", base, world, "stats is arithmetic on pixels: slices in, slices out, the same everywhere and always"},
 	{"internal/shard", append([]string{"internal/config", "jobs"}, lower...), onlyFlags, "workflows do not know each other nor the programs"},
 	{"internal/publish", append([]string{"internal/config"}, lower...), logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/explain", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/masks", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/report", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/simulate", lower, logAndFlags, "workflows do not know each other nor the programs"},

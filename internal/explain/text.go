@@ -1,0 +1,85 @@
+package explain
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteText writes the answer for people.
+func (a *Answer) WriteText(w io.Writer) error {
+	var b strings.Builder
+	p := a.Pixel
+	fmt.Fprintf(&b, "%s (%s) segment %d, panel %s: row %d, column %d\n", p.Detector, p.DetType, p.Segment, p.Panel, p.Row, p.Col)
+	fmt.Fprintf(&b, "chip of rows %d to %d, columns %d to %d: row %d, column %d of it\n", p.Chip.Row, p.Chip.Row+p.Chip.Rows-1, p.Chip.Col, p.Chip.Col+p.Chip.Cols-1, p.Chip.InRow, p.Chip.InCol)
+	for i := range a.Verdicts {
+		a.Verdicts[i].write(&b)
+	}
+	b.WriteString("\nhistory\n")
+	for i := range a.History {
+		a.History[i].write(&b)
+	}
+	for _, n := range a.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// label names type and gain mode.
+func label(ctype, gain string) string { return strings.TrimSpace(ctype + " " + gain) }
+
+func (v *Verdict) write(b *strings.Builder) {
+	fmt.Fprintf(b, "\nrun %d of %s, %s: %d = %s\n", v.Run, v.Experiment, label(v.CType, v.GainMode), v.Word, v.Names)
+	shown := false
+	for i := range v.Rules {
+		r := &v.Rules[i]
+		switch {
+		case r.Fired:
+			fmt.Fprintf(b, "  %s\n", r.text())
+		case r.Limit != nil:
+			if !shown {
+				fmt.Fprintf(b, "  rules that did not fire:\n")
+				shown = true
+			}
+			fmt.Fprintf(b, "    %s\n", r.text())
+		}
+	}
+	if f := v.Frames; f != nil {
+		fmt.Fprintf(b, "  %d of %d events used, %d missing, %d damaged\n", f.Used, f.Events, f.Missing, f.Damaged)
+	}
+	fmt.Fprintf(b, "  5 x 5 pixels around it (- outside the panel):\n")
+	for _, line := range v.Around {
+		b.WriteString("   ")
+		for _, word := range line {
+			if word == nil {
+				fmt.Fprintf(b, " %6s", "-")
+			} else {
+				fmt.Fprintf(b, " %6d", *word)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	for _, a := range v.Areas {
+		fmt.Fprintf(b, "  bad in the %s: %d of %d\n", a.Name, a.Bad, a.Pixels)
+	}
+	for _, n := range v.Notes {
+		fmt.Fprintf(b, "  note: %s\n", n)
+	}
+	fmt.Fprintf(b, "  %s\n", v.File)
+}
+
+// shownRuns is how many runs of a history are listed.
+const shownRuns = 10
+
+func (h *History) write(b *strings.Builder) {
+	fmt.Fprintf(b, "  %s: %s\n", label(h.CType, h.GainMode), h.Sentence())
+	runs := h.Runs
+	if n := len(runs) - shownRuns; n > 0 {
+		fmt.Fprintf(b, "    ... %d earlier runs\n", n)
+		runs = runs[n:]
+	}
+	for _, e := range runs {
+		fmt.Fprintf(b, "    %s %s run %d: %d = %s\n", e.Stamp, e.Experiment, e.Run, e.Word, e.Names)
+	}
+}

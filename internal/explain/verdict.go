@@ -1,0 +1,292 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
+)
+
+// Verdict is what one status file says of a pixel and why.
+type Verdict struct {
+	CType      string       `json:"ctype"`
+	GainMode   string       `json:"gain_mode,omitempty"`
+	Experiment string       `json:"experiment"`
+	Run        int          `json:"run"`
+	File       string       `json:"file"`
+	Profile    string       `json:"profile,omitempty"`
+	PlanID     string       `json:"plan_id,omitempty"`
+	Word       uint64       `json:"status"`
+	Names      string       `json:"names"`
+	Frames     *repo.Frames `json:"frames,omitempty"`
+	Rules      []Rule       `json:"rules"` // those that fired first
+	// Around are the words of the 5 x 5 pixels around it by row; null outside the panel.
+	Around [][]*uint64 `json:"around"`
+	Areas  []Area      `json:"areas"`
+	Notes  []string    `json:"notes,omitempty"`
+}
+
+// Rule is one rule and its outcome.
+type Rule struct {
+	Bit     uint64 `json:"bit"`
+	Name    string `json:"name"`
+	Meaning string `json:"meaning,omitempty"`
+	Rule    string `json:"rule"` // with numbers
+	Fired   bool   `json:"fired"`
+	// Limit belongs to this pixel's panel and chip. Nil where the rule has none, or the file does not say it.
+	Limit    *float64 `json:"limit,omitempty"`
+	High     bool     `json:"high,omitempty"` // beyond means above the limit
+	Equal    bool     `json:"equal,omitempty"`
+	Quantity string   `json:"quantity,omitempty"`
+	Unit     string   `json:"unit,omitempty"`
+	Centre   *float64 `json:"centre,omitempty"` // mean or median of the quantity behind the limit
+	Spread   *float64 `json:"spread,omitempty"`
+	Value    *float64 `json:"value,omitempty"`    // where the counts are at hand
+	Distance *float64 `json:"distance,omitempty"` // beyond the limit, in units of the spread
+}
+
+// Area is the bad pixels of the pixel's surroundings.
+type Area struct {
+	Name   string `json:"name"`
+	Bad    int    `json:"bad"`
+	Judged int    `json:"judged"`
+	Pixels int    `json:"pixels"`
+}
+
+// reach is how far Around goes.
+const reach = 2
+
+// judge explains one file.
+func judge(p *Pixel, ctype, gain string, e Event, read *repo.Read) Verdict {
+	v := Verdict{CType: ctype, GainMode: gain, Experiment: e.Experiment, Run: e.Run, File: e.file, Word: e.Word, Names: e.Names}
+	sc := read.Sidecar
+	if sc != nil {
+		v.Profile, v.PlanID = sc.Profile, sc.PlanID
+		if sc.Frames.Events > 0 {
+			v.Frames = &sc.Frames
+		}
+		v.Notes = append(slices.Clone(sc.Incomplete), sc.Notes...)
+	} else {
+		v.Notes = append(v.Notes, "the file has no sidecar: its bits are taken for those of det_pixel_status, limits are not known")
+	}
+	v.Areas = areas(p, read.Values)
+	for r := p.Row - reach; r <= p.Row+reach; r++ {
+		var line []*uint64
+		for c := p.Col - reach; c <= p.Col+reach; c++ {
+			if r < 0 || r >= p.Rows || c < 0 || c >= p.Cols {
+				line = append(line, nil)
+			} else {
+				line = append(line, &read.Values[r*p.Cols+c])
+			}
+		}
+		v.Around = append(v.Around, line)
+	}
+	v.Rules = rules(p, e, sc, v.Areas)
+	return v
+}
+
+// areas counts the bad pixels of the chip, of the pixel's row and column in it, and of its neighbours. Bad are pixels by their
+// own data; hints do not count, as in the rules.
+func areas(p *Pixel, words []uint64) []Area {
+	c := p.Chip
+	count := func(name string, r0, r1, c0, c1 int, self bool) Area {
+		a := Area{Name: name}
+		for r := max(r0, 0); r < min(r1, p.Rows); r++ {
+			for k := max(c0, 0); k < min(c1, p.Cols); k++ {
+				if !self && r == p.Row && k == p.Col {
+					continue
+				}
+				a.Pixels++
+				switch w := words[r*p.Cols+k]; {
+				case w&status.NotJudged != 0:
+				case w&^status.Hints != 0:
+					a.Bad++
+					a.Judged++
+				default:
+					a.Judged++
+				}
+			}
+		}
+		return a
+	}
+	return []Area{
+		count("chip", c.Row, c.Row+c.Rows, c.Col, c.Col+c.Cols, true),
+		count("row of the chip", p.Row, p.Row+1, c.Col, c.Col+c.Cols, true),
+		count("column of the chip", c.Row, c.Row+c.Rows, p.Col, p.Col+1, true),
+		count("neighbours", p.Row-1, p.Row+2, p.Col-1, p.Col+2, false),
+	}
+}
+
+// rules lists the rules that fired, whatever they are, and those that have a limit.
+func rules(p *Pixel, e Event, sc *repo.Sidecar, around []Area) []Rule {
+	var out []Rule
+	for _, c := range limits(p, sc) {
+		c.Fired = e.Word&c.Bit != 0
+		out = append(out, c)
+	}
+	for rest := e.Word; rest != 0; rest &= rest - 1 {
+		bit := rest & -rest
+		if !slices.ContainsFunc(out, func(r Rule) bool { return r.Bit == bit }) {
+			out = append(out, Rule{Bit: bit, Fired: true})
+		}
+	}
+	for i := range out {
+		b := bitOf(out[i].Bit, e.family, sc)
+		out[i].Name, out[i].Meaning, out[i].Rule = b.Name, b.Meaning, cmp.Or(out[i].Rule, b.Rule)
+		if out[i].Limit != nil {
+			out[i].Rule = out[i].condition()
+		}
+		out[i].surroundings(around, sc)
+	}
+	slices.SortStableFunc(out, func(a, b Rule) int {
+		if a.Fired != b.Fired {
+			if a.Fired {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Bit, b.Bit)
+	})
+	return out
+}
+
+// compared are the quantities that have limits in a sidecar, with the bits below and above them.
+var compared = []struct {
+	limit, quantity, unit string
+	low, high             uint64
+	family                status.Family
+	equal                 bool
+}{
+	{"rms", "rms", "ADU", status.RmsLow, status.RmsHigh, status.Dark, false},
+	{"average", "average", "ADU", status.AveLow, status.AveHigh, status.Dark, false},
+	{"F2 mean", "F2 mean", "ADU", status.MeanLow, status.MeanHigh, status.Features, true},
+	{"F3 std", "F3 std", "ADU", status.StdLow, status.StdHigh, status.Features, true},
+	{"F6 residual", "F6 residual", "ADU", status.ResidLow, status.ResidHigh, status.Features, true},
+	{"F6 spread", "F6 spread", "ADU", status.SpreadLow, status.SpreadHigh, status.Features, true},
+	{"F11 max - pedestal", "F11 max - pedestal", "ADU", status.MaxLow, status.MaxHigh, status.Features, true},
+}
+
+// limits makes the rules that compare with a limit, with the limits that hold for the pixel.
+func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
+	if sc == nil {
+		return nil
+	}
+	for _, c := range compared {
+		if string(c.family) != sc.Family {
+			continue
+		}
+		l := limitAt(p, sc, c.limit)
+		if l == nil {
+			continue
+		}
+		rule := Rule{Quantity: c.quantity, Unit: c.unit, Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
+		low, high := rule, rule
+		low.Bit, low.Limit = c.low, &l.Lo
+		high.Bit, high.High, high.Limit = c.high, true, &l.Hi
+		out = append(out, low, high)
+	}
+	if sc.Family != string(status.Dark) || sc.Profile != string(status.ProfileDark) && sc.Profile != string(status.ProfileData) || sc.Parameters == nil {
+		return out
+	}
+	most := float64(status.DarkParams{Profile: status.Profile(sc.Profile), FracLm: number(sc, "fraclm")}.Nevlm(uint64(sc.Frames.Used)))
+	out = append(out, Rule{Bit: status.IntHigh, High: true, Quantity: fmt.Sprintf("frames above %g ADU", number(sc, "int_hi")), Unit: "frames", Limit: &most},
+		Rule{Bit: status.IntLow, High: true, Quantity: fmt.Sprintf("frames below %g ADU", number(sc, "int_lo")), Unit: "frames", Limit: &most})
+	if text, _ := sc.Parameters["gain_rule"].(string); text != "" {
+		none := 0.0
+		out = append(out, Rule{Bit: status.GainState, High: true, Quantity: "frames with wrong gain bits", Unit: "frames", Limit: &none})
+	}
+	return out
+}
+
+// limitAt finds the limits of a quantity that hold for the pixel: those of its chip where there are several.
+func limitAt(p *Pixel, sc *repo.Sidecar, name string) (found *repo.Limit) {
+	for i := range sc.Limits {
+		l := &sc.Limits[i]
+		if l.Name == name && l.Row <= p.Row && l.Col <= p.Col && (found == nil || l.Row >= found.Row && l.Col >= found.Col) {
+			found = l
+		}
+	}
+	return found
+}
+
+// number is a parameter of the sidecar; 0 when it has none of that name.
+func number(sc *repo.Sidecar, name string) float64 {
+	if sc == nil {
+		return 0
+	}
+	v, _ := sc.Parameters[name].(float64)
+	return v
+}
+
+// condition writes the rule with its numbers.
+func (r *Rule) condition() string {
+	op := map[[2]bool]string{{true, false}: ">", {true, true}: ">=", {false, false}: "<", {false, true}: "<="}[[2]bool{r.High, r.Equal}]
+	return fmt.Sprintf("%s %s %.6g", r.Quantity, op, *r.Limit)
+}
+
+// surroundings adds the counts to rules about other pixels.
+func (r *Rule) surroundings(around []Area, sc *repo.Sidecar) {
+	text := func(a Area, fraction string) string {
+		s := fmt.Sprintf("%d of %d judged pixels of the %s are bad", a.Bad, a.Judged, a.Name)
+		if f := number(sc, fraction); f > 0 {
+			s += fmt.Sprintf(", more than %g of them is too much", f)
+		}
+		return s
+	}
+	switch r.Name {
+	case "ROW_COL":
+		r.Rule = text(around[1], "line_fraction") + "; " + text(around[2], "line_fraction")
+	case "ASIC":
+		r.Rule = text(around[0], "asic_fraction")
+	case "NEIGHBOUR":
+		r.Rule = fmt.Sprintf("%d of the %d pixels that touch it are bad", around[3].Bad, around[3].Pixels)
+	}
+}
+
+// Measure adds the values that the rules have compared, by bit, and a note of where they come from.
+func (v *Verdict) Measure(values map[uint64]float64, from string) {
+	for i := range v.Rules {
+		r := &v.Rules[i]
+		value, ok := values[r.Bit]
+		if !ok || r.Limit == nil {
+			continue
+		}
+		r.Value = &value
+		c := status.Criterion{Bit: r.Bit, High: r.High, Inclusive: r.Equal, Limit: *r.Limit}
+		if r.Spread != nil {
+			c.Spread = *r.Spread
+		}
+		if d := c.Distance(value); !math.IsNaN(d) {
+			r.Distance = &d
+		}
+	}
+	v.Notes = append(v.Notes, "values from "+from)
+}
+
+// text is the rule for people.
+func (r *Rule) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", r.Bit, r.Name)
+	if r.Meaning != "" {
+		fmt.Fprintf(&b, " (%s)", r.Meaning)
+	}
+	fmt.Fprintf(&b, ": %s", r.Rule)
+	if r.Value != nil {
+		fmt.Fprintf(&b, "; here %.6g", *r.Value)
+	}
+	if r.Distance != nil {
+		way := "inside"
+		if *r.Distance > 0 {
+			way = "beyond"
+		}
+		fmt.Fprintf(&b, ", %.2f sigma %s", math.Abs(*r.Distance), way)
+	}
+	if r.Spread != nil && *r.Spread > 0 {
+		fmt.Fprintf(&b, " (limit from centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
+	}
+	return b.String()
+}
