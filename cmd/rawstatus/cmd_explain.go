@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -93,10 +91,7 @@ func measure(c *cli.Context, e *environment, a *explain.Answer, v *explain.Verdi
 	case err != nil && c.IsSet("work"):
 		return err
 	case err != nil:
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("there is no work directory %s (--work names another; the command of the run makes it again)", work)
-		}
-		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: %v", err))
+		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: %v (--work names another; the command of the run makes it again)", err))
 		return nil
 	case p.Dataset.Run.Number != v.Run || p.Dataset.Run.Experiment != v.Experiment:
 		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: %s is of run %d of %s", work, p.Dataset.Run.Number, p.Dataset.Run.Experiment))

@@ -45,6 +45,7 @@ type Rule struct {
 	Unit     string   `json:"unit,omitempty"`
 	Centre   *float64 `json:"centre,omitempty"` // mean or median of the quantity behind the limit
 	Spread   *float64 `json:"spread,omitempty"`
+	Sigmas   float64  `json:"sigmas,omitempty"`   // limit = centre -+ sigmas x spread; 0: an absolute limit
 	Value    *float64 `json:"value,omitempty"`    // where the counts are at hand
 	Distance *float64 `json:"distance,omitempty"` // beyond the limit, in units of the spread
 }
@@ -156,18 +157,18 @@ func rules(p *Pixel, e Event, sc *repo.Sidecar, around []Area) []Rule {
 
 // compared are the quantities that have limits in a sidecar, with the bits below and above them.
 var compared = []struct {
-	limit, quantity, unit string
-	low, high             uint64
-	family                status.Family
-	equal                 bool
+	name, sigmas string // of the limit, and of the parameters with its numbers of sigma
+	low, high    uint64
+	family       status.Family
+	equal        bool
 }{
-	{"rms", "rms", "ADU", status.RmsLow, status.RmsHigh, status.Dark, false},
-	{"average", "average", "ADU", status.AveLow, status.AveHigh, status.Dark, false},
-	{"F2 mean", "F2 mean", "ADU", status.MeanLow, status.MeanHigh, status.Features, true},
-	{"F3 std", "F3 std", "ADU", status.StdLow, status.StdHigh, status.Features, true},
-	{"F6 residual", "F6 residual", "ADU", status.ResidLow, status.ResidHigh, status.Features, true},
-	{"F6 spread", "F6 spread", "ADU", status.SpreadLow, status.SpreadHigh, status.Features, true},
-	{"F11 max - pedestal", "F11 max - pedestal", "ADU", status.MaxLow, status.MaxHigh, status.Features, true},
+	{"rms", "rmsn", status.RmsLow, status.RmsHigh, status.Dark, false},
+	{"average", "intn", status.AveLow, status.AveHigh, status.Dark, false},
+	{"F2 mean", "", status.MeanLow, status.MeanHigh, status.Features, true},
+	{"F3 std", "", status.StdLow, status.StdHigh, status.Features, true},
+	{"F6 residual", "", status.ResidLow, status.ResidHigh, status.Features, true},
+	{"F6 spread", "", status.SpreadLow, status.SpreadHigh, status.Features, true},
+	{"F11 max - pedestal", "", status.MaxLow, status.MaxHigh, status.Features, true},
 }
 
 // limits makes the rules that compare with a limit, with the limits that hold for the pixel.
@@ -179,14 +180,14 @@ func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
 		if string(c.family) != sc.Family {
 			continue
 		}
-		l := limitAt(p, sc, c.limit)
+		l := limitAt(p, sc, c.name)
 		if l == nil {
 			continue
 		}
-		rule := Rule{Quantity: c.quantity, Unit: c.unit, Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
+		rule := Rule{Quantity: c.name, Unit: "ADU", Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
 		low, high := rule, rule
-		low.Bit, low.Limit = c.low, &l.Lo
-		high.Bit, high.High, high.Limit = c.high, true, &l.Hi
+		low.Bit, low.Limit, low.Sigmas = c.low, &l.Lo, sigmas(sc, c.sigmas+"lo", l.Centre, -l.Spread, l.Lo)
+		high.Bit, high.High, high.Limit, high.Sigmas = c.high, true, &l.Hi, sigmas(sc, c.sigmas+"hi", l.Centre, l.Spread, l.Hi)
 		out = append(out, low, high)
 	}
 	if sc.Family != string(status.Dark) || sc.Profile != string(status.ProfileDark) && sc.Profile != string(status.ProfileData) || sc.Parameters == nil {
@@ -200,6 +201,19 @@ func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
 		out = append(out, Rule{Bit: status.GainState, High: true, Quantity: "frames with wrong gain bits", Unit: "frames", Limit: &none})
 	}
 	return out
+}
+
+// sigmas returns the number of spreads between centre and limit: the parameter's, if the limit was found with it. The rules of
+// features have one for both sides.
+func sigmas(sc *repo.Sidecar, name string, centre, spread, limit float64) float64 {
+	if name == "lo" || name == "hi" {
+		name = "snrmax"
+	}
+	n := number(sc, name)
+	if n > 0 && math.Abs(centre+float64(n*spread)-limit) <= 1e-9*math.Abs(limit) {
+		return n
+	}
+	return 0
 }
 
 // limitAt finds the limits of a quantity that hold for the pixel: those of its chip where there are several.
@@ -285,8 +299,11 @@ func (r *Rule) text() string {
 		}
 		fmt.Fprintf(&b, ", %.2f sigma %s", math.Abs(*r.Distance), way)
 	}
-	if r.Spread != nil && *r.Spread > 0 {
-		fmt.Fprintf(&b, " (limit from centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
+	switch sign := map[bool]string{true: "+", false: "-"}[r.High]; {
+	case r.Sigmas > 0:
+		fmt.Fprintf(&b, " (limit %.6g %s %g x %.6g)", *r.Centre, sign, r.Sigmas, *r.Spread)
+	case r.Spread != nil:
+		fmt.Fprintf(&b, " (absolute limit; centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
 	}
 	return b.String()
 }
