@@ -37,7 +37,7 @@ func newExportCommand(e *environment) *cli.Command {
 			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` of the run", DefaultText: "status_merged, or the only one there is"}, repo.CheckCtype),
 			command.Check(&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE` of an array that does not say it"}, detector.CheckType),
 			command.Choice(&cli.StringFlag{Name: "family", Usage: "what bits `MEAN` in files of other programs", DefaultText: string(status.Features)}, string(status.Dark), string(status.Features)),
-			&cli.StringFlag{Name: "bits", Usage: "bits that mask a pixel: names or numbers, ^ before one excludes it, as `TEXT` RMS_HIGH,AVE_HIGH or ^NEIGHBOUR", DefaultText: "all"},
+			&cli.StringFlag{Name: "bits", Usage: "bits that mask a pixel: names or numbers, ^ before one excludes it, as `TEXT` RMS_HIGH,AVE_HIGH or ^ROW_COL", DefaultText: "all"},
 			&cli.StringSliceFlag{Name: "gain-mode", Aliases: []string{"g"}, Usage: "gain mode by `NAME` or place in the array; several: bad in any of them is bad", DefaultText: "all"},
 		}), command.In(command.Output, []cli.Flag{
 			command.Choice(&cli.StringFlag{Name: "format", Usage: "`FORMAT` of the file", Required: true}, formatNames()...),
@@ -45,7 +45,7 @@ func newExportCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "stack", Usage: "panels one below the other in an array of two dimensions"},
 			&cli.StringFlag{Name: "geometry", Usage: "psana geometry `FILE`: the mask is that of the assembled picture"},
 			&cli.StringFlag{Name: "geom", Usage: "CrystFEL geometry `FILE` that bad regions are for", DefaultText: "panels p0, p1, ... stacked"},
-			&cli.BoolFlag{Name: "good-is-one", Usage: "npy: 1 is good and 0 is masked (psana, CrystFEL)"},
+			command.Choice(&cli.StringFlag{Name: "good", Usage: "npy: what good pixels are: `0|1`; psana wants 1", Value: "0"}, "0", "1"),
 			&cli.BoolFlag{Name: "words", Usage: "npy: status words instead of a mask"},
 		})...),
 		Action: func(c *cli.Context) error { return runExport(c, e) },
@@ -68,7 +68,7 @@ type exported struct {
 }
 
 func runExport(c *cli.Context, e *environment) error {
-	opt := export.Options{Format: export.Format(c.String("format")), Stack: c.Bool("stack"), Words: c.Bool("words"), GoodIsOne: c.Bool("good-is-one")}
+	opt := export.Options{Format: export.Format(c.String("format")), Stack: c.Bool("stack"), Words: c.Bool("words"), GoodIsOne: c.String("good") == "1"}
 	// What fits together is known before any file is read.
 	if c.IsSet("geometry") {
 		opt.Picture = &export.Picture{}

@@ -334,7 +334,7 @@ func TestExplainEveryProfile(t *testing.T) {
 			}
 		})
 	}
-	for _, b := range []string{"RMS_HIGH", "RMS_LOW", "AVE_HIGH", "INT_HIGH", "GAIN_STATE", "MEAN_HIGH", "STD_HIGH", "STD_LOW", "RESID_HIGH", "MAX_HIGH", "ROW_COL", "NEIGHBOUR"} {
+	for _, b := range []string{"RMS_HIGH", "RMS_LOW", "AVE_HIGH", "INT_HIGH", "GAIN_STATE", "MEAN_HIGH", "STD_HIGH", "STD_LOW", "RESID_HIGH", "MAX_HIGH", "ROW_COL", "ASIC"} {
 		if !seen[b] {
 			t.Errorf("no pixel of the test has %s: %v", b, seen)
 		}

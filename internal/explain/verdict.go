@@ -253,11 +253,10 @@ func (r *Rule) surroundings(around []Area, sc *repo.Sidecar) {
 	}
 	switch r.Name {
 	case "ROW_COL":
-		r.Rule = text(around[1], "line_fraction") + "; " + text(around[2], "line_fraction")
+		r.Rule = fmt.Sprintf("%s; %s; %d of the %d pixels that touch it are bad", text(around[1], "line_fraction"), text(around[2], "line_fraction"),
+			around[3].Bad, around[3].Pixels)
 	case "ASIC":
 		r.Rule = text(around[0], "asic_fraction")
-	case "NEIGHBOUR":
-		r.Rule = fmt.Sprintf("%d of the %d pixels that touch it are bad", around[3].Bad, around[3].Pixels)
 	}
 }
 

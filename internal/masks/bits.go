@@ -19,7 +19,9 @@ var kinds = map[string]export.Kind{
 }
 
 // groups says it of bits that have no entry in kinds.
-var groups = map[string]export.Kind{"spatial": export.Spatial, "noise": export.Noisy, "gain": export.WrongGain, "flatness": export.Weak, "user": export.User}
+var groups = map[string]export.Kind{"spatial": export.Spatial, "noise": export.Noisy, "gain": export.WrongGain, "flatness": export.Weak,
+	// Injected charge.
+	"periods": export.WrongGain, "OFFSET": export.WrongGain, "GAIN": export.WrongGain, "switch": export.WrongGain, "CHI2": export.WrongGain, "crosstalk": export.WrongGain}
 
 // Bits lists the bits of a family with their meaning. Families joined by "+" share values: a bit then has all their names,
 // joined by "/", and stands for all their kinds.

@@ -218,7 +218,7 @@ func TestRefused(t *testing.T) {
 
 // TestEveryBitHasAKind wants other programs to be told what each bit of ours stands for.
 func TestEveryBitHasAKind(t *testing.T) {
-	for _, family := range []string{"dark", "features", "dark+features"} {
+	for _, family := range []string{"dark", "features", "dark+features", "user", string(status.Charge)} {
 		for _, b := range Bits(family) {
 			if b.Kind == export.Other || b.Kind == 0 {
 				t.Errorf("family %s: bit %s has no kind", family, b.Name)
