@@ -37,13 +37,13 @@ const (
 )
 
 func jobFlags() []cli.Flag {
-	return slices.Concat(command.In(command.Rules, profileFlags(), limitFlags()), command.In(command.Data, selectionFlags()))
+	return slices.Concat(command.In(command.Rules, profileFlags(), limitFlags(), chargeRuleFlags()), command.In(command.Data, selectionFlags(), chargeCountFlags()))
 }
 
 // profileFlags say which rules judge the pixels.
 func profileFlags() []cli.Flag {
 	return []cli.Flag{
-		command.Choice(&cli.StringFlag{Name: "profile", Usage: "`PROFILE` of rules, see rawstatus bits; features takes -F, light is -F 1,6, max is -F 11", DefaultText: "data, or features when -F is given"}, plan.ProfileData, plan.ProfileDark, plan.ProfileFeatures, plan.ProfileLight, plan.ProfileMax),
+		command.Choice(&cli.StringFlag{Name: "profile", Usage: "`PROFILE` of rules, see rawstatus bits; features takes -F, light is -F 1,6, max is -F 11", DefaultText: "data, or features when -F is given"}, plan.ProfileData, plan.ProfileDark, plan.ProfileFeatures, plan.ProfileLight, plan.ProfileMax, plan.ProfileCharge),
 		command.Check(&cli.StringFlag{Name: "features", Aliases: []string{"F"}, Usage: "`FEATURES` of det_pixel_status, any of 1,2,3,6,11"}, checkFeatures),
 		command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` to write", DefaultText: "status_<profile>; features: status_light with 6, status_max with 11, else status_dark"}, repo.CheckWritten),
 		command.Choice(&cli.StringFlag{Name: "compat", Usage: "quirks of the `ORIGINAL`, for comparison"}, "lcls1", "lcls2"),
@@ -53,7 +53,7 @@ func profileFlags() []cli.Flag {
 // selectionFlags say which frames and pixels are used.
 func selectionFlags() []cli.Flag {
 	return []cli.Flag{
-		command.AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "dark: 1000, else all"}, 0),
+		command.AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "use at most `N` frames per panel and gain mode, 0 = all", DefaultText: "dark: 1000, ci: 4600 of each step, else all"}, 0),
 		command.AtLeast(&cli.IntFlag{Name: "skip", Aliases: []string{"m"}, Usage: "leave out the first `N` events of each step"}, 0),
 		command.Check(&cli.StringFlag{Name: "step", Usage: "only these `STEPS`, e.g. 0,2-4; -1 = before the first BeginStep"}, checkNumbers(-1)),
 		command.Check(&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"}, checkNumbers(0)),
@@ -154,6 +154,7 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 		}
 	}
 	setLimits(c, e.Site.Limits[strings.ToLower(panel.Type)], family, &par)
+	setCharge(c, family, &par)
 	return par, nil
 }
 

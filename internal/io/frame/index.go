@@ -6,6 +6,8 @@ package frame
 
 import (
 	"fmt"
+	"math/bits"
+	"slices"
 	"sort"
 	"time"
 )
@@ -26,6 +28,9 @@ type Index struct {
 	// Unpaced are detectors whose recorders have a rate of their own: that they are not in an event is no
 	// loss.
 	Unpaced []string `json:"-"`
+	// Pulsed are the pixels that a pulser reaches, by what the configuration of steps says; only steps and
+	// panels with such pixels are there.
+	Pulsed []PulsedMap `json:",omitempty"`
 	// Headings are bytes that must lie before frames whose place was predicted, see Extent.Heading.
 	Headings []Heading
 	// Missing lists what makes the run incomplete (truncated tail, missing chunk or stream, files still
@@ -155,6 +160,23 @@ type Heading struct {
 // MaxHeadings is how many headings an index may have: all numbers of Extent.Heading but 0.
 const MaxHeadings = 1<<16 - 1
 
+// PulsedMap says which pixels of a panel a step pulses.
+type PulsedMap struct {
+	Step  int // number
+	Panel int // position in Index.Panels
+	TRBit int // of most of these pixels: 0 or 1
+	// Bits has a bit for each pixel, row-major, the first in the lowest bit.
+	Bits []byte `json:"-"`
+}
+
+// Count returns the number of pulsed pixels.
+func (m PulsedMap) Count() (n int) {
+	for _, b := range m.Bits {
+		n += bits.OnesCount8(b)
+	}
+	return n
+}
+
 // At gives the extent of a panel in an event; both are positions in Events and Panels.
 func (x *Index) At(event, panel int) *Extent { return &x.Extents[event*len(x.Panels)+panel] }
 
@@ -182,7 +204,7 @@ func (x *Index) Detectors() []string {
 // extents with x.
 func (x *Index) Select(detector string) *Index {
 	y := *x
-	y.Panels, y.Extents, y.Steps = nil, nil, nil
+	y.Panels, y.Extents, y.Steps, y.Pulsed = nil, nil, nil, nil
 	var keep []int
 	for i, p := range x.Panels {
 		if p.Detector == detector {
@@ -194,6 +216,12 @@ func (x *Index) Select(detector string) *Index {
 	for e := range x.Events {
 		for _, p := range keep {
 			y.Extents = append(y.Extents, *x.At(e, p))
+		}
+	}
+	for _, m := range x.Pulsed {
+		if at := slices.Index(keep, m.Panel); at >= 0 {
+			m.Panel = at
+			y.Pulsed = append(y.Pulsed, m)
 		}
 	}
 	for _, s := range x.Steps {

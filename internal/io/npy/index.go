@@ -1,10 +1,12 @@
 package npy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -25,73 +27,87 @@ type IndexOptions struct {
 	PanelIDs   []string  // empty, or one for each panel
 }
 
-// BuildIndex makes a file of frames a run of one step: shape (events, rows, cols) or (events, panels,
-// rows, cols) of uint16 or uint8 in C order. Time-stamps of events are their positions.
-func BuildIndex(ctx context.Context, path string, opt IndexOptions) (*frame.Index, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// BuildIndex makes files of frames a run, of one step for each file: shapes (events, rows, cols) or (events,
+// panels, rows, cols) of uint16 or uint8 in C order, which differ in their events only. Time-stamps of events are
+// their positions.
+func BuildIndex(ctx context.Context, paths []string, opt IndexOptions) (*frame.Index, error) {
+	x := &frame.Index{Format: "npy", Run: frame.Run{Experiment: opt.Experiment, Number: opt.Run, Begin: opt.Begin.UTC()}}
+	for _, path := range paths {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := addStep(x, path, opt); err != nil {
+			return nil, err
+		}
 	}
+	return x, nil
+}
+
+// addStep adds a file to the index.
+func addStep(x *frame.Index, path string, opt IndexOptions) error {
 	h, f, err := Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, openError(err)
+		return openError(err)
 	}
 	if err := checkFrames(h, path); err != nil {
-		return nil, err
+		return err
 	}
+	if path, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("npy: %w", err)
+	}
+	step := len(x.Steps)
+	panels, events, err := panelsOf(h, path, opt)
+	switch {
+	case err != nil:
+		return err
+	case step == 0:
+		x.Panels = panels
+		if opt.Begin.IsZero() {
+			x.Run.Begin = st.ModTime().UTC()
+		}
+	case !slices.Equal(x.Panels, panels):
+		return inputError(&Error{path, 0, "frames", fmt.Sprintf("%d panels of %d x %d pixels as in %q", len(x.Panels), x.Panels[0].Rows, x.Panels[0].Cols, x.Files[0].Path),
+			fmt.Sprintf("%d of %d x %d", len(panels), panels[0].Rows, panels[0].Cols)}).WithHint("the files of one run differ in the number of their events only")
+	}
+	x.Files = append(x.Files, fileOf(path, st))
+	x.Steps = append(x.Steps, frame.Step{Number: step, Events: events, GainModes: slices.Repeat([]string{opt.GainMode}, len(panels))})
+	length := int64(panels[0].Pixels()) * int64(h.DType.Size)
+	for e := range events {
+		x.Events = append(x.Events, frame.Event{TS: uint64(len(x.Events)), Step: int32(step)})
+		for p := range panels {
+			x.Extents = append(x.Extents, frame.Extent{File: int32(step), Offset: h.Offset + int64(e*len(panels)+p)*length, Length: uint32(length)})
+		}
+	}
+	return nil
+}
+
+// panelsOf returns the panels and the number of events of a file.
+func panelsOf(h Header, path string, opt IndexOptions) (panels []frame.Panel, events int, err error) {
 	shape := h.Shape
 	if len(shape) == 3 {
 		shape = []int{shape[0], 1, shape[1], shape[2]}
 	}
-	events, panels := shape[0], shape[1]
-	if len(opt.PanelIDs) != 0 && len(opt.PanelIDs) != panels {
-		return nil, fault.New(fault.Usage, "npy: %d panel ids for %q, which has %d panels", len(opt.PanelIDs), path, panels).
+	if n := len(opt.PanelIDs); n != 0 && n != shape[1] {
+		return nil, 0, fault.New(fault.Usage, "npy: %d panel ids for %q, which has %d panels", n, path, shape[1]).
 			WithHint("give one id for each panel, or none")
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, fmt.Errorf("npy: %w", err)
-	}
-	if opt.Begin.IsZero() {
-		opt.Begin = st.ModTime()
-	}
-	x := &frame.Index{
-		Format: "npy",
-		Run:    frame.Run{Experiment: opt.Experiment, Number: opt.Run, Begin: opt.Begin.UTC()},
-		Files:  []frame.File{fileOf(path, st)},
-		Steps:  []frame.Step{{Events: events}},
 	}
 	codec := frame.Identity
 	if h.DType.Size == 1 {
 		codec = frame.Widen
 	}
-	for p := range panels {
-		panel := frame.Panel{Detector: opt.Detector, Type: opt.Type, Segment: p, Rows: shape[2], Cols: shape[3], Codec: codec}
-		if panel.Detector == "" {
-			panel.Detector = "npy"
-		}
-		if panel.Type == "" {
-			panel.Type = "npy"
-		}
+	for p := range shape[1] {
+		panel := frame.Panel{Detector: cmp.Or(opt.Detector, "npy"), Type: cmp.Or(opt.Type, "npy"), Segment: p, Rows: shape[2], Cols: shape[3], Codec: codec}
 		if len(opt.PanelIDs) != 0 {
 			panel.ID = opt.PanelIDs[p]
 		}
-		x.Panels = append(x.Panels, panel)
-		x.Steps[0].GainModes = append(x.Steps[0].GainModes, opt.GainMode)
+		panels = append(panels, panel)
 	}
-	length := int64(shape[2]) * int64(shape[3]) * int64(h.DType.Size)
-	x.Events = make([]frame.Event, events)
-	x.Extents = make([]frame.Extent, events*panels)
-	for e := range x.Events {
-		x.Events[e].TS = uint64(e)
-	}
-	for i := range x.Extents {
-		x.Extents[i] = frame.Extent{Offset: h.Offset + int64(i)*length, Length: uint32(length)}
-	}
-	return x, nil
+	return panels, shape[0], nil
 }
 
 func fileOf(path string, st os.FileInfo) frame.File {

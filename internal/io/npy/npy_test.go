@@ -296,7 +296,7 @@ func TestBuildIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	x, err := BuildIndex(context.Background(), path, IndexOptions{Experiment: "tstx00117", Run: 9, Begin: begin,
+	x, err := BuildIndex(context.Background(), []string{path}, IndexOptions{Experiment: "tstx00117", Run: 9, Begin: begin,
 		Detector: "cam", Type: "epix100", GainMode: "g0", PanelIDs: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestBuildIndex(t *testing.T) {
 	if err := Write(path, []int{3, 4, 5}, small); err != nil {
 		t.Fatal(err)
 	}
-	if x, err = BuildIndex(context.Background(), path, IndexOptions{}); err != nil {
+	if x, err = BuildIndex(context.Background(), []string{path}, IndexOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if p := x.Panels[0]; p.Codec != frame.Widen || p.Detector != "npy" || x.At(2, 0).Length != 20 || x.Run.Begin.IsZero() {
@@ -351,12 +351,12 @@ func TestBuildIndex(t *testing.T) {
 		t.Errorf("pixels of one byte read as %v", got[0])
 	}
 	release()
-	if _, err := BuildIndex(context.Background(), path, IndexOptions{PanelIDs: []string{"a", "b"}}); fault.CodeOf(err) != fault.Usage {
+	if _, err := BuildIndex(context.Background(), []string{path}, IndexOptions{PanelIDs: []string{"a", "b"}}); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("wrong number of ids: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := BuildIndex(ctx, path, IndexOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := BuildIndex(ctx, []string{path}, IndexOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -372,7 +372,7 @@ func TestBuildIndexRefuses(t *testing.T) {
 		if err := os.WriteFile(path, file(fmt.Sprintf(form, c[0], c[1], c[2]), 96), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := BuildIndex(context.Background(), path, IndexOptions{})
+		_, err := BuildIndex(context.Background(), []string{path}, IndexOptions{})
 		wantInputError(t, fmt.Sprint(c), err)
 		if fault.HintOf(err) == "" {
 			t.Errorf("%v: no hint", c)

@@ -57,6 +57,7 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 			flush()
 			step = frame.Step{Number: step.Number + 1, Begin: g.ts, Doc: gains.doc}
 			step.GainModes = gains.modes(step.Number)
+			gains.addPulsed(step.Number)
 		case g.service == Configure:
 			gains.transition(g)
 			if step.Number < 0 {

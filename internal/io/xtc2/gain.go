@@ -30,8 +30,14 @@ func (d *Datagram) info() *info {
 			}
 			in.modes[segment{b.Names.DetName, b.Names.Segment}] = mode
 		}
+		if p, ok := b.pulsedMap(); ok {
+			if in.pulsed == nil {
+				in.pulsed = map[segment]pulsed{}
+			}
+			in.pulsed[segment{b.Names.DetName, b.Names.Segment}] = p
+		}
 	}
-	if !in.hasRun && in.doc == "" && in.modes == nil {
+	if !in.hasRun && in.doc == "" && in.modes == nil && in.pulsed == nil {
 		return nil
 	}
 	return in
@@ -181,11 +187,12 @@ type gainTracker struct {
 	x      *frame.Index
 	doc    string // of the present step
 	config map[segment]string
+	pulsed map[segment]pulsed
 	fresh  map[segment]bool // config was told by the transition of the present step
 }
 
 func newGainTracker(b *builder, x *frame.Index) *gainTracker {
-	return &gainTracker{b: b, x: x, config: map[segment]string{}}
+	return &gainTracker{b: b, x: x, config: map[segment]string{}, pulsed: map[segment]pulsed{}}
 }
 
 // transition takes what a Configure or BeginStep tells.
@@ -201,6 +208,9 @@ func (t *gainTracker) transition(g group) {
 		}
 		for s, mode := range in.modes {
 			t.config[s], t.fresh[s] = mode, true
+		}
+		for s, p := range in.pulsed {
+			t.pulsed[s] = p
 		}
 	}
 }

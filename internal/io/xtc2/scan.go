@@ -68,6 +68,7 @@ type info struct {
 	run        int
 	doc        string             // step_docstring
 	modes      map[segment]string // gain modes by the panels' configuration
+	pulsed     map[segment]pulsed // pixels connected to the pulser, by the same
 }
 
 // scan is the reading of one stream.

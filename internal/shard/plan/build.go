@@ -74,7 +74,12 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	if p.Groups, err = groups(x, par); err != nil {
+	if par.Charge() {
+		x, err = p.takeScan(x)
+	} else {
+		p.Groups, err = groups(x, par)
+	}
+	if err != nil {
 		return nil, err
 	}
 	p.units(x)
@@ -176,7 +181,7 @@ func (p *Plan) selection(events []frame.Event, extents []frame.Extent, group, pa
 	inStep := map[int32]int{}
 	for e, ev := range events {
 		inStep[ev.Step]++
-		if par.Events > 0 && len(use) == par.Events {
+		if par.Events > 0 && len(use) == par.Events && p.Scan == nil {
 			break
 		}
 		if inStep[ev.Step] <= par.Skip || !member[ev.Step] {
@@ -216,6 +221,7 @@ func (p *Plan) units(x *frame.Index) {
 			for _, n := range lost {
 				u.Expected += n
 			}
+			u.Steps = p.perStep(x.Events, events)
 			p.Units = append(p.Units, u)
 		}
 	}
@@ -265,6 +271,10 @@ func (p *Plan) stages() []Stage {
 
 // cutUnit makes the shards of a unit.
 func (p *Plan) cutUnit(stage Stage, unit, pieces int) error {
+	if p.Scan != nil {
+		p.cutScan(unit)
+		return nil
+	}
 	n := p.Params.Sequence(p.Units[unit].Selected).Accumulate
 	if stage == StagePixels && p.Params.Has(6) {
 		f, err := p.Params.Flatness(p.Panel(unit))

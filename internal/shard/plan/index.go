@@ -17,7 +17,7 @@ import (
 
 // indexKind is the pack kind of index.pack. Its head is the frame.Index without events, extents and notes;
 // its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state",
-// "N/heading".
+// "N/heading". Pulsed maps have "pulsed/K" each.
 const indexKind = "index"
 
 // IndexSums are SHA-256 of an index.
@@ -37,6 +37,9 @@ func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 	arrays := []pack.Array{{Name: "ts", Data: ts}, {Name: "step", Data: step}}
 	for p := range x.Panels {
 		arrays = append(arrays, panelColumns(p, ofPanel(x, p))...)
+	}
+	for k, m := range x.Pulsed {
+		arrays = append(arrays, pack.Array{Name: pulsedColumn(k), Data: m.Bits})
 	}
 	head := *x
 	head.Events, head.Extents, head.Notes, head.Missing, head.Aliases = nil, nil, nil, nil, nil // the plan has them
@@ -72,6 +75,8 @@ func contentSum(head frame.Index, b []byte) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+func pulsedColumn(k int) string { return fmt.Sprintf("pulsed/%d", k) }
+
 // headingColumn ends the names of the arrays that the content does not depend on.
 const headingColumn = "/heading"
 
@@ -98,6 +103,7 @@ type Index struct {
 	plan   *Plan
 	r      *pack.Reader
 	events []frame.Event
+	pulsed []frame.PulsedMap // without their bits
 }
 
 // OpenIndex reads the index of a plan from its work directory.
@@ -118,7 +124,7 @@ func (p *Plan) OpenIndex(work string) (*Index, error) {
 	if err := r.Head(&head); err != nil {
 		return nil, err
 	}
-	x := &Index{Headings: head.Headings, plan: p, r: r}
+	x := &Index{Headings: head.Headings, plan: p, r: r, pulsed: head.Pulsed}
 	ts, err := pack.Get[uint64](r, "ts")
 	if err != nil {
 		return nil, err
@@ -141,6 +147,45 @@ func column[T any](r *pack.Reader, name string, events int) ([]T, error) {
 		err = fmt.Errorf("plan: array %q of the index has %d elements for %d events", name, len(d), events)
 	}
 	return d, err
+}
+
+// Pulsed returns the map of pulsed pixels of a panel in a step, nil if the configuration has none.
+func (x *Index) Pulsed(panel, step int) ([]byte, error) {
+	for k, m := range x.pulsed {
+		if m.Panel == panel && m.Step == step {
+			b, err := pack.Get[uint8](x.r, pulsedColumn(k))
+			if err == nil && len(b) != (x.plan.Dataset.Panels[panel].Pixels()+7)/8 {
+				err = fmt.Errorf("plan: map of pulsed pixels of %v in step %d has %d bytes", x.plan.Dataset.Panels[panel], step, len(b))
+			}
+			return b, err
+		}
+	}
+	return nil, nil
+}
+
+// Times returns the time-stamps of the events of a step, and the positions among them of a unit's selected frames.
+func (x *Index) Times(unit, step int) (ts []uint64, frames []int, err error) {
+	u := x.plan.Units[unit]
+	extents, err := x.panel(u.Panel)
+	if err != nil {
+		return nil, nil, err
+	}
+	use, _ := x.plan.selection(x.events, extents, u.Group, u.Panel)
+	first := -1
+	for e, ev := range x.events {
+		if int(ev.Step) == step {
+			if first < 0 {
+				first = e
+			}
+			ts = append(ts, ev.TS)
+		}
+	}
+	for _, e := range use {
+		if int(x.events[e].Step) == step {
+			frames = append(frames, e-first)
+		}
+	}
+	return ts, frames, nil
 }
 
 // Frames gives the extents of a unit's selected frames, in order.

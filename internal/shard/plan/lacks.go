@@ -33,7 +33,7 @@ func Incomplete(run frame.Run, lacks []string) error {
 
 // lacks lists why the data are incomplete in the sense of --allow-incomplete.
 func (p *Plan) lacks(x *frame.Index) []string {
-	out := append([]string(nil), x.Missing...)
+	out := slices.Concat(x.Missing, p.Scan.lacks())
 	for i, u := range p.Units {
 		lost := u.Expected - u.Selected
 		switch {
@@ -43,6 +43,9 @@ func (p *Plan) lacks(x *frame.Index) []string {
 		case float64(lost)*100 > p.Params.MaxLost*float64(u.Expected):
 			out = append(out, fmt.Sprintf("%s lost %d of %d events (%.3g %%, --max-lost %.3g)%s", p.UnitName(i), lost, u.Expected,
 				100*float64(lost)/float64(u.Expected), p.Params.MaxLost, reasons(u.Lost)))
+		}
+		if missing := p.emptySteps(u); u.Selected > 0 && len(missing) > 0 {
+			out = append(out, fmt.Sprintf("%s has no usable frame in steps %s", p.UnitName(i), strings.Trim(fmt.Sprint(missing), "[]")))
 		}
 	}
 	return out

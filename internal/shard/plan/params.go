@@ -20,6 +20,7 @@ const (
 	ProfileFeatures = "features"
 	ProfileLight    = "light" // features 1, 6
 	ProfileMax      = "max"   // feature 11
+	ProfileCharge   = "ci"    // charge injection
 )
 
 // Params are the parameters of a job; everything that changes a result is here.
@@ -66,6 +67,8 @@ type Selection struct {
 	KnownMissing []string `json:"known_missing,omitempty"`
 	// AllowIncomplete takes what is there; the result carries the fact.
 	AllowIncomplete bool `json:"allow_incomplete"`
+	// Injection is how profile ci counts; nil in others.
+	Injection *ChargeParams `json:"injection,omitempty"`
 }
 
 // Rules are the parameters that can be changed without reading raw data again.
@@ -92,6 +95,14 @@ type Rules struct {
 	LineFraction float64 `json:"line_fraction,omitempty"` // of rows and columns of a chip
 	ASICFraction float64 `json:"asic_fraction,omitempty"`
 	Neighbours   int     `json:"neighbours,omitempty"` // 4 or 8
+
+	// Rules of profile ci; see charge.Rules.
+	CINSigma    float64 `json:"ci_nsigm,omitempty"`
+	CINegMax    int     `json:"ci_neg_max,omitempty"`
+	CISwitchMin float64 `json:"ci_switch_min,omitempty"` // ramp units
+	CIResponse  float64 `json:"ci_response,omitempty"`   // fraction of the median slope
+	CIFlips     float64 `json:"ci_flips,omitempty"`      // fraction of the ramps
+	CICrossTalk float64 `json:"ci_crosstalk,omitempty"`  // fraction of the AHL-H slope
 }
 
 // Gated tells whether the profile counts only values inside gates made from the leading frames.
@@ -102,8 +113,11 @@ func (p Params) Has(f int) bool { return slices.Contains(p.Features, f) }
 
 // Family of the bits that the profile sets.
 func (p Params) Family() status.Family {
-	if len(p.Features) > 0 {
+	switch {
+	case len(p.Features) > 0:
 		return status.Features
+	case p.Charge():
+		return status.Charge
 	}
 	return status.Dark
 }
@@ -185,8 +199,10 @@ func (p Params) Validate(family detector.Family) error {
 		} else {
 			err = p.Feature().Validate()
 		}
+	case ProfileCharge:
+		err = p.validateCharge(family)
 	default:
-		err = fmt.Errorf("unknown profile %q: wanted data, dark, features, light or max", p.Profile)
+		err = fmt.Errorf("unknown profile %q: wanted data, dark, features, light, max or ci", p.Profile)
 	}
 	if err == nil {
 		err = p.Spatial(family).Validate()

@@ -27,6 +27,7 @@ type Plan struct {
 	Software string  `json:"software"`
 	Dataset  Dataset `json:"dataset"`
 	Params   Params  `json:"params"`
+	Scan     *Scan   `json:"scan,omitempty"` // profile ci: what each step injects
 	Groups   []Group `json:"groups"`
 	Units    []Unit  `json:"units"`
 	Shards   []Shard `json:"shards"`
@@ -65,6 +66,7 @@ type Unit struct {
 	Selected int            `json:"selected"` // usable frames that go in
 	Lost     map[string]int `json:"lost,omitempty"`
 	Gates    string         `json:"gates_sha256,omitempty"` // of the gates of an earlier job
+	Steps    []int          `json:"step_frames,omitempty"`  // profile ci: usable frames of each step of Plan.Scan
 }
 
 // Stage is what the shards of a task produce. Tasks of a stage need nothing of each other; those of a
@@ -88,6 +90,8 @@ type Shard struct {
 	// BandLo and BandHi are rows of windows [BandLo, BandHi) of feature 6; both 0: the whole panel.
 	BandLo int `json:"band_lo,omitempty"`
 	BandHi int `json:"band_hi,omitempty"`
+	// ScanStep is the position in Scan.Steps of the step that a shard of profile ci counts.
+	ScanStep int `json:"scan_step,omitempty"`
 }
 
 // Task is what one array element does.

@@ -77,7 +77,7 @@ func goldenInput(t *testing.T, c *golden.Case, r *golden.Result) (*frame.Index, 
 	if r.GainIndex != nil {
 		opt.Type, opt.GainMode = "jungfrau", fmt.Sprintf("g%d", *r.GainIndex)
 	}
-	x, err := npy.BuildIndex(context.Background(), path, opt)
+	x, err := npy.BuildIndex(context.Background(), []string{path}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

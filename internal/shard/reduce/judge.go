@@ -67,9 +67,12 @@ type judged struct {
 func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	var v *judgement
 	var err error
-	if p.Params.Family() == status.Dark {
+	switch p.Params.Family() {
+	case status.Dark:
 		v, err = judgeDark(p, units, in)
-	} else {
+	case status.Charge:
+		v, err = judgeCharge(p, units, in)
+	default:
 		v, err = judgeFeatures(p, units, in)
 	}
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 // mergeUnit merges the shards of a unit from their partials: parts of its frames by the planes' rules,
 // parts of its rows one below the other. nil: the unit has no frame.
 func mergeUnit(work string, p *plan.Plan, unit int) (*plane.Set, error) {
+	if p.Params.Charge() {
+		return mergeCharge(work, p, unit)
+	}
 	var whole *plane.Set
 	var bands []part
 	for t := range p.Tasks {

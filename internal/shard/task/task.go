@@ -115,6 +115,8 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 		do = w.frameMedians
 	case w.plan.Params.Has(6):
 		do = w.residuals
+	case w.plan.Params.Charge():
+		do = w.charge
 	}
 	for _, together := range w.plan.Sweeps(n) {
 		sets, err := do(together)

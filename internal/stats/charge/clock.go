@@ -71,10 +71,9 @@ func (p *pixel) endRamp(k *clock, events []int32, frame int) {
 			p.sv += v
 			p.svv += v * v
 		}
-		p.own[0].add(p.ramp[0])
-		p.own[1].add(p.ramp[1])
+		p.own.add(p.ramp)
 	}
-	p.ramp = [2]Acc{}
+	p.ramp = Acc{}
 	p.rises, p.on = 0, 0
 }
 

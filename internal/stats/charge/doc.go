@@ -25,8 +25,9 @@
 //
 // Our own rules, on a clock that all pulsed pixels of a panel share: the ramp begins at a frame where more
 // than half of the pulsed pixels that had the gain bit have lost it, if at least a tenth had it. v is the
-// event number since then. Only complete ramps count. Per pixel: ramps without gain bit, with nothing
-// else, with more than one rise, Σv and Σvv of the first rise, and the sums of both regions on x = v.
+// event number since then. Only complete ramps count. Per pixel: ramps without gain bit, with nothing else,
+// with more than one rise, Σv and Σvv of the first rise, and the sums of region 0 on x = v (the last NPOff
+// frames before the first rise and those at the end of the scale left out).
 // Pixels that are not pulsed but touch a pulsed one keep the slope of their value over v (cross-talk).
 //
 // # Lost events
@@ -34,5 +35,6 @@
 // Event numbers count triggers, so a lost event leaves a hole in x and nothing else. Where the hole lies
 // just before the ramp begins, nobody knows which of the lost frames began it: such a period is used only
 // where the pixel has no other, and such a ramp tells the switching point only where there is no other.
-// With Compat the original's way is taken: such periods are as good as any.
+// With Compat the original's way is taken: such periods are as good as any. A frame of nothing but zeros is a
+// lost event (not with Compat).
 package charge

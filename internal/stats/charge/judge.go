@@ -1,7 +1,6 @@
 package charge
 
 import (
-	"fmt"
 	"math"
 
 	"rawstatus/internal/stats/quantile"
@@ -27,12 +26,17 @@ const LeastPoints = 5
 
 // Cut is a pair of evaluated limits.
 type Cut struct {
-	Name            string
+	Name, Unit      string
+	Inclusive       bool // a value equal to a limit is outside
 	Med, Spr        float64
 	Lo, Hi          float64
 	Used            int // values behind them
 	BitLow, BitHigh uint64
+	of              func(i int) float64
 }
+
+// Value returns the quantity of a cut by pixel, NaN where there is none.
+func (c Cut) Value(i int) float64 { return c.of(i) }
 
 // Verdict is the judgement of a panel.
 type Verdict struct {
@@ -51,11 +55,8 @@ type judge struct {
 	tested [Modes][]bool
 }
 
-// Judge evaluates the rules.
-func (p *Panel) Judge(r Rules) (*Verdict, error) {
-	if !(r.NSigma > 0) || r.MaxPeriods < 0 || !(r.SwitchMin >= 0) || !(r.Response >= 0) || !(r.Flips >= 0) || !(r.CrossTalk >= 0) {
-		return nil, fmt.Errorf("rules %+v: wanted numbers that are not negative", r)
-	}
+// Judge evaluates rules that Check has passed.
+func (p *Panel) Judge(r Rules) *Verdict {
 	n := p.Rows * p.Cols
 	j := &judge{Panel: p, Rules: r, v: &Verdict{Status: make([]uint64, n)}}
 	for m := range p.Mode {
@@ -71,7 +72,7 @@ func (p *Panel) Judge(r Rules) (*Verdict, error) {
 	}
 	j.cuts()
 	if r.Compat {
-		return j.v, nil
+		return j.v
 	}
 	byA := append([]uint64(nil), j.v.Status...)
 	var slope float64
@@ -87,7 +88,7 @@ func (p *Panel) Judge(r Rules) (*Verdict, error) {
 			j.v.Status[i] = status.NoData
 		}
 	}
-	return j.v, nil
+	return j.v
 }
 
 // whole reports whether a pixel was tested in every mode of the scan.
@@ -152,19 +153,20 @@ func (j *judge) cuts() {
 	full := float64(j.DataBits)
 	for _, q := range []struct {
 		name string
+		unit string
 		bits uint64
 		most float64
 		of   func(Line) float64
 	}{
-		{"offset", status.LineOffset, full, func(l Line) float64 { return l.Offset }},
-		{"gain", status.LineGain, full / 10, func(l Line) float64 { return l.Gain }},
-		{"chi2", status.LineChi2, math.Inf(1), func(l Line) float64 { return l.Chi2 }},
+		{"offset", "ADU", status.LineOffset, full, func(l Line) float64 { return l.Offset }},
+		{"gain", "ADU per ramp unit", status.LineGain, full / 10, func(l Line) float64 { return l.Gain }},
+		{"chi2", "ADU²", status.LineChi2, math.Inf(1), func(l Line) float64 { return l.Chi2 }},
 	} {
 		for line, label := range status.ChargeLines {
 			m, r := line/2, line%2
-			c := Cut{Name: q.name + " " + label}
+			c := Cut{Name: q.name + " " + label, Unit: q.unit, Inclusive: true, of: func(i int) float64 { return q.of(j.v.Line[m][r][i]) }}
 			c.BitLow, c.BitHigh = status.ChargePair(q.bits, line)
-			j.cut(c, m, q.most, func(i int) float64 { return q.of(j.v.Line[m][r][i]) })
+			j.cut(c, m, q.most)
 		}
 	}
 }
@@ -176,10 +178,10 @@ func (j *judge) cuts() {
 //
 // Where spr is 0 more than half of the values are the median, and the comparisons leave it out (not in
 // compat). Without values in sel nothing is judged.
-func (j *judge) cut(c Cut, m int, most float64, of func(i int) float64) {
+func (j *judge) cut(c Cut, m int, most float64) {
 	var sel []float64
 	for i, tested := range j.tested[m] {
-		if a := of(i); tested && a > 0 && a < most {
+		if a := c.of(i); tested && a > 0 && a < most {
 			sel = append(sel, a)
 		}
 	}
@@ -192,7 +194,7 @@ func (j *judge) cut(c Cut, m int, most float64, of func(i int) float64) {
 	j.v.Cuts = append(j.v.Cuts, c)
 	leave := c.Spr == 0 && !j.Compat
 	for i, tested := range j.tested[m] {
-		a := of(i)
+		a := c.of(i)
 		if !tested || leave && a == c.Med {
 			continue
 		}
@@ -224,12 +226,12 @@ func (j *judge) own(m int) float64 {
 			continue
 		}
 		points = append(points, point(i))
-		if s, ok := d.Own[0][i].Slope(); ok {
+		if s, ok := d.Own[i].Slope(); ok {
 			slopes = append(slopes, s)
 		}
 	}
 	slope := quantile.Median(slopes)
-	c := Cut{Name: "switch " + ModeNames[m], BitLow: status.SwitchOff << m, BitHigh: status.SwitchOff << m, Used: len(points)}
+	c := Cut{Name: "switch " + ModeNames[m], Unit: "ramp units", of: point, BitLow: status.SwitchOff << m, BitHigh: status.SwitchOff << m, Used: len(points)}
 	c.Med, c.Spr = medianSpread(points)
 	half := math.Max(float64(j.NSigma*c.Spr), j.SwitchMin)
 	c.Lo, c.Hi = c.Med-half, c.Med+half
@@ -242,7 +244,7 @@ func (j *judge) own(m int) float64 {
 		}
 		r := &d.Ramp[i]
 		always := r.Always == r.Ramps
-		switch s, _ := d.Own[0][i].Slope(); {
+		switch s, _ := d.Own[i].Slope(); {
 		case r.NoRise < r.Ramps:
 		case math.Abs(s) < j.Response*slope:
 			j.flag(i, status.NoResponse<<m)
@@ -272,7 +274,7 @@ func (j *judge) crossTalk(slope float64) {
 	if len(v) == 0 {
 		return
 	}
-	c := Cut{Name: "cross-talk", BitLow: status.CrossTalk, BitHigh: status.CrossTalk, Used: len(v)}
+	c := Cut{Name: "cross-talk", Unit: "ADU per ramp unit", of: of, BitLow: status.CrossTalk, BitHigh: status.CrossTalk, Used: len(v)}
 	c.Med, c.Spr = medianSpread(v)
 	half := float64(j.NSigma * c.Spr)
 	if !math.IsNaN(slope) {

@@ -7,7 +7,8 @@ type Sums struct {
 	Pulsed  []uint32
 	Periods []uint32  // of each pixel: groups - 1, at least 0
 	Line    [2][]Acc  // measure A: region 0, region 1
-	Own     [2][]Acc  // measure B
+	Own     []Acc     // measure B, region 0
+	Zeros   int       // frames of nothing but zeros, taken for lost events
 	Ramps   uint32    // complete ones
 	Length  uint32    // events of the last of them
 	Ramp    []RampSum // of each pixel
@@ -35,9 +36,9 @@ func (s *Step) Sums(least int64) (*Sums, error) {
 	}
 	n := len(s.px)
 	out := &Sums{Pulsed: s.pulsed, Periods: make([]uint32, n), Ramps: uint32(s.clock.ramps), Length: uint32(s.clock.length),
-		Ramp: make([]RampSum, n), Beside: s.beside.pixels, SlopeNum: make([]int64, len(s.beside.pixels))}
+		Ramp: make([]RampSum, n), Zeros: s.zeros, Own: make([]Acc, n), Beside: s.beside.pixels, SlopeNum: make([]int64, len(s.beside.pixels))}
 	for r := range out.Line {
-		out.Line[r], out.Own[r] = make([]Acc, n), make([]Acc, n)
+		out.Line[r] = make([]Acc, n)
 	}
 	for i := range s.px {
 		p := &s.px[i]
@@ -47,8 +48,9 @@ func (s *Step) Sums(least int64) (*Sums, error) {
 			line = p.unsure
 		}
 		for r := range line {
-			out.Line[r][i], out.Own[r][i] = line[r], p.own[r]
+			out.Line[r][i] = line[r]
 		}
+		out.Own[i] = p.own
 		out.Ramp[i] = RampSum{Ramps: out.Ramps, NoRise: p.noRise, Always: p.always, Multi: p.multi, Switches: p.switches, SV: p.sv, SVV: p.svv}
 		if p.switches == 0 && p.unsureSV >= 0 {
 			out.Ramp[i].Switches, out.Ramp[i].SV, out.Ramp[i].SVV = 1, p.unsureSV, p.unsureSV*p.unsureSV
@@ -67,7 +69,7 @@ type Mode struct {
 	Pulsed  []bool
 	Periods []uint32
 	Line    [2][]Acc
-	Own     [2][]Acc
+	Own     []Acc
 	Ramp    []RampSum
 	Steps   int // placed
 }
@@ -86,9 +88,9 @@ func NewPanel(rows, cols int) *Panel {
 	p := &Panel{Rows: rows, Cols: cols, SlopeNum: make([]int64, n), SlopeDen: make([]int64, n)}
 	for m := range p.Mode {
 		d := &p.Mode[m]
-		d.Pulsed, d.Periods, d.Ramp = make([]bool, n), make([]uint32, n), make([]RampSum, n)
+		d.Pulsed, d.Periods, d.Ramp, d.Own = make([]bool, n), make([]uint32, n), make([]RampSum, n), make([]Acc, n)
 		for r := range d.Line {
-			d.Line[r], d.Own[r] = make([]Acc, n), make([]Acc, n)
+			d.Line[r] = make([]Acc, n)
 		}
 	}
 	return p
@@ -104,9 +106,9 @@ func (p *Panel) Place(mode int, s *Sums) error {
 		if d.Pulsed[at] {
 			return fmt.Errorf("row %d column %d is pulsed in two steps of mode %s", int(at)/p.Cols, int(at)%p.Cols, ModeNames[mode])
 		}
-		d.Pulsed[at], d.Periods[at], d.Ramp[at] = true, s.Periods[i], s.Ramp[i]
+		d.Pulsed[at], d.Periods[at], d.Ramp[at], d.Own[at] = true, s.Periods[i], s.Ramp[i], s.Own[i]
 		for r := range d.Line {
-			d.Line[r][at], d.Own[r][at] = s.Line[r][i], s.Own[r][i]
+			d.Line[r][at] = s.Line[r][i]
 		}
 	}
 	for q, at := range s.Beside {

@@ -3,6 +3,7 @@ package charge
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // The modes of a scan, by the gain that a pixel starts with: medium or high.
@@ -25,13 +26,7 @@ func Phase(position, space int) (row, col int) {
 // Grid returns the pixels of a panel that the original takes to be pulsed at a position, ascending.
 func Grid(rows, cols, position, space int) []uint32 {
 	row, col := Phase(position, space)
-	var out []uint32
-	for r := row; r < rows; r += space {
-		for c := col; c < cols; c += space {
-			out = append(out, uint32(r*cols+c))
-		}
-	}
-	return out
+	return Every(rows, cols, row, col, space)
 }
 
 // Params say how frames are counted.
@@ -92,8 +87,8 @@ type pixel struct {
 	p      Acc    // region 0 of the period that may follow
 	t      [2]Acc // regions of all periods
 	unsure [2]Acc // of the last period that began behind lost events
-	ramp   [2]Acc // on the common clock, of this ramp
-	own    [2]Acc // of all complete ramps
+	ramp   Acc    // region 0 on the common clock, of this ramp
+	own    Acc    // of all complete ramps
 
 	noRise, always, multi uint32 // complete ramps of these kinds
 	switches              uint32 // complete ramps behind sv and svv
@@ -109,6 +104,7 @@ type Step struct {
 	pulsed []uint32
 	events []int32
 	use    int // frames that are used
+	zeros  int // frames of nothing but zeros, which were left out
 	next   int // frame that comes next
 	px     []pixel
 
@@ -135,12 +131,6 @@ func NewStep(par Params, rows, cols int, pulsed []uint32, events []int32) (*Step
 	if n := len(events); n > MaxEvents || n > 0 && events[n-1]-events[0] >= MaxEvents {
 		return nil, fmt.Errorf("%d frames with event numbers from %d to %d: at most %d can be counted", n, events[0], events[n-1], MaxEvents)
 	}
-	if par.NPOff < 0 || par.Gap < 0 || par.NPOff > maxMargin || par.Gap > maxMargin {
-		return nil, fmt.Errorf("margins of %d and %d frames: wanted 0 to %d", par.NPOff, par.Gap, maxMargin)
-	}
-	if par.GainBit == 0 || bits.OnesCount16(par.GainBit) != 1 || par.GainBit&par.DataBits != 0 {
-		return nil, fmt.Errorf("gain bit %#x beside data bits %#x: wanted one bit outside the data", par.GainBit, par.DataBits)
-	}
 	s := &Step{par: par, pulsed: pulsed, events: events, use: max(0, len(events)-1), px: make([]pixel, len(pulsed)),
 		on: make([]uint64, len(pulsed))}
 	s.hist = max(par.NPOff, par.Gap) + 2
@@ -156,13 +146,48 @@ func NewStep(par Params, rows, cols int, pulsed []uint32, events []int32) (*Step
 // maxMargin bounds NPOff and Gap.
 const maxMargin = 1000
 
-// Add counts the next frames, each with all pixels of the panel.
+// Add counts the next frames, each with all pixels of the panel. A frame of nothing but zeros is a lost
+// event (not in compat).
 func (s *Step) Add(frames [][]uint16) {
+	frames = s.measured(frames)
 	for len(frames) > 0 && s.next < s.use {
 		n := min(len(frames), chunkFrames, s.use-s.next)
 		s.count(frames[:n])
 		frames = frames[n:]
 	}
+}
+
+// measured returns the frames that hold something, and takes the events of the others away.
+func (s *Step) measured(frames [][]uint16) [][]uint16 {
+	if s.par.Compat || !slices.ContainsFunc(frames, Empty) {
+		return frames
+	}
+	var full [][]uint16
+	events := slices.Clone(s.events[:s.next])
+	for i, f := range frames {
+		at := s.next + i
+		if at >= len(s.events) {
+			break
+		}
+		if Empty(f) {
+			s.zeros++
+			continue
+		}
+		full, events = append(full, f), append(events, s.events[at])
+	}
+	s.events = append(events, s.events[min(len(s.events), s.next+len(frames)):]...)
+	s.use = max(0, len(s.events)-1)
+	return full
+}
+
+// Empty reports whether a frame holds nothing but zeros.
+func Empty(frame []uint16) bool {
+	for _, w := range frame {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // count takes the frames of one chunk.
@@ -259,16 +284,15 @@ func (s *Step) dark(p *pixel, k *clock, row []uint16, a, b int) {
 		p.p.add(all.shifted(base - int64(p.runEv)))
 	}
 	if ramp {
-		p.ramp[0].add(below.shifted(base - int64(k.event)))
+		p.ramp.add(below.shifted(base - int64(k.event)))
 	}
 }
 
 // light takes frames [a, b) with gain bit.
 func (s *Step) light(p *pixel, k *clock, row []uint16, a, b int) {
 	s.enter(p, a)
-	all, _ := s.sum(row, a, b)
 	if k.running {
-		s.lightRamp(p, k, row, a, b, all)
+		s.lightRamp(p, k, row, a, b)
 	}
 	same := a // first frame that continues a group
 	if p.groups == 0 || int(s.events[a]-p.lastEv) > s.par.Gap {
@@ -278,7 +302,7 @@ func (s *Step) light(p *pixel, k *clock, row []uint16, a, b int) {
 	if same < b {
 		last := b - 1
 		if from := int(p.lnext); from < last && p.groups > 1 && (!s.par.FirstPeriod || p.groups == 2) {
-			l := s.region1(row, from, a, b, all)
+			l := s.region1(row, from, last)
 			if p.periodUnsure {
 				p.unsure[1].add(l.shifted(-int64(p.begEv)))
 			} else {
@@ -291,16 +315,13 @@ func (s *Step) light(p *pixel, k *clock, row []uint16, a, b int) {
 	p.lastOn, p.lastEv = int32(b-1), s.events[b-1]
 }
 
-// region1 returns the sums of frames [from, b-1), where all are those of frames [a, b) from the chunk's
-// first event on; the result is from event 0 on.
-func (s *Step) region1(row []uint16, from, a, b int, all Acc) Acc {
-	if from > a || b-a < 4 {
-		return s.points(row, from, b-1, 0, false)
-	}
-	all = all.shifted(int64(s.events[s.chunk.first]))
-	all.sub(s.points(row, b-1, b, 0, false))
-	all.add(s.points(row, from, a, 0, false))
-	return all
+// region1 returns the sums of frames [from, to), which end in the chunk.
+func (s *Step) region1(row []uint16, from, to int) Acc {
+	first := max(from, s.chunk.first)
+	acc := s.points(row, from, first, 0, false)
+	in, _ := s.sum(row, first, to)
+	acc.add(in.shifted(int64(s.events[s.chunk.first])))
+	return acc
 }
 
 // group begins a group with frame a; what lies before it is a period if there was a group.
@@ -322,21 +343,14 @@ func (s *Step) group(p *pixel, row []uint16, a int) {
 }
 
 // lightRamp is light for the common clock.
-func (s *Step) lightRamp(p *pixel, k *clock, row []uint16, a, b int, all Acc) {
-	begin := int64(k.event)
+func (s *Step) lightRamp(p *pixel, k *clock, row []uint16, a, b int) {
 	if int(p.lastOn) != a-1 || a == k.frame {
 		if p.rises++; p.rises == 1 {
 			p.first = int32(a)
-			p.ramp[0].sub(s.points(row, max(a-s.par.NPOff, k.frame), a, begin, true))
+			p.ramp.sub(s.points(row, max(a-s.par.NPOff, k.frame), a, int64(k.event), true))
 		}
 	}
 	p.on += int32(b - a)
-	switch from := int(p.first) + s.par.NPOff; {
-	case from <= a:
-		p.ramp[1].add(all.shifted(int64(s.events[s.chunk.first]) - begin))
-	case from < b:
-		p.ramp[1].add(s.points(row, from, b, begin, false))
-	}
 }
 
 // sum returns the sums of frames [a, b) of the chunk, x from its first event on, and whether any is at the
@@ -377,4 +391,17 @@ func (s *Step) points(row []uint16, a, b int, zero int64, below bool) (acc Acc) 
 		acc[5] += y * y
 	}
 	return acc
+}
+
+// Check says what is wrong with parameters.
+func Check(p Params, r Rules) error {
+	switch {
+	case p.NPOff < 0 || p.Gap < 0 || p.NPOff > maxMargin || p.Gap > maxMargin:
+		return fmt.Errorf("npoff %d and gap %d: wanted 0 to %d frames", p.NPOff, p.Gap, maxMargin)
+	case bits.OnesCount16(p.GainBit) != 1 || p.GainBit&p.DataBits != 0:
+		return fmt.Errorf("gain bit %#x beside data bits %#x: wanted one bit outside the data", p.GainBit, p.DataBits)
+	case !(r.NSigma > 0) || r.MaxPeriods < 0 || !(r.SwitchMin >= 0) || !(r.Response >= 0) || !(r.Flips >= 0) || !(r.CrossTalk >= 0):
+		return fmt.Errorf("rules of charge injection %+v: wanted numbers that are not negative, and a positive nsigm", r)
+	}
+	return nil
 }
