@@ -35,6 +35,7 @@ type Site struct {
 
 	CalibWS CalibWS           `toml:"calibws"`
 	Slurm   Slurm             `toml:"slurm"`
+	Elog    Elog              `toml:"elog"`
 	Limits  map[string]Limits `toml:"limits"` // by detector type in lower case
 
 	location   *time.Location
@@ -61,6 +62,18 @@ type Slurm struct {
 	Prolog      []string `toml:"prolog"`      // shell lines at the start of a job
 	Modules     []string `toml:"modules"`     // environment modules loaded by a job
 	SbatchArgs  []string `toml:"sbatch_args"` // further arguments of sbatch
+}
+
+// Elog is the experiment logbook.
+type Elog struct {
+	Post         bool     `toml:"post"` // run, submit and campaign post without being asked
+	URL          string   `toml:"url"`
+	Auth         string   `toml:"auth"`          // none, basic, negotiate or auto
+	User         string   `toml:"user"`          // of basic; empty: the instrument's operator
+	PasswordFile string   `toml:"password_file"` // of basic
+	Title        string   `toml:"title"`
+	Tags         []string `toml:"tags" sep:","`
+	AttachMax    int      `toml:"attach_max"` // bytes; larger reports are not attached
 }
 
 // Limits replace the limits of the detector table for one detector type. A nil field is not set. The tags from and to
@@ -96,6 +109,13 @@ func defaults() *Site {
 			WriteURL: "https://psdmint.sdf.slac.stanford.edu/ws-kerb/calib_ws/",
 		},
 		Slurm:  Slurm{Account: "lcls:{exp}"},
+		Elog: Elog{
+			URL:       "https://pswww.slac.stanford.edu",
+			Auth:      "auto",
+			Title:     "Detector Bad Pixel Info",
+			Tags:      []string{"SUMMARY_BAD_PIX"},
+			AttachMax: 10 << 20,
+		},
 		Limits: map[string]Limits{},
 		origin: map[string]string{},
 	}
@@ -269,6 +289,12 @@ func (s *Site) check() error {
 		case f.tag("from") != "" && (v < f.number("from") || v > f.number("to")):
 			return bad(f.key, "%v is not from %s to %s", v, f.tag("from"), f.tag("to"))
 		}
+	}
+	if s.Elog.AttachMax < 0 {
+		return bad("elog.attach_max", "%d is negative", s.Elog.AttachMax)
+	}
+	if !slices.Contains([]string{"none", "basic", "negotiate", "auto"}, s.Elog.Auth) {
+		return bad("elog.auth", "%q is not none, basic, negotiate or auto", s.Elog.Auth)
 	}
 	return nil
 }

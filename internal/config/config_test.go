@@ -169,8 +169,13 @@ func TestEverySettingIsReachable(t *testing.T) {
 		if _, ok := f.value.Interface().(Mode); ok {
 			text = "0700"
 		}
-		if f.key == "timezone" {
+		switch f.key {
+		case "timezone":
 			text = "UTC"
+		case "elog.post":
+			text = "true"
+		case "elog.auth":
+			text = "none"
 		}
 		got, err := Load(siteFile(t, ""), environ(v, text))
 		if err != nil {

@@ -66,6 +66,8 @@ func (s *Site) assign(key, text, origin string) error {
 		*p = text
 	case *int:
 		*p, err = strconv.Atoi(text)
+	case *bool:
+		*p, err = strconv.ParseBool(text)
 	case *Mode:
 		err = p.parse(text)
 	case *[]string:

@@ -26,6 +26,7 @@ const (
 	Busy        Code = 12
 	Refused     Code = 13
 	Slurm       Code = 14
+	Unposted    Code = 15
 	Temporary   Code = 75
 	Interrupted Code = 130
 )
@@ -49,6 +50,7 @@ var codes = []Meaning{
 	{Busy, "repository or lock was busy for too long"},
 	{Refused, "refused by the deployment gate"},
 	{Slurm, "Slurm said no"},
+	{Unposted, "posted incompletely (post)"},
 	{Temporary, "temporary failure, run again (terminated, disk full, I/O error)"},
 	{Interrupted, "interrupted by the user"},
 }
