@@ -44,7 +44,7 @@ func newCampaignCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "step", Usage: "one step, as the job behind a wave makes it", Hidden: true},
 			&cli.IntFlag{Name: "wave", Usage: "with --element: do an element of wave `N`", Hidden: true},
 			&cli.IntFlag{Name: "element", Usage: "number `N` of the element", Hidden: true},
-		}), reduceFlags(), slurmFlags()),
+		}), []cli.Flag{postFlag()}, reduceFlags(), slurmFlags()),
 		Action: func(c *cli.Context) error { return runCampaign(c, e) },
 	}
 }

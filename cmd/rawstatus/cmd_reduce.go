@@ -13,7 +13,6 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
@@ -80,8 +79,7 @@ func repository(e *environment) (*repo.Repo, error) {
 	if e.Site.Repository == "" {
 		return nil, fault.New(fault.Usage, "no constants repository").WithHint("name it with -o, RAWSTATUS_REPOSITORY or the site file")
 	}
-	policy := &access.Policy{DirMode: uint32(e.Site.DirMode), FileMode: uint32(e.Site.FileMode), Group: e.Site.Group}
-	return repo.New(e.Site.Repository, policy, e.Site.Location()), nil
+	return repo.New(e.Site.Repository, sitePolicy(e), e.Site.Location()), nil
 }
 
 // jobLog is the repository with the log file of a job in it.

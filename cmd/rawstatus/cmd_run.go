@@ -15,32 +15,41 @@ func newRunCommand(e *environment) *cli.Command {
 		Usage: "plan, all tasks and reduce on this machine",
 		Description: "The same command again goes on where it was stopped: partials that are complete are kept. Example:\n" +
 			"  rawstatus run --exp mfx101332224 --run 7 -d jungfrau --dir /data/mfx101332224/xtc -o /constants",
-		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), workFlags(), []cli.Flag{workFlag(), tasksFlag()}),
-		Action: func(c *cli.Context) error {
-			start := time.Now()
-			if _, err := repository(e); err != nil {
-				return err
-			}
-			p, work, err := makePlan(c, e)
-			if err != nil {
-				return err
-			}
-			l, err := openLog(e, p, start)
-			if err != nil {
-				return err
-			}
-			defer l.close()
-			err = doTasks(c, e, p, work, allTasks(p))
-			if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
-				if p, work, err = makePlan(c, e); err != nil {
-					return err
-				}
-				err = doTasks(c, e, p, work, allTasks(p))
-			}
-			if err != nil {
-				return err
-			}
-			return runReduce(c, e, p, work, l)
-		},
+		Flags:  concat(dataFlags(), jobFlags(), reduceFlags(), workFlags(), []cli.Flag{workFlag(), tasksFlag(), postFlag()}, elogFlags()),
+		Action: func(c *cli.Context) error { return runRun(c, e) },
 	}
+}
+
+func runRun(c *cli.Context, e *environment) error {
+	start := time.Now()
+	if _, err := repository(e); err != nil {
+		return err
+	}
+	p, work, err := makePlan(c, e)
+	if err != nil {
+		return err
+	}
+	l, err := openLog(e, p, start)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	var shown *counters
+	if wantsPost(c, e) {
+		shown = newCounters(e)
+	}
+	err = doTasks(c, e, p, work, allTasks(p), shown)
+	if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
+		if p, work, err = makePlan(c, e); err != nil {
+			return err
+		}
+		err = doTasks(c, e, p, work, allTasks(p), shown)
+	}
+	if err == nil {
+		err = runReduce(c, e, p, work, l)
+	}
+	if wantsPost(c, e) {
+		postRun(c.Context, e, p, work, err)
+	}
+	return err
 }

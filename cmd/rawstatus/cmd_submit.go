@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,7 @@ func newSubmitCommand(e *environment, words []string) *cli.Command {
 		Description: "Slurm runs the tasks, then reduce, then (--merge, --deploy) mergedeploy. When a task fails for want of memory or time,\n" +
 			"or with its node, a repair job submits it again, asking for more; nobody has to watch. `rawstatus status` shows the state. Example:\n" +
 			"  rawstatus submit --exp mfx101332224 --run 7 -d jungfrau -o /constants --partition milano",
-		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag()}, slurmFlags(), deployFlags(), command.In(command.Slurm, []cli.Flag{
+		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), submitTasksFlag(), postFlag()}, slurmFlags(), deployFlags(), command.In(command.Slurm, []cli.Flag{
 			command.AtLeast(&cli.IntFlag{Name: "throttle", Usage: "at most `N` tasks at a time, 0 = no limit"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "nodes", Usage: "`N` whole nodes at a time, a task on each: --exclusive --throttle N"}, 0),
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
@@ -255,7 +256,13 @@ func showSubmitted(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 	if a.DeployJob != 0 {
 		fmt.Fprintf(&b, ", mergedeploy %d", a.DeployJob)
 	}
+	if a.PostJob != 0 {
+		fmt.Fprintf(&b, ", post %d", a.PostJob)
+	}
 	fmt.Fprintf(&b, "\nrawstatus status %s\n", slurm.Quote(chain.Work))
+	if os.Getenv("ARP_JOB_ID") != "" { // the automatic run processor follows the job that it finds in this line
+		fmt.Fprintf(&b, "Submitted batch job %d\n", cmp.Or(a.PostJob, a.DeployJob, a.ReduceJob))
+	}
 	_, err := io.WriteString(e.Stdout, b.String())
 	return err
 }

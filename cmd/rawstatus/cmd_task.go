@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -40,7 +41,7 @@ func newTaskCommand(e *environment) *cli.Command {
 					return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5, or all")
 				}
 			}
-			if err := doTasks(c, e, p, c.String("work"), tasks); err != nil {
+			if err := doTasks(c, e, p, c.String("work"), tasks, nil); err != nil {
 				return requeued(c, e, err)
 			}
 			if e.JSON {
@@ -71,8 +72,8 @@ func allTasks(p *plan.Plan) []int {
 	return out
 }
 
-// doTasks does tasks one after the other, each with all workers.
-func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int) error {
+// doTasks does tasks one after the other, each with all workers. The one process of a job shows its progress in the counters.
+func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int, shown *counters) error {
 	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
 		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
 	e.Log.Infof("kernel %s, %d workers", kernel.Name(), opt.Workers)
@@ -85,6 +86,14 @@ func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []
 	progress := e.Progress(bytes)
 	defer progress.End()
 	opt.Progress = progress.Add
+	if shown != nil {
+		var done atomic.Int64
+		opt.Progress = func(bytes int64) {
+			done.Add(bytes)
+			progress.Add(bytes)
+		}
+		defer shown.watch(c.Context, "counting", &done, bytes)()
+	}
 	for _, n := range tasks {
 		res, err := task.Run(c.Context, work, p, n, opt)
 		if err != nil {

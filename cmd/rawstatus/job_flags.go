@@ -282,6 +282,9 @@ func workFlag() cli.Flag {
 	return &cli.StringFlag{Name: "work", Usage: "work `DIR` with plan, partials and summary", DefaultText: "<work_root>/<exp>-r<run>-<detector>-<profile>"}
 }
 
+// defaultWorkRoot is where work directories are made when the site does not say.
+const defaultWorkRoot = "rawstatus-work"
+
 // workDir is the work directory of a job: --work, else a name made from the run under the site's root.
 func workDir(c *cli.Context, e *environment, run frame.Run, det, profile string) string {
 	if w := c.String("work"); w != "" {
@@ -289,7 +292,7 @@ func workDir(c *cli.Context, e *environment, run frame.Run, det, profile string)
 	}
 	root := e.Site.WorkRoot
 	if root == "" {
-		root = "rawstatus-work"
+		root = defaultWorkRoot
 	}
 	return filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", run.Experiment, run.Number, det, profile))
 }

@@ -66,7 +66,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodelist"), Exclusive: c.Bool("exclusive"),
 		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
 	}
-	r := slurm.Request{MaxAttempts: c.Int("max-attempts")}
+	r := slurm.Request{MaxAttempts: c.Int("max-attempts"), Post: wantsPost(c, e)}
 	if task.CPUs < 1 || r.MaxAttempts < 1 {
 		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1")
 	}

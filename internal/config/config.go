@@ -108,7 +108,7 @@ func defaults() *Site {
 			ReadURL:  "https://psdmint.sdf.slac.stanford.edu/calib_ws/",
 			WriteURL: "https://psdmint.sdf.slac.stanford.edu/ws-kerb/calib_ws/",
 		},
-		Slurm:  Slurm{Account: "lcls:{exp}"},
+		Slurm: Slurm{Account: "lcls:{exp}"},
 		Elog: Elog{
 			URL:       "https://pswww.slac.stanford.edu",
 			Auth:      "auto",

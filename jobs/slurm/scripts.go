@@ -16,6 +16,7 @@ const (
 	Reduce   = "rawstatus-reduce.sbatch"
 	Repair   = "rawstatus-repair.sbatch"
 	Deploy   = "mergedeploy.sbatch"
+	Post     = "rawstatus-post.sbatch"
 	Campaign = "rawstatus-campaign.sbatch"
 )
 

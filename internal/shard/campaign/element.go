@@ -83,6 +83,10 @@ func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call
 	}
 	if o.Code == int(fault.OK) && c.complete(p.Key) {
 		o = call(ctx, append([]string{"reduce", "--work", work}, c.Request.ReduceWords...)...)
+		if o.Code == int(fault.OK) && c.Request.Post {
+			// A logbook that is away changes nothing for the item: what is not sent is kept in its work directory.
+			call(ctx, "post", "--work", work)
+		}
 	}
 	o.Plan, o.Begin, o.End = worked, begin, time.Now().UTC()
 	o.Host, _ = os.Hostname() // for people; a node without a name still works

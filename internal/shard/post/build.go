@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/stats/status"
@@ -15,7 +17,8 @@ import (
 // Job is what an outcome is made from.
 type Job struct {
 	Summary *reduce.Summary // nil: the job failed before it had one
-	Repo    *repo.Repo
+	Policy  *access.Policy
+	Zone    *time.Location // of the time-stamps in names
 	// For a failed job.
 	Experiment string
 	Run        int
@@ -87,6 +90,10 @@ func Build(j Job) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, g := range gains {
+		o.Bad += g.bad
+		o.Pixels += g.pixels
+	}
 	o.Params = params(s, o.State, gains, panels)
 	o.HTML = html(j, o, gains, earlier)
 	return o, o.seal()
@@ -104,14 +111,15 @@ func count(j Job) (gains []gainCounts, panels []*panelWords, earlier string, err
 				words = &panelWords{}
 				byID[key], panels = words, append(panels, words)
 			}
-			now, err := j.Repo.ReadStatus(p.File, nil)
+			r := j.repository(p.File)
+			now, err := r.ReadStatus(p.File, nil)
 			if err != nil {
 				return nil, nil, "", err
 			}
 			if err := add(&words.now, now.Values); err != nil {
 				return nil, nil, "", fault.New(fault.Input, "%s: %w", p.File, err)
 			}
-			before, label, err := j.before(p.File, g.GainMode, len(now.Values))
+			before, label, err := j.before(r, p.File, g.GainMode, len(now.Values))
 			if err != nil {
 				return nil, nil, "", err
 			}
@@ -137,12 +145,21 @@ func count(j Job) (gains []gainCounts, panels []*panelWords, earlier string, err
 	return gains, panels, earlier, nil
 }
 
+// repository returns the repository that a status file is in: <root>/<type>/<panel>/<ctype>/<file>.
+func (j Job) repository(file string) *repo.Repo {
+	root := file
+	for range 4 {
+		root = filepath.Dir(root)
+	}
+	return repo.New(root, j.Policy, j.Zone)
+}
+
 // before returns the status of the youngest run before that of a status file, of the same panel, type and
 // gain mode; nil when there is none of the same size.
-func (j Job) before(file, gainMode string, pixels int) (words []uint64, label string, err error) {
+func (j Job) before(r *repo.Repo, file, gainMode string, pixels int) (words []uint64, label string, err error) {
 	ctype := filepath.Base(filepath.Dir(file))
 	panel := filepath.Base(filepath.Dir(filepath.Dir(file)))
-	files, _, err := j.Repo.Files(j.Summary.Type, panel, ctype)
+	files, _, err := r.Files(j.Summary.Type, panel, ctype)
 	if err != nil {
 		return nil, "", err
 	}
@@ -154,14 +171,14 @@ func (j Job) before(file, gainMode string, pixels int) (words []uint64, label st
 		if f.Stamp >= own.Stamp || f.Slice || f.GainMode != gainMode {
 			continue
 		}
-		r, err := j.Repo.ReadStatus(f.Path, nil)
+		read, err := r.ReadStatus(f.Path, nil)
 		if err != nil {
 			return nil, "", err
 		}
-		if len(r.Values) != pixels {
+		if len(read.Values) != pixels {
 			return nil, "", nil
 		}
-		return r.Values, fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
+		return read.Values, fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
 	}
 	return nil, "", nil
 }

@@ -40,7 +40,7 @@ func html(j Job, o *Outcome, gains []gainCounts, earlier string) string {
 		Warnings, Bits       []string
 		Rows                 []entryRow
 		Compared, Deployment string
-	}{Detector: s.Detector, State: o.State, Run: s.Run.Number, Deployment: j.Deployment}
+	}{Detector: s.Detector, State: o.State, Run: s.Run.Number, Bad: o.Bad, Pixels: o.Pixels, Deployment: j.Deployment}
 	for _, line := range s.Incomplete {
 		data.Warnings = append(data.Warnings, "incomplete: "+line)
 	}
@@ -54,8 +54,6 @@ func html(j Job, o *Outcome, gains []gainCounts, earlier string) string {
 		data.Compared = "Changes are those since " + earlier + "."
 	}
 	for i, g := range gains {
-		data.Bad += g.bad
-		data.Pixels += g.pixels
 		row := entryRow{Name: g.name, Bad: fmt.Sprint(g.bad), New: none, Gone: none}
 		if row.Name == "" {
 			row.Name = "all"

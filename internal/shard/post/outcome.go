@@ -37,6 +37,8 @@ type Outcome struct {
 	Detector   string         `json:"detector"`
 	Plan       string         `json:"plan"`
 	State      string         `json:"state"`
+	Bad        int            `json:"bad_pixels"` // summed over the gain modes, as is Pixels
+	Pixels     int            `json:"pixels"`
 	Params     map[string]any `json:"params"` // run-table parameters: numbers or strings
 	Title      string         `json:"title"`
 	HTML       string         `json:"html"` // text of the entry, without its last line

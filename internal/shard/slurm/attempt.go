@@ -31,6 +31,7 @@ type Request struct {
 	Command     []string      `json:"command,omitempty"` // words of the submission, for a plan that has to be made again
 	Folder      string        `json:"folder,omitempty"`  // where it was given
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
+	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went
 }
 
 // Attempt is one submission: the tasks it does and the jobs that do them.
@@ -49,6 +50,7 @@ type Attempt struct {
 	ReduceJob int     `json:"reduce_job"` // 0 while not submitted
 	RepairJob int     `json:"repair_job,omitempty"`
 	DeployJob int     `json:"deploy_job,omitempty"`
+	PostJob   int     `json:"post_job,omitempty"`
 }
 
 // Reason says why a task is submitted again.
@@ -71,7 +73,7 @@ func (a *Attempt) Arrays() []int {
 // Jobs gives the ids of all jobs that are submitted.
 func (a *Attempt) Jobs() []int {
 	ids := a.Arrays()
-	for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob} {
+	for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob, a.PostJob} {
 		if id != 0 {
 			ids = append(ids, id)
 		}

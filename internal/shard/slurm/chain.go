@@ -48,6 +48,7 @@ const (
 	reducePart = "reduce"
 	repairPart = "repair"
 	deployPart = "deploy"
+	postPart   = "post"
 )
 
 // Draft makes the attempt with this number at these tasks (ascending; none: reduce alone), not yet submitted.
@@ -95,6 +96,13 @@ func (c *Chain) deployJob(a *Attempt, reduce string) Job {
 	return j
 }
 
+// postJob waits for all other jobs, however they end: the last attempt that does not continue tells the logbook.
+func (c *Chain) postJob(a *Attempt, others ...string) Job {
+	j := c.job(a, postPart, scripts.Post, Small(a.Reduce), "%j")
+	j.AfterAny, j.Words = others, []string{c.Work}
+	return j
+}
+
 // Small is what a job needs that only speaks to Slurm.
 func Small(r Resources) Resources {
 	r.MemMB, r.CPUs, r.Time, r.Exclusive = smallMemMB, 1, smallTime, false
@@ -123,6 +131,9 @@ func (c *Chain) Lines(a *Attempt) []string {
 	if len(c.Request.Deploy) > 0 {
 		lines = append(lines, c.deployJob(a, "<"+reducePart+">").Line())
 	}
+	if c.Request.Post {
+		lines = append(lines, c.postJob(a, "<"+reducePart+">", "<"+repairPart+">").Line())
+	}
 	return lines
 }
 
@@ -132,6 +143,9 @@ func (c *Chain) Scripts() (map[string][]byte, error) {
 	programs := map[string]string{scripts.Array: c.Request.Program, scripts.Reduce: c.Request.Program, scripts.Repair: c.Request.Program}
 	if len(c.Request.Deploy) > 0 {
 		programs[scripts.Deploy] = filepath.Join(filepath.Dir(c.Request.Program), "mergedeploy")
+	}
+	if c.Request.Post {
+		programs[scripts.Post] = c.Request.Program
 	}
 	for name, program := range programs {
 		text, err := scripts.Render(name, Quote(program), c.Request.SiteLines)
@@ -226,9 +240,20 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 			}
 		}
 		if len(c.Request.Deploy) > 0 {
-			return submit(&a.DeployJob, c.deployJob(a, reduce))
+			if err := submit(&a.DeployJob, c.deployJob(a, reduce)); err != nil {
+				return err
+			}
 		}
-		return nil
+		if !c.Request.Post {
+			return nil
+		}
+		var others []string
+		for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob} {
+			if id != 0 {
+				others = append(others, strconv.Itoa(id))
+			}
+		}
+		return submit(&a.PostJob, c.postJob(a, others...))
 	}()
 	a.Complete = true
 	if err == nil {

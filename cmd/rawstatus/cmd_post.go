@@ -1,0 +1,293 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/elog"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/post"
+	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/shard/slurm"
+)
+
+func newPostCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "post",
+		Usage:     "tell the experiment logbook what was found: run table, entry with the report, progress counters",
+		ArgsUsage: "[WORKDIR]",
+		Description: "Posts the summary of a work directory. The same command again sends what is missing, and nothing twice.\n" +
+			"With --retry it sends what is missing in all work directories below WORKDIR, default work_root. Examples:\n" +
+			"  rawstatus post --work /scratch/mfx101332224-r0007\n" +
+			"  rawstatus post --retry",
+		Flags: concat([]cli.Flag{
+			workFlag(),
+			&cli.BoolFlag{Name: "retry", Usage: "send what could not be sent before"},
+			&cli.StringFlag{Name: "report", Usage: "`PAGE` to attach to the entry", DefaultText: "report.html of the work directory"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be posted, send nothing"},
+			command.In(command.Slurm, []cli.Flag{&cli.BoolFlag{Name: "job", Usage: "as the last job of submit does it: how all its jobs went, and the counters"}})[0],
+		}, elogFlags()),
+		Action: func(c *cli.Context) error { return runPost(c, e) },
+	}
+}
+
+// elogFlags say where the logbook is.
+func elogFlags() []cli.Flag {
+	return command.In(command.Output, []cli.Flag{
+		command.Setting("elog.url", "elog-url", "`ADDRESS` of the logbook"),
+		command.Setting("elog.auth", "elog-auth", "`WAY` to authenticate: basic, negotiate, auto or none"),
+	})
+}
+
+// postFlag is --post of the commands that do a job.
+func postFlag() cli.Flag {
+	return command.In(command.Output, []cli.Flag{
+		&cli.BoolFlag{Name: "post", Usage: "tell the experiment logbook what was found, as `rawstatus post`", DefaultText: "setting elog.post"},
+	})[0]
+}
+
+// wantsPost reports whether a job is posted: by its flag, else by the site.
+func wantsPost(c *cli.Context, e *environment) bool {
+	if c.IsSet("post") {
+		return c.Bool("post")
+	}
+	return e.Site.Elog.Post
+}
+
+func runPost(c *cli.Context, e *environment) error {
+	if c.Bool("retry") {
+		root := cmp.Or(c.String("work"), c.Args().First(), e.Site.WorkRoot, defaultWorkRoot)
+		return retryPosts(c.Context, e, root)
+	}
+	work, err := workArgument(c, e)
+	if err != nil {
+		return err
+	}
+	job, err := jobOf(c, e, work)
+	if err != nil || job == nil {
+		return err
+	}
+	o, err := post.Build(*job)
+	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return showOutcome(e, o)
+	}
+	if c.Bool("job") {
+		newCounters(e).final(c.Context, o)
+	}
+	return send(c.Context, e, work, o)
+}
+
+// jobOf returns what is known about the job in a work directory; nil while its jobs are not over.
+func jobOf(c *cli.Context, e *environment, work string) (*post.Job, error) {
+	job := baseJob(e, work)
+	if page := c.String("report"); page != "" {
+		job.Report = page
+	}
+	sum, err := reduce.LoadSummary(work)
+	if err == nil {
+		job.Summary = sum
+	}
+	if !c.Bool("job") {
+		return &job, err
+	}
+	chain, err := openChain(work)
+	if err != nil {
+		return nil, err
+	}
+	r, err := chain.Report(c.Context)
+	if err != nil {
+		return nil, err
+	}
+	if r.Active {
+		e.Log.Info("the jobs are not over: the last of them posts")
+		return nil, nil
+	}
+	d := chain.Plan.Dataset
+	job.Experiment, job.Run, job.Detector, job.Plan = d.Run.Experiment, d.Run.Number, d.Detector, chain.Plan.ID
+	if outcome := r.Outcome(); r.Reduce.State != slurm.StateDone {
+		job.Summary = nil // what is there is of another plan
+		job.Failure = outcome.Error()
+	} else if r.Deploy != nil {
+		job.Deployment = "The constants are deployed."
+		if job.Undeployed = outcome != nil; job.Undeployed {
+			job.Deployment = "The constants are not deployed: " + outcome.Error()
+		}
+	}
+	return &job, nil
+}
+
+// baseJob is what every job of this site says.
+func baseJob(e *environment, work string) post.Job {
+	j := post.Job{Policy: sitePolicy(e), Zone: e.Site.Location(), Title: e.Site.Elog.Title, Tags: e.Site.Elog.Tags}
+	if page := filepath.Join(work, "report.html"); exists(page) {
+		j.Report = page
+	}
+	return j
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// sitePolicy is the access policy of the site.
+func sitePolicy(e *environment) *access.Policy {
+	return &access.Policy{DirMode: uint32(e.Site.DirMode), FileMode: uint32(e.Site.FileMode), Group: e.Site.Group}
+}
+
+// elogPauses are the pauses before further attempts; nil: those of the client. Tests shorten them.
+var elogPauses []time.Duration
+
+func newSender(e *environment) *post.Sender {
+	s := e.Site.Elog
+	client := &elog.Client{URL: s.URL, Auth: elog.Auth{Method: s.Auth, User: s.User, PasswordFile: s.PasswordFile}, Pauses: elogPauses}
+	return &post.Sender{Logbook: client, Policy: sitePolicy(e), AttachMax: int64(s.AttachMax)}
+}
+
+// send keeps an outcome in its work directory and posts it.
+func send(ctx context.Context, e *environment, work string, o *post.Outcome) error {
+	s := newSender(e)
+	if _, err := s.Keep(ctx, work, o); err != nil {
+		return err
+	}
+	o, err := s.Send(ctx, work)
+	if err != nil {
+		if fault.CodeOf(err) == fault.Unposted && fault.HintOf(err) == "" {
+			err = fault.New(fault.Unposted, "%w", err).WithHint("rawstatus post --retry --work %s", slurm.Quote(work))
+		}
+		return err
+	}
+	for _, p := range o.Parts {
+		if p.Dropped != "" {
+			e.Log.Warn(p.Dropped)
+		}
+	}
+	e.Log.Infof("posted to the logbook of %s, run %d: rawstatus = %s", o.Experiment, o.Run, o.State)
+	return nil
+}
+
+// postAfter posts at the end of a job. It never fails the job: what could not be sent is kept.
+func postAfter(ctx context.Context, e *environment, work string, job post.Job) {
+	o, err := post.Build(job)
+	if err == nil {
+		newCounters(e).final(ctx, o)
+		err = send(ctx, e, work, o)
+	}
+	if err != nil {
+		e.Log.Warnf("%v; rawstatus post --retry --work %s", err, slurm.Quote(work))
+	}
+}
+
+// postRun posts how run went. What stops only for now is posted when it has come to an end.
+func postRun(ctx context.Context, e *environment, p *plan.Plan, work string, failure error) {
+	job := baseJob(e, work)
+	if failure == nil {
+		sum, err := reduce.LoadSummary(work)
+		if err != nil {
+			e.Log.Warnf("not posted: %v", err)
+			return
+		}
+		job.Summary = sum
+	} else {
+		if code := fault.CodeOf(failure); code == fault.Temporary || code == fault.Interrupted || code == fault.Busy {
+			return
+		}
+		d := p.Dataset
+		job.Experiment, job.Run, job.Detector, job.Plan, job.Failure = d.Run.Experiment, d.Run.Number, d.Detector, p.ID, failure.Error()
+	}
+	postAfter(ctx, e, work, job)
+}
+
+// showOutcome prints what would be posted.
+func showOutcome(e *environment, o *post.Outcome) error {
+	if e.JSON {
+		return e.PrintJSON(o)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "to %s, experiment %s, run %d\n\nrun table, POST add_run_params\n", e.Site.Elog.URL, o.Experiment, o.Run)
+	names := make([]string, 0, len(o.Params))
+	for name := range o.Params {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "  %s = %v\n", name, o.Params[name])
+	}
+	fmt.Fprintf(&b, "\nentry %q with tags %s, POST new_elog_entry\n%s", o.Title, strings.Join(o.Tags, " "), o.HTML)
+	if o.Report != "" {
+		fmt.Fprintf(&b, "attached: %s\n", o.Report)
+	}
+	fmt.Fprintf(&b, "\nrun table, last: rawstatus = %s\n", o.State)
+	_, err := fmt.Fprint(e.Stdout, b.String())
+	return err
+}
+
+// retryPosts sends what is missing below a folder: its own outcome, those of its work directories, and those
+// of the campaigns in it.
+func retryPosts(ctx context.Context, e *environment, root string) error {
+	if _, err := os.Stat(root); err != nil {
+		return fault.New(fault.Usage, "no work directories: %w", err).WithHint("name the folder that they are in with --work")
+	}
+	var works []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && errors.Is(err, fs.ErrPermission) && path != root:
+			e.Log.Warnf("passed over: %v", err)
+			return filepath.SkipDir
+		case err != nil:
+			return fmt.Errorf("could not look for outcomes: %w", err)
+		case !d.IsDir():
+			return nil
+		case exists(post.Path(path)):
+			works = append(works, path)
+			return filepath.SkipDir
+		case strings.Count(strings.TrimPrefix(path, root), string(filepath.Separator)) >= 3:
+			return filepath.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	sent, failed := 0, []error(nil)
+	s := newSender(e)
+	for _, work := range works {
+		o, err := post.Load(work)
+		if err == nil && o.Complete() {
+			continue
+		}
+		if err == nil {
+			_, err = s.Send(ctx, work)
+		}
+		if err != nil {
+			failed = append(failed, err)
+			e.Log.Warnf("%s: %v", work, err)
+			continue
+		}
+		sent++
+	}
+	if len(failed) > 0 {
+		return fault.New(fault.Unposted, "%d outcomes are sent, %d are not: %w", sent, len(failed), failed[0]).WithHint("%s", fault.HintOf(failed[0]))
+	}
+	if e.JSON {
+		return e.PrintJSON(map[string]int{"sent": sent, "complete": len(works) - sent})
+	}
+	_, err = fmt.Fprintf(e.Stdout, "%d sent, %d were complete\n", sent, len(works)-sent)
+	return err
+}
