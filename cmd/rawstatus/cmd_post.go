@@ -36,7 +36,7 @@ func newPostCommand(e *environment) *cli.Command {
 		Flags: concat([]cli.Flag{
 			workFlag(),
 			&cli.BoolFlag{Name: "retry", Usage: "send what could not be sent before"},
-			&cli.StringFlag{Name: "report", Usage: "`PAGE` to attach to the entry", DefaultText: "report.html of the work directory"},
+			command.Check(&cli.StringFlag{Name: "report", Usage: "`PAGE` to attach to the entry", DefaultText: "report.html of the work directory"}, checkPage),
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be posted, send nothing"},
 			command.In(command.Slurm, []cli.Flag{&cli.BoolFlag{Name: "job", Usage: "as the last job of submit does it: how all its jobs went, and the counters"}})[0],
 		}, elogFlags()),
@@ -50,6 +50,15 @@ func elogFlags() []cli.Flag {
 		command.Setting("elog.url", "elog-url", "`ADDRESS` of the logbook"),
 		command.Setting("elog.auth", "elog-auth", "`WAY` to authenticate: basic, negotiate, auto or none"),
 	})
+}
+
+// checkPage refuses what cannot be attached.
+func checkPage(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("it is not a file")
+	}
+	return err
 }
 
 // postFlag is --post of the commands that do a job.
