@@ -21,6 +21,8 @@ type deployResult struct {
 	Plan      *publish.Plan   `json:"plan"`
 	Deployed  *calib.Record   `json:"deployed,omitempty"`
 	Unchanged bool            `json:"unchanged,omitempty"` // the same deployment was in force already
+	// Runs are those that have data and whose mask changes, when that was asked for.
+	Runs []publish.RunImpact `json:"runs,omitempty"`
 }
 
 func newDeployCommand(e *environment) *cli.Command {
@@ -29,6 +31,8 @@ func newDeployCommand(e *environment) *cli.Command {
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
 		&cli.StringFlag{Name: "comment", Usage: "`TEXT` for the history"},
+		command.AtLeast(&cli.IntFlag{Name: "impact", Usage: "list the runs with data whose mask changes by more than `N` pixels"}, 0),
+		&cli.StringFlag{Name: "campaign", Usage: "write these runs as a campaign file to `FILE`, for rawstatus campaign"},
 		command.Between(&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen}, 0, 1),
@@ -75,6 +79,9 @@ func runDeploy(c *cli.Context, e *environment) error {
 		}
 		plan.Text(s.out)
 		res = deployResult{Merged: m, Plan: plan}
+		if err = impact(c, e, s, &res); err != nil {
+			return err
+		}
 		if err = execute(c, e, place, plan, &res); !errors.Is(err, calib.ErrStale) || try >= maxPlans {
 			break
 		}

@@ -31,6 +31,7 @@ type Plan struct {
 	Pixels   int          `json:"pixels"`
 	Against  int          `json:"compared_for_run"`
 	Current  *Current     `json:"current,omitempty"` // what that run uses now; nil: nothing
+	Impact   []Impact     `json:"impact"`            // on each stretch of runs that would use it
 	Tiles    []Tile       `json:"planes"`
 	Findings []Finding    `json:"findings"`
 	Notes    []string     `json:"notes,omitempty"` // about the place
@@ -84,6 +85,9 @@ func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r 
 	p.Against = p.affected()
 	if i := calib.Pick(items, p.Against); i >= 0 {
 		p.compare(ctx, place, items[i])
+	}
+	if m.array != nil {
+		p.Impact = p.impacts(ctx, place, items)
 	}
 	p.Findings = g.weigh(p)
 	return p, nil
@@ -234,6 +238,9 @@ func (p *Plan) Text(w io.Writer) {
 		fmt.Fprintf(w, "  in force for run %d: %s, an array of another size %s\n", p.Against, c.Name, calibtxt.Tuple(c.Shape, ""))
 	default:
 		fmt.Fprintf(w, "  in force for run %d: %s with %d bad pixels; newly bad %d, newly good %d\n", p.Against, c.Name, c.Bad, c.NewlyBad, c.NewlyGood)
+	}
+	for _, i := range p.Impact {
+		fmt.Fprintf(w, "  %s\n", i)
 	}
 	for _, t := range p.Tiles {
 		if len(p.Tiles) > 1 && (t.Bad > 0 || t.NewlyGood > 0) {

@@ -129,6 +129,29 @@ func find(d Dataset) (format, input, error) {
 	return format{}, in, noRun(d, run, dirs, have)
 }
 
+// Runs lists the runs of an experiment that have files where the data set says, ascending. A directory that is not there has
+// none.
+func Runs(d Dataset) ([]int, error) {
+	dirs, err := candidates(d)
+	if err != nil {
+		return nil, err
+	}
+	var runs []int
+	for _, dir := range dirs {
+		files, err := listRuns(dir, d.Experiment)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if f.experiment == d.Experiment {
+				runs = append(runs, f.run)
+			}
+		}
+	}
+	slices.Sort(runs)
+	return slices.Compact(runs), nil
+}
+
 // namedRun is a file of a run in a directory.
 type namedRun struct {
 	experiment string

@@ -323,3 +323,28 @@ func TestPlanAgainWhenOptionsChange(t *testing.T) {
 		t.Errorf("%v %+v", err, s)
 	}
 }
+
+// TestFileWrite wants a file that is written to be read as it was, with what is not said left out.
+func TestFileWrite(t *testing.T) {
+	for _, f := range []File{
+		{Name: "rerun-1", Entries: []Entry{{Experiment: "mfxx1", Runs: "5,8-11", Detectors: []string{"XppGon.0:Epix100a.1"}}}},
+		{Name: "all", Entries: []Entry{{Experiment: "a", Runs: "1", Dir: "/data/\"x\"", Detectors: []string{"d"}, Profiles: []string{"dark"}, Tag: "new\nline", Options: []string{"--min-frames", "10"}},
+			{Experiment: "b", Runs: "2", Detectors: []string{"e", "f"}}}},
+	} {
+		path := filepath.Join(t.TempDir(), "c.toml")
+		var b bytes.Buffer
+		if err := f.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadFile(path)
+		if err != nil || !reflect.DeepEqual(*got, f) {
+			t.Errorf("%v: read %+v, wanted %+v", err, got, f)
+		}
+	}
+	if text := new(bytes.Buffer); (&File{Name: "x", Entries: []Entry{{Experiment: "a", Runs: "1", Detectors: []string{"d"}}}}).Write(text) != nil || strings.Contains(text.String(), "options") {
+		t.Errorf("%s", text)
+	}
+}

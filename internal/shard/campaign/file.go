@@ -3,6 +3,7 @@ package campaign
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -22,12 +23,12 @@ type File struct {
 // Entry is the same work on some runs of an experiment.
 type Entry struct {
 	Experiment string   `toml:"exp"`
-	Runs       string   `toml:"runs"` // 5,8-11
-	Dir        string   `toml:"dir"`  // of the raw files; empty: found under the data roots
+	Runs       string   `toml:"runs"`          // 5,8-11
+	Dir        string   `toml:"dir,omitempty"` // of the raw files; empty: found under the data roots
 	Detectors  []string `toml:"detectors"`
-	Profiles   []string `toml:"profiles"` // default: data
-	Tag        string   `toml:"tag"`      // for people; shown in the table
-	Options    []string `toml:"options"`  // of `rawstatus plan`, e.g. ["--min-frames", "10"]
+	Profiles   []string `toml:"profiles,omitempty"` // default: data
+	Tag        string   `toml:"tag,omitempty"`      // for people; shown in the table
+	Options    []string `toml:"options,omitempty"`  // of `rawstatus plan`, e.g. ["--min-frames", "10"]
 }
 
 // Item is one run, detector and profile.
@@ -83,6 +84,9 @@ func ReadFile(path string) (*File, error) {
 	}
 	return &f, nil
 }
+
+// Write writes the file as ReadFile reads it.
+func (f *File) Write(w io.Writer) error { return toml.NewEncoder(w).Encode(f) }
 
 func bad(path, format string, args ...any) error {
 	return fault.New(fault.Usage, "campaign %q: %s", path, fmt.Sprintf(format, args...)).
