@@ -99,3 +99,68 @@ func readJSON(t *testing.T, path string, v any) {
 		t.Fatal(err)
 	}
 }
+
+// chargeRun simulates a scan and returns the folder of the run and what is planted in it.
+func chargeRun(t *testing.T, cfg simulate.Config) *simulate.Truth {
+	t.Helper()
+	cfg.Scan, cfg.Dir = simulate.ChargeInjection, t.TempDir()
+	truth, err := simulate.Write(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return truth
+}
+
+// runCharge gives `run --profile ci` for a simulated run and returns its summary.
+func runCharge(t *testing.T, truth *simulate.Truth, want fault.Code, flags ...string) reduce.Summary {
+	t.Helper()
+	dir := t.TempDir()
+	args := append([]string{"run", "--json", "--quiet", "--profile", "ci", "-e", truth.Config.Experiment, "-r", strconv.Itoa(truth.Config.Run), "--dir", truth.Config.Dir,
+		"-o", filepath.Join(dir, "repo"), "--work", filepath.Join(dir, "work")}, flags...)
+	out := must(t, want, args...)
+	if want != fault.OK {
+		return reduce.Summary{}
+	}
+	return decode[reduce.Summary](t, out)
+}
+
+// TestChargeScan wants every planted pixel of simulated scans found by the bits of its class, and no other.
+func TestChargeScan(t *testing.T) {
+	t.Setenv("RAWSTATUS_SITE", "")
+	for _, c := range []struct {
+		name  string
+		cfg   simulate.Config
+		flags []string
+	}{
+		{"epixhr2x2", simulate.Config{Type: "epixhr2x2", Rows: 28, Cols: 34, Space: 3, Ramp: 128, Seed: 1}, []string{"--tasks", "7"}},
+		{"epix10ka", simulate.Config{Type: "epix10ka", Rows: 32, Cols: 36, Space: 3, Ramp: 128, Seed: 2, Panels: 2, Streams: 2, LostEvents: 40, Chunks: 2}, nil},
+		{"no test bits, many ramps", simulate.Config{Type: "epixhr2x2", Rows: 24, Cols: 30, Space: 2, Ramp: 128, Events: 128*6 + 9, Seed: 3, NoTestBits: true}, []string{"--tasks", "3"}},
+		{"one stream loses events", simulate.Config{Type: "epix10ka", Rows: 26, Cols: 30, Space: 2, Ramp: 256, Seed: 4, LostEvents: 30, DamagedEvents: 20}, []string{"--max-lost", "2"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			truth := chargeRun(t, c.cfg)
+			checkPlanted(t, truth, statusOf(t, runCharge(t, truth, fault.OK, c.flags...)))
+		})
+	}
+}
+
+// checkPlanted wants the bits of their class on planted pixels and none on others.
+func checkPlanted(t *testing.T, truth *simulate.Truth, status []float64) {
+	t.Helper()
+	at := 0
+	for _, p := range truth.Panels {
+		planted := map[int]simulate.Planted{}
+		for _, x := range p.Planted {
+			for _, i := range x.Pixels {
+				planted[i] = x
+			}
+		}
+		for i := range p.Rows * p.Cols {
+			got, want := uint64(status[at+i]), planted[i].CI
+			if got&want != want || want == 0 && got != 0 {
+				t.Errorf("segment %d row %d column %d (%s) has %#x, wanted %#x", p.Segment, i/p.Cols, i%p.Cols, planted[i].Kind, got, want)
+			}
+		}
+		at += p.Rows * p.Cols
+	}
+}

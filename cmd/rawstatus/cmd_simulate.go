@@ -53,6 +53,11 @@ func newSimulateCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "damaged-events", Usage: "`N` events with one damaged frame"}, 0),
 			&cli.BoolFlag{Name: "no-smalldata", Usage: "no smalldata files"},
 			&cli.BoolFlag{Name: "no-endrun", Usage: "no EndRun at the end"},
+			command.Choice(&cli.StringFlag{Name: "scan", Usage: "a scan instead of darks: `SCAN` with the pulser, of types epixhr2x2 and epix10ka"}, simulate.ChargeInjection),
+			command.AtLeast(&cli.IntFlag{Name: "space", Usage: "scan: every `N`-th row and column is pulsed", DefaultText: "epixhr2x2: 5, epix10ka: 7"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "ramp", Usage: "scan: events `N` of a ramp", DefaultText: "1024"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "plant", Usage: "scan: plant `N` pixels of each class", DefaultText: "2"}, 0),
+			&cli.BoolFlag{Name: "no-test-bits", Usage: "scan: the configuration does not tell the pulsed pixels, which are those of psana's formula"},
 			command.AtLeast(&cli.Int64Flag{Name: "truncate", Usage: "cut `BYTES` from the last file of the last stream"}, 0),
 		}),
 		Action: func(c *cli.Context) error { return runSimulate(c, e) },
@@ -67,7 +72,16 @@ func runSimulate(c *cli.Context, e *environment) error {
 		Pedestal: c.Float64("pedestal"), Sigma: c.Float64("sigma"),
 		Dead: c.Int("dead"), Hot: c.Int("hot"), Noisy: c.Int("noisy"), Saturated: c.Int("saturated"), Cold: c.Int("cold"),
 		MissingPanels: c.IntSlice("missing-panel"), LostEvents: c.Int("lost-events"), DamagedEvents: c.Int("damaged-events"),
+		Scan: c.String("scan"), Space: c.Int("space"), Ramp: c.Int("ramp"), Plant: c.Int("plant"), NoTestBits: c.Bool("no-test-bits"),
 		NoSmalldata: c.Bool("no-smalldata"), NoEndRun: c.Bool("no-endrun"), Truncate: c.Int64("truncate"),
+	}
+	if cfg.Scan != "" { // what it does not say is up to the scan
+		if !c.IsSet("events") {
+			cfg.Events = 0
+		}
+		if !c.IsSet("det-type") {
+			cfg.Type = ""
+		}
 	}
 	if modes := c.String("gain-modes"); modes != "" {
 		cfg.GainModes = strings.Split(modes, ",")
@@ -98,7 +112,7 @@ func printTruth(w io.Writer, truth *simulate.Truth) error {
 	if planted := truth.Panels[0].Planted; len(planted) > 0 {
 		fmt.Fprintln(t, "gain mode\tplanted\tpixels per panel\tbit")
 		for _, x := range planted {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", cmp.Or(x.GainMode, "-"), x.Kind, len(x.Pixels), x.Data)
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", cmp.Or(x.GainMode, "-"), x.Kind, len(x.Pixels), x.Data|x.CI)
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -51,7 +51,19 @@ type Config struct {
 	NoSmalldata   bool  `json:"no_smalldata"`
 	NoEndRun      bool  `json:"no_endrun"`
 	Truncate      int64 `json:"truncate"` // bytes cut from the last file of the last stream
+
+	// Scan is empty for a dark run, or ChargeInjection: 2 x Space x Space steps, in which a pulser of Ramp
+	// events reaches every Space-th row and column of each chip. Plant pixels of each of Defects are planted.
+	Scan  string `json:"scan,omitempty"`
+	Space int    `json:"space,omitempty"`
+	Ramp  int    `json:"ramp,omitempty"`
+	Plant int    `json:"plant,omitempty"`
+	// NoTestBits leaves the pulsed pixels out of the configuration; they are those of psana's formula then.
+	NoTestBits bool `json:"no_test_bits,omitempty"`
 }
+
+// ChargeInjection is a scan with the pulser.
+const ChargeInjection = "chargeinj"
 
 const (
 	maxPanels    = 75    // of one stream: three NamesIds each, below those of the bookkeeping
@@ -77,6 +89,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Experiment, "tstx00417")
 	setDefault(&c.Run, 1)
 	setDefault(&c.Format, XTC2)
+	if c.Scan == ChargeInjection {
+		c = c.withScan()
+	}
 	setDefault(&c.Type, "jungfrau")
 	if c.lcls1() {
 		c = c.withSource()
@@ -163,6 +178,9 @@ func (c Config) check() error {
 	if year := c.Begin.Year(); year < 1991 || year > 2099 {
 		return bad("time-stamps of the format count from 1990", "begin in the year %d", year)
 	}
+	if c.Scan != "" {
+		return c.checkScan(bad)
+	}
 	return c.checkLevels(bad)
 }
 
@@ -213,6 +231,9 @@ func (c Config) modeName(step int) string {
 
 // streamOf gives the stream that carries a segment: neighbours together, all streams equally loaded.
 func (c Config) streamOf(segment int) int { return segment * c.Streams / c.Panels }
+
+// scanning reports whether the run is a charge-injection scan.
+func (c Config) scanning() bool { return c.Scan == ChargeInjection }
 
 // subs is the number of panels that one segment holds.
 func (c Config) subs() int {

@@ -56,6 +56,14 @@ func (c Config) blocksOf(segment, stream, index, n int) blocks {
 	}
 	raw := xtc2.Field{Name: "raw", Type: xtc2.UInt16, Rank: 2}
 	switch modes := modesOf(c.Type); {
+	case c.scanning():
+		b := blocks{data: names(dataAt, "raw", xtc2.NewVersion(2, 0, 1), raw),
+			config: names(index, "config", xtc2.NewVersion(2, 0, 0), pixelFields()...),
+			update: names(updateAt, "config", xtc2.NewVersion(2, 0, 0), pixelFields()...)}
+		if slices.Equal(modes, epix10kaModes) {
+			b.data.Fields = append(b.data.Fields, xtc2.Field{Name: "aux", Type: xtc2.UInt16, Rank: 2})
+		}
+		return b
 	case slices.Equal(modes, jungfrauModes):
 		raw.Rank = 3
 		gain := xtc2.Field{Name: "user.gainMode:gainModeEnum", Type: xtc2.EnumVal}
@@ -68,12 +76,10 @@ func (c Config) blocksOf(segment, stream, index, n int) blocks {
 			update: names(updateAt, "config", v, gain),
 		}
 	case slices.Equal(modes, epix10kaModes):
-		pixels := xtc2.Field{Name: "asicPixelConfig", Type: xtc2.UInt8, Rank: 3}
-		trbit := xtc2.Field{Name: "trbit", Type: xtc2.UInt8, Rank: 1}
 		return blocks{
 			data:   names(dataAt, "raw", xtc2.NewVersion(2, 0, 1), raw, xtc2.Field{Name: "aux", Type: xtc2.UInt16, Rank: 2}),
-			config: names(index, "config", xtc2.NewVersion(2, 0, 0), pixels, trbit),
-			update: names(updateAt, "config", xtc2.NewVersion(2, 0, 0), pixels, trbit),
+			config: names(index, "config", xtc2.NewVersion(2, 0, 0), pixelFields()...),
+			update: names(updateAt, "config", xtc2.NewVersion(2, 0, 0), pixelFields()...),
 		}
 	}
 	switch strings.ToLower(c.Type) {
@@ -88,6 +94,11 @@ func (c Config) blocksOf(segment, stream, index, n int) blocks {
 	return blocks{data: names(dataAt, "raw", xtc2.NewVersion(2, 0, 1), raw)}
 }
 
+// pixelFields are the configuration of the pixels of four chips.
+func pixelFields() []xtc2.Field {
+	return []xtc2.Field{{Name: "asicPixelConfig", Type: xtc2.UInt8, Rank: 3}, {Name: "trbit", Type: xtc2.UInt8, Rank: 1}}
+}
+
 // jungfrauLabels are the values of gainModeEnum in order.
 var jungfrauLabels = []string{"DYNAMIC", "FORCE_SWITCH_G1", "FORCE_SWITCH_G2", "FIX_G1", "FIX_G2"}
 
@@ -99,8 +110,12 @@ func jungfrauEnum() []xtc2.Field {
 	return fields
 }
 
-// configValues gives the values of a panel's config (whole) or update block in a gain mode.
-func (c Config) configValues(mode string, whole bool) []any {
+// configValues gives the values of a panel's config (whole) or update block in a step.
+func (c Config) configValues(step int, whole bool) []any {
+	if c.scanning() {
+		return c.scanValues(step)
+	}
+	mode := c.modeName(step)
 	if i := slices.Index(jungfrauModes, mode); i >= 0 {
 		var values []any
 		if whole {
@@ -143,6 +158,9 @@ func (c Config) dataValues(event int, fill func(dst []byte)) []any {
 
 // stepDoc is the description of a step as a pedestal scan writes it.
 func (c Config) stepDoc(step int) string {
+	if c.scanning() {
+		return fmt.Sprintf(`{"detname": "%s_0", "scantype": "chargeinj", "step": %d}`, c.Detector, step)
+	}
 	mode := slices.Index(modesOf(c.Type), c.modeName(step))
 	if mode < 0 {
 		return fmt.Sprintf(`{"detname": "%s_0", "scantype": "scan", "step": %d}`, c.Detector, step)

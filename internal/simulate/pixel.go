@@ -95,6 +95,7 @@ type Generator struct {
 	noise    [gaussSize]uint64 // counted from its smallest value, so that none is negative
 	floor    int               // of the sum of noise and common mode: what is above it is added to the base
 	panels   [][]panel         // by position of the panel (see Frame) and gain mode
+	scan     []*Injection      // of a charge-injection scan, instead: by panel
 }
 
 // panel is what stays the same in all frames of a panel in one gain mode.
@@ -125,6 +126,10 @@ func NewGenerator(cfg Config) (*Generator, error) {
 	g.floor = noise[0] + g.common[0]
 	for i, v := range noise {
 		g.noise[i] = uint64(v - noise[0])
+	}
+	if cfg.scanning() {
+		g.scan = cfg.injections()
+		return g, nil
 	}
 	for p := range cfg.Panels * cfg.subs() {
 		var modes []panel
@@ -176,6 +181,10 @@ func (g *Generator) newPanel(position, mode int) panel {
 // begin of the run, panels by their position in Truth.Panels. Damaged and lost frames are what they
 // would have been.
 func (g *Generator) Frame(dst []byte, event, panel int) {
+	if g.scan != nil {
+		g.cfg.scanFrame(g.scan[panel], dst, event)
+		return
+	}
 	mode := g.cfg.modeOf(event / g.cfg.Events)
 	p := &g.panels[panel][mode]
 	r := sequence(g.cfg.Seed, forNoise, uint64(g.cfg.Run), uint64(event), uint64(panel))

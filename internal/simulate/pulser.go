@@ -59,6 +59,7 @@ var Defects = []string{"no_response", "wrong_slope_hm", "wrong_slope_l", "no_swi
 // goroutines.
 type Injection struct {
 	p       Pulser
+	masks   [][]bool      // pulsed pixels, by position
 	par     [2][]injected // by charge.AML, charge.AHL and pixel
 	xtalk   []bool
 	planted map[string][]int
@@ -93,11 +94,23 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// NewInjection prepares the frames of a panel.
+// NewInjection prepares the frames of a panel whose pulsed pixels are those of psana's formula.
 func NewInjection(p Pulser) *Injection {
+	return newInjection(p, func(position int) []uint32 { return charge.Grid(p.Rows, p.Cols, position, p.Space) })
+}
+
+// newInjection prepares the frames of a panel; pulsed gives the pulsed pixels of a position.
+func newInjection(p Pulser, pulsed func(position int) []uint32) *Injection {
 	n := p.Rows * p.Cols
 	s := &Injection{p: p, xtalk: make([]bool, n), planted: map[string][]int{}}
 	hash := func(tag uint64, i int) uint64 { return mix64(mix64(mix64(mix64(p.Seed)^tag)^uint64(i)) ^ 0) }
+	for position := range p.Space * p.Space {
+		mask := make([]bool, n)
+		for _, i := range pulsed(position) {
+			mask[i] = true
+		}
+		s.masks = append(s.masks, mask)
+	}
 	f := int64(1024 / p.Period)
 	for mode, m := range []struct {
 		tag                     uint64
@@ -193,34 +206,32 @@ func (s *Injection) Planted() map[string][]int { return s.planted }
 
 // Frame sets dst, rows x cols words, to frame k of a step. step counts AML positions first, then AHL.
 func (s *Injection) Frame(dst []uint16, step, k int) {
-	s.frame(dst, step, k, uint64(k), int64((k+s.p.Phase)%s.p.Period))
+	s.frame(dst, step, uint64(k), int64((k+s.p.Phase)%s.p.Period))
 }
 
 // frame is Frame for the value v of the ramp, with noise of its own number.
-func (s *Injection) frame(dst []uint16, step, k int, number uint64, v int64) {
+func (s *Injection) frame(dst []uint16, step int, number uint64, v int64) {
 	p := &s.p
 	positions := p.Space * p.Space
 	mode := charge.AML
 	if step >= positions {
 		mode = charge.AHL
 	}
-	row0, col0 := charge.Phase(step%positions, p.Space)
+	mask := s.masks[step%positions]
 	seed := mix64(mix64(mix64(p.Seed)^uint64(1000+step)) ^ number)
 	for i := range dst {
 		d := &s.par[mode][i]
 		h := mix64(seed ^ uint64(i))
-		row, col := i/p.Cols, i%p.Cols
-		inRow, inCol := row%p.Space == row0, col%p.Space == col0
 		var y int64
 		low := d.stuck
 		switch {
 		case d.dead:
 			low = false
-		case inRow && inCol:
+		case mask[i]:
 			y, low = d.pulsed(v, h, p.NPOff)
 		default:
 			y = d.b1 + bell(h, p.NoiseOff)
-			if s.xtalk[i] && s.besidePulsed(row, col, row0, col0) {
+			if s.xtalk[i] && s.besidePulsed(mask, i) {
 				y += floorDiv(d.g1*min(v, d.sw), 10000)
 			}
 		}
@@ -232,11 +243,9 @@ func (s *Injection) frame(dst []uint16, step, k int, number uint64, v int64) {
 }
 
 // besidePulsed reports whether one of the four neighbours of a pixel is pulsed.
-func (s *Injection) besidePulsed(row, col, row0, col0 int) bool {
-	on := func(r, c int) bool {
-		return r >= 0 && r < s.p.Rows && c >= 0 && c < s.p.Cols && r%s.p.Space == row0 && c%s.p.Space == col0
-	}
-	return on(row-1, col) || on(row+1, col) || on(row, col-1) || on(row, col+1)
+func (s *Injection) besidePulsed(mask []bool, i int) bool {
+	row, col := i/s.p.Cols, i%s.p.Cols
+	return row > 0 && mask[i-s.p.Cols] || row < s.p.Rows-1 && mask[i+s.p.Cols] || col > 0 && mask[i-1] || col < s.p.Cols-1 && mask[i+1]
 }
 
 // pulsed returns value and gain bit of a pulsed pixel at the value v of the ramp.

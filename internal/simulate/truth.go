@@ -47,7 +47,8 @@ type Planted struct {
 	// Data and Dark are the bits that the profile of that name must give at least.
 	Data   uint64 `json:"data"`
 	Dark   uint64 `json:"dark"`
-	Pixels []int  `json:"pixels"` // row-major positions, ascending
+	CI     uint64 `json:"ci,omitempty"` // of a charge-injection scan
+	Pixels []int  `json:"pixels"`       // row-major positions, ascending
 }
 
 // Step is one calibration cycle.
@@ -79,11 +80,14 @@ func (t *Truth) Path() string { return truthPath(t.Config.Dir, t.Config.Experime
 func (g *Generator) Truth() *Truth {
 	c := g.cfg
 	t := &Truth{Version: TruthVersion, Config: c, Begin: c.Begin, Incomplete: len(c.MissingPanels) > 0}
-	for i := range g.panels {
+	for i := range c.Panels * c.subs() {
 		s := i / c.subs()
 		p := Panel{Segment: s, Sub: i % c.subs(), ID: c.panelID(s, i%c.subs()), Rows: c.Rows, Cols: c.Cols, Stream: c.streamOf(s),
 			Missing: slices.Contains(c.MissingPanels, s), Planted: []Planted{}}
-		for m := range c.modes() {
+		if g.scan != nil {
+			p.Planted = g.scan[i].truth()
+		}
+		for m := 0; m < c.modes() && g.scan == nil; m++ {
 			for k, pixels := range g.panels[i][m].planted {
 				if len(pixels) == 0 {
 					continue

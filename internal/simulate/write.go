@@ -242,7 +242,7 @@ func (s *xtc2Stream) fill(a action) {
 		}
 		for _, p := range s.parts {
 			if p.update != nil {
-				s.d.Values(p.update, 0, c.configValues(c.modeName(a.step), false)...)
+				s.d.Values(p.update, 0, c.configValues(a.step, false)...)
 			}
 		}
 	case xtc2.Enable:
@@ -260,7 +260,7 @@ func (s *xtc2Stream) configure() {
 		s.d.Names(p.data)
 		if p.config != nil {
 			s.d.Names(p.config)
-			s.d.Values(p.config, 0, c.configValues(c.modeName(0), true)...)
+			s.d.Values(p.config, 0, c.configValues(0, true)...)
 			s.d.Names(p.update)
 		}
 	}

@@ -194,7 +194,7 @@ func panelNotes(p *plan.Plan, unit int, at *charge.Panel, res *charge.Verdict) (
 			notes = append(notes, fmt.Sprintf("%s: %d pixels were not tested in mode %s: never pulsed, or not for a whole ramp", p.UnitName(unit), n, charge.ModeNames[m]))
 		}
 	}
-	return append(notes, fmt.Sprintf("%s: %d bad pixels were found by the clock of the ramp alone (bits SWITCH, NO_RESPONSE, NEVER_SWITCH, GAIN_FLIPS, CROSSTALK)", p.UnitName(unit), res.ByB))
+	return append(notes, fmt.Sprintf("%s: the original's rules find %d bad pixels, those on the clock of the ramp %d, of which the original's miss %d", p.UnitName(unit), res.ByA, res.ByB, res.OnlyB))
 }
 
 // chargeQuantities are the numbers that the rules compare, for explanations.

@@ -195,7 +195,7 @@ func lostText(lost map[string]int) string {
 	if len(lost) == 0 {
 		return ""
 	}
-	return ", lost: " + strings.Trim(fmt.Sprint(lost), "map[]")
+	return ", lost: " + strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(lost), "map["), "]")
 }
 
 // statusFile names the status file of a unit; dirs are the repository's directories of the panels.

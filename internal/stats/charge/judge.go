@@ -44,7 +44,8 @@ type Verdict struct {
 	Line     [Modes][2][]Line
 	Cuts     []Cut
 	Untested [Modes]int // pixels without a complete ramp
-	ByB      int        // pixels that only measure B found
+	ByA, ByB int        // bad pixels by measure A, by measure B
+	OnlyB    int        // bad pixels that measure A has not found
 }
 
 // judge evaluates one panel.
@@ -81,7 +82,12 @@ func (p *Panel) Judge(r Rules) *Verdict {
 	}
 	j.crossTalk(slope)
 	for i, s := range j.v.Status {
-		if s != 0 && byA[i] == 0 {
+		if byA[i] != 0 {
+			j.v.ByA++
+		} else if s != 0 {
+			j.v.OnlyB++
+		}
+		if s&status.ChargeClock != 0 {
 			j.v.ByB++
 		}
 		if s == 0 && !j.whole(i) {

@@ -22,6 +22,9 @@ const (
 	LineChi2   uint64 = 1 << 38
 )
 
+// ChargeClock are the bits of measure B, which are found on the clock of the ramp.
+const ChargeClock = SwitchOff<<1 | SwitchOff | NoResponse<<1 | NoResponse | NeverSwitch<<1 | NeverSwitch | GainFlips<<1 | GainFlips | CrossTalk
+
 // ChargeLines are the lines that a pixel has in a scan, in the order of the pairs of bits.
 var ChargeLines = [4]string{"AML-M", "AML-L", "AHL-H", "AHL-L"}
 
