@@ -124,7 +124,7 @@ func gateOf(c *cli.Context, e *environment, dettype string) publish.Gate {
 func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Plan, res *deployResult) error {
 	switch {
 	case c.Bool("dry-run"):
-		rec, unchanged, err := plan.Execute(c.Context, calib.NewDryRun(place), os.Args, c.String("comment"))
+		rec, unchanged, err := plan.Execute(c.Context, place.DryRun(), os.Args, c.String("comment"))
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Pl
 		e.Log.Info("nothing is deployed: -D does it")
 		return nil
 	}
-	if ws, ok := place.(*calibws.Place); ok {
+	if ws, ok := place.Store.(*calibws.Store); ok {
 		if err := remember(ws); err != nil {
 			return err
 		}

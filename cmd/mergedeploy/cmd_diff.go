@@ -31,7 +31,7 @@ func runDiff(c *cli.Context, e *environment) error {
 	var place calib.Place
 	if !publish.IsFile(from) || !publish.IsFile(to) {
 		var err error
-		if place, err = placeNamed(c, e); err != nil {
+		if place, err = placeNamed(c, e, false); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ func newGCCommand(e *environment) *cli.Command {
 		Usage: "remove what interrupted deployments have left, and complete or undo them",
 		Flags: append(lookFlags(), command.Check(&cli.StringFlag{Name: "det-type", Usage: "also sweep the repository's directories of this detector `TYPE`"}, detector.CheckType)),
 		Action: func(c *cli.Context) error {
-			place, err := placeNamed(c, e)
+			place, err := placeNamed(c, e, true)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/calibws"
 )
 
 func newHistoryCommand(e *environment) *cli.Command {
@@ -16,25 +17,30 @@ func newHistoryCommand(e *environment) *cli.Command {
 		Usage: "list the deployments, oldest first",
 		Flags: append(lookFlags(), &cli.BoolFlag{Name: "all", Usage: "also what was aborted, and what other programs had deployed"}),
 		Action: func(c *cli.Context) error {
-			place, err := placeNamed(c, e)
+			place, err := placeNamed(c, e, false)
 			if err != nil {
 				return err
 			}
-			records, err := place.Records(c.Context)
+			records, err := place.Records()
 			if err != nil {
 				return err
 			}
 			shown := []calib.Record{}
 			for _, r := range records {
-				if c.Bool("all") || r.State != calib.Aborted && r.Action != calib.ActionFound {
+				if c.Bool("all") || r.State != calib.Aborted {
 					shown = append(shown, r)
 				}
 			}
 			if e.JSON {
 				return e.PrintJSON(shown)
 			}
+			if ws, ok := place.Store.(*calibws.Store); ok {
+				if err := ws.Resolve(c.Context); err != nil {
+					e.Log.Warnf("the names in the database are not known: %v", err)
+				}
+			}
 			fmt.Fprintln(e.Stdout, place)
-			if dir, ok := place.(*calibdir.Dir); ok && c.Bool("all") {
+			if dir, ok := place.Store.(*calibdir.Dir); ok && c.Bool("all") {
 				others, err := dir.Others()
 				if err != nil {
 					return err

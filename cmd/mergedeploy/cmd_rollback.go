@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/publish"
 )
@@ -13,11 +15,13 @@ import (
 func newRollbackCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "rollback",
-		Usage: "deploy an earlier content again, for the same runs",
-		Description: "Without --to it restores what was in force before the last deployment. Nothing is deleted: a rollback is a\n" +
-			"deployment itself and can be undone with --to.",
+		Usage: "take a deployment back: every run gets again what was in force before",
+		Description: "Takes the last deployment back, or with --of or -R another one: every stretch of runs that uses it gets again what\n" +
+			"was in force before; what came later stays. Where that cannot be done exactly it is refused. With --to an earlier\n" +
+			"content is deployed again for the same runs. The ledger keeps all contents, so --to also undoes a rollback.",
 		Flags: append(lookFlags(),
-			&cli.StringFlag{Name: "to", Usage: "`ID` of the deployment to restore, or none for an array that masks nothing"},
+			&cli.StringFlag{Name: "of", Usage: "`ID` of the deployment to take back", DefaultText: "the last one"},
+			&cli.StringFlag{Name: "to", Usage: "`ID` of the deployment whose content is deployed again, or none for an array that masks nothing"},
 			command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "undo the last deployment for these `RUNS`", DefaultText: "the last of all"}, command.Parses(calib.ParseRange)),
 			&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		),
@@ -32,37 +36,53 @@ type rollbackResult struct {
 }
 
 func runRollback(c *cli.Context, e *environment) error {
-	place, err := placeNamed(c, e)
+	place, err := placeNamed(c, e, true)
 	if err != nil {
 		return err
 	}
-	var only *calib.Range
+	opt := publish.RollbackOptions{Of: c.String("of"), To: c.String("to")}
 	if s := c.String("validity"); s != "" {
 		r, err := calib.ParseRange(s)
 		if err != nil {
 			return err
 		}
-		only = &r
+		opt.Only = &r
 	}
-	plan, err := publish.NewRollback(c.Context, place, c.String("to"), only)
-	if err != nil {
-		return err
+	if opt.Of != "" && opt.Only != nil {
+		return fault.New(fault.Usage, "--of and --validity both name the deployment").WithHint("give one of them")
 	}
-	if !e.JSON {
-		plan.Text(e.Stdout)
-	}
-	res := rollbackResult{Plan: plan}
-	switch {
-	case plan.Already:
-	case c.Bool("deploy"):
-		rec, err := plan.Execute(c.Context, place, os.Args)
+	var res rollbackResult
+	for try := 0; ; try++ {
+		if c.Bool("deploy") { // what was interrupted is ended first, so that the plan is of what is there
+			if _, err := place.Collect(c.Context); err != nil {
+				return err
+			}
+		}
+		plan, err := publish.NewRollback(c.Context, place, opt)
 		if err != nil {
 			return err
 		}
-		res.Deployed = &rec
-		e.Log.Infof("deployed %s: %s, %d bad pixels", rec.ID, rec.Name, rec.Bad)
-	default:
-		e.Log.Info("nothing is deployed: -D does it")
+		if !e.JSON {
+			plan.Text(e.Stdout)
+		}
+		res = rollbackResult{Plan: plan}
+		if plan.Already != "" {
+			break
+		}
+		if !c.Bool("deploy") {
+			e.Log.Info("nothing is changed: -D does it")
+			break
+		}
+		rec, err := plan.Execute(c.Context, place, os.Args)
+		if err == nil {
+			res.Deployed = &rec
+			e.Log.Infof("rolled back %s: %s", plan.Undoes.ID, rec.ID)
+			break
+		}
+		if !errors.Is(err, calib.ErrStale) || try >= maxPlans {
+			return err
+		}
+		e.Log.Warn("another deployment came in between: planned again")
 	}
 	if e.JSON {
 		return e.PrintJSON(res)

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/disk"
 )
 
 func newServeCommand(e *environment) *cli.Command {
@@ -27,6 +24,7 @@ func newServeCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "root", Usage: "`DIR` with the databases", Required: true},
 			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on; port 0 takes a free one", Value: "127.0.0.1:0"},
 			&cli.BoolFlag{Name: "writable", Usage: "let clients write and delete"},
+			&cli.StringSliceFlag{Name: "host", Usage: "`NAME` under which clients know this machine, besides its own; may be repeated"},
 			&cli.BoolFlag{Name: "public", Usage: "listen on an address that other machines can reach"},
 			command.AtLeast(&cli.Int64Flag{Name: "max-data", Usage: "largest array in `BYTES`", Value: 4 << 30}, 1),
 		},
@@ -47,15 +45,8 @@ func runServe(c *cli.Context, e *environment) error {
 		l.Close()
 		return err
 	}
-	s := &calibws.Server{Root: c.String("root"), Policy: policy(e), Writable: c.Bool("writable"), Token: os.Getenv("CALIB_JWT"), MaxData: c.Int64("max-data")}
-	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	stop := context.AfterFunc(c.Context, func() {
-		// Requests under way may end; what is not answered is not promised.
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		server.Shutdown(ctx)
-	})
-	defer stop()
+	s := &calibserve.Server{Root: c.String("root"), Disk: disk.Files{Policy: policy(e)}, Writable: c.Bool("writable"), Token: os.Getenv("CALIB_JWT"),
+		Hosts: c.StringSlice("host"), MaxData: c.Int64("max-data"), Warn: func(text string) { e.Log.Warn(text) }}
 	url := "http://" + l.Addr().String() + "/calib_ws/"
 	if e.JSON {
 		err = e.PrintJSON(map[string]string{"url": url})
@@ -65,8 +56,5 @@ func runServe(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return s.Serve(c.Context, l)
 }

@@ -20,7 +20,7 @@ func newShowCommand(e *environment) *cli.Command {
 			if run < 0 {
 				return fault.New(fault.Usage, "no run is named").WithHint("give -r")
 			}
-			place, err := placeNamed(c, e)
+			place, err := placeNamed(c, e, false)
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func newVerifyCommand(e *environment) *cli.Command {
 }
 
 func runVerify(c *cli.Context, e *environment) error {
-	place, err := placeNamed(c, e)
+	place, err := placeNamed(c, e, false)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 )
@@ -43,7 +44,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		return cmd
 	}
-	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, policy0, time.UTC)
+	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		if err != nil || sum(a.Values) != 10*n {
 			t.Fatalf("round %d: %v, %v", n, a, err)
 		}
-		checkRecords(t, place, filepath.Join(filepath.Dir(target), "HISTORY"), n)
+		checkRecords(t, place.Place(), filepath.Join(filepath.Dir(target), "HISTORY"), n)
 	}
 	leftovers, err := filepath.Glob(filepath.Join(filepath.Dir(target), ".*.tmp-*"))
 	if err != nil || len(leftovers) > 0 {
@@ -99,9 +100,9 @@ func sum(a []uint64) (n int) {
 }
 
 // checkRecords wants each deployment once, in the ledger and in HISTORY.
-func checkRecords(t *testing.T, place *calibdir.Dir, history string, want int) {
+func checkRecords(t *testing.T, place calib.Place, history string, want int) {
 	t.Helper()
-	records, err := place.Records(t.Context())
+	records, err := place.Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,11 +159,11 @@ func TestProgramsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, policy0, time.UTC)
+	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkRecords(t, place, filepath.Join(place.String(), "HISTORY"), n)
+	checkRecords(t, place.Place(), filepath.Join(place.String(), "HISTORY"), n)
 	items, _, err := place.Items(t.Context())
 	if err != nil || len(items) != n/2+1 {
 		t.Fatalf("%d constants, %v", len(items), err)

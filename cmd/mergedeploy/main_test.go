@@ -14,7 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/testenv"
@@ -100,7 +101,7 @@ func databody(ts *testscript.TestScript, neg bool, args []string) {
 
 // serving starts the web service over a directory and puts its address into the variable URL.
 func serving(ts *testscript.TestScript, _ bool, args []string) {
-	s := &calibws.Server{Root: ts.MkAbs(args[0]), Policy: policy0, Writable: true}
+	s := &calibserve.Server{Root: ts.MkAbs(args[0]), Disk: disk.Files{Policy: policy0}, Writable: true}
 	server := httptest.NewServer(s.Handler())
 	ts.Defer(server.Close)
 	ts.Setenv("URL", server.URL+"/calib_ws/")

@@ -13,6 +13,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
 )
@@ -57,51 +58,51 @@ func calibRoot(e *environment, exp string) (string, error) {
 	return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
 }
 
-// placeFor gives the place in which the constants of a subject are deployed.
+// placeFor returns the place in which the constants of a subject are deployed.
 func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
 	switch b := c.String("backend"); b {
 	case backendWS:
 		return wsPlaceFor(c, e, r, s)
 	case backendDir:
 	default:
-		return nil, unknownBackend(b)
+		return calib.Place{}, unknownBackend(b)
 	}
 	root, err := calibRoot(e, s.Run.Experiment)
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
 	}
 	family, _ := detector.Lookup(s.Type)
-	return calibdir.New(root, family.CalibGroup, s.Detector, ctype, policy(e), e.Site.Location())
+	return dirPlace(e, root, family.CalibGroup, s.Detector)
 }
 
-// placeNamed gives the place that the flags of lookFlags name.
-func placeNamed(c *cli.Context, e *environment) (calib.Place, error) {
+// placeNamed returns the place that the flags of lookFlags name. With writing it is one to be changed.
+func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
 	switch b := c.String("backend"); b {
 	case backendWS:
-		return wsPlaceNamed(c, e)
+		return wsPlaceNamed(c, e, writing)
 	case backendDir:
 	default:
-		return nil, unknownBackend(b)
+		return calib.Place{}, unknownBackend(b)
 	}
 	root, err := calibRoot(e, c.String("exp"))
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
 	}
 	found, err := calibdir.Find(root, c.String("det"), ctype)
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
 	}
 	switch len(found) {
 	case 1:
-		return calibdir.New(root, found[0][0], found[0][1], ctype, policy(e), e.Site.Location())
+		return dirPlace(e, root, found[0][0], found[0][1])
 	case 0:
-		return nil, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
+		return calib.Place{}, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
 	}
 	var names []string
 	for _, f := range found {
 		names = append(names, f[1])
 	}
-	return nil, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
+	return calib.Place{}, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
 }
 
 func unknownBackend(name string) error {
@@ -113,4 +114,13 @@ func ofDetector(name string) string {
 		return ""
 	}
 	return fmt.Sprintf(" of detector %q", name)
+}
+
+// dirPlace returns the place of a detector in a calibration directory.
+func dirPlace(e *environment, root, group, source string) (calib.Place, error) {
+	d, err := calibdir.New(root, group, source, ctype, disk.Files{Policy: policy(e)}, e.Site.Location())
+	if err != nil {
+		return calib.Place{}, err
+	}
+	return d.Place(), nil
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +15,9 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/negotiate"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
@@ -39,10 +39,11 @@ func wsFlags() []cli.Flag {
 			DefaultText: "token if CALIB_JWT is set, none for this machine, else kerberos"}, "kerberos", "token", "none"),
 		command.Setting("calibws.read_url", "read-url", "calibws: `URL` to read from"),
 		command.Setting("calibws.write_url", "write-url", "calibws: `URL` to write to"),
+		&cli.BoolFlag{Name: "two-hosts", Usage: "calibws: read from one service and write to another, on purpose"},
 	})
 }
 
-// client makes the client that site and flags describe.
+// client returns the client that site and flags describe.
 func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 	ws := &calibws.Client{ReadURL: e.Site.CalibWS.ReadURL, WriteURL: e.Site.CalibWS.WriteURL, Retries: 3, Pause: time.Second}
 	u, err := url.Parse(ws.WriteURL)
@@ -94,87 +95,85 @@ func ledgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
 	return filepath.Join(r.TypeDir(dettype), "merge_tmp", "ledger-"+name)
 }
 
-// wsPlace makes the place of a detector.
-func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity) (*calibws.Place, error) {
+// wsPlace returns the place of a detector. With writing it is one that a deployment could change.
+func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity, writing bool) (calib.Place, error) {
 	ws, err := client(c, e)
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
+	}
+	if writing && !calibws.SameHost(ws.ReadURL, ws.WriteURL) && !c.Bool("two-hosts") {
+		return calib.Place{}, fault.New(fault.Usage, "constants would be read from %s and written to %s: what is written there is not what was looked at here", ws.ReadURL, ws.WriteURL).
+			WithHint("give both --read-url and --write-url of one service (LCLS_CALIB_HTTP moves reading only), or say --two-hosts")
 	}
 	suffix := c.String("dbsuffix")
-	for what, name := range map[string]string{"experiment": exp, "detector": id.DetName, "detector type": id.DetType, "long name": id.LongName} {
-		if err := checkLong(what, name); err != nil {
-			return nil, err
+	for what, name := range map[string]string{"experiment": exp, "detector": id.DetName, "detector type": id.DetType} {
+		if err := access.CheckName(what, name); err != nil {
+			return calib.Place{}, err
 		}
 	}
 	if suffix != "" {
 		if err := access.CheckName("suffix", suffix); err != nil {
-			return nil, err
+			return calib.Place{}, err
 		}
 	}
-	return &calibws.Place{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
-		Ledger: &calib.Ledger{Dir: ledgerDir(r, id.DetType, exp, id.DetName, suffix), Policy: r.Policy}, LockWait: time.Minute}, nil
-}
-
-// checkLong is access.CheckName for names of which only the length may be beyond that of a file.
-func checkLong(what, name string) error {
-	for part := range slices.Chunk([]byte(name), access.MaxName) {
-		if len(name) > access.MaxName {
-			part = append([]byte("x"), part...) // only the first may not begin with a point
-		}
-		if err := access.CheckName(what, string(part)); err != nil {
-			return err
-		}
+	if err := calibws.CheckLongName(id.LongName); err != nil {
+		return calib.Place{}, err
 	}
-	return nil
+	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
+		Ledger: &calib.Ledger{Dir: ledgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute}
+	return s.Place(), nil
 }
 
-// wsPlaceFor gives the place of a subject.
+// wsPlaceFor returns the place of a subject.
 func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
 	id := wsIdentity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
 	if id.LongName == "" {
 		words := []string{id.DetType}
 		for _, p := range s.Panels {
 			if p.ID == "" {
-				return nil, fault.New(fault.Usage, "panel %s has no id of its own, so the detector's long name is not known", p.Dir).WithHint("give --longname")
+				return calib.Place{}, fault.New(fault.Usage, "panel %s has no id of its own, so the detector's long name is not known", p.Dir).WithHint("give --longname")
 			}
 			words = append(words, p.ID)
 		}
 		id.LongName = strings.Join(words, "_")
 	}
-	return wsPlace(c, e, r, s.Run.Experiment, id)
+	return wsPlace(c, e, r, s.Run.Experiment, id, true)
 }
 
 // remember lets later commands find the place by experiment and detector.
-func remember(p *calibws.Place) error {
-	if err := p.Ledger.Policy.MkdirAll(p.Ledger.Dir); err != nil {
+func remember(p *calibws.Store) error {
+	if err := p.Ledger.Disk.Make(p.Ledger.Dir); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(wsIdentity{p.LongName, p.DetType, p.DetName}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(filepath.Join(p.Ledger.Dir, "detector.json"), p.Ledger.Policy.File(), append(text, '\n'))
+	return p.Ledger.Disk.Replace(filepath.Join(p.Ledger.Dir, "detector.json"), false, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	}, nil)
 }
 
-// wsPlaceNamed gives the place that -e and -d name: a detector that was deployed from here, or a long or
+// wsPlaceNamed returns the place that -e and -d name: a detector that was deployed from here, or a long or
 // short name.
-func wsPlaceNamed(c *cli.Context, e *environment) (calib.Place, error) {
+func wsPlaceNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
 	r, err := repository(e)
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
 	}
 	exp, det := c.String("exp"), c.String("det")
 	if exp == "" || det == "" {
-		return nil, fault.New(fault.Usage, "experiment and detector are needed").WithHint("give -e and -d")
+		return calib.Place{}, fault.New(fault.Usage, "experiment and detector are needed").WithHint("give -e and -d")
 	}
 	for what, name := range map[string]string{"experiment": exp, "detector": det} {
 		if err := access.CheckName(what, name); err != nil {
-			return nil, err
+			return calib.Place{}, err
 		}
 	}
 	found, err := filepath.Glob(filepath.Join(ledgerDir(r, "*", exp, det, c.String("dbsuffix")), "detector.json"))
 	if err != nil {
-		return nil, err
+		return calib.Place{}, err
 	}
 	id := wsIdentity{LongName: c.String("longname"), DetName: det}
 	if len(found) > 0 {
@@ -183,7 +182,7 @@ func wsPlaceNamed(c *cli.Context, e *environment) (calib.Place, error) {
 			err = json.Unmarshal(text, &id)
 		}
 		if err != nil {
-			return nil, fault.New(fault.Input, "%q cannot be read: %w", found[0], err)
+			return calib.Place{}, fault.New(fault.Input, "%q cannot be read: %w", found[0], err)
 		}
 	}
 	if id.LongName == "" {
@@ -192,5 +191,5 @@ func wsPlaceNamed(c *cli.Context, e *environment) (calib.Place, error) {
 	if id.DetType == "" {
 		id.DetType, _, _ = strings.Cut(id.LongName, "_")
 	}
-	return wsPlace(c, e, r, exp, id)
+	return wsPlace(c, e, r, exp, id, writing)
 }

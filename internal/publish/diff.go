@@ -117,30 +117,29 @@ func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Arra
 		}
 		return &calib.Array{Shape: a.Shape, Values: a.Values}, nil
 	}
-	if place == nil {
+	if place.Store == nil {
 		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")
 	}
 	var run int
 	if n, err := fmt.Sscanf(name, "run=%d", &run); n == 1 && err == nil {
-		items, _, err := place.Items(ctx)
+		item, _, err := place.Find(ctx, run)
 		if err != nil {
 			return nil, err
 		}
-		i := calib.Pick(items, run)
-		if i < 0 {
+		if item == nil {
 			return nil, fault.New(fault.Input, "nothing is deployed for run %d in %s", run, place)
 		}
-		a, _, err := place.Read(ctx, items[i])
+		a, _, err := place.Read(ctx, *item)
 		return a, err
 	}
-	records, err := place.Records(ctx)
+	records, err := place.Records()
 	if err != nil {
 		return nil, err
 	}
-	rec, err := restored(records, calib.Record{}, name)
+	rec, err := recordNamed(records, name)
 	if err != nil {
 		return nil, err
 	}
-	c, err := place.Content(ctx, rec)
+	c, err := place.Kept(ctx, rec)
 	return c.Array, err
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"rawstatus/internal/io/calib"
-	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
@@ -53,10 +52,7 @@ func TestImpactRunByRun(t *testing.T) {
 
 func impactOnce(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 18))
-	place, err := calibdir.New(t.TempDir(), "Cam::CalibV1", "det", "status_extra", policy, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	place := newPlace(t, "Cam::CalibV1", "det")
 	rp := newRepo(t)
 	const last = 24
 	changed, whole := 0, 0
@@ -153,12 +149,8 @@ func ruleNames() (names []string) {
 
 // TestImpactUnreadable wants a constant that cannot be read to be listed as a change of everything.
 func TestImpactUnreadable(t *testing.T) {
-	root := t.TempDir()
-	place, err := calibdir.New(root, "Cam::CalibV1", "det", "status_extra", policy, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(root, "Cam::CalibV1", "det", "status_extra")
+	place := newPlace(t, "Cam::CalibV1", "det")
+	dir := place.String()
 	if err := os.MkdirAll(dir, 0o775); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type Plan struct {
 	Choices  []string     `json:"choices,omitempty"`
 	merged   *Merged
 	run      int
+	changes  []calib.Change
 }
 
 // Current is what analysis uses now.
@@ -71,10 +72,15 @@ func NewPlan(ctx context.Context, place calib.Place, m *Merged, ctype string, r 
 	if err != nil {
 		return nil, err
 	}
-	target := place.Target(r)
-	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: target.Name, Effect: calib.EffectOf(items, target),
-		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
-		Source: m.Path, Shape: m.Shape, Choices: m.Choices, Notes: notes,
+	targets := place.Target(r)
+	changes, err := place.Outlook(ctx, items, r)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: targets[0].Name, Effect: calib.EffectOf(items, r, targets...),
+		changes: changes,
+		Run:     fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
+		Source:  m.Path, Shape: m.Shape, Choices: m.Choices, Notes: notes,
 		merged: m, run: m.Run.Number}
 	if m.array != nil {
 		p.Pixels = len(m.array.Values)

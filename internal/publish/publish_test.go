@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
@@ -25,6 +26,15 @@ var policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664}
 
 func newRepo(t *testing.T) *repo.Repo {
 	return repo.New(filepath.Join(t.TempDir(), "repo"), policy, time.UTC)
+}
+
+func newPlace(t *testing.T, group, source string) calib.Place {
+	t.Helper()
+	d, err := calibdir.New(t.TempDir(), group, source, "status_extra", disk.Files{Policy: policy}, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Place()
 }
 
 // put writes a status file of a panel whose words are word(i).
@@ -125,10 +135,7 @@ func TestPlanCountsByPlane(t *testing.T) {
 		}
 		return merge(t, r, MergeOptions{})
 	}
-	place, err := calibdir.New(t.TempDir(), "CsPad2x2::CalibV1", "det", "status_extra", policy, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	place := newPlace(t, "CsPad2x2::CalibV1", "det")
 	forever := calib.Range{Begin: 0, End: calib.Last}
 	plan, err := NewPlan(t.Context(), place, write(), "status_extra", forever, DefaultGate)
 	if err != nil {
@@ -252,27 +259,22 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// forgetful is a place that says it has deployed and has not.
-type forgetful struct{ calib.Place }
+// forgetful is a store that says it has deployed and has not.
+type forgetful struct{ calib.Store }
 
-func (forgetful) Deploy(_ context.Context, rec calib.Record, _ calib.Content) (calib.Record, bool, error) {
-	return rec, false, nil
-}
+func (forgetful) Put(context.Context, *calib.Record, int, *calib.Content) error { return nil }
 
 // TestReadBack: a deployment is believed only when analysis finds it.
 func TestReadBack(t *testing.T) {
 	r := newRepo(t)
 	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 99) })
-	place, err := calibdir.New(t.TempDir(), "Cam::CalibV1", "cam", "status_extra", policy, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	place := newPlace(t, "Cam::CalibV1", "cam")
 	forever := calib.Range{Begin: 0, End: calib.Last}
 	plan, err := NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := plan.Execute(t.Context(), forgetful{place}, nil, ""); err == nil || !strings.Contains(err.Error(), "nothing is found for run 0") {
+	if _, _, err := plan.Execute(t.Context(), calib.Place{Store: forgetful{place.Store}, Ledger: place.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
 		t.Errorf("nothing deployed: %v", err)
 	}
 	if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
@@ -282,7 +284,7 @@ func TestReadBack(t *testing.T) {
 	if plan, err = NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := plan.Execute(t.Context(), forgetful{place}, nil, ""); err == nil || !strings.Contains(err.Error(), "whose array is another one") {
+	if _, _, err := plan.Execute(t.Context(), calib.Place{Store: forgetful{place.Store}, Ledger: place.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
 		t.Errorf("the old one stays: %v", err)
 	}
 }

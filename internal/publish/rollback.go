@@ -20,97 +20,148 @@ import (
 
 // RollbackPlan is a rollback that can be looked at before it is done.
 type RollbackPlan struct {
-	Place    string       `json:"place"`
-	Undoes   calib.Record `json:"undoes"`
-	Restores string       `json:"restores"` // id of a record, or what it is
-	SHA256   string       `json:"sha256"`
-	Shape    []int        `json:"shape"`
-	Bad      int          `json:"bad_pixels"`
-	Range    calib.Range  `json:"validity"`
-	Effect   calib.Effect `json:"effect"`
-	// Already is set when the last deployment is this rollback.
-	Already bool `json:"already,omitempty"`
-	content calib.Content
+	Place  string       `json:"place"`
+	Undoes calib.Record `json:"undoes"`
+	// Restores is the id of the record whose content is deployed again, or none; empty for a rollback
+	// that brings back, for every stretch of runs, what was in force before.
+	Restores string         `json:"restores,omitempty"`
+	SHA256   string         `json:"sha256,omitempty"`
+	Shape    []int          `json:"shape,omitempty"`
+	Bad      int            `json:"bad_pixels"`
+	Range    calib.Range    `json:"validity"`
+	Changes  []calib.Change `json:"changes,omitempty"`
+	Effect   *calib.Effect  `json:"effect,omitempty"` // of an earlier content
+	Notes    []string       `json:"notes,omitempty"`
+	// Already is set when that deployment was taken back before; Next is the one before it.
+	Already string `json:"already,omitempty"`
+	Next    string `json:"next,omitempty"`
+
+	content *calib.Content // of an earlier deployment; nil: it is taken back
 	record  calib.Record
 }
 
-// NewRollback plans to deploy an earlier content again, for the runs of the last deployment or those of
-// only. to is the id of a record (or its beginning), "none" for an array that masks nothing, or empty for
-// what was in force before the last deployment. Nothing is ever deleted.
-func NewRollback(ctx context.Context, place calib.Place, to string, only *calib.Range) (*RollbackPlan, error) {
-	records, err := place.Records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	last, err := lastDeployed(records, only, place)
-	if err != nil {
-		return nil, err
-	}
-	p := &RollbackPlan{Place: place.String(), Undoes: last, Range: last.Range}
-	items, _, err := place.Items(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.Effect = calib.EffectOf(items, place.Target(p.Range))
-	if to == "" && last.Action == calib.ActionRollback {
-		p.Already, p.Restores = true, last.Restores
-		return p, nil
-	}
-	p.record = calib.Record{Action: calib.ActionRollback, Version: version.String(), Experiment: last.Experiment, Run: last.Run, RunTime: last.RunTime,
-		Detector: last.Detector, CType: last.CType, Range: p.Range, Key: "rollback " + last.ID + " to " + to,
-		Comment: "rollback of " + last.ID}
-	if to == "none" {
-		return p, p.toNone(last)
-	}
-	from, err := restored(records, last, to)
-	if err != nil {
-		return nil, err
-	}
-	return p, p.toRecord(ctx, place, from)
+// RollbackOptions say what is rolled back.
+type RollbackOptions struct {
+	Of   string       // id of a deployment (or its beginning); empty: the last one
+	Only *calib.Range // the last one for this range
+	// To is the id of the record whose content is to be deployed again, or none for an array that masks
+	// nothing; empty: what was in force before comes back.
+	To string
 }
 
-// lastDeployed gives the last completed deployment, for a range if one is given.
-func lastDeployed(records []calib.Record, only *calib.Range, place calib.Place) (calib.Record, error) {
+// NewRollback plans to take a deployment back: every stretch of runs that uses it gets again what was in
+// force before it. With opt.To it plans to deploy an earlier content for the same runs instead.
+func NewRollback(ctx context.Context, place calib.Place, opt RollbackOptions) (*RollbackPlan, error) {
+	records, err := place.Records()
+	if err != nil {
+		return nil, err
+	}
+	of, err := deployed(records, opt, place)
+	if err != nil {
+		return nil, err
+	}
+	items, notes, err := place.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &RollbackPlan{Place: place.String(), Undoes: of, Range: of.Range, Notes: notes}
+	if rec, pending := calib.Pending(records); pending {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s %s was interrupted: it is completed or undone first, and the plan is made again", rec.Action, rec.ID))
+	}
+	p.record = calib.Record{Action: calib.ActionRollback, Version: version.String(), Experiment: of.Experiment, Run: of.Run, RunTime: of.RunTime,
+		Detector: of.Detector, CType: of.CType, Range: p.Range, Comment: "rollback of " + of.ID}
+	switch {
+	case opt.To == "":
+		return p, p.undo(ctx, place, records)
+	case opt.To == "none":
+		err = p.toNone(of)
+	default:
+		err = p.toRecord(ctx, place, records, opt.To)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.record.Key = "rollback to " + p.Restores
+	effect := calib.EffectOf(items, p.Range, place.Target(p.Range)...)
+	p.Effect = &effect
+	p.Changes, err = place.Outlook(ctx, items, p.Range)
+	return p, err
+}
+
+// isDeployment reports whether a record has put a content by itself, which can be taken back.
+func isDeployment(r calib.Record) bool { return r.State == calib.Done && r.Undoes == "" }
+
+// deployed returns the deployment that is meant.
+func deployed(records []calib.Record, opt RollbackOptions, place calib.Place) (calib.Record, error) {
+	if opt.Of != "" {
+		r, err := recordNamed(records, opt.Of)
+		if err == nil && !isDeployment(r) {
+			err = fault.New(fault.Usage, "%s is itself a rollback of %s", r.ID, r.Undoes).WithHint("rollback --to <id> deploys an earlier content again")
+		}
+		return r, err
+	}
 	for _, r := range slices.Backward(records) {
-		if r.State == calib.Done && r.Action != calib.ActionFound && (only == nil || r.Range == *only) {
+		if isDeployment(r) && (opt.Only == nil || r.Range == *opt.Only) {
 			return r, nil
 		}
 	}
 	what := ""
-	if only != nil {
-		what = " for " + only.String()
+	if opt.Only != nil {
+		what = " for " + opt.Only.String()
 	}
 	return calib.Record{}, fault.New(fault.Input, "nothing was deployed%s to %s by this program", what, place).
 		WithHint("mergedeploy history lists the deployments")
 }
 
-// restored gives the record whose content is wanted again.
-func restored(records []calib.Record, last calib.Record, to string) (calib.Record, error) {
+// recordNamed returns the completed record of an id or its beginning.
+func recordNamed(records []calib.Record, id string) (calib.Record, error) {
 	var found []calib.Record
 	for _, r := range records {
-		switch {
-		case r.State != calib.Done:
-		case to != "" && strings.HasPrefix(r.ID, to):
+		if r.State == calib.Done && strings.HasPrefix(r.ID, id) {
 			found = append(found, r)
-		case to == "" && last.Previous != "" && r.Content == last.Previous && r.ID != last.ID:
-			found = []calib.Record{r} // the youngest of equal content
 		}
 	}
-	switch {
-	case len(found) == 1:
+	switch len(found) {
+	case 1:
 		return found[0], nil
-	case len(found) > 1:
-		return calib.Record{}, fault.New(fault.Usage, "%q is the beginning of %d ids", to, len(found)).WithHint("give more of the id; mergedeploy history lists them")
-	case to != "":
-		return calib.Record{}, fault.New(fault.Usage, "there is no deployment %q", to).WithHint("mergedeploy history lists them")
+	case 0:
+		return calib.Record{}, fault.New(fault.Usage, "there is no deployment %q", id).WithHint("mergedeploy history lists them")
 	}
-	return calib.Record{}, fault.New(fault.Refused, "nothing was in force for run %d before deployment %s", last.Run, last.ID).
-		WithHint("--to none deploys an array that masks nothing, --to <id> any earlier deployment")
+	return calib.Record{}, fault.New(fault.Usage, "%q is the beginning of %d ids", id, len(found)).WithHint("give more of the id; mergedeploy history lists them")
+}
+
+// undo plans to take the deployment back. One that was taken back already stays so: the same command
+// again, after an answer was lost, is no second rollback.
+func (p *RollbackPlan) undo(ctx context.Context, place calib.Place, records []calib.Record) error {
+	if done := calib.Undone(records, p.Undoes.ID); done != nil {
+		p.Already = done.ID
+		at := slices.IndexFunc(records, func(r calib.Record) bool { return r.ID == p.Undoes.ID })
+		for _, r := range slices.Backward(records[:at]) {
+			if isDeployment(r) && calib.Undone(records, r.ID) == nil {
+				p.Next = r.ID
+				break
+			}
+		}
+		return nil
+	}
+	u, err := place.PlanUndo(ctx, p.Undoes)
+	if err != nil {
+		return err
+	}
+	p.Changes = u.Changes
+	if u.Restores != nil {
+		p.Restores = u.Restores.ID
+	}
+	return nil
 }
 
 // toRecord takes the content of an earlier deployment.
-func (p *RollbackPlan) toRecord(ctx context.Context, place calib.Place, from calib.Record) error {
-	c, err := place.Content(ctx, from)
+func (p *RollbackPlan) toRecord(ctx context.Context, place calib.Place, records []calib.Record, id string) error {
+	from, err := recordNamed(records, id)
+	if err != nil {
+		return err
+	}
+	c, err := place.Kept(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -121,15 +172,15 @@ func (p *RollbackPlan) toRecord(ctx context.Context, place calib.Place, from cal
 }
 
 // toNone makes an array that masks nothing.
-func (p *RollbackPlan) toNone(last calib.Record) error {
+func (p *RollbackPlan) toNone(of calib.Record) error {
 	n := 1
-	for _, d := range last.Shape {
+	for _, d := range of.Shape {
 		n *= d
 	}
-	a := &calib.Array{Shape: last.Shape, Values: make([]uint64, n)}
+	a := &calib.Array{Shape: of.Shape, Values: make([]uint64, n)}
 	var b bytes.Buffer
 	h := header(time.UTC)
-	h.Shape, h.Comments = a.Shape, []string{"masks nothing: rollback of " + last.ID}
+	h.Shape, h.Comments = a.Shape, []string{"masks nothing: rollback of " + of.ID}
 	if err := calibtxt.WriteArray(&b, h, a.Values); err != nil {
 		return fmt.Errorf("could not make an array that masks nothing: %w", err)
 	}
@@ -142,26 +193,58 @@ func (p *RollbackPlan) toNone(last calib.Record) error {
 }
 
 func (p *RollbackPlan) take(c calib.Content, size int64) {
-	p.content, p.SHA256, p.Shape, p.Bad = c, c.SHA256, c.Array.Shape, status.Count(c.Array.Values).Bad
+	p.content, p.SHA256, p.Shape, p.Bad = &c, c.SHA256, c.Array.Shape, status.Count(c.Array.Values).Bad
 	p.record.Array, p.record.Shape, p.record.Bad, p.record.Size = calib.SumArray(c.Array), p.Shape, p.Bad, size
 }
 
 // Execute carries the rollback out.
 func (p *RollbackPlan) Execute(ctx context.Context, place calib.Place, command []string) (calib.Record, error) {
-	p.record.Command = command
-	rec, _, err := place.Deploy(ctx, p.record, p.content)
+	p.record.Command, p.record.Seen = command, p.Changes
+	if p.content == nil {
+		return place.Undo(ctx, p.record, p.Undoes.ID)
+	}
+	rec, _, err := place.Deploy(ctx, p.record, *p.content)
 	return rec, err
 }
 
 // Text prints the plan.
 func (p *RollbackPlan) Text(w io.Writer) {
-	if p.Already {
-		fmt.Fprintf(w, "the last deployment, %s, is a rollback to %s already\n", p.Undoes.ID, p.Restores)
+	if p.Already != "" {
+		fmt.Fprintf(w, "%s\n  deployment %s of %s by %s was taken back already by rollback %s\n", p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339),
+			p.Undoes.Login, p.Already)
+		if p.Next != "" {
+			fmt.Fprintf(w, "  before it came %s: rollback --of %s takes that back as well\n", p.Next, p.Next)
+		}
 		return
 	}
-	fmt.Fprintf(w, "rollback in %s\n  undoes    %s of %s by %s, %d bad pixels\n  restores  %s, %d bad pixels\n  validity  %s\n",
-		p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, p.Undoes.Bad, p.Restores, p.Bad, p.Range)
-	for _, l := range p.Effect.Lines() {
-		fmt.Fprintf(w, "  %s\n", l)
+	fmt.Fprintf(w, "rollback in %s\n  undoes    %s of %s by %s, %d bad pixels\n  validity  %s\n",
+		p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, p.Undoes.Bad, p.Range)
+	if p.content != nil {
+		fmt.Fprintf(w, "  restores  %s, %d bad pixels\n", p.Restores, p.Bad)
+		for _, l := range p.Effect.Lines() {
+			fmt.Fprintf(w, "  %s\n", l)
+		}
+	} else {
+		p.changesText(w)
+	}
+	printList(w, "  note", p.Notes)
+}
+
+// changesText prints what every stretch of runs will use again.
+func (p *RollbackPlan) changesText(w io.Writer) {
+	if len(p.Changes) == 0 {
+		fmt.Fprintln(w, "  no run uses it: nothing changes for analysis")
+	}
+	for _, c := range p.Changes {
+		after := c.After.Name
+		switch {
+		case p.Restores != "":
+			after = "the content of deployment " + p.Restores
+		case after == "":
+			after = "nothing, as before"
+		case after == c.Before.Name:
+			after += " with its content from before"
+		}
+		fmt.Fprintf(w, "  runs %s use %s now, and then %s\n", c.Runs.Runs(), c.Before.Name, after)
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
-	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 )
@@ -40,10 +39,7 @@ func TestScale(t *testing.T) {
 			}
 		}
 	}
-	place, err := calibdir.New(filepath.Join(t.TempDir(), "calib"), "Jungfrau::CalibV1", "jungfrau", "status_extra", r.Policy, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	place := newPlace(t, "Jungfrau::CalibV1", "jungfrau")
 	for _, validity := range []string{"1-end", "0-end"} {
 		begin := time.Now()
 		s, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1})

@@ -43,17 +43,15 @@ type Origin struct {
 
 // Show resolves a run as analysis does and follows what it finds to its origins.
 func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
-	items, notes, err := place.Items(ctx)
+	item, notes, err := place.Find(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	s := &Shown{Place: place.String(), Run: run, Notes: notes}
-	i := calib.Pick(items, run)
-	if i < 0 {
+	s := &Shown{Place: place.String(), Run: run, Notes: notes, Item: item}
+	if item == nil {
 		return s, nil
 	}
-	s.Item = &items[i]
-	a, sum, err := place.Read(ctx, items[i])
+	a, sum, err := place.Read(ctx, *item)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +63,11 @@ func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
 			s.Bits = append(s.Bits, ShownBit{1 << bit, n})
 		}
 	}
-	records, err := place.Records(ctx)
+	records, err := place.Records()
 	if err != nil {
 		return nil, err
 	}
-	if s.Record = recordOf(records, items[i], sum); s.Record == nil {
+	if s.Record = recordOf(records, item.Name, sum); s.Record == nil {
 		s.Notes = append(s.Notes, "the ledger does not know this content: it was deployed or changed by another program")
 		return s, nil
 	}
@@ -79,10 +77,10 @@ func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
 	return s, nil
 }
 
-// recordOf finds the youngest record of an item with that content.
-func recordOf(records []calib.Record, item calib.Item, content string) *calib.Record {
+// recordOf returns the youngest record that has left that content under that name.
+func recordOf(records []calib.Record, name, content string) *calib.Record {
 	for _, r := range slices.Backward(records) {
-		if r.State == calib.Done && r.Content == content && r.Made(item.Name) {
+		if r.State == calib.Done && r.Made(name, content) {
 			return &r
 		}
 	}
@@ -114,9 +112,7 @@ func (s *Shown) Text(w io.Writer) {
 			fmt.Fprintf(w, "  bit %5d: %d pixels\n", b.Value, b.Pixels)
 		}
 	}
-	if r := s.Record; r != nil && r.Action == calib.ActionFound {
-		fmt.Fprintf(w, "  %s, kept as %s\n", r.Comment, r.ID)
-	} else if r != nil {
+	if r := s.Record; r != nil {
 		fmt.Fprintf(w, "  %s %s by %s@%s at %s\n", r.Action, r.ID, r.Login, r.Host, r.Time.Format(time.RFC3339))
 		printList(w, "  choice", r.Choices)
 		printList(w, "  forced", r.Forced)

@@ -2,10 +2,9 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"rawstatus/internal/fault"
@@ -21,92 +20,86 @@ type Verified struct {
 	Uses     []calib.Use `json:"uses"` // runs asked for
 }
 
-// Verify compares every deployed content with the ledger, opens every kept content, and resolves runs.
+// Verify compares everything that is deployed with the ledger, opens every kept content, and resolves runs.
 func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verified, error) {
-	v := &Verified{Place: place.String(), Problems: []string{}, Uses: []calib.Use{}}
 	items, notes, err := place.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
+	v := &Verified{Place: place.String(), Problems: []string{}, Uses: []calib.Use{}}
 	v.Problems = append(v.Problems, notes...)
-	records, err := place.Records(ctx)
+	records, err := place.Records()
 	if err != nil {
 		return nil, err
 	}
 	if rec, pending := calib.Pending(records); pending {
-		v.Problems = append(v.Problems, fmt.Sprintf("deployment %s was interrupted; the next deployment, or gc, completes or undoes it", rec.ID))
+		v.Problems = append(v.Problems, fmt.Sprintf("%s %s was interrupted; the next deployment, or gc, completes or undoes it", rec.Action, rec.ID))
 	}
+	last := lastSteps(records)
 	for _, item := range items {
 		v.Checked++
 		_, sum, err := place.Read(ctx, item)
-		if err != nil {
-			v.Problems = append(v.Problems, fmt.Sprintf("%s cannot be read: %v", item.Name, err))
-			continue
+		switch step, known := last[item.Name]; {
+		case err != nil:
+			v.problem("%s cannot be read: %v", item.Name, err)
+		case !known:
+			v.Notes = append(v.Notes, item.Name+" was deployed by another program")
+		case step.Now == "":
+			v.problem("%s is there again after %s took it away", item.Name, step.by)
+		case step.Now != sum:
+			v.problem("%s was changed after %s: SHA-256 is %s, deployed was %s", item.Name, step.by, sum, step.Now)
 		}
-		v.weigh(records, item, sum)
 	}
-	latest := map[string]string{} // by item
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		if last[name].Now != "" && !slices.ContainsFunc(items, func(x calib.Item) bool { return x.Name == name }) {
+			v.problem("%s of %s is gone", name, last[name].by)
+		}
+	}
 	for _, r := range records {
-		if r.State == calib.Done && r.Action != calib.ActionFound {
-			latest[r.Name] = r.ID
-		}
-	}
-	for name, id := range latest {
-		if !slices.ContainsFunc(items, func(x calib.Item) bool { return x.Name == name }) {
-			v.Problems = append(v.Problems, fmt.Sprintf("%s of deployment %s is gone", name, id))
-		}
-	}
-	for _, r := range records {
-		if r.State != calib.Done {
+		if r.State != calib.Done || r.Content == "" {
 			continue
 		}
 		if err := checkContent(ctx, place, r); err != nil {
-			v.Problems = append(v.Problems, fmt.Sprintf("the content of deployment %s: %v", r.ID, err))
+			v.problem("the content of %s %s: %v", r.Action, r.ID, err)
 		}
 	}
 	for _, r := range runs {
-		for run := r.Begin; run <= r.End; run++ {
-			name := ""
-			if i := calib.Pick(items, run); i >= 0 {
-				name = items[i].Name
-			}
-			v.Uses = calib.Extend(v.Uses, run, name)
-		}
+		v.Uses = append(v.Uses, calib.Uses(items, r)...)
 	}
 	return v, nil
 }
 
-// weigh compares an item with the last deployment of its range.
-func (v *Verified) weigh(records []calib.Record, item calib.Item, sum string) {
-	for _, r := range slices.Backward(records) {
-		if r.State != calib.Done || !r.Made(item.Name) {
+func (v *Verified) problem(format string, args ...any) {
+	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// lastStep is what the ledger says of a name.
+type lastStep struct {
+	calib.Step
+	by string // action and id of its record
+}
+
+func lastSteps(records []calib.Record) map[string]lastStep {
+	last := map[string]lastStep{}
+	for _, r := range records {
+		if r.State != calib.Done {
 			continue
 		}
-		if r.Content != sum {
-			v.Problems = append(v.Problems, fmt.Sprintf("%s was changed after deployment %s: SHA-256 is %s, deployed was %s", item.Name, r.ID, sum, r.Content))
+		for _, s := range r.Steps {
+			last[s.Name] = lastStep{s, r.Action + " " + r.ID}
 		}
-		return
 	}
-	v.Notes = append(v.Notes, item.Name+" was deployed by another program")
+	return last
 }
 
 // checkContent reads a kept content to its end.
 func checkContent(ctx context.Context, place calib.Place, rec calib.Record) error {
-	c, err := place.Content(ctx, rec)
+	c, err := place.Kept(ctx, rec)
 	if err != nil {
 		return err
 	}
-	r, err := c.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		return err
-	}
-	if sum := hex.EncodeToString(h.Sum(nil)); sum != rec.Content {
-		return fault.New(fault.Input, "SHA-256 is %s, recorded is %s", sum, rec.Content)
+	if c.SHA256 != rec.Content {
+		return fault.New(fault.Input, "SHA-256 is %s, recorded is %s", c.SHA256, rec.Content)
 	}
 	return nil
 }

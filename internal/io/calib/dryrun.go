@@ -2,158 +2,167 @@ package calib
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
-	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/disk"
 )
 
-// DryRun is a place in which everything can be tried: it shows what its base has, takes deployments, and
-// keeps them in memory only.
-type DryRun struct {
-	base   Place
-	deploy sync.Mutex // one deployment at a time, as in a real place
-	mu     sync.Mutex // guards done
-	done   []tried
+// DryRun returns a place in which everything can be tried: it shows what p has, takes deployments and
+// rollbacks, and keeps them in memory only.
+func (p Place) DryRun() Place {
+	s := &dryStore{Store: p.Store, put: map[string]*dryItem{}, kept: map[string]Content{}}
+	return Place{Store: s, Ledger: &Ledger{Dir: p.Ledger.Dir, Disk: disk.NewMemory(p.Ledger.Disk)}}
 }
 
-type tried struct {
+// dryStore is a store over another one, which is read and never written.
+type dryStore struct {
+	Store
+	deploy sync.Mutex // one deployment at a time, as in a real store
+	mu     sync.Mutex // guards what follows
+	put    map[string]*dryItem
+	order  []string
+	kept   map[string]Content // all that was put, by hash
+}
+
+// dryItem is what stands under a name; nil: nothing, whatever the base has.
+type dryItem struct {
 	item    Item
-	record  Record
 	content Content
 }
 
-var _ Place = (*DryRun)(nil)
+// String implements Store.
+func (d *dryStore) String() string { return d.Store.String() + " (dry run)" }
 
-// NewDryRun makes a dry run over a place.
-func NewDryRun(base Place) *DryRun { return &DryRun{base: base} }
+// Lock implements Store.
+func (d *dryStore) Lock(ctx context.Context) (func(), int, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	d.deploy.Lock()
+	return d.deploy.Unlock, 0, nil
+}
 
-// String implements Place.
-func (d *DryRun) String() string { return d.base.String() + " (dry run)" }
-
-// Target implements Place.
-func (d *DryRun) Target(r Range) Item { return d.base.Target(r) }
-
-// Items implements Place.
-func (d *DryRun) Items(ctx context.Context) ([]Item, []string, error) {
-	items, notes, err := d.base.Items(ctx)
+// Items implements Store.
+func (d *dryStore) Items(ctx context.Context) ([]Item, []string, error) {
+	items, notes, err := d.Store.Items(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, t := range d.done {
-		items = slices.DeleteFunc(items, func(x Item) bool { return x.Name == t.item.Name })
-		items = append(items, t.item)
+	for _, name := range d.order {
+		items = slices.DeleteFunc(items, func(x Item) bool { return x.Name == name })
+		if t := d.put[name]; t != nil {
+			items = append(items, t.item)
+		}
 	}
 	return items, notes, nil
 }
 
-// find gives the youngest trial that fits.
-func (d *DryRun) find(fits func(tried) bool) (tried, bool) {
+func (d *dryStore) find(name string) (t *dryItem, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, t := range slices.Backward(d.done) {
-		if fits(t) {
-			return t, true
+	t, known = d.put[name]
+	return t, known
+}
+
+// Sum implements Store.
+func (d *dryStore) Sum(ctx context.Context, item Item) (string, error) {
+	if t, known := d.find(item.Name); known && t != nil {
+		return t.content.SHA256, nil
+	}
+	return d.Store.Sum(ctx, item)
+}
+
+// Read implements Store.
+func (d *dryStore) Read(ctx context.Context, item Item) (*Array, string, error) {
+	switch t, known := d.find(item.Name); {
+	case t != nil:
+		return t.content.Array, t.content.SHA256, nil
+	case known:
+		return nil, "", fault.New(fault.Input, "%s is taken away in this dry run", item.Name)
+	}
+	return d.Store.Read(ctx, item)
+}
+
+// Kept implements Store.
+func (d *dryStore) Kept(ctx context.Context, rec Record) (Content, error) {
+	d.mu.Lock()
+	c, known := d.kept[rec.Content]
+	d.mu.Unlock()
+	if known {
+		return c, nil
+	}
+	c, err := d.Store.Kept(ctx, rec)
+	if err != nil {
+		// What the base has not kept yet, because nothing was deployed over it in earnest.
+		items, _, errItems := d.Store.Items(ctx)
+		for _, x := range items {
+			if sum, errSum := d.Store.Sum(ctx, x); errItems == nil && errSum == nil && sum == rec.Content {
+				a, sum, err := d.Store.Read(ctx, x)
+				return Content{Path: x.Name, SHA256: sum, Array: a}, err
+			}
 		}
 	}
-	return tried{}, false
+	return c, err
 }
 
-// Read implements Place.
-func (d *DryRun) Read(ctx context.Context, item Item) (*Array, string, error) {
-	if t, ok := d.find(func(t tried) bool { return t.item.Name == item.Name }); ok {
-		return t.content.Array, t.content.SHA256, nil
+// Begin implements Store.
+func (d *dryStore) Begin(ctx context.Context, rec *Record, content *Content) (*Content, error) {
+	if content == nil || rec.Steps != nil {
+		return content, nil
 	}
-	return d.base.Read(ctx, item)
-}
-
-// Records implements Place.
-func (d *DryRun) Records(ctx context.Context) ([]Record, error) {
-	records, err := d.base.Records(ctx)
+	items, _, err := d.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.done {
-		records = append(records, t.record)
-	}
-	return records, nil
-}
-
-// Content implements Place.
-func (d *DryRun) Content(ctx context.Context, rec Record) (Content, error) {
-	if t, ok := d.find(func(t tried) bool { return t.record.ID == rec.ID }); ok {
-		return t.content, nil
-	}
-	return d.base.Content(ctx, rec)
-}
-
-// Collect implements Place.
-func (d *DryRun) Collect(context.Context) (int, error) { return 0, nil }
-
-// Deploy implements Place.
-func (d *DryRun) Deploy(ctx context.Context, rec Record, content Content) (Record, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return rec, false, err
-	}
-	r, err := content.Open()
-	if err != nil {
-		return rec, false, err
-	}
-	defer r.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		return rec, false, err
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != content.SHA256 {
-		return rec, false, fault.New(fault.Temporary, "the content read for deployment has SHA-256 %s, planned was %s", got, content.SHA256)
-	}
-	d.deploy.Lock()
-	defer d.deploy.Unlock()
-	items, _, err := d.Items(ctx)
-	if err != nil {
-		return rec, false, err
-	}
-	if i := Pick(items, rec.Run); i >= 0 {
-		if _, rec.Previous, err = d.Read(ctx, items[i]); err != nil {
-			return rec, false, err
-		}
-	}
-	seen := ""
-	if i := Pick(items, rec.ExpectRun); i >= 0 && rec.Expect != nil {
-		if _, seen, err = d.Read(ctx, items[i]); err != nil {
-			return rec, false, err
-		}
-	}
-	if err := rec.CheckFresh(seen); err != nil {
-		return rec, false, err
-	}
-	records, err := d.Records(ctx)
-	if err != nil {
-		return rec, false, err
-	}
-	item := d.base.Target(rec.Range)
-	for _, old := range slices.Backward(records) {
-		if old.State == Done && old.Range == rec.Range {
-			if rec.Key != "" && old.Key == rec.Key {
-				return old, true, nil
+	for _, x := range d.Target(rec.Range) {
+		step := Step{Name: x.Name, Now: content.SHA256}
+		if x.Deployed != 0 { // every deployment is a new document
+			step.Name = fmt.Sprintf("%s (%s)", x.Name, rec.ID)
+		} else if i := slices.IndexFunc(items, func(y Item) bool { return y.Name == x.Name }); i >= 0 {
+			if step.Was, err = d.Sum(ctx, items[i]); err != nil {
+				return nil, err
 			}
-			break
 		}
+		rec.Steps = append(rec.Steps, step)
 	}
-	now := time.Now()
-	rec.ID, rec.State, rec.Time, rec.Name = NewID(now), Done, now.UTC(), item.Name
-	rec.Content, rec.Source, rec.Login, rec.Host = content.SHA256, content.Path, access.Login(), access.Host()
+	return content, nil
+}
+
+// Put implements Store.
+func (d *dryStore) Put(_ context.Context, rec *Record, step int, content *Content) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.done = append(d.done, tried{item, rec, content})
-	return rec, false, nil
+	name := rec.Steps[step].Name
+	d.order = append(slices.DeleteFunc(d.order, func(n string) bool { return n == name }), name)
+	if content == nil {
+		d.put[name] = nil
+		return nil
+	}
+	d.kept[content.SHA256] = *content
+	target, _, _ := strings.Cut(name, " (")
+	for _, x := range d.Target(rec.Range) {
+		if x.Name == target {
+			x.Name = name
+			d.put[name] = &dryItem{x, *content}
+		}
+	}
+	return nil
 }
+
+// Holds implements Store.
+func (d *dryStore) Holds(ctx context.Context, rec *Record, step int) (bool, error) {
+	s := rec.Steps[step]
+	if t, known := d.find(s.Name); known {
+		return t == nil && s.Now == "" || t != nil && t.content.SHA256 == s.Now, nil
+	}
+	return d.Store.Holds(ctx, rec, step)
+}
+
+// End implements Store.
+func (d *dryStore) End(context.Context, *Record) error { return nil }

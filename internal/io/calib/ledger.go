@@ -9,28 +9,27 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/disk"
 )
 
-// Ledger is the record of deployments in a directory. Whoever writes holds the lock of the place.
+// Ledger is the record of deployments in a directory. Writers hold the lock of the place.
 type Ledger struct {
-	Dir    string
-	Policy *access.Policy
+	Dir  string
+	Disk disk.Disk
 }
 
 func (l *Ledger) path() string { return filepath.Join(l.Dir, "ledger.jsonl") }
 
-// Load gives one record per deployment in its last state, oldest first.
+// Load returns one record per deployment in its last state, oldest first.
 func (l *Ledger) Load() ([]Record, error) {
-	text, err := os.ReadFile(l.path())
+	text, err := disk.ReadFile(l.Disk, l.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -52,8 +51,8 @@ func (l *Ledger) Load() ([]Record, error) {
 		}
 		if i, known := at[r.ID]; known {
 			records[i].State, records[i].Reason = r.State, r.Reason
-			if r.Documents != nil {
-				records[i].Documents = r.Documents
+			if r.Steps != nil {
+				records[i].Steps = r.Steps
 			}
 			if r.Name != "" {
 				records[i].Name = r.Name
@@ -72,45 +71,41 @@ func (l *Ledger) Append(r Record) error {
 	if err != nil {
 		return fmt.Errorf("could not encode a record: %w", err)
 	}
-	if err := l.Policy.MkdirAll(l.Dir); err != nil {
+	if err := l.Disk.Make(l.Dir); err != nil {
 		return err
 	}
-	f, err := l.Policy.Open(l.path(), os.O_RDWR)
-	if err != nil {
-		return fmt.Errorf("could not open the ledger: %w", err)
-	}
-	defer f.Close()
-	end, err := wholeLines(f)
+	end, err := l.wholeLines()
 	if err != nil {
 		return fmt.Errorf("could not read the ledger: %w", err)
 	}
-	if err := f.Truncate(end); err != nil {
-		return fmt.Errorf("could not remove the cut end of the ledger: %w", err)
-	}
-	if _, err := f.WriteAt(append(line, '\n'), end); err != nil {
+	if err := l.Disk.Extend(l.path(), end, append(line, '\n')); err != nil {
 		return fmt.Errorf("could not append to the ledger: %w", err)
 	}
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("could not append to the ledger: %w", err)
-	}
-	return f.Close()
+	return nil
 }
 
 // Mark appends the end of a deployment.
 func (l *Ledger) Mark(r Record, s State, reason string) error {
-	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Name: r.Name, Documents: r.Documents})
+	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Name: r.Name, Steps: r.Steps})
 }
 
-// wholeLines gives the length of a file up to its last newline.
-func wholeLines(f *os.File) (int64, error) {
-	st, err := f.Stat()
+// wholeLines returns the length of the ledger up to its last newline.
+func (l *Ledger) wholeLines() (int64, error) {
+	f, err := l.Disk.Open(l.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}
+	defer f.Close()
 	b := make([]byte, 1<<16)
-	for end := st.Size(); end > 0; {
+	for end := f.Size(); end > 0; {
 		n := min(end, int64(len(b)))
-		if _, err := f.ReadAt(b[:n], end-n); err != nil {
+		if _, err := f.Seek(end-n, io.SeekStart); err != nil {
+			return 0, err
+		}
+		if _, err := io.ReadFull(f, b[:n]); err != nil {
 			return 0, err
 		}
 		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
@@ -121,7 +116,7 @@ func wholeLines(f *os.File) (int64, error) {
 	return 0, nil
 }
 
-// Pending gives the deployment that was begun and not ended, if there is one.
+// Pending returns the deployment that was begun and not ended, if there is one.
 func Pending(records []Record) (Record, bool) {
 	for i := len(records) - 1; i >= 0; i-- {
 		if records[i].State == Intent {
@@ -141,10 +136,10 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 		return err
 	}
 	path := l.contentPath(sum)
-	if _, err := os.Stat(path); err == nil {
+	if _, err := l.Disk.Kind(path); err == nil {
 		return nil
 	}
-	if err := l.Policy.MkdirAll(filepath.Dir(path)); err != nil {
+	if err := l.Disk.Make(filepath.Dir(path)); err != nil {
 		return err
 	}
 	r, err := open()
@@ -152,11 +147,10 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 		return err
 	}
 	defer r.Close()
-	return atomicfile.Write(path, l.Policy.File(), func(w io.Writer) error {
-		z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
-		if err != nil {
-			return err
-		}
+	return l.Disk.Replace(path, false, func(w io.Writer) error {
+		z := encoders.Get().(*zstd.Encoder)
+		defer encoders.Put(z)
+		z.Reset(w)
 		h := sha256.New()
 		if _, err := io.Copy(io.MultiWriter(z, h), r); err != nil {
 			return err
@@ -166,19 +160,28 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 				WithHint("run the same command again")
 		}
 		return z.Close()
-	})
+	}, nil)
 }
+
+// encoders are reused: each takes megabytes.
+var encoders = sync.Pool{New: func() any {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic("calib: " + err.Error())
+	}
+	return z
+}}
 
 // Content opens a stored content.
 func (l *Ledger) Content(sum string) (io.ReadCloser, error) {
 	if err := checkSum(sum); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(l.contentPath(sum))
+	f, err := l.Disk.Open(l.contentPath(sum))
 	if err != nil {
 		return nil, fault.New(fault.Input, "the content %s is not in the ledger: %w", sum, err)
 	}
-	z, err := zstd.NewReader(f)
+	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -188,7 +191,7 @@ func (l *Ledger) Content(sum string) (io.ReadCloser, error) {
 
 type contentReader struct {
 	*zstd.Decoder
-	f *os.File
+	f io.Closer
 }
 
 func (c *contentReader) Close() error {

@@ -24,10 +24,9 @@ const (
 const (
 	ActionDeploy   = "deploy"
 	ActionRollback = "rollback"
-	ActionFound    = "found" // deployed by others, kept so that it can be restored
 )
 
-// Record is one deployment.
+// Record is one deployment or rollback.
 type Record struct {
 	ID     string `json:"id"`
 	Action string `json:"action,omitempty"`
@@ -51,17 +50,22 @@ type Record struct {
 	Detector string    `json:"detector,omitempty"`
 	CType    string    `json:"ctype,omitempty"`
 	Range    Range     `json:"validity"`
-	Name     string    `json:"name,omitempty"` // of the item
+	Name     string    `json:"name,omitempty"` // of the item that decides
 
 	// The content.
-	Source   string `json:"source,omitempty"`         // file that it was copied from
-	Content  string `json:"content_sha256,omitempty"` // bytes as deployed
-	Array    string `json:"array_sha256,omitempty"`   // shape and values, whatever the header says
-	Size     int64  `json:"size,omitempty"`
-	Shape    []int  `json:"shape,omitempty"`
-	Bad      int    `json:"bad_pixels"`
-	Previous string `json:"previous_sha256,omitempty"` // content in force before, for Run; empty: nothing
-	Restores string `json:"restores,omitempty"`        // id of the record that a rollback restores
+	Source  string `json:"source,omitempty"`         // file that it was copied from
+	Content string `json:"content_sha256,omitempty"` // bytes as deployed; empty: a rollback that takes away
+	Array   string `json:"array_sha256,omitempty"`   // shape and values, whatever the header says
+	Size    int64  `json:"size,omitempty"`
+	Shape   []int  `json:"shape,omitempty"`
+	Bad     int    `json:"bad_pixels"`
+
+	// Undoes is the deployment that a rollback takes back; Restores the one whose content it deploys again.
+	Undoes   string `json:"undoes,omitempty"`
+	Restores string `json:"restores,omitempty"`
+	// Steps are the changes of the place, in their order; Changes what they change for analysis.
+	Steps   []Step   `json:"steps,omitempty"`
+	Changes []Change `json:"changes,omitempty"`
 
 	// Where it comes from.
 	Key     string   `json:"key,omitempty"` // equal keys: the same deployment
@@ -69,16 +73,50 @@ type Record struct {
 	Choices []string `json:"choices,omitempty"` // what the user said where the data were silent
 	Forced  []string `json:"forced,omitempty"`  // gate rules overridden
 
-	// Expect, if set, is the content that was in force for run ExpectRun when the deployment was planned
-	// (empty: nothing). If it is another one now, what was weighed is not what would happen: the
+	// Seen, if not nil, are the changes as the plan has shown them. If others would happen now, the
 	// deployment fails with ErrStale.
-	Expect    *string `json:"-"`
-	ExpectRun int     `json:"-"`
+	Seen []Change `json:"-"`
 
 	// Progress in the place, for repair.
-	History       string     `json:"history,omitempty"`        // line for the file HISTORY
-	HistoryOffset int64      `json:"history_offset,omitempty"` // its length before
-	Documents     []Document `json:"documents,omitempty"`
+	History       string `json:"history,omitempty"`        // line for the file HISTORY
+	HistoryOffset int64  `json:"history_offset,omitempty"` // its length before
+}
+
+// Step is one change of a place: under a name one content takes the place of another.
+type Step struct {
+	DB   string `json:"db,omitempty"`      // database of the web service
+	Name string `json:"name"`              // of the item; empty for a document that is not sent yet
+	Data string `json:"data_id,omitempty"` // of the document's data
+	Was  string `json:"was_sha256"`        // content before; empty: nothing
+	Now  string `json:"content_sha256"`    // content after; empty: nothing
+
+	done bool // it is there
+}
+
+// where names the step's target for people.
+func (s Step) where() string {
+	if s.DB != "" {
+		return s.DB
+	}
+	return s.Name
+}
+
+// Held is what a stretch of runs uses.
+type Held struct {
+	Name    string `json:"name"` // of the item; empty: nothing is in force
+	Content string `json:"sha256,omitempty"`
+}
+
+// same reports whether two stand for the same content. One that is not known is known by its name.
+func (h Held) same(o Held) bool {
+	return h == o || h.Content != "" && h.Content == o.Content
+}
+
+// Change is a stretch of runs that used something else before.
+type Change struct {
+	Runs   Range `json:"runs"`
+	Before Held  `json:"before"`
+	After  Held  `json:"after,omitzero"` // of a rollback
 }
 
 // Input is a status file that went in, with what its sidecar says.
@@ -92,27 +130,46 @@ type Input struct {
 	Version  string `json:"version,omitempty"`
 }
 
-// Document is what a deployment has left in one database of the web service.
-type Document struct {
-	DB     string `json:"db"`
-	DataID string `json:"data_id"`
-	DocID  string `json:"doc_id"`
+// Made reports whether the deployment has left that content in an item of that name.
+func (r *Record) Made(item, content string) bool {
+	return slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Name == item && s.Now == content && content != "" })
 }
 
-// Made tells whether the deployment has made an item of that name.
-func (r *Record) Made(item string) bool {
-	return r.Name == item || slices.ContainsFunc(r.Documents, func(d Document) bool { return d.DB+"/"+d.DocID == item })
+// names returns the items that the record is about.
+func (r *Record) names() []string {
+	names := make([]string, len(r.Steps))
+	for i, s := range r.Steps {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// Undone returns the rollback that has taken a deployment back, or nil.
+func Undone(records []Record, id string) *Record {
+	for _, r := range records {
+		if r.State == Done && r.Undoes == id {
+			return &r
+		}
+	}
+	return nil
 }
 
 // ErrStale says that another deployment came in between planning and deploying.
 var ErrStale = errors.New("another deployment came in between")
 
-// CheckFresh compares what is in force for ExpectRun with what the plan has seen.
-func (r *Record) CheckFresh(inForce string) error {
-	if r.Expect == nil || *r.Expect == inForce {
+// checkFresh compares what a deployment would change now with what its plan has shown.
+func checkFresh(seen, now []Change) error {
+	if seen == nil || slices.Equal(seen, now) {
 		return nil
 	}
-	return fault.New(fault.Temporary, "run %d uses other constants than when this deployment was planned: %w", r.ExpectRun, ErrStale).
+	what := "the runs that it changes"
+	for i, c := range now {
+		if i >= len(seen) || seen[i] != c {
+			what = "runs " + c.Runs.Runs()
+			break
+		}
+	}
+	return fault.New(fault.Temporary, "%s use other constants than when this was planned: %w", what, ErrStale).
 		WithHint("run the same command again and look at the new plan")
 }
 

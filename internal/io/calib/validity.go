@@ -2,6 +2,7 @@ package calib
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,13 +75,15 @@ func (r Range) Has(run int) bool {
 // Item is one deployed constant as resolution sees it.
 type Item struct {
 	Range    Range  `json:"validity"`
-	Name     string `json:"name"`               // file name or document id
+	Name     string `json:"name"`               // file name, or database and document id
 	Deployed int64  `json:"deployed,omitempty"` // Unix time where the place knows it and it decides, else 0
 	// Fallback: used only where no other item has the run.
 	Fallback bool `json:"fallback,omitempty"`
+	// Content is the SHA-256 of the content where listing tells it.
+	Content string `json:"-"`
 }
 
-// Pick gives the position of the item that wins for a run, or -1.
+// Pick returns the position of the item that wins for a run, or -1.
 func Pick(items []Item, run int) int {
 	best := -1
 	for i, x := range items {
@@ -91,7 +94,7 @@ func Pick(items []Item, run int) int {
 	return best
 }
 
-// beats tells whether a wins over b for a run that both have.
+// beats reports whether a wins over b for a run that both have.
 func beats(a, b Item) bool {
 	switch {
 	case a.Fallback != b.Fallback:
@@ -115,51 +118,119 @@ type Effect struct {
 	Used     []Range `json:"used_for"`              // runs that will use it
 	Instead  []Use   `json:"instead_of,omitempty"`  // what these runs use now
 	Shadowed []Use   `json:"shadowed_by,omitempty"` // runs of its range that go on using something else
+	// Beyond are runs outside of its range that will use it as well: those without a constant of their
+	// experiment fall back on the detector's database, where the youngest counts for all runs.
+	Beyond []Range `json:"beyond,omitempty"`
+	// Others is what other experiments without constants of their own use now and will no longer; nil
+	// when they are not affected, an empty name when they use nothing.
+	Others *string `json:"other_experiments,omitempty"`
 }
 
-// EffectOf works out, run by run as analysis does, what a new item changes. An existing item of the same
-// name is the one that it replaces.
-func EffectOf(items []Item, added Item) Effect {
-	after := []Item{}
-	for _, x := range items {
-		if x.Name != added.Name {
-			after = append(after, x)
+// EffectOf works out what new items for a range change. An existing item of the same name is replaced.
+func EffectOf(items []Item, r Range, added ...Item) Effect {
+	var e Effect
+	isNew := map[string]bool{}
+	for _, x := range added {
+		isNew[x.Name] = true
+		if x.Fallback {
+			e.Others = new(string)
+			if i := Pick(fallbacks(items), 0); i >= 0 {
+				*e.Others = fallbacks(items)[i].Name
+			}
 		}
 	}
-	after = append(after, added)
+	compare(items, with(items, added), func(runs Range, now, then string) {
+		inside := Range{max(runs.Begin, r.Begin), min(runs.End, r.End)}
+		if !isNew[then] {
+			if inside.Begin <= inside.End {
+				e.Shadowed = append(e.Shadowed, Use{inside, then})
+			}
+			return
+		}
+		e.Used = extend(e.Used, runs)
+		e.Instead = append(e.Instead, Use{runs, now})
+		if inside != runs {
+			e.Beyond = extend(e.Beyond, runs)
+		}
+	}, r)
+	return e
+}
+
+func fallbacks(items []Item) []Item {
+	return slices.DeleteFunc(slices.Clone(items), func(x Item) bool { return !x.Fallback })
+}
+
+// with returns the items after others have been added, in place of those of the same names.
+func with(items, added []Item) []Item {
+	return append(without(items, added...), added...)
+}
+
+func without(items []Item, gone ...Item) []Item {
+	return slices.DeleteFunc(slices.Clone(items), func(x Item) bool {
+		return slices.ContainsFunc(gone, func(g Item) bool { return g.Name == x.Name })
+	})
+}
+
+// compare calls f for stretches of runs, ascending, in which neither the item in force before nor the one
+// after changes. Stretches end where those of cuts do.
+func compare(before, after []Item, f func(runs Range, was, is string), cuts ...Range) {
+	edges, isCut := []int{0}, map[int]bool{}
+	for _, x := range slices.Concat(before, after) {
+		edges = append(edges, x.Range.Begin, x.Range.End+1)
+	}
+	for _, c := range cuts {
+		edges = append(edges, c.Begin, c.End+1)
+		isCut[c.Begin], isCut[c.End+1] = true, true
+	}
+	slices.Sort(edges)
+	edges = slices.Compact(edges)
 	name := func(items []Item, run int) string {
 		if i := Pick(items, run); i >= 0 {
 			return items[i].Name
 		}
 		return ""
 	}
-	var e Effect
-	for run := added.Range.Begin; run <= added.Range.End; run++ {
-		now, then := name(items, run), name(after, run)
-		if then != added.Name {
-			e.Shadowed = Extend(e.Shadowed, run, then)
-			continue
+	var runs Range
+	var was, is string
+	for i, edge := range edges {
+		if edge > Last {
+			break
 		}
-		if n := len(e.Used); n > 0 && e.Used[n-1].End == run-1 {
-			e.Used[n-1].End = run
-		} else {
-			e.Used = append(e.Used, Range{run, run})
+		a, b := name(before, edge), name(after, edge)
+		if i > 0 && (a != was || b != is || isCut[edge]) {
+			f(runs, was, is)
+			runs.Begin = edge
 		}
-		e.Instead = Extend(e.Instead, run, now)
+		was, is, runs.End = a, b, Last
+		if i+1 < len(edges) && edges[i+1] <= Last {
+			runs.End = edges[i+1] - 1
+		}
 	}
-	return e
+	f(runs, was, is)
 }
 
-// Extend adds a run and what it uses to stretches of ascending runs.
-func Extend(uses []Use, run int, name string) []Use {
-	if n := len(uses); n > 0 && uses[n-1].Name == name && uses[n-1].Runs.End == run-1 {
-		uses[n-1].Runs.End = run
-		return uses
-	}
-	return append(uses, Use{Range{run, run}, name})
+// Uses lists what runs use, in stretches.
+func Uses(items []Item, r Range) []Use {
+	var uses []Use
+	compare(items, nil, func(runs Range, name, _ string) {
+		runs = Range{max(runs.Begin, r.Begin), min(runs.End, r.End)}
+		if runs.Begin <= runs.End {
+			uses = append(uses, Use{runs, name})
+		}
+	})
+	return uses
 }
 
-// Lines tells the effect in sentences.
+// extend adds a stretch to ascending ones.
+func extend(ranges []Range, r Range) []Range {
+	if n := len(ranges); n > 0 && ranges[n-1].End+1 == r.Begin {
+		ranges[n-1].End = r.End
+		return ranges
+	}
+	return append(ranges, r)
+}
+
+// Lines says the effect in sentences.
 func (e Effect) Lines() []string {
 	var lines []string
 	if len(e.Used) == 0 {
@@ -176,6 +247,15 @@ func (e Effect) Lines() []string {
 	}
 	for _, u := range e.Shadowed {
 		lines = append(lines, fmt.Sprintf("runs %s go on using %s", u.Runs.Runs(), u.Name))
+	}
+	if len(e.Beyond) > 0 {
+		lines = append(lines, "runs "+join(e.Beyond)+" have no constant of their experiment: they will use it through the detector's database, whatever its validity")
+	}
+	switch {
+	case e.Others != nil && *e.Others == "":
+		lines = append(lines, "other experiments without constants of their own will use it, too (nothing now)")
+	case e.Others != nil:
+		lines = append(lines, "other experiments without constants of their own will use it, too (now "+*e.Others+")")
 	}
 	return lines
 }

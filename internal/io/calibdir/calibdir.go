@@ -15,10 +15,9 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
-	"rawstatus/internal/io/filelock"
+	"rawstatus/internal/io/disk"
 )
 
 // Dir is the directory of one type of constants of one detector.
@@ -27,44 +26,44 @@ type Dir struct {
 	Group  string
 	Source string
 	CType  string
-	Policy *access.Policy
+	Disk   disk.Disk
 	Loc    *time.Location // for the times in HISTORY
 	// LockWait is how long to wait for another deployment.
 	LockWait time.Duration
-
-	// step, when set by a test, is called before each step of a deployment and can stop it there.
-	step func(name string) error
 }
 
-var _ calib.Place = (*Dir)(nil)
+var _ calib.Store = (*Dir)(nil)
 
-// New gives the place of a type of constants in the calibration directory root.
-func New(root, group, source, ctype string, policy *access.Policy, loc *time.Location) (*Dir, error) {
+// New returns the store of a type of constants in the calibration directory root.
+func New(root, group, source, ctype string, d disk.Disk, loc *time.Location) (*Dir, error) {
 	for _, w := range []struct{ what, s string }{{"group", group}, {"source", source}, {"constants type", ctype}} {
 		if err := access.CheckName(w.what, w.s); err != nil {
 			return nil, err
 		}
 	}
-	return &Dir{Root: root, Group: group, Source: source, CType: ctype, Policy: policy, Loc: loc, LockWait: time.Minute}, nil
+	return &Dir{Root: root, Group: group, Source: source, CType: ctype, Disk: d, Loc: loc, LockWait: time.Minute}, nil
 }
 
-// String implements calib.Place.
+// Place returns the directory together with its ledger.
+func (d *Dir) Place() calib.Place { return calib.Place{Store: d, Ledger: d.ledger()} }
+
+// String implements calib.Store.
 func (d *Dir) String() string { return d.path() }
 
 func (d *Dir) path() string { return filepath.Join(d.Root, d.Group, d.Source, d.CType) }
 
 func (d *Dir) ledger() *calib.Ledger {
-	return &calib.Ledger{Dir: filepath.Join(d.path(), ".ledger"), Policy: d.Policy}
+	return &calib.Ledger{Dir: filepath.Join(d.path(), ".ledger"), Disk: d.Disk}
 }
 
-// Target implements calib.Place.
-func (d *Dir) Target(r calib.Range) calib.Item {
-	return calib.Item{Range: r, Name: r.String() + ".data"}
+// Target implements calib.Store.
+func (d *Dir) Target(r calib.Range) []calib.Item {
+	return []calib.Item{{Range: r, Name: r.String() + ".data"}}
 }
 
-// Items implements calib.Place.
+// Items implements calib.Store.
 func (d *Dir) Items(context.Context) (items []calib.Item, notes []string, err error) {
-	entries, err := os.ReadDir(d.path())
+	entries, err := d.Disk.List(d.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}
@@ -72,21 +71,21 @@ func (d *Dir) Items(context.Context) (items []calib.Item, notes []string, err er
 		return nil, nil, fmt.Errorf("could not list constants: %w", err)
 	}
 	for _, e := range entries {
-		stem, ok := strings.CutSuffix(e.Name(), ".data")
-		if !ok || e.IsDir() {
+		stem, ok := strings.CutSuffix(e.Name, ".data")
+		if !ok || e.Kind == fs.ModeDir {
 			continue
 		}
 		r, why := parseStem(stem)
 		if why != "" {
-			notes = append(notes, fmt.Sprintf("%s: %s", filepath.Join(d.path(), e.Name()), why))
+			notes = append(notes, fmt.Sprintf("%s: %s", filepath.Join(d.path(), e.Name), why))
 			continue
 		}
-		items = append(items, calib.Item{Range: r, Name: e.Name()})
+		items = append(items, calib.Item{Range: r, Name: e.Name})
 	}
 	return items, notes, nil
 }
 
-// parseStem reads a file name without .data as psana does; why tells what psana makes of a bad one.
+// parseStem reads a file name without .data as psana does; why says what psana makes of a bad one.
 func parseStem(stem string) (r calib.Range, why string) {
 	const breaks = "breaks every look-up of psana in this directory: "
 	parts := strings.Split(stem, "-")
@@ -109,25 +108,44 @@ func parseStem(stem string) (r calib.Range, why string) {
 	return r, breaks + "a run above 9999"
 }
 
-// Read implements calib.Place.
+// Sum implements calib.Store.
+func (d *Dir) Sum(_ context.Context, item calib.Item) (string, error) { return d.sum(item.Name) }
+
+// sum returns the SHA-256 of a file here; empty when there is none.
+func (d *Dir) sum(name string) (string, error) {
+	f, err := d.Disk.Open(filepath.Join(d.path(), name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return sumOf(f)
+}
+
+func sumOf(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Read implements calib.Store.
 func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, error) {
 	path := filepath.Join(d.path(), item.Name)
 	return readArray(path, func() (io.ReadCloser, int64, error) {
-		f, err := os.Open(path)
+		f, err := d.Disk.Open(path)
 		if err != nil {
 			return nil, 0, fault.New(fault.Input, "could not read a deployed constant: %w", err)
 		}
-		st, err := f.Stat()
-		if err != nil {
-			f.Close()
-			return nil, 0, err
-		}
-		return f, st.Size(), nil
+		return f, f.Size(), nil
 	})
 }
 
-// readArray reads a text as psana does, whole numbers exactly, and gives the SHA-256 of its bytes. size
-// as open gives it may be -1.
+// readArray reads a text as psana does, whole numbers exactly, and returns the SHA-256 of its bytes. The
+// size that open returns may be -1.
 func readArray(name string, open func() (r io.ReadCloser, size int64, err error)) (*calib.Array, string, error) {
 	r, size, err := open()
 	if err != nil {
@@ -155,12 +173,9 @@ func readArray(name string, open func() (r io.ReadCloser, size int64, err error)
 	return &calib.Array{Shape: a.Shape, Values: a.Ints}, hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Records implements calib.Place.
-func (d *Dir) Records(context.Context) ([]calib.Record, error) { return d.ledger().Load() }
-
-// Others gives the lines of HISTORY that other programs have written, oldest first.
+// Others returns the lines of HISTORY that other programs have written, oldest first.
 func (d *Dir) Others() ([]string, error) {
-	text, err := os.ReadFile(d.historyPath())
+	text, err := disk.ReadFile(d.Disk, d.historyPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -184,11 +199,14 @@ func (d *Dir) Others() ([]string, error) {
 	return lines, nil
 }
 
-// Content implements calib.Place.
-func (d *Dir) Content(_ context.Context, rec calib.Record) (calib.Content, error) {
-	c := calib.Content{Path: rec.Source, SHA256: rec.Content, Open: func() (io.ReadCloser, error) { return d.ledger().Content(rec.Content) }}
+// Kept implements calib.Store.
+func (d *Dir) Kept(_ context.Context, rec calib.Record) (calib.Content, error) {
+	if rec.Content == "" {
+		return calib.Content{}, fault.New(fault.Input, "%s %s took a constant away: it has no content", rec.Action, rec.ID)
+	}
+	c := calib.Content{Path: rec.Source, Open: func() (io.ReadCloser, error) { return d.ledger().Content(rec.Content) }}
 	if c.Path == "" {
-		c.Path = filepath.Join(d.path(), rec.Name)
+		c.Path = filepath.Join(d.ledger().Dir, "content", rec.Content)
 	}
 	var err error
 	c.Array, c.SHA256, err = readArray("content of "+rec.ID, func() (io.ReadCloser, int64, error) {
@@ -196,70 +214,6 @@ func (d *Dir) Content(_ context.Context, rec calib.Record) (calib.Content, error
 		return r, -1, err
 	})
 	return c, err
-}
-
-// Collect implements calib.Place.
-func (d *Dir) Collect(ctx context.Context) (int, error) {
-	if _, err := os.Stat(d.path()); errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	lock, err := d.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer lock.Release()
-	n, err := d.sweep()
-	if err != nil {
-		return n, err
-	}
-	return n, d.repair()
-}
-
-// sweep removes temporaries. Under the lock nobody is writing them.
-func (d *Dir) sweep() (int, error) {
-	total := 0
-	for _, dir := range []string{d.path(), d.ledger().Dir, filepath.Join(d.ledger().Dir, "content")} {
-		n, err := atomicfile.RemoveStale(dir, 0)
-		total += n
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// enter makes sure that the directory is where it seems to be and locks the detector.
-func (d *Dir) enter(ctx context.Context) (*filelock.Lock, error) {
-	if err := d.Policy.MkdirAll(d.Root); err != nil {
-		return nil, err
-	}
-	if err := d.noWayOut(); err != nil {
-		return nil, err
-	}
-	if err := d.Policy.MkdirAll(d.path()); err != nil {
-		return nil, err
-	}
-	return filelock.Acquire(ctx, filepath.Dir(d.path()), d.LockWait, d.Policy)
-}
-
-// noWayOut refuses symbolic links below the root: what is written stays in the tree.
-func (d *Dir) noWayOut() error {
-	path := d.Root
-	for _, name := range []string{d.Group, d.Source, d.CType, ".ledger", "content"} {
-		path = filepath.Join(path, name)
-		st, err := os.Lstat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !st.IsDir() {
-			return fault.New(fault.Input, "%q is not a directory (%v): nothing is written through it", path, st.Mode().Type()).
-				WithHint("deploy into the real tree, or remove the link")
-		}
-	}
-	return nil
 }
 
 // Find lists the group and source of every detector that has a directory of the type of constants; an

@@ -22,12 +22,12 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/testenv"
 )
 
 const (
 	rootEnv = "RAWSTATUS_TEST_CALIBDIR_ROOT"
-	stepEnv = "RAWSTATUS_TEST_CALIBDIR_KILL" // step before which the process kills itself
 	wordEnv = "RAWSTATUS_TEST_CALIBDIR_WORD"
 	lockEnv = "RAWSTATUS_TEST_CALIBDIR_THREAD" // all on one thread
 )
@@ -38,16 +38,8 @@ func TestMain(m *testing.M) {
 		if os.Getenv(lockEnv) != "" {
 			runtime.LockOSThread()
 		}
-		d := newDir(root)
-		d.step = func(step string) error {
-			if step == os.Getenv(stepEnv) {
-				syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				time.Sleep(time.Minute)
-			}
-			return nil
-		}
 		word, _ := strconv.ParseUint(os.Getenv(wordEnv), 10, 64)
-		_, _, err := d.Deploy(context.Background(), calibtest.Record(forever, 7, word), calibtest.Content(calibtest.Array(word)))
+		_, _, err := newDir(root).Place().Deploy(context.Background(), calibtest.Record(forever, 7, word), calibtest.Content(calibtest.Array(word)))
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -59,8 +51,10 @@ func TestMain(m *testing.M) {
 
 var forever = calib.Range{Begin: 0, End: calib.Last}
 
+var files = disk.Files{Policy: &access.Policy{DirMode: 0o2775, FileMode: 0o664}}
+
 func newDir(root string) *Dir {
-	d, err := New(root, "Jungfrau::CalibV1", "XppGon.0:Jungfrau.0", "status_extra", &access.Policy{DirMode: 0o2775, FileMode: 0o664}, time.UTC)
+	d, err := New(root, "Jungfrau::CalibV1", "XppGon.0:Jungfrau.0", "status_extra", files, time.UTC)
 	if err != nil {
 		panic(err)
 	}
@@ -70,7 +64,7 @@ func newDir(root string) *Dir {
 func TestConformance(t *testing.T) {
 	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
 		root := filepath.Join(t.TempDir(), "calib")
-		return func() calib.Place { return newDir(root) }
+		return func() calib.Place { return newDir(root).Place() }
 	})
 }
 
@@ -78,7 +72,7 @@ func TestConformance(t *testing.T) {
 func TestDryRunConformance(t *testing.T) {
 	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
 		root := filepath.Join(t.TempDir(), "calib")
-		dry := calib.NewDryRun(newDir(root))
+		dry := newDir(root).Place().DryRun()
 		t.Cleanup(func() {
 			if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the dry run made %s", root)
@@ -90,7 +84,7 @@ func TestDryRunConformance(t *testing.T) {
 
 func history(t *testing.T, d *Dir) []string {
 	t.Helper()
-	text, err := os.ReadFile(d.historyPath())
+	text, err := disk.ReadFile(d.Disk, d.historyPath())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -101,7 +95,7 @@ func history(t *testing.T, d *Dir) []string {
 // each, and no leftovers.
 func sound(t *testing.T, d *Dir, deployments int) {
 	t.Helper()
-	records, err := d.Records(t.Context())
+	records, err := d.Place().Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +105,7 @@ func sound(t *testing.T, d *Dir, deployments int) {
 		if r.State == calib.Intent {
 			t.Errorf("an intent is left: %s", r.ID)
 		}
-		if r.State == calib.Done && r.Action != calib.ActionFound {
+		if r.State == calib.Done {
 			done++
 			want = append(want, r.History)
 		}
@@ -119,89 +113,75 @@ func sound(t *testing.T, d *Dir, deployments int) {
 	if got := history(t, d); done != deployments || !slices.Equal(got, want) {
 		t.Errorf("%d deployments on record, want %d; HISTORY\n%s\nwant\n%s", done, deployments, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	filepath.WalkDir(d.Root, func(p string, e fs.DirEntry, err error) error {
-		if strings.Contains(p, ".tmp-") {
-			t.Errorf("leftover %s", p)
+	for _, dir := range []string{d.path(), d.ledger().Dir, filepath.Join(d.ledger().Dir, "content")} {
+		entries, err := d.Disk.List(dir)
+		for _, e := range entries {
+			if err != nil || strings.Contains(e.Name, ".tmp-") {
+				t.Errorf("leftover %s in %s (%v)", e.Name, dir, err)
+			}
 		}
-		return err
-	})
+	}
 }
 
-// steps of a deployment in the order of their occurrence; a test below checks that these are all.
-var steps = []string{"keep", "keep new", "intent", "write", "rename", "history", "read back", "done"}
-
-// TestFaultAtEveryStep lets every step fail once: old or new is in force, and the same call again ends as
-// if nothing had happened.
-func TestFaultAtEveryStep(t *testing.T) {
-	for i, step := range steps {
-		d := newDir(t.TempDir())
-		calibtest.MustDeploy(t, d, "0-end", 7, 1)
-		var seen []string
-		d.step = func(s string) error {
-			seen = append(seen, s)
-			if s == step {
-				return syscall.ENOSPC
+// TestFaultAtEveryPrimitive lets every primitive of the file system fail once, or stops the process there,
+// with and without a loss of power: old or new is in force, and the same call again ends as if nothing had
+// happened.
+func TestFaultAtEveryPrimitive(t *testing.T) {
+	for what, fault := range map[string]error{"full": syscall.ENOSPC, "killed": disk.ErrKilled, "power": disk.ErrKilled} {
+		for n := 1; ; n++ {
+			mem := disk.NewMemory(nil)
+			d := newDir("/calib")
+			d.Disk = mem
+			calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+			count := 0
+			process := mem.Process(func(primitive, _ string) error {
+				if count++; count >= n && (count == n || fault == disk.ErrKilled) {
+					return fault
+				}
+				return nil
+			})
+			sick := newDir("/calib")
+			sick.Disk = process
+			_, _, err := sick.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+			if count < n {
+				if err != nil || n < 20 {
+					t.Errorf("undisturbed deployment of %d primitives: %v", n-1, err)
+				}
+				break
 			}
-			return nil
+			process.Die()
+			if what == "power" {
+				mem.PowerCut(rand.New(rand.NewPCG(uint64(n), 1)))
+			}
+			if got := calibtest.Used(t, d.Place(), 7); got != 1 && got != 2 {
+				t.Errorf("%s at %d: run 7 uses %d", what, n, got)
+			}
+			if _, _, err = d.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
+				t.Errorf("%s at %d: again: %v", what, n, err)
+			}
+			if got := calibtest.Used(t, d.Place(), 7); got != 2 {
+				t.Errorf("%s at %d: again: run 7 uses %d, want 2", what, n, got)
+			}
+			if sound(t, d, 2); t.Failed() {
+				t.Fatalf("%s at primitive %d", what, n)
+			}
 		}
-		_, _, err := d.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
-		if fault.CodeOf(err) != fault.Temporary {
-			t.Errorf("%s: %v, want a temporary error", step, err)
-		}
-		if !slices.Equal(seen, steps[:i+1]) {
-			t.Errorf("%s: steps %q, want %q", step, seen, steps[:i+1])
-		}
-		want := uint64(1)
-		if i > slices.Index(steps, "rename") {
-			want = 2
-		}
-		if got := calibtest.Used(t, d, 7); got != want {
-			t.Errorf("%s: after the fault run 7 uses %d, want %d", step, got, want)
-		}
-		d.step = nil
-		_, unchanged, err := d.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
-		if err != nil || unchanged != (want == 2) || calibtest.Used(t, d, 7) != 2 {
-			t.Errorf("%s: again: unchanged %v, %v, run 7 uses %d", step, unchanged, err, calibtest.Used(t, d, 7))
-		}
-		sound(t, d, 2)
 	}
 }
 
 // process runs this binary as a deploying process.
-func process(root, kill string, word uint64) error {
+func process(root string, word uint64) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), rootEnv+"="+root, stepEnv+"="+kill, wordEnv+"="+fmt.Sprint(word))
+	cmd.Env = append(os.Environ(), rootEnv+"="+root, wordEnv+"="+fmt.Sprint(word))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil
-}
-
-// TestKillAtEveryStep kills the process before each step and runs the same command again.
-func TestKillAtEveryStep(t *testing.T) {
-	for _, step := range steps {
-		root := t.TempDir()
-		d := newDir(root)
-		calibtest.MustDeploy(t, d, "0-end", 7, 1)
-		if err := process(root, step, 2); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("%s: the process was not killed: %v", step, err)
-		}
-		if got := calibtest.Used(t, d, 7); got != 1 && got != 2 {
-			t.Errorf("%s: run 7 uses %d", step, got)
-		}
-		if err := process(root, "", 2); err != nil {
-			t.Fatalf("%s: again: %v", step, err)
-		}
-		if got := calibtest.Used(t, d, 7); got != 2 {
-			t.Errorf("%s: run 7 uses %d, want 2", step, got)
-		}
-		sound(t, d, 2)
-	}
 }
 
 // TestKillAtRandomMoments kills at any moment, not only between steps.
@@ -225,13 +205,13 @@ func TestKillAtRandomMoments(t *testing.T) {
 		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		if got := calibtest.Used(t, d, 7); got != word && got != word-1 {
+		if got := calibtest.Used(t, d.Place(), 7); got != word && got != word-1 {
 			t.Errorf("killed while deploying %d: run 7 uses %d", word, got)
 		}
-		if err := process(root, "", word); err != nil {
+		if err := process(root, word); err != nil {
 			t.Fatal(err)
 		}
-		if got := calibtest.Used(t, d, 7); got != word {
+		if got := calibtest.Used(t, d.Place(), 7); got != word {
 			t.Errorf("run 7 uses %d, want %d", got, word)
 		}
 		sound(t, d, int(word))
@@ -245,7 +225,7 @@ func TestProcessesAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			if err := process(root, "", uint64(i+1)); err != nil {
+			if err := process(root, uint64(i+1)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -253,12 +233,12 @@ func TestProcessesAtOnce(t *testing.T) {
 	wg.Wait()
 	d := newDir(root)
 	sound(t, d, n)
-	records, err := d.Records(t.Context())
+	records, err := d.Place().Records()
 	if err != nil {
 		t.Fatal(err)
 	}
 	last := records[len(records)-1]
-	if got := calibtest.Record(forever, 7, calibtest.Used(t, d, 7)).Array; got != last.Array {
+	if got := calibtest.Record(forever, 7, calibtest.Used(t, d.Place(), 7)).Array; got != last.Array {
 		t.Errorf("in force is %s, the last record says %s", got, last.Array)
 	}
 }
@@ -267,7 +247,7 @@ func TestProcessesAtOnce(t *testing.T) {
 func TestHistoryLine(t *testing.T) {
 	const real = "file:137-end.data   copy_of:/repo/merged.txt ctype:status_extra user:"
 	d := newDir(t.TempDir())
-	rec := calibtest.MustDeploy(t, d, "137-end", 200, 1)
+	rec := calibtest.MustDeploy(t, d.Place(), "137-end", 200, 1)
 	if !strings.HasPrefix(rec.History, real) || !strings.HasSuffix(rec.History, " cmt:") || !strings.Contains(rec.History, " cptime:20") {
 		t.Errorf("line %q", rec.History)
 	}
@@ -305,7 +285,7 @@ func TestHistoryLine(t *testing.T) {
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	d := newDir(filepath.Join(t.TempDir(), "calib"))
-	calibtest.MustDeploy(t, d, "0-end", 7, 1)
+	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
 	err := filepath.WalkDir(d.Root, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -328,7 +308,7 @@ func TestModes(t *testing.T) {
 		if err := os.Chmod(path, was); err != nil {
 			t.Fatal(err)
 		}
-		calibtest.MustDeploy(t, d, "0-end", 7, uint64(was))
+		calibtest.MustDeploy(t, d.Place(), "0-end", 7, uint64(was))
 		if st, err := os.Stat(path); err != nil || st.Mode() != want {
 			t.Errorf("mode %v became %v, want %v", was, st.Mode(), want)
 		}
@@ -346,7 +326,7 @@ func TestNoWayOut(t *testing.T) {
 		if err := os.Symlink(outside, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := newDir(root).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		_, _, err := newDir(root).Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if fault.CodeOf(err) != fault.Input {
 			t.Errorf("%s: %v", link, err)
 		}
@@ -367,19 +347,19 @@ func TestNoWayOut(t *testing.T) {
 		if err := os.Symlink(secret, filepath.Join(d.path(), name)); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := d.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		_, _, err := d.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if text, _ := os.ReadFile(secret); string(text) != "keep" {
 			t.Errorf("%s: written through the link (%v)", name, err)
 		}
 	}
 	for _, name := range []string{"../x", "", "a/b", ".", "-rf"} {
-		if _, err := New(root, name, "s", "status_extra", nil, time.UTC); fault.CodeOf(err) != fault.Input {
+		if _, err := New(root, name, "s", "status_extra", files, time.UTC); fault.CodeOf(err) != fault.Input {
 			t.Errorf("group %q: %v", name, err)
 		}
 	}
 }
 
-// TestFoundByOthers: what another program has deployed is kept, so that it can be restored.
+// TestFoundByOthers: what another program has deployed is kept when it is replaced, and comes back.
 func TestFoundByOthers(t *testing.T) {
 	root := t.TempDir()
 	example := filepath.Join(testenv.Shared(t), "data", "calib", "calib_example")
@@ -397,23 +377,22 @@ func TestFoundByOthers(t *testing.T) {
 	if err != nil || !slices.Equal(old.Shape, []int{704, 768}) {
 		t.Fatal(old, err)
 	}
-	rec := calibtest.MustDeploy(t, d, "0-end", 200, 1)
-	if rec.Previous != sum {
-		t.Errorf("in force before: %q, want %q", rec.Previous, sum)
-	}
-	records, err := d.Records(t.Context())
-	if err != nil || len(records) != 2 || records[0].Action != calib.ActionFound || records[0].Content != sum {
-		t.Fatalf("records %+v, %v", records, err)
-	}
-	c, err := d.Content(t.Context(), records[0])
-	if err != nil || !slices.Equal(c.Array.Values, old.Values) {
-		t.Errorf("the found content is not the file's (%v)", err)
+	rec := calibtest.MustDeploy(t, d.Place(), "137-end", 200, 1)
+	if c := rec.Changes; len(c) != 1 || c[0].Before.Content != sum || rec.Steps[0].Was != sum {
+		t.Errorf("in force before: %+v, want %q", c, sum)
 	}
 	if others, err := d.Others(); err != nil || len(others) != 1 || !strings.HasPrefix(others[0], "file:137-end.data   copy_of:/sit/repo") {
 		t.Errorf("lines of others %q, %v", others, err)
 	}
 	if lines := history(t, d); len(lines) != 2 || !strings.HasPrefix(lines[0], "file:137-end.data   copy_of:/sit/repo") || lines[1] != rec.History {
 		t.Errorf("HISTORY %q", lines)
+	}
+	if _, err := d.Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	again, sumAgain, err := d.Read(t.Context(), items[0])
+	if err != nil || sumAgain != sum || !slices.Equal(again.Values, old.Values) {
+		t.Errorf("after the rollback: %s, want %s, %v", sumAgain, sum, err)
 	}
 }
 
@@ -465,7 +444,7 @@ func TestReadsWhatPsanaReads(t *testing.T) {
 	if err != nil || !slices.Equal(a.Shape, []int{30000, 3}) || !slices.Equal(a.Values[:3], []uint64{0, 1, 16777216}) {
 		t.Fatalf("%v, %v", a.Shape, err)
 	}
-	if want, _ := calib.SumFile(filepath.Join(d.path(), "0-end.data")); sum != want {
+	if want, _ := d.Sum(t.Context(), items[0]); sum != want {
 		t.Errorf("hash %s, want that of the file %s", sum, want)
 	}
 }

@@ -1,4 +1,4 @@
-// Package calibdir deploys constants into a calibration directory, from which psana of LCLS-I reads them.
+// Package calibdir is a calibration directory as a store of constants. psana of LCLS-I reads them there.
 //
 //	<calibdir>/
 //	  <group>/                      e.g. Epix100a::CalibV1
@@ -18,11 +18,10 @@
 //
 //	file:<name padded to 14> copy_of:<path> ctype:<type> user:<login> host:<host> cptime:<YYYY-mm-ddTHH:MM:SS> cwd:<cwd> cmt:<comment>
 //
-// # Order of a deployment
+// # A deployment
 //
-// Under the lock: complete or abort what a crash has left; keep the content in force and the new one in
-// the ledger; ledger line "intent"; file under a temporary name, synced, compared with the planned hash,
-// renamed; line in HISTORY; read back; ledger line "done". A stop before the rename leaves the old
-// constant and an intent that the next call aborts; a stop after it leaves the new constant and an intent
-// that the next call completes, HISTORY included.
+// A deployment is one step (package calib has the protocol): the file under a temporary name, synced,
+// compared with the planned hash, renamed. Both the content that it replaces and the new one are in the
+// ledger before. A rollback puts the replaced content back in the same way, or removes the file if there
+// was none. Each is one line in HISTORY, also after a stop between the rename and that line.
 package calibdir

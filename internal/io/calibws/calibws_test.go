@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,11 +24,13 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/negotiate"
 	"rawstatus/internal/testenv"
 )
 
-var policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664}
+var files = disk.Files{Policy: &access.Policy{DirMode: 0o2775, FileMode: 0o664}}
 
 const longName = "epix10ka_3926196238-0175152897-1157627926_3926196238-0174824449-0268435478"
 
@@ -47,7 +50,7 @@ func (s *service) answer(f faultFunc) { s.fault.Store(&f) }
 
 func serve(t testing.TB) *service {
 	s := &service{root: t.TempDir()}
-	h := (&Server{Root: s.root, Policy: policy, Writable: true}).Handler()
+	h := (&calibserve.Server{Root: s.root, Disk: files, Writable: true}).Handler()
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := s.count.Add(1)
 		if fault := s.fault.Load(); fault != nil {
@@ -60,10 +63,12 @@ func serve(t testing.TB) *service {
 	return s
 }
 
-func (s *service) place(ledger string) *Place {
-	return &Place{Client: &Client{ReadURL: s.URL + "/calib_ws/", WriteURL: s.URL + "/ws-kerb/calib_ws", HTTP: &http.Client{Timeout: time.Minute}},
+func (s *service) place(ledger string) calib.Place { return s.store(ledger).Place() }
+
+func (s *service) store(ledger string) *Store {
+	return &Store{Client: &Client{ReadURL: s.URL + "/calib_ws/", WriteURL: s.URL + "/ws-kerb/calib_ws", HTTP: &http.Client{Timeout: time.Minute}},
 		Experiment: "xpptut15", DetName: "epixquad", DetType: "epix10ka", LongName: longName, CType: "status_extra",
-		Ledger: &calib.Ledger{Dir: ledger, Policy: policy}, LockWait: time.Minute}
+		Ledger: &calib.Ledger{Dir: ledger, Disk: files}, LockWait: time.Minute}
 }
 
 func TestConformance(t *testing.T) {
@@ -78,9 +83,9 @@ func TestPrivateConformance(t *testing.T) {
 	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
 		s, ledger := serve(t), t.TempDir()
 		return func() calib.Place {
-			p := s.place(ledger)
+			p := s.store(ledger)
 			p.Suffix = "test"
-			return p
+			return p.Place()
 		}
 	})
 }
@@ -93,16 +98,16 @@ func TestCurlConformance(t *testing.T) {
 	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
 		s, ledger := serve(t), t.TempDir()
 		return func() calib.Place {
-			p := s.place(ledger)
+			p := s.store(ledger)
 			p.Client.Writer = negotiate.Transport{}
-			return p
+			return p.Place()
 		}
 	})
 }
 
 func docsIn(t *testing.T, s *service, db string) []Doc {
 	t.Helper()
-	docs, err := s.place("").Client.Find(t.Context(), db, "epix10ka_000001", map[string]any{})
+	docs, _, err := s.store("").Client.Find(t.Context(), db, "epix10ka_000001", map[string]any{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,27 +131,27 @@ func TestTwoDatabases(t *testing.T) {
 	}
 	d := exp[0]
 	want := Doc{ID: d.ID, Experiment: "xpptut15", Run: 10, RunEnd: 20.0, Detector: "epix10ka_000001", CType: "status_extra", DType: "ndarray",
-		TimeSec: rec.RunTime.Unix(), TimeStamp: "2026-01-02T03:04:05-0800", Version: d.Version, UID: access.Login(), Host: access.Host(), Cwd: d.Cwd,
+		TimeSec: float64(rec.RunTime.Unix()), TimeStamp: "2026-01-02T03:04:05-0800", Version: d.Version, Comment: "", UID: access.Login(), Host: access.Host(), Cwd: d.Cwd,
 		DataID: d.DataID, ExpDataID: 0.0, ExpDocID: 0.0, DetName: "epixquad", LongName: longName, ShortName: "epix10ka_000001",
-		DetType: "epix10ka", RunOrig: 12, StampOrig: "20260102030405", FileName: "/repo/merged.txt", ExtPars: d.ExtPars,
+		DetType: "epix10ka", RunOrig: 12.0, StampOrig: "2026-01-02T03:04:05-0800", FileName: "/repo/merged.txt", ExtPars: d.ExtPars,
 		DataType: "ndarray", DataDType: "uint64", DataSize: "60", DataNDim: "4", DataShape: "(3, 1, 4, 5)"}
 	if d != want {
 		t.Errorf("document\n%+v\nwant\n%+v", d, want)
 	}
-	if det[0].ExpDataID != d.DataID || det[0].ExpDocID != d.ID || det[0].DataID == d.DataID {
+	if det[0].ExpDataID != string(d.DataID) || det[0].ExpDocID != string(d.ID) || det[0].DataID == d.DataID {
 		t.Errorf("document of the detector %+v does not point to %s", det[0], d.ID)
 	}
-	raw, err := os.ReadFile(filepath.Join(s.root, "cdb_xpptut15", "gridfs", d.DataID))
+	raw, err := os.ReadFile(filepath.Join(s.root, "cdb_xpptut15", "gridfs", string(d.DataID)))
 	if err != nil || len(raw) != 480 || raw[472] != 5 {
 		t.Errorf("%d raw bytes, %v", len(raw), err)
 	}
 	// A second detector gets the next number; the same one is found by its panels in any name.
-	q := s.place(t.TempDir())
+	q := s.store(t.TempDir())
 	q.LongName = "epix10ka_another-panel-of-another-detector"
 	if short, err := q.shortName(t.Context(), true); err != nil || short != "epix10ka_000002" {
 		t.Errorf("short name %q, %v", short, err)
 	}
-	q = s.place(t.TempDir())
+	q = s.store(t.TempDir())
 	q.LongName = "epix10ka_3926196238-0174824449-0268435478"
 	if short, err := q.shortName(t.Context(), false); err != nil || short != "epix10ka_000001" {
 		t.Errorf("short name of a part %q, %v", short, err)
@@ -164,9 +169,9 @@ func TestFallback(t *testing.T) {
 	if got := calibtest.Used(t, p, 99); got != 1 {
 		t.Errorf("run 99 uses %d, want the youngest of the detector", got)
 	}
-	other := s.place(t.TempDir())
+	other := s.store(t.TempDir())
 	other.Experiment = "xpptut16"
-	calibtest.MustDeploy(t, other, "0-end", 1, 2)
+	calibtest.MustDeploy(t, other.Place(), "0-end", 1, 2)
 	if got := calibtest.Used(t, p, 15); got != 1 {
 		t.Errorf("run 15 uses %d, want that of its experiment", got)
 	}
@@ -230,11 +235,11 @@ func TestFaultAtEveryRequest(t *testing.T) {
 					}
 					next.ServeHTTP(w, r)
 				})
-				p := s.place(ledger)
+				p := s.store(ledger)
 				if name == timeOut {
 					p.Client.HTTP.Timeout = time.Second
 				}
-				_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+				_, _, err := p.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 				s.fault.Store(nil)
 				if !hit.Load() {
 					if err != nil || n < 10 {
@@ -272,7 +277,7 @@ var forever = calib.Range{Begin: 0, End: calib.Last}
 func sound(t *testing.T, s *service, ledger string, want int) {
 	t.Helper()
 	p := s.place(ledger)
-	records, err := p.Records(t.Context())
+	records, err := p.Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +287,7 @@ func sound(t *testing.T, s *service, ledger string, want int) {
 		t.Fatalf("%d records, %d and %d documents, want %d of each", len(records), len(exp), len(det), want)
 	}
 	for i, r := range records {
-		if r.State != calib.Done || len(r.Documents) != 2 || r.Documents[0].DocID != exp[i].ID || r.Documents[1].DocID != det[i].ID {
+		if r.State != calib.Done || len(r.Steps) != 2 || r.Steps[0].Name != "cdb_xpptut15/"+string(exp[i].ID) || r.Steps[1].Name != "cdb_epix10ka_000001/"+string(det[i].ID) {
 			t.Errorf("record %+v does not fit documents %s, %s", r, exp[i].ID, det[i].ID)
 		}
 	}
@@ -291,44 +296,109 @@ func sound(t *testing.T, s *service, ledger string, want int) {
 	}
 }
 
-// TestStopAtEveryStep stops a deployment before each of its steps, as a crash does: no cleaning up.
-func TestStopAtEveryStep(t *testing.T) {
-	for _, step := range []string{"intent", "data 0", "document 0", "data 1", "document 1", "read back", "done"} {
-		s, ledger := serve(t), t.TempDir()
-		calibtest.MustDeploy(t, s.place(ledger), "0-end", 7, 1)
-		p := s.place(ledger)
-		p.step = func(at string) error {
-			if at == step {
-				panic("crash")
-			}
-			return nil
-		}
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("step %q does not exist", step)
+// TestStopAtEveryRequest stops the process at every request of a deployment and of a rollback, before it or
+// before its answer, and at every primitive of its ledger.
+func TestStopAtEveryRequest(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		for _, rollback := range []bool{false, true} {
+			for n := 1; ; n++ {
+				s, mem := serve(t), disk.NewMemory(nil)
+				place := func(m *disk.Memory, h http.RoundTripper) calib.Place {
+					p := s.store("/ledger")
+					p.Ledger.Disk, p.LockWait = m, 0
+					if h != nil {
+						p.Client.HTTP = &http.Client{Transport: h}
+					}
+					return p.Place()
 				}
-			}()
-			p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
-		}()
-		if _, err := s.place(ledger).Collect(t.Context()); err != nil {
-			t.Errorf("%s: repair: %v", step, err)
+				calibtest.MustDeploy(t, place(mem, nil), "0-end", 7, 1)
+				do := func(p calib.Place) error {
+					_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+					return err
+				}
+				before, after := uint64(1), uint64(2)
+				if rollback {
+					if err := do(place(mem, nil)); err != nil {
+						t.Fatal(err)
+					}
+					records, err := place(mem, nil).Records()
+					if err != nil {
+						t.Fatal(err)
+					}
+					id := records[len(records)-1].ID
+					do = func(p calib.Place) error {
+						_, err := p.Undo(t.Context(), calib.Record{Action: calib.ActionRollback, Range: forever}, id)
+						return err
+					}
+					before, after = 2, 1
+				}
+				count := 0
+				stop := func() bool { count++; return count >= n }
+				process := mem.Process(func(string, string) error {
+					if stop() {
+						return disk.ErrKilled
+					}
+					return nil
+				})
+				err := do(place(process, killer{stop, answered}))
+				process.Die()
+				if count < n {
+					if err != nil || n < 15 {
+						t.Errorf("undisturbed: %d requests and primitives, %v", n-1, err)
+					}
+					break
+				}
+				if got := calibtest.Used(t, place(mem, nil), 7); got != before && got != after {
+					t.Errorf("run 7 uses %d", got)
+				}
+				if err := do(place(mem, nil)); err != nil {
+					t.Errorf("again: %v", err)
+				}
+				if got := calibtest.Used(t, place(mem, nil), 7); got != after {
+					t.Errorf("again: run 7 uses %d, want %d", got, after)
+				}
+				want := 2
+				if rollback {
+					want = 1
+				}
+				if exp, det := docsIn(t, s, "cdb_xpptut15"), docsIn(t, s, "cdb_epix10ka_000001"); len(exp) != want || len(det) != want {
+					t.Errorf("%d and %d documents, want %d of each", len(exp), len(det), want)
+				}
+				if t.Failed() {
+					t.Fatalf("stopped at %d (answered %v, rollback %v)", n, answered, rollback)
+				}
+			}
 		}
-		if _, _, err := s.place(ledger).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
-			t.Errorf("%s: again: %v", step, err)
-		}
-		sound(t, s, ledger, 2)
 	}
+}
+
+// killer is the network of a process that is killed: nothing gets through after it, and of the request in
+// hand at most the answer is missing.
+type killer struct {
+	stop     func() bool
+	answered bool
+}
+
+func (k killer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if k.stop() {
+		if k.answered {
+			if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+				res.Body.Close()
+			}
+		}
+		return nil, disk.ErrKilled
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // TestNoRightToWrite: asked before anything is sent.
 func TestNoRightToWrite(t *testing.T) {
-	for _, srv := range []*Server{{Writable: false}, {Writable: true, Token: "secret"}} {
-		srv.Root, srv.Policy = t.TempDir(), policy
+	for _, srv := range []*calibserve.Server{{Writable: false}, {Writable: true, Token: "secret"}} {
+		srv.Root, srv.Disk = t.TempDir(), files
 		ts := httptest.NewServer(srv.Handler())
 		defer ts.Close()
-		p := (&service{Server: ts}).place(t.TempDir())
-		_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		p := (&service{Server: ts}).store(t.TempDir())
+		_, _, err := p.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if fault.CodeOf(err) != fault.Usage || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
 		}
@@ -337,7 +407,7 @@ func TestNoRightToWrite(t *testing.T) {
 		}
 		if srv.Token != "" {
 			p.Client.Token = "secret"
-			calibtest.MustDeploy(t, p, "0-end", 7, 2)
+			calibtest.MustDeploy(t, p.Place(), "0-end", 7, 2)
 		}
 	}
 }
@@ -357,124 +427,54 @@ func request(t *testing.T, method, url, body string) (int, string) {
 	return res.StatusCode, strings.TrimSpace(string(text))
 }
 
-// TestServer speaks the protocol by hand.
-func TestServer(t *testing.T) {
-	root := t.TempDir()
-	srv := &Server{Root: root, Policy: policy, Writable: true, MaxData: 1000, MaxDoc: 200}
-	ts := httptest.NewServer(srv.Handler())
-	defer ts.Close()
-	post := func(path, body string) string {
-		status, text := request(t, "POST", ts.URL+path, body)
-		var made created
-		if err := json.Unmarshal([]byte(text), &made); status != 200 || err != nil {
-			t.Fatalf("POST %s: %d %s", path, status, text)
-		}
-		return made.ID
-	}
-	data := post("/cdb_x/gridfs/", "abc")
-	one := post("/cdb_x/det_1/", `{"run": 5, "ctype": "a"}`)
-	two := post("/calib_ws/cdb_x/det_1/", `{"run": 7, "ctype": "b", "run_end": "end", "list": [1]}`)
-	if one >= two || len(one) != 24 {
-		t.Errorf("ids %s, %s", one, two)
-	}
-	ids := func(query string) string {
-		status, text := request(t, "GET", ts.URL+"/cdb_x/det_1?query_string="+strings.ReplaceAll(query, " ", ""), "")
-		var docs []created
-		if err := json.Unmarshal([]byte(text), &docs); status != 200 || err != nil {
-			return fmt.Sprint(status)
-		}
-		var found []string
-		for _, d := range docs {
-			found = append(found, map[string]string{one: "one", two: "two"}[d.ID])
-		}
-		return strings.Join(found, " ")
-	}
-	for query, want := range map[string]string{
-		``: "one two", `{}`: "one two", `{"run":5}`: "one", `{"run":{"$lte":5}}`: "one", `{"run":{"$gte":5,"$lt":7}}`: "one", `{"run":{"$gt":5}}`: "two",
-		`{"run":{"$ne":5}}`: "two", `{"ctype":{"$in":["b","c"]}}`: "two", `{"run_end":{"$gt":3}}`: "", `{"run":"5"}`: "", `{"list":[1]}`: "",
-		`{"nothing":null}`: "", `oops`: "400", `{"run":{"$where":"1"}}`: "400", `{"run":{"$in":5}}`: "400", `{"list":{"$in":[[1]]}}`: "",
-	} {
-		if got := ids(query); got != want {
-			t.Errorf("query %s: %q, want %q", query, got, want)
-		}
-	}
-	for _, tt := range []struct {
-		method, path, body string
-		status             int
-		text               string
-	}{
-		{"GET", "/", "", 200, `["cdb_x"]`},
-		{"GET", "/cdb_x", "", 200, `["det_1"]`},
-		{"GET", "/cdb_none/det_1", "", 200, `[]`},
-		{"GET", "/cdb_x/gridfs/" + data, "", 200, "abc"},
-		{"GET", "/ws-kerb/calib_ws/cdb_x/test_post_privilege", "", 200, `"you may write"`},
-		{"GET", "/cdb_x/det_1/" + one, "", 200, `{"_id":"` + one + `","ctype":"a","run":5}`},
-		{"PUT", "/cdb_x/det_1/" + one, `{"run": 6}`, 200, `{"_id":"` + one + `"}`},
-		{"GET", "/cdb_x/det_1/" + one, "", 200, `{"_id":"` + one + `","run":6}`},
-		{"PUT", "/cdb_x/det_1/none", `{"run": 6}`, 404, ""},
-		{"POST", "/cdb_x/det_1/", `[1]`, 400, ""},
-		{"POST", "/cdb_x/det_1/", `null`, 400, ""},
-		{"POST", "/cdb_x/det_1/", `{"x": "` + strings.Repeat("y", 300) + `"}`, 413, ""},
-		{"POST", "/cdb_x/gridfs/", strings.Repeat("y", 1001), 413, ""},
-		{"GET", "/cdb_x/gridfs/none", "", 404, ""},
-		{"GET", "/cdb_x/gridfs/..%2f..%2fetc", "", 400, ""},
-		{"GET", "/..%2f..%2fetc/passwd", "", 400, ""},
-		{"GET", "/cdb_x/.hidden/x", "", 400, ""},
-		{"POST", "/cdb_x%2f..%2f../det/", `{}`, 400, ""},
-		{"DELETE", "/..%2fx", "", 400, ""},
-		{"DELETE", "/cdb_x/det_1/" + one, "", 200, `"deleted"`},
-		{"DELETE", "/cdb_x/det_1/" + one, "", 404, ""},
-		{"DELETE", "/cdb_x/gridfs/" + data, "", 200, `"deleted"`},
-		{"DELETE", "/cdb_x", "", 200, `"deleted"`},
-		{"GET", "/", "", 200, `[]`},
-	} {
-		status, text := request(t, tt.method, ts.URL+tt.path, tt.body)
-		if status != tt.status || tt.text != "" && text != tt.text {
-			t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, status, text, tt.status, tt.text)
-		}
-	}
-}
-
-// TestServerTakesForms: psana's add-file sends a form.
-func TestServerTakesForms(t *testing.T) {
-	s := serve(t)
-	var form bytes.Buffer
-	form.WriteString("--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x\"\r\n\r\nabc\r\n--b--\r\n")
-	res, err := http.Post(s.URL+"/cdb_x/gridfs/", "multipart/form-data; boundary=b", &form)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var made created
-	if err := json.NewDecoder(res.Body).Decode(&made); err != nil || res.StatusCode != 200 {
-		t.Fatal(res.Status, err)
-	}
-	if _, text := request(t, "GET", s.URL+"/cdb_x/gridfs/"+made.ID, ""); text != "abc" {
-		t.Errorf("stored %q", text)
-	}
-}
-
-// TestDocumentsOfOthers: what the database may hold besides ours.
+// TestDocumentsOfOthers: what the database may hold besides ours never stops us.
 func TestDocumentsOfOthers(t *testing.T) {
 	s := serve(t)
-	p := s.place(t.TempDir())
-	calibtest.MustDeploy(t, p, "0-end", 7, 1)
+	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
 	for _, doc := range []string{
 		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"10000"}`,
 		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"foo"}`,
 		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3}`,
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":"x","run_end":"end"}`,
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":7.5,"run_end":"end"}`,
+		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"end","id_data":[1]}`,
 		`{"detector":"epix10ka_000001","ctype":"pedestals","run":3,"run_end":"end"}`,
 	} {
 		if status, text := request(t, "POST", s.URL+"/cdb_xpptut15/epix10ka_000001/", doc); status != 200 {
 			t.Fatal(text)
 		}
 	}
+	request(t, "POST", s.URL+"/cdb_detnames/epix10ka/", `{"long":7,"short":"x","seqnumber":"one"}`)
+	request(t, "POST", s.URL+"/cdb_detnames/epix10ka/", `{"long":"epix10ka_other","short":"epix10ka_000009","seqnumber":9.0,"time_sec":1795912025.5387812}`)
+	if err := os.WriteFile(filepath.Join(s.root, "cdb_xpptut15", "epix10ka_000001", "6b0b71500000000000000000.json"), []byte("{oops"), 0o664); err != nil {
+		t.Fatal(err)
+	}
+	p := s.place(t.TempDir())
 	_, notes, err := p.Items(t.Context())
-	if err != nil || len(notes) != 3 {
+	if err != nil || len(notes) != 7 {
 		t.Errorf("notes %q, %v", notes, err)
+	}
+	for _, n := range notes {
+		if !strings.Contains(n, "document ") || !strings.Contains(n, "cdb_") {
+			t.Errorf("note %q does not name a document", n)
+		}
 	}
 	if got := calibtest.Used(t, p, 7); got != 1 {
 		t.Errorf("run 7 uses %d", got)
+	}
+	for _, doc := range []string{
+		`{"run":7.0,"data_shape":"(1, 2)","data_size":2,"data_ndim":2,"run_end":9,"unknown":{"a":[1]},"time_sec":1.5e9}`,
+		`{"run":7,"data_shape":[1,2],"data_size":"2","data_ndim":"2","run_end":"9","extpars":{"content":1},"_id":{"$oid":"6b0b71590000000000000000"}}`,
+	} {
+		var d Doc
+		if err := json.Unmarshal([]byte(doc), &d); err != nil {
+			t.Fatal(err)
+		}
+		d.DataType, d.DataDType = "ndarray", "uint64"
+		a, _, err := d.array(strings.NewReader(strings.Repeat("\x01", 16)), 16)
+		if r, ok := d.validity(); err != nil || !slices.Equal(a.Shape, []int{1, 2}) || !ok || r != (calib.Range{Begin: 7, End: 9}) {
+			t.Errorf("%s: %+v, runs %v, %v", doc, a, r, err)
+		}
 	}
 	for _, spoil := range []func(*Doc){
 		func(d *Doc) { d.DataShape = "(3, 1, 4, 6)" },
@@ -488,8 +488,92 @@ func TestDocumentsOfOthers(t *testing.T) {
 	} {
 		d := docsIn(t, s, "cdb_xpptut15")[0]
 		spoil(&d)
-		if _, _, err := p.Client.read(t.Context(), "cdb_xpptut15", d); fault.CodeOf(err) != fault.Input {
+		if _, _, err := s.store("").Client.read(t.Context(), "cdb_xpptut15", d); fault.CodeOf(err) != fault.Input {
 			t.Errorf("%+v: %v", d, err)
+		}
+	}
+}
+
+// TestLongNames: the name of a large detector is longer than a file can be called.
+func TestLongNames(t *testing.T) {
+	s := serve(t)
+	long := "jungfrau"
+	for i := range 32 {
+		long += fmt.Sprintf("_8000000020000-230920-c23400%02d", i)
+	}
+	for _, name := range []string{long, "jungfrau_4m_..-x", ""} {
+		if err := CheckLongName(name); (err == nil) != (name != "") {
+			t.Errorf("%.40q: %v", name, err)
+		}
+	}
+	if err := CheckLongName("jungfrau_../x"); fault.CodeOf(err) != fault.Input {
+		t.Error(err)
+	}
+	open := func() *Store {
+		p := s.store(t.TempDir())
+		p.DetType, p.LongName = "jungfrau", long
+		return p
+	}
+	calibtest.MustDeploy(t, open().Place(), "0-end", 7, 3)
+	p := open()
+	if got := calibtest.Used(t, p.Place(), 7); got != 3 || p.short != "jungfrau_000001" {
+		t.Errorf("run 7 of %s uses %d", p.short, got)
+	}
+}
+
+// TestShortNamesAtOnce: parallel first deployments of many detectors, some of them of the same one, give
+// every detector one short name and every short name one detector.
+func TestShortNamesAtOnce(t *testing.T) {
+	s := serve(t)
+	const detectors, each = 4, 3
+	var wg sync.WaitGroup
+	short := make([]string, detectors*each)
+	for i := range short {
+		wg.Go(func() {
+			p := s.store("")
+			p.LongName = fmt.Sprintf("epix10ka_panel-%d-of-detector", i%detectors)
+			var err error
+			if short[i], err = p.shortName(context.Background(), true); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]int{}
+	for i, name := range short {
+		if name != short[i%detectors] {
+			t.Errorf("detector %d is %s and %s", i%detectors, short[i%detectors], name)
+		}
+		if d, taken := seen[name]; taken && d != i%detectors {
+			t.Errorf("%s is the name of detectors %d and %d", name, d, i%detectors)
+		}
+		seen[name] = i % detectors
+	}
+	p := s.store("")
+	docs, err := p.names(t.Context())
+	if err != nil || len(docs) != detectors {
+		t.Errorf("%d documents of names, want %d, %v", len(docs), detectors, err)
+	}
+}
+
+// TestAddress: what people see names the address that is read and what is there.
+func TestAddress(t *testing.T) {
+	s := serve(t)
+	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
+	p := s.store("")
+	if err := p.Resolve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.String(), s.URL+"/calib_ws/ cdb_xpptut15/epix10ka_000001 cdb_epix10ka_000001/epix10ka_000001"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{{"http://h:1/a/", "http://h:1/b", true}, {"http://H:1", "http://h:1", true}, {"http://localhost:1", "http://127.0.0.1:1", true},
+		{"http://h:1", "http://h:2", false}, {"http://h", "https://h", false}, {"http://h", "http://g", false}} {
+		if SameHost(tt.a, tt.b) != tt.same {
+			t.Errorf("%s and %s: %v", tt.a, tt.b, !tt.same)
 		}
 	}
 }
@@ -511,7 +595,7 @@ func TestParseShape(t *testing.T) {
 func TestRetries(t *testing.T) {
 	s := serve(t)
 	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
-	c := s.place("").Client
+	c := s.store("").Client
 	c.Retries, c.Pause = 2, time.Millisecond
 	failures := 2
 	s.answer(func(_ int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -522,7 +606,7 @@ func TestRetries(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
-	if docs, err := c.Find(t.Context(), "cdb_xpptut15", "epix10ka_000001", map[string]any{}); err != nil || len(docs) != 1 {
+	if docs, _, err := c.Find(t.Context(), "cdb_xpptut15", "epix10ka_000001", map[string]any{}); err != nil || len(docs) != 1 {
 		t.Errorf("found %d, %v", len(docs), err)
 	}
 	failures = 1
@@ -530,12 +614,12 @@ func TestRetries(t *testing.T) {
 		t.Errorf("a write was tried again: %v", err)
 	}
 	failures = 3
-	if _, err := c.Find(t.Context(), "cdb_x", "d", map[string]any{}); fault.CodeOf(err) != fault.Temporary {
+	if _, _, err := c.Find(t.Context(), "cdb_x", "d", map[string]any{}); fault.CodeOf(err) != fault.Temporary {
 		t.Errorf("after all tries: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Find(ctx, "cdb_x", "d", map[string]any{}); !errors.Is(err, context.Canceled) {
+	if _, _, err := c.Find(ctx, "cdb_x", "d", map[string]any{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -549,7 +633,7 @@ func TestNobodyThere(t *testing.T) {
 	url := "http://" + l.Addr().String()
 	l.Close()
 	c := &Client{ReadURL: url, WriteURL: url}
-	if _, err := c.Find(t.Context(), "cdb_x", "d", nil); fault.CodeOf(err) != fault.Temporary || fault.HintOf(err) == "" {
+	if _, _, err := c.Find(t.Context(), "cdb_x", "d", nil); fault.CodeOf(err) != fault.Temporary || fault.HintOf(err) == "" {
 		t.Errorf("%v", err)
 	}
 	c.Writer = negotiate.Transport{Curl: "/no/such/curl"}
@@ -564,7 +648,7 @@ func TestLargeArray(t *testing.T) {
 		t.Skip("needs RAWSTATUS_TEST_LARGE=1: 0.4 GB in memory and 0.8 GB of disk")
 	}
 	s := serve(t)
-	p := s.place(t.TempDir())
+	p := s.store(t.TempDir())
 	p.Client.HTTP.Timeout = 5 * time.Minute
 	a := &calib.Array{Shape: []int{3, 32, 512, 1024}, Values: make([]uint64, 3*32*512*1024)}
 	a.Values[len(a.Values)-1] = 7
@@ -572,22 +656,10 @@ func TestLargeArray(t *testing.T) {
 	c.Array = a
 	rec := calib.Record{Action: calib.ActionDeploy, Experiment: "xpptut15", Run: 7, Range: forever, Key: "k", Shape: a.Shape}
 	begin := time.Now()
-	if _, _, err := p.Deploy(t.Context(), rec, c); err != nil {
+	if _, _, err := p.Place().Deploy(t.Context(), rec, c); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("deployed %d bytes twice and read them back in %.1f s", 8*len(a.Values), time.Since(begin).Seconds())
-}
-
-func FuzzQuery(f *testing.F) {
-	f.Add(`{"run":{"$lte":5}}`, `{"run":3}`)
-	f.Add(`{"list":{"$in":[[1],{"a":1}]}}`, `{"list":[1]}`)
-	f.Fuzz(func(t *testing.T, text, document string) {
-		q, err := parseQuery(text)
-		var doc map[string]any
-		if err == nil && json.Unmarshal([]byte(document), &doc) == nil {
-			q.selects(doc)
-		}
-	})
 }
 
 // FuzzDoc: whatever a service says about its data, the worst is an error.

@@ -61,7 +61,7 @@ type answered struct {
 	size int64 // as announced; -1: not announced
 }
 
-// send makes one request and gives the answer's body. Names in path are checked and escaped.
+// send makes one request and returns the answer's body. Names in path are checked and escaped.
 func (c *Client) send(ctx context.Context, write bool, method string, b *body, values url.Values, names ...string) (*answered, error) {
 	base := c.ReadURL
 	if write {
@@ -154,7 +154,7 @@ func refusal(status int, method, address, text string) error {
 	}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return say(fault.Usage).WithHint("you may not write here: get a Kerberos ticket (kinit), or set CALIB_JWT; detector databases are written by experts")
+		return say(fault.Usage).WithHint("you may not write here: get a Kerberos ticket (kinit), or set CALIB_JWT; detector databases are written by experts, and so are deletions")
 	case status == http.StatusTooManyRequests, status/100 == 5:
 		return say(fault.Temporary).WithHint("the service is busy or broken: run the same command again later")
 	}
@@ -196,20 +196,32 @@ func decode(v any) func(*answered) error {
 	}
 }
 
-// Find gives the documents of a collection that a query selects.
-func (c *Client) Find(ctx context.Context, db, coll string, query map[string]any) ([]Doc, error) {
+// gridfs is the collection of the data.
+const gridfs = "gridfs"
+
+// Find returns the documents of a collection that a query selects, and notes about those that cannot be read.
+func (c *Client) Find(ctx context.Context, db, coll string, query map[string]any) (docs []Doc, notes []string, err error) {
 	q, err := json.Marshal(query)
 	if err != nil {
-		return nil, fmt.Errorf("could not encode a query: %w", err)
+		return nil, nil, fmt.Errorf("could not encode a query: %w", err)
 	}
-	var docs []Doc
-	return docs, c.get(ctx, decode(&docs), url.Values{"query_string": {string(q)}}, db, coll)
+	var raw []json.RawMessage
+	err = c.get(ctx, decode(&raw), url.Values{"query_string": {string(q)}}, db, coll)
+	docs, notes = parseDocs[Doc](raw, db+"/"+coll)
+	return docs, notes, err
 }
 
-// Document gives one document.
+// Document returns one document.
 func (c *Client) Document(ctx context.Context, db, coll, id string) (Doc, error) {
+	var raw json.RawMessage
 	var d Doc
-	return d, c.get(ctx, decode(&d), nil, db, coll, id)
+	if err := c.get(ctx, decode(&raw), nil, db, coll, id); err != nil {
+		return d, err
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return d, fault.New(fault.Input, "calibws: document %s of %s/%s cannot be read: %w", id, db, coll, err)
+	}
+	return d, nil
 }
 
 // Data reads data; use may be called again after a failure.
@@ -232,7 +244,7 @@ func (c *Client) MayWrite(ctx context.Context, db string) error {
 	return r.Close()
 }
 
-// post sends once, for what has arrived without an answer must not be sent twice, and gives the id.
+// post sends once, for what has arrived without an answer must not be sent twice, and returns the id.
 func (c *Client) post(ctx context.Context, b *body, db, coll string) (string, error) {
 	r, err := c.send(ctx, true, http.MethodPost, b, nil, db, coll, "")
 	if err != nil {
@@ -251,6 +263,15 @@ func (c *Client) post(ctx context.Context, b *body, db, coll string) (string, er
 	return made.ID, nil
 }
 
+// Delete removes a document.
+func (c *Client) Delete(ctx context.Context, db, coll, id string) error {
+	r, err := c.send(ctx, true, http.MethodDelete, nil, nil, db, coll, id)
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
 // PostDocument adds a document.
 func (c *Client) PostDocument(ctx context.Context, db, coll string, doc any) (string, error) {
 	b, err := jsonBody(doc)
@@ -258,4 +279,20 @@ func (c *Client) PostDocument(ctx context.Context, db, coll string, doc any) (st
 		return "", err
 	}
 	return c.post(ctx, b, db, coll)
+}
+
+// SameHost reports whether two addresses are those of one service: scheme, host and port.
+func SameHost(a, b string) bool {
+	x, errX := url.Parse(strings.ToLower(a))
+	y, errY := url.Parse(strings.ToLower(b))
+	if errX != nil || errY != nil {
+		return false
+	}
+	name := func(u *url.URL) string {
+		if u.Hostname() == "localhost" {
+			return "127.0.0.1"
+		}
+		return u.Hostname()
+	}
+	return x.Scheme == y.Scheme && name(x) == name(y) && x.Port() == y.Port()
 }

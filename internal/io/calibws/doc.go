@@ -1,5 +1,5 @@
-// Package calibws deploys constants into the LCLS-II calibration database, through the web service in
-// front of it, and has a small server of the same protocol for trying constants privately.
+// Package calibws is the LCLS-II calibration database as a store of constants, through the web service in
+// front of it. Package calibserve is a small server of the same protocol.
 //
 // # Protocol
 //
@@ -37,4 +37,13 @@
 // document points to the first. Nothing is overwritten. The id of the deployment stands in the document's
 // extpars, so that after a lost answer or a crash the next call finds out what has arrived: without a
 // document in the first database the deployment is aborted, with one it is completed in the second.
+//
+// A rollback deletes the documents of the deployment that it takes back, first the experiment's. The data
+// stay, so that they can be deployed again.
+//
+// # Short names
+//
+// The service has no locks. A new short name is posted and then looked for: of two documents for one
+// detector, or of two detectors with one short name, the one with the smaller id stays, and the program
+// that has posted the other deletes it and looks again.
 package calibws

@@ -13,6 +13,7 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/shard/plan"
 )
@@ -79,7 +80,7 @@ func numpyPedestals(path string) (*pedestals, error) {
 // pedestalsOfRun finds the file that analysis would use for the run; empty: there is none.
 func pedestalsOfRun(dir string, p *plan.Plan) (string, error) {
 	family, _ := detector.Lookup(p.Dataset.Type)
-	place, err := calibdir.New(dir, family.CalibGroup, p.Dataset.Detector, "pedestals", &access.Policy{}, time.UTC)
+	place, err := calibdir.New(dir, family.CalibGroup, p.Dataset.Detector, "pedestals", disk.Files{Policy: &access.Policy{}}, time.UTC)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-// Package calibtest holds every implementation of calib.Place to the same behaviour.
+// Package calibtest holds every store to the same behaviour.
 package calibtest
 
 import (
@@ -88,7 +88,7 @@ func Run(t *testing.T, fallback bool, fresh Opener) {
 		if err != nil || len(items) != 0 || len(notes) != 0 {
 			t.Errorf("items %v, notes %v, %v", items, notes, err)
 		}
-		records, err := p.Records(t.Context())
+		records, err := p.Records()
 		if err != nil || len(records) != 0 {
 			t.Errorf("records %v, %v", records, err)
 		}
@@ -101,6 +101,8 @@ func Run(t *testing.T, fallback bool, fresh Opener) {
 	t.Run("same again", func(t *testing.T) { sameAgain(t, fresh) })
 	t.Run("old or new", func(t *testing.T) { oldOrNew(t, fresh) })
 	t.Run("stale plan", func(t *testing.T) { stalePlan(t, fresh) })
+	t.Run("undo", func(t *testing.T) { undo(t, fallback, fresh) })
+	t.Run("undo out of order", func(t *testing.T) { undoOutOfOrder(t, fresh) })
 	t.Run("at once", func(t *testing.T) { atOnce(t, fresh) })
 }
 
@@ -137,8 +139,14 @@ func records(t *testing.T, fresh Opener) {
 	first := MustDeploy(t, p, "0-end", 7, 1)
 	second := MustDeploy(t, p, "0-end", 7, 2)
 	third := MustDeploy(t, p, "5-end", 7, 4)
-	if first.Previous != "" || second.Previous != first.Content || third.Previous != second.Content {
-		t.Errorf("in force before: %q, %q, %q", first.Previous, second.Previous, third.Previous)
+	for i, tt := range []struct {
+		rec    calib.Record
+		runs   string
+		before string // content
+	}{{first, "0-end", ""}, {second, "0-end", first.Content}, {third, "5-end", second.Content}} {
+		if c := tt.rec.Changes; len(c) != 1 || c[0].Runs.String() != tt.runs || c[0].Before.Content != tt.before {
+			t.Errorf("deployment %d changes %+v, want runs %s of %q", i, c, tt.runs, tt.before)
+		}
 	}
 	p = open()
 	if got := Used(t, p, 7); got != 4 {
@@ -147,7 +155,7 @@ func records(t *testing.T, fresh Opener) {
 	if got := Used(t, p, 3); got != 2 {
 		t.Errorf("run 3 uses %d, want 2", got)
 	}
-	all, err := p.Records(t.Context())
+	all, err := p.Records()
 	if err != nil || len(all) != 3 {
 		t.Fatalf("%d records, %v", len(all), err)
 	}
@@ -156,12 +164,12 @@ func records(t *testing.T, fresh Opener) {
 			t.Errorf("record %d: %+v", i, rec)
 		}
 	}
-	c, err := p.Content(t.Context(), all[0])
+	c, err := p.Kept(t.Context(), all[0])
 	if err != nil || c.Array.Values[59] != 1 || c.SHA256 != first.Content {
 		t.Fatalf("content of the first: %v, %v", c.Array, err)
 	}
 	rec := Record(third.Range, 7, 1)
-	rec.Action, rec.Restores, rec.Key = calib.ActionRollback, first.ID, "rollback"
+	rec.Action, rec.Restores, rec.Key = calib.ActionRollback, first.ID, "rollback to "+first.ID
 	if _, _, err := p.Deploy(t.Context(), rec, c); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +188,7 @@ func sameAgain(t *testing.T, fresh Opener) {
 	}
 	MustDeploy(t, open(), "0-end", 7, 2)
 	MustDeploy(t, open(), "0-end", 7, 1)
-	all, err := open().Records(t.Context())
+	all, err := open().Records()
 	if err != nil || len(all) != 3 || Used(t, open(), 7) != 1 {
 		t.Errorf("%d records, run 7 uses %d, %v", len(all), Used(t, open(), 7), err)
 	}
@@ -214,7 +222,7 @@ func oldOrNew(t *testing.T, fresh Opener) {
 	if got := Used(t, open(), 7); got != 2 {
 		t.Errorf("run 7 uses %d, want 2", got)
 	}
-	all, err := open().Records(t.Context())
+	all, err := open().Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,24 +243,141 @@ func oldOrNew(t *testing.T, fresh Opener) {
 // stalePlan: what was weighed against other constants than those in force is not deployed.
 func stalePlan(t *testing.T, fresh Opener) {
 	open := fresh(t)
+	outlook := func(r calib.Range) []calib.Change {
+		items, _, err := open().Items(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, err := open().Outlook(t.Context(), items, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	all := calib.Range{Begin: 0, End: calib.Last}
+	nothing := outlook(all)
 	first := MustDeploy(t, open(), "0-end", 7, 1)
+	old := outlook(all)
 	MustDeploy(t, open(), "0-end", 7, 2)
 	rec := Record(first.Range, 7, 4)
-	nothing := ""
-	for _, seen := range []*string{&first.Content, &nothing} {
-		rec.Expect, rec.ExpectRun = seen, 7
+	for _, seen := range [][]calib.Change{nothing, old} {
+		rec.Seen = seen
 		if _, _, err := open().Deploy(t.Context(), rec, Content(Array(4))); !errors.Is(err, calib.ErrStale) || fault.CodeOf(err) != fault.Temporary {
-			t.Errorf("planned when %q was in force: %v", *seen, err)
+			t.Errorf("planned when %+v was in force: %v", seen, err)
 		}
 	}
 	if got := Used(t, open(), 7); got != 2 {
 		t.Errorf("run 7 uses %d, want 2", got)
 	}
-	second := MustDeploy(t, open(), "5-end", 7, 8)
-	rec.Expect = &second.Content
+	// One that shadows a part of the range changes what the plan has shown, too.
+	seen := outlook(all)
+	MustDeploy(t, open(), "5-end", 7, 8)
+	rec.Seen = seen
+	if _, _, err := open().Deploy(t.Context(), rec, Content(Array(4))); !errors.Is(err, calib.ErrStale) {
+		t.Errorf("planned before a part was shadowed: %v", err)
+	}
+	rec.Seen = outlook(all)
 	if _, _, err := open().Deploy(t.Context(), rec, Content(Array(4))); err != nil {
 		t.Errorf("planned with what is in force: %v", err)
 	}
+	// The same check for a rollback.
+	last := MustDeploy(t, open(), "3-end", 7, 16)
+	u, err := open().PlanUndo(t.Context(), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	MustDeploy(t, open(), "4-4", 7, 32)
+	if _, err := open().Undo(t.Context(), calib.Record{Action: calib.ActionRollback, Seen: u.Changes}, last.ID); !errors.Is(err, calib.ErrStale) {
+		t.Errorf("rollback planned before a part was shadowed: %v", err)
+	}
+}
+
+// undo: what was in force before comes back, for every stretch of runs, also where several were.
+func undo(t *testing.T, fallback bool, fresh Opener) {
+	for _, tt := range []struct {
+		have []string
+		add  string
+		uses map[int]int // what runs use after the rollback: position in have from 1 on, 0 for nothing
+	}{
+		{[]string{"0-end", "100-end"}, "0-end", map[int]int{0: 1, 99: 1, 100: 2, 9999: 2}},
+		{[]string{"0-end", "10-20"}, "15-end", map[int]int{0: 1, 10: 2, 14: 2, 15: 2, 20: 2, 21: 1, 9999: 1}},
+		{[]string{"10-20"}, "0-end", map[int]int{9: 0, 10: 1, 20: 1, 21: 0}},
+		{nil, "5-9", map[int]int{5: 0, 9: 0, 10: 0}},
+		{[]string{"0-end", "5-9", "5-12"}, "5-7", map[int]int{4: 1, 5: 2, 9: 2, 10: 3, 13: 1}},
+	} {
+		open := fresh(t)
+		for i, r := range tt.have {
+			MustDeploy(t, open(), r, 10, uint64(i+1))
+		}
+		last := MustDeploy(t, open(), tt.add, 10, 100)
+		for range 2 { // again, after a lost answer
+			rec, err := open().Undo(t.Context(), calib.Record{Action: calib.ActionRollback, Range: last.Range}, last.ID)
+			if err != nil || rec.Undoes != last.ID {
+				t.Fatalf("%v, rollback of %s: %+v, %v", tt.have, tt.add, rec, err)
+			}
+		}
+		for run, want := range tt.uses {
+			if got := Used(t, open(), run); got != uint64(want) && !(fallback && want == 0 && len(tt.have) > 0) {
+				t.Errorf("%v, rollback of %s: run %d uses %d, want %d", tt.have, tt.add, run, got, want)
+			}
+		}
+		all, err := open().Records()
+		if err != nil || len(all) != len(tt.have)+2 || calib.Undone(all, last.ID) == nil {
+			t.Errorf("%d records, %v", len(all), err)
+		}
+		// The content is still there and can be deployed again.
+		c, err := open().Kept(t.Context(), last)
+		if err != nil || c.Array.Values[59] != 100 {
+			t.Errorf("content of what was taken back: %v", err)
+		}
+	}
+}
+
+// undoOutOfOrder: a deployment under later ones is taken back where that is exact, and else refused.
+func undoOutOfOrder(t *testing.T, fresh Opener) {
+	open := fresh(t)
+	a := MustDeploy(t, open(), "0-end", 10, 1)
+	b := MustDeploy(t, open(), "10-end", 10, 2)
+	c := MustDeploy(t, open(), "20-end", 10, 3)
+	undo := func(of calib.Record) error {
+		_, err := open().Undo(t.Context(), calib.Record{Action: calib.ActionRollback, Range: of.Range}, of.ID)
+		return err
+	}
+	uses := func(what string, want map[int]uint64) {
+		t.Helper()
+		for run, w := range want {
+			if got := Used(t, open(), run); got != w {
+				t.Errorf("%s: run %d uses %d, want %d", what, run, got, w)
+			}
+		}
+	}
+	if err := undo(b); err != nil {
+		t.Fatal(err)
+	}
+	uses("the middle one", map[int]uint64{0: 1, 10: 1, 19: 1, 20: 3})
+	if err := undo(c); err != nil {
+		t.Fatal(err)
+	}
+	uses("the last one", map[int]uint64{0: 1, 15: 1, 20: 1}) // not 2, which was taken back
+	if err := undo(a); err != nil {
+		t.Fatal(err)
+	}
+	uses("all", map[int]uint64{0: 0, 15: 0, 20: 0})
+
+	// A later one for a wider range would show where an earlier one is taken away: what was in force
+	// before is put in its place.
+	a = MustDeploy(t, open(), "0-end", 10, 1)
+	b = MustDeploy(t, open(), "10-end", 10, 2)
+	MustDeploy(t, open(), "0-end", 10, 4)
+	if err := undo(b); err != nil {
+		t.Fatal(err)
+	}
+	uses("under a wider one", map[int]uint64{0: 4, 9: 4, 10: 1, 9999: 1})
+	// One of which no run uses anything changes nothing, where it is still there at all.
+	if err := undo(a); err != nil && fault.CodeOf(err) != fault.Refused {
+		t.Errorf("one that is no longer used: %v", err)
+	}
+	uses("one that is no longer used", map[int]uint64{0: 4, 9: 4, 10: 1, 9999: 1})
 }
 
 // atOnce: many deploy at once; each is on record and the last one is in force.
@@ -270,7 +395,7 @@ func atOnce(t *testing.T, fresh Opener) {
 		})
 	}
 	wg.Wait()
-	all, err := open().Records(t.Context())
+	all, err := open().Records()
 	if err != nil || len(all) != n {
 		t.Fatalf("%d records, want %d, %v", len(all), n, err)
 	}
@@ -284,8 +409,8 @@ func atOnce(t *testing.T, fresh Opener) {
 			t.Errorf("record %d: %+v", i, rec)
 		}
 		seen[rec.Array] = true
-		if i > 0 && rec.Previous != all[i-1].Content {
-			t.Errorf("record %d was deployed over %q, not over the one before it", i, rec.Previous)
+		if i > 0 && (len(rec.Changes) != 1 || rec.Changes[0].Before.Content != all[i-1].Content) {
+			t.Errorf("record %d was deployed over %+v, not over the one before it", i, rec.Changes)
 		}
 	}
 }

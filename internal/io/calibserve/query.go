@@ -1,4 +1,4 @@
-package calibws
+package calibserve
 
 import (
 	"encoding/json"
@@ -29,6 +29,9 @@ func parseQuery(text string) (query, error) {
 		return nil, fmt.Errorf("query_string is not a JSON object: %w", err)
 	}
 	for field, v := range raw {
+		if field == "_id" {
+			v = plainIDs(v)
+		}
 		ops, ok := v.(map[string]any)
 		if !ok {
 			q[field] = []condition{{"$eq", v}}
@@ -47,7 +50,30 @@ func parseQuery(text string) (query, error) {
 	return q, nil
 }
 
-// selects tells whether a document fulfils the query.
+// plainIDs takes the wrapping off ids: psana asks for {"_id": "ObjectId(6b0b...)"}, also inside of
+// operators and lists.
+func plainIDs(v any) any {
+	switch v := v.(type) {
+	case string:
+		if inner, ok := strings.CutPrefix(v, "ObjectId("); ok && strings.HasSuffix(inner, ")") {
+			return strings.Trim(strings.TrimSuffix(inner, ")"), `'"`)
+		}
+	case []any:
+		for i := range v {
+			v[i] = plainIDs(v[i])
+		}
+	case map[string]any:
+		if id, ok := v["$oid"].(string); ok && len(v) == 1 {
+			return id
+		}
+		for key := range v {
+			v[key] = plainIDs(v[key])
+		}
+	}
+	return v
+}
+
+// selects reports whether a document fulfils the query.
 func (q query) selects(doc map[string]any) bool {
 	for field, conditions := range q {
 		v, there := doc[field]
@@ -60,7 +86,7 @@ func (q query) selects(doc map[string]any) bool {
 	return true
 }
 
-// holds tells whether a value fulfils the condition. As in MongoDB an order exists only between values of
+// holds reports whether a value fulfils the condition. As in MongoDB an order exists only between values of
 // one type: run_end "end" is neither above nor below a number.
 func (c condition) holds(v any, there bool) bool {
 	switch c.op {

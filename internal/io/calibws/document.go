@@ -1,0 +1,306 @@
+package calibws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+)
+
+// Doc is a document of a constant. The fields that are read here take what others write into them; those
+// that are written only may hold anything. Numbers that describe the data are strings in the database.
+type Doc struct {
+	ID         text  `json:"_id,omitempty"`
+	Experiment any   `json:"experiment"`
+	Run        whole `json:"run"`
+	RunEnd     any   `json:"run_end"` // number or "end"
+	Detector   any   `json:"detector"`
+	CType      any   `json:"ctype"`
+	DType      any   `json:"dtype"` // "ndarray"
+	TimeSec    any   `json:"time_sec"`
+	TimeStamp  any   `json:"time_stamp"`
+	Version    any   `json:"version"`
+	Comment    any   `json:"comment"`
+	UID        any   `json:"uid"`
+	Host       any   `json:"host"`
+	Cwd        any   `json:"cwd"`
+	DataID     text  `json:"id_data"`
+	ExpDataID  any   `json:"id_data_exp"` // 0 in the experiment's database
+	ExpDocID   any   `json:"id_doc_exp"`
+	DetName    any   `json:"detname"`
+	LongName   any   `json:"longname"`
+	ShortName  any   `json:"shortname"`
+	DetType    any   `json:"dettype"`
+	RunOrig    any   `json:"run_orig"`
+	StampOrig  any   `json:"tstamp_orig"`
+	FileName   any   `json:"iofname"`
+	ExtPars    any   `json:"extpars"` // JSON text
+	DataType   text  `json:"data_type"`
+	DataDType  text  `json:"data_dtype"`
+	DataSize   any   `json:"data_size"`
+	DataNDim   any   `json:"data_ndim"`
+	DataShape  any   `json:"data_shape"` // text of a Python tuple; a list is taken as well
+}
+
+// text is a string; a number stands for its digits, {"$oid": "x"} for x.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(b []byte) error {
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case nil:
+	case string:
+		*t = text(v)
+	case float64:
+		*t = text(b)
+	case map[string]any:
+		id, ok := v["$oid"].(string)
+		if !ok {
+			return fmt.Errorf("%s is no text", b)
+		}
+		*t = text(id)
+	default:
+		return fmt.Errorf("%s is no text", b)
+	}
+	return nil
+}
+
+// whole is a whole number, however it is written: 7 or 7.0. A text is none: psana does not find it either.
+type whole int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *whole) UnmarshalJSON(b []byte) error {
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	f, ok := v.(float64)
+	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<31 {
+		return fmt.Errorf("%s is no whole number", b)
+	}
+	*w = whole(f)
+	return nil
+}
+
+// parseDocs reads the documents of an answer one by one, so that one that cannot be read does not hide the
+// others. The notes name what was passed over.
+func parseDocs[T any](raw []json.RawMessage, where string) (docs []T, notes []string) {
+	for _, text := range raw {
+		var d T
+		if err := json.Unmarshal(text, &d); err != nil {
+			var id struct {
+				ID any `json:"_id"`
+			}
+			_ = json.Unmarshal(text, &id) // without an id it is named by its place only
+			notes = append(notes, fmt.Sprintf("document %v of %s cannot be read and is passed over: %v", id.ID, where, err))
+			continue
+		}
+		docs = append(docs, d)
+	}
+	return docs, notes
+}
+
+// extPars is what extpars says.
+type extPars struct {
+	Content any    `json:"content"`
+	Command any    `json:"command"`
+	Deploy  string `json:"rawstatus_id,omitempty"` // id of the record
+	SHA256  string `json:"rawstatus_sha256,omitempty"`
+}
+
+// ext reads extpars; what others have written there does not matter.
+func (d *Doc) ext() (e extPars) {
+	text, _ := d.ExtPars.(string)
+	if json.Unmarshal([]byte(text), &e) != nil {
+		return extPars{}
+	}
+	return e
+}
+
+// validity returns the runs of a document as psana takes them; false for a document that psana ignores.
+func (d *Doc) validity() (calib.Range, bool) {
+	r := calib.Range{Begin: int(d.Run), End: calib.Last}
+	switch end := d.RunEnd.(type) {
+	case float64:
+		if end != math.Trunc(end) || end < 0 || end > calib.Last {
+			return r, false
+		}
+		r.End = int(end)
+	case string:
+		n, err := strconv.Atoi(end)
+		if err != nil && end != "end" {
+			return r, false
+		}
+		if err == nil {
+			r.End = n
+		}
+	default:
+		return r, false
+	}
+	return r, r.Begin >= 0 && r.Begin <= r.End && r.End <= calib.Last
+}
+
+// deployed returns the time that the id tells; 0 when it tells none.
+func (d *Doc) deployed() int64 {
+	if len(d.ID) < 8 {
+		return 0
+	}
+	t, err := strconv.ParseInt(string(d.ID[:8]), 16, 64)
+	if err != nil {
+		return 0
+	}
+	return t
+}
+
+// parseShape reads dimensions: the text of a Python tuple, or a list of numbers.
+func parseShape(v any) ([]int, error) {
+	var words []string
+	switch v := v.(type) {
+	case string:
+		inner, ok := strings.CutPrefix(strings.TrimSpace(v), "(")
+		inner, ok2 := strings.CutSuffix(inner, ")")
+		if !ok || !ok2 {
+			return nil, fmt.Errorf("shape %q is not a tuple", v)
+		}
+		words = strings.Split(strings.TrimSuffix(strings.TrimSpace(inner), ","), ",")
+	case []any:
+		for _, d := range v {
+			words = append(words, fmt.Sprint(d))
+		}
+	}
+	var shape []int
+	n := 1
+	for _, word := range words {
+		d, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || d <= 0 || n > maxValues/d {
+			return nil, fmt.Errorf("shape %v is not a tuple of dimensions", v)
+		}
+		n *= d
+		shape = append(shape, d)
+	}
+	if len(shape) == 0 {
+		return nil, fmt.Errorf("shape %v is not a tuple", v)
+	}
+	return shape, nil
+}
+
+// maxValues bounds what a document can make us allocate: eight times the largest detector.
+const maxValues = 8 * 3 * 32 * 512 * 1024
+
+// array returns the values of a document's data, of which size bytes are announced (-1: none are).
+func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
+	bad := func(err error) error {
+		return fault.New(fault.Input, "calibws: document %s of %v: %w", d.ID, d.Detector, err)
+	}
+	shape, err := parseShape(d.DataShape)
+	if err != nil {
+		return nil, "", bad(err)
+	}
+	width, ok := map[text]int{"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8}[d.DataDType]
+	if !ok || d.DataType != "ndarray" {
+		return nil, "", bad(fmt.Errorf("data of type %s %s are not status words", d.DataType, d.DataDType))
+	}
+	n := 1
+	for _, k := range shape {
+		n *= k
+	}
+	if size >= 0 && size != int64(n*width) {
+		return nil, "", bad(fmt.Errorf("the data have %d bytes, shape %v of %s takes %d", size, shape, d.DataDType, n*width))
+	}
+	a := &calib.Array{Shape: shape}
+	if size >= 0 {
+		a.Values = make([]uint64, 0, n)
+	}
+	h := sha256.New()
+	b := make([]byte, 1<<16)
+	for left := n * width; left > 0; {
+		part := b[:min(left, len(b))]
+		if _, err := io.ReadFull(r, part); err != nil {
+			return nil, "", fmt.Errorf("%w: %d bytes of %d are missing", io.ErrUnexpectedEOF, left, n*width)
+		}
+		h.Write(part)
+		left -= len(part)
+		for ; len(part) > 0; part = part[width:] {
+			a.Values = append(a.Values, word(part, width))
+		}
+	}
+	if m, _ := io.ReadFull(r, b[:1]); m > 0 {
+		return nil, "", bad(fmt.Errorf("the data have more than the %d bytes of shape %v", n*width, shape))
+	}
+	return a, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func word(b []byte, width int) uint64 {
+	switch width {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(b))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b))
+	}
+	return binary.LittleEndian.Uint64(b)
+}
+
+// rawReader delivers an array as the bytes that the database stores.
+type rawReader struct {
+	values []uint64
+	rest   []byte
+	buf    [1 << 15]byte
+}
+
+// Read implements io.Reader.
+func (r *rawReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		if len(r.values) == 0 {
+			return 0, io.EOF
+		}
+		n := min(len(r.values), len(r.buf)/8)
+		for i, v := range r.values[:n] {
+			binary.LittleEndian.PutUint64(r.buf[8*i:], v)
+		}
+		r.values, r.rest = r.values[n:], r.buf[:8*n]
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// rawBody is an array as it is sent, and its SHA-256.
+func rawBody(a *calib.Array) (*body, string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, &rawReader{values: a.Values}); err != nil {
+		return nil, "", err
+	}
+	return &body{int64(8 * len(a.Values)), "application/octet-stream", func() io.Reader { return &rawReader{values: a.Values} }},
+		hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// stampForm is the time in documents.
+const stampForm = "2006-01-02T15:04:05-0700"
+
+// read returns the array of a document and the SHA-256 of its bytes.
+func (c *Client) read(ctx context.Context, db string, d Doc) (a *calib.Array, sum string, err error) {
+	err = c.Data(ctx, db, string(d.DataID), func(r *answered) error {
+		a, sum, err = d.array(r, r.size)
+		return err
+	})
+	return a, sum, err
+}
+
+// stamp writes a time as documents have it.
+func stamp(t time.Time) string { return t.Format(stampForm) }

@@ -1,0 +1,149 @@
+package calibws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+)
+
+// maxPlainName is from where on long names are looked up.
+const maxPlainName = 20
+
+// CheckLongName refuses what cannot be the long name of a detector: it may be as long as that of many
+// panels is, beyond what a file can be called.
+func CheckLongName(name string) error {
+	if len(name) > 64<<10 {
+		return fault.New(fault.Input, "the long name of the detector has %d bytes", len(name))
+	}
+	for _, part := range strings.Split(name, "_") {
+		if name == "" || !access.Plausible("x"+part) {
+			return fault.New(fault.Input, "%q cannot be a part of the long name of a detector", part).
+				WithHint("a long name is <detector type>_<panel id>_<panel id>...; --longname gives another one")
+		}
+	}
+	return nil
+}
+
+// namesDB is the database of short names.
+const namesDB = "cdb_detnames"
+
+// nameDoc is a document of cdb_detnames.
+type nameDoc struct {
+	ID        text   `json:"_id,omitempty"`
+	Long      string `json:"long"`
+	Short     string `json:"short"`
+	Seq       whole  `json:"seqnumber"`
+	UID       any    `json:"uid"`
+	Host      any    `json:"host"`
+	Cwd       any    `json:"cwd"`
+	TimeSec   any    `json:"time_sec"`
+	TimeStamp any    `json:"time_stamp"`
+}
+
+// names returns the documents of the detector type in the order of their ids.
+func (s *Store) names(ctx context.Context) ([]nameDoc, error) {
+	var raw []json.RawMessage
+	if err := s.Client.get(ctx, decode(&raw), nil, namesDB, s.DetType); err != nil {
+		return nil, err
+	}
+	docs, notes := parseDocs[nameDoc](raw, namesDB+"/"+s.DetType)
+	s.nameNotes = notes
+	slices.SortStableFunc(docs, func(a, b nameDoc) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return docs, nil
+}
+
+// Resolve looks the detector's short name up; that of an unknown one stays empty.
+func (s *Store) Resolve(ctx context.Context) error {
+	_, err := s.shortName(ctx, false)
+	return err
+}
+
+// shortName returns the short name of the detector; with create it makes one for a new detector, else the
+// name of an unknown one is empty.
+func (s *Store) shortName(ctx context.Context, create bool) (string, error) {
+	if s.short == "" && len(s.LongName) < maxPlainName {
+		s.short = s.LongName
+	}
+	if s.short != "" {
+		return s.short, nil
+	}
+	for try := 0; ; try++ {
+		docs, err := s.names(ctx)
+		if err != nil {
+			return "", err
+		}
+		if s.short = s.known(docs); s.short != "" || !create {
+			return s.short, nil
+		}
+		if try == 10 {
+			return "", fault.New(fault.Temporary, "calibws: no short name could be allocated for %s: others allocate them at the same time", s.LongName).
+				WithHint("run the same command again")
+		}
+		mine, err := s.postName(ctx, docs)
+		if err != nil {
+			return "", err
+		}
+		if docs, err = s.names(ctx); err != nil {
+			return "", err
+		}
+		if older(docs, mine) {
+			if err := s.Client.Delete(ctx, namesDB, s.DetType, string(mine.ID)); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// known finds the short name as psana does: of this very name, else of one with all of its panels. A
+// document whose short name an older one has is about to be deleted.
+func (s *Store) known(docs []nameDoc) string {
+	docs = slices.DeleteFunc(slices.Clone(docs), func(d nameDoc) bool { return older(docs, d) })
+	if i := slices.IndexFunc(docs, func(d nameDoc) bool { return d.Long == s.LongName }); i >= 0 {
+		return docs[i].Short
+	}
+	ids := strings.Split(s.LongName, "_")[1:]
+	i := slices.IndexFunc(docs, func(d nameDoc) bool {
+		return !slices.ContainsFunc(ids, func(id string) bool { return !strings.Contains(d.Long, id) })
+	})
+	if i < 0 {
+		return ""
+	}
+	return docs[i].Short
+}
+
+// postName adds a document with the next number.
+func (s *Store) postName(ctx context.Context, docs []nameDoc) (nameDoc, error) {
+	if err := s.Client.MayWrite(ctx, namesDB); err != nil {
+		return nameDoc{}, err
+	}
+	last := whole(0)
+	for _, d := range docs {
+		last = max(last, d.Seq)
+	}
+	now := time.Now()
+	d := nameDoc{Long: s.LongName, Short: fmt.Sprintf("%s_%06d", s.DetType, last+1), Seq: last + 1, UID: access.Login(), Host: access.Host(),
+		Cwd: workDir(), TimeSec: now.Unix(), TimeStamp: stamp(now)}
+	id, err := s.Client.PostDocument(ctx, namesDB, s.DetType, d)
+	d.ID = text(id)
+	return d, err
+}
+
+// older reports whether another document has this detector or this short name, and came first.
+func older(docs []nameDoc, mine nameDoc) bool {
+	return slices.ContainsFunc(docs, func(d nameDoc) bool { return d.ID < mine.ID && (d.Long == mine.Long || d.Short == mine.Short) })
+}
+
+func workDir() string {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return "unknown"
+	}
+	return cwd
+}
