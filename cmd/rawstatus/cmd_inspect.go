@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,9 +173,9 @@ func (in *inspection) print(w io.Writer, indexed bool) error {
 		}
 		fmt.Fprintf(t, "%v\t%s\t%d x %d\t%s\t%s\n", p.Panel, p.Type, p.Rows, p.Cols, strings.Join(states, ", "), p.ID)
 	}
-	fmt.Fprintf(t, "\nstep\tevents\tgain modes\tdescription\n")
+	fmt.Fprintf(t, "\nstep\tevents\tgain setting\tdescription\n")
 	for _, s := range in.Steps {
-		fmt.Fprintf(t, "%d\t%d\t%s\t%s\n", s.Number, s.Events, gainSummary(s.GainModes), s.Doc)
+		fmt.Fprintf(t, "%d\t%d\t%s\t%s\n", s.Number, s.Events, gainSummary(s.Gains), s.Doc)
 	}
 	for _, m := range in.Missing {
 		fmt.Fprintf(t, "\nincomplete: %s\n", m)
@@ -193,17 +194,20 @@ func countList(list []open.Count) string {
 	return strings.Join(out, ", ")
 }
 
-// gainSummary shortens the gain modes of all panels: one word if they are equal.
-func gainSummary(modes []string) string {
-	for _, m := range modes {
-		if m != modes[0] {
-			return strings.Join(modes, " ")
+// gainSummary shortens what is said of the gain of all panels: one word if they are equal.
+func gainSummary(gains []frame.Gain) string {
+	var words []string
+	for _, g := range gains {
+		word := cmp.Or(g.String(), "-")
+		if g.Map > 0 {
+			word += " (a map)"
 		}
+		words = append(words, word)
 	}
-	if len(modes) == 0 || modes[0] == "" {
-		return "-"
+	if same := slices.Compact(slices.Clone(words)); len(same) <= 1 {
+		return strings.Join(same, "")
 	}
-	return modes[0]
+	return strings.Join(words, " ")
 }
 
 // dumpFrame writes the pixels of one frame. Frames that are not to be used are written with a warning,

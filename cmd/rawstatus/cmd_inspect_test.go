@@ -45,7 +45,7 @@ func TestInspectRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &in); code != 0 || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
 	}
-	if len(in.Panels) != 4 || in.Panels[2].Frames["present"] != 2 || in.Run.Number != 109 || in.Steps[0].GainModes[1] != "FL" {
+	if len(in.Panels) != 4 || in.Panels[2].Frames["present"] != 2 || in.Run.Number != 109 || in.Steps[0].Gains[1].Config != "FL" {
 		t.Errorf("%+v", in)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -71,8 +72,14 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 			return nil, par, "", err
 		}
 	}
-	x, err = plan.Prepare(x, par.Selection)
-	return x, par, work, err
+	y, err := plan.Prepare(c.Context, x, par, c.String("read"))
+	if errors.Is(err, frame.ErrHeading) {
+		e.Log.Warnf("all headers are read: %v", err)
+		if x, err = indexDetector(c, e, true); err == nil {
+			y, err = plan.Prepare(c.Context, x, par, c.String("read"))
+		}
+	}
+	return y, par, work, err
 }
 
 // makePlan indexes the run that the flags name and saves its plan. A work directory that already holds

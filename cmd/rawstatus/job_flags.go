@@ -94,7 +94,7 @@ func limitFlags() []cli.Flag {
 		command.Between(&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm}, 0, 1),
 		command.Choice(&cli.StringFlag{Name: "limits-per", Usage: "`WHAT` limits are made over: all pixels of the detector, of each panel, or of each asic", Value: "detector"}, "detector", "panel", "asic"),
 		command.Choice(&cli.StringFlag{Name: "limits", Usage: "`HOW` limits are made: from mean and standard deviation, or robust (median and MAD, clipped)", Value: "mean"}, "mean", "robust"),
-		command.Choice(&cli.StringFlag{Name: "gain-rule", Usage: "dark, jungfrau: `WHICH` gain bits are bad: not those expected in the gain mode, only impossible ones (10), or none", Value: "expected"}, "expected", "impossible", "off"),
+		command.Choice(&cli.StringFlag{Name: "gain-rule", Usage: "`WHICH` gain bits make a pixel bad: those not expected in the gain mode, only impossible ones (jungfrau: 10), or none", DefaultText: "dark: expected, data and --compat lcls2: impossible"}, "expected", "impossible", "off"),
 		command.AtLeast(&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames}, 1),
 		command.AtLeast(&cli.Float64Flag{Name: "snrmax", Usage: "features: width of the outlier search, in `SPREADS`", Value: defaultSNRMax}, 0),
 		&cli.StringFlag{Name: "pedestals", Usage: "feature 11: pedestals, a `FILE` (.npy, text) or a calib directory", DefaultText: "the calib directory in force"},
@@ -145,8 +145,9 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 	}
 	par.Rules = plan.Rules{LimitsPer: c.String("limits-per"), Limits: c.String("limits"), MinFrames: c.Int("min-frames"),
 		LineFraction: c.Float64("line-fraction"), ASICFraction: c.Float64("asic-fraction"), Neighbours: c.Int("neighbours")}
-	if par.Gated() && family.GainPatterns != nil && c.String("gain-rule") != "off" {
-		par.GainRule = c.String("gain-rule")
+	par.GainRule = par.DefaultGainRule(family)
+	if c.IsSet("gain-rule") {
+		par.GainRule = strings.TrimPrefix(c.String("gain-rule"), "off")
 	}
 	if par.Has(11) {
 		if par.Pedestals = c.String("pedestals"); par.Pedestals == "" {

@@ -107,7 +107,7 @@ func TestScanCommand(t *testing.T) {
 	for _, args := range [][]string{
 		{"scan", "--work", work, "--rule", "int_hi"}, {"scan", "--work", work, "--rule", "snrmax", "--set", "nothing"}, {"scan", "--work", work},
 		{"reeval", "--work", work, "--set", "no_such_rule=1"}, {"reeval", "--work", work, "--set", "int_lo=1"}, {"reeval", "--work", work, "--set", "rms_hi=inf"},
-		{"reeval", "--work", work, "--set", "rms_lo=99999"}, {"reeval", "--work", work, "--set", "limits=guess"}, {"reeval", "--work", work, "--set", "gain_rule=expected"},
+		{"reeval", "--work", work, "--set", "rms_lo=99999"}, {"reeval", "--work", work, "--set", "limits=guess"}, {"reeval", "--work", work, "--set", "gain_rule=sometimes"},
 		{"reeval", "--work", work, "--set", "min_frames=2.5"}, {"reeval", "--work", dir},
 	} {
 		must(t, fault.Usage, args...)

@@ -20,10 +20,12 @@ type Family struct {
 	// GainModes are the known gain modes in the order of the planes of a deployed array; empty for
 	// single-gain detectors.
 	GainModes []string
-	// GainPatterns are the gain bits, in their place, that each of GainModes has in every frame of forced
-	// gain, and NeverPattern those that no mode has; nil where words do not tell the gain that far.
+	// GainPatterns are the gain bits, in their place, of words of each of GainModes, and NeverPattern those that
+	// no mode has; 0: every mode's words are possible.
 	GainPatterns []uint16
 	NeverPattern uint16
+	// Settings are what configurations and the descriptions of steps say of the gain.
+	Settings []Setting
 	// PanelCounts are the sizes that a deployed array of this type may have along its panel axis,
 	// ascending; empty means highest segment + 1.
 	PanelCounts []int
@@ -38,16 +40,38 @@ type Family struct {
 	PanelsLast bool
 }
 
+// Setting is a gain as configurations name it, with the modes that words can then be in: in darkness the first.
+type Setting struct {
+	Name  string
+	Modes []string
+}
+
 // Gain modes of the multi-gain families, in plane order of deployed arrays.
 var (
 	JungfrauGains = []string{"g0", "g1", "g2"}
 	Epix10kaGains = []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}
 )
 
-var jungfrauPatterns = []uint16{0x0000, 0x4000, 0xc000}
+// What words and configurations of these families say.
+var (
+	jungfrauPatterns = []uint16{0x0000, 0x4000, 0xc000}
+	epix10kaPatterns = []uint16{0x0000, 0x0000, 0x4000, 0x0000, 0x0000, 0x4000, 0x4000}
+
+	jungfrauSettings = []Setting{
+		{"DYNAMIC", JungfrauGains}, {"FORCE_SWITCH_G1", JungfrauGains[1:2]}, {"FORCE_SWITCH_G2", JungfrauGains[2:]},
+		{"FIX_G1", JungfrauGains[1:2]}, {"FIX_G2", JungfrauGains[2:]},
+		{"Normal", JungfrauGains}, {"FixedGain1", JungfrauGains[1:2]}, {"FixedGain2", JungfrauGains[2:]},
+		{"ForcedGain1", JungfrauGains[1:2]}, {"ForcedGain2", JungfrauGains[2:]}, {"HighGain0", JungfrauGains},
+	}
+	epix10kaSettings = []Setting{
+		{"FH", []string{"FH"}}, {"FM", []string{"FM"}}, {"FL", []string{"FL"}},
+		{"AHL", []string{"AHL-H", "AHL-L"}}, {"AML", []string{"AML-M", "AML-L"}},
+	}
+)
 
 func epix10ka(typ, group string) Family {
 	return Family{Type: typ, Rows: 352, Cols: 384, DataBits: 0x3fff, GainBits: 0x4000, GainModes: Epix10kaGains,
+		GainPatterns: epix10kaPatterns, Settings: epix10kaSettings,
 		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true}
 }
 
@@ -61,9 +85,9 @@ var families = []Family{
 	epix10ka("epix10ka", "Epix10ka::CalibV1"),
 	epix10ka("epix10ka2m", "Epix10ka2M::CalibV1"),
 	epix10ka("epix10kaquad", "Epix10kaQuad::CalibV1"),
-	{Type: "jungfrau", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000,
+	{Type: "jungfrau", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000, Settings: jungfrauSettings,
 		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
-	{Type: "jungfrauemu", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000,
+	{Type: "jungfrauemu", Rows: 512, Cols: 1024, DataBits: 0x3fff, GainBits: 0xc000, GainModes: JungfrauGains, GainPatterns: jungfrauPatterns, NeverPattern: 0x8000, Settings: jungfrauSettings,
 		PanelCounts: []int{1, 2, 8, 32}, ASICRows: 256, ASICCols: 256, CalibGroup: "Jungfrau::CalibV1", AlwaysStacked: true},
 	{Type: "epix100", Rows: 704, Cols: 768, DataBits: 0xffff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
 	{Type: "epix100a", Rows: 704, Cols: 768, DataBits: 0x3fff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
@@ -155,6 +179,20 @@ func (f Family) GainIndex(mode string) int {
 		}
 	}
 	return -1
+}
+
+// Pattern returns the gain bits of words of a gain mode; known is false where the family has no such mode.
+func (f Family) Pattern(mode string) (bits uint16, known bool) {
+	i := f.GainIndex(mode)
+	if i < 0 || i >= len(f.GainPatterns) {
+		return 0, false
+	}
+	return f.GainPatterns[i], true
+}
+
+// SettingIndex returns the position of a setting in Settings, or -1.
+func (f Family) SettingIndex(name string) int {
+	return slices.IndexFunc(f.Settings, func(s Setting) bool { return s.Name == name })
 }
 
 // StackPanels gives the length of the panel axis of a deployed array whose highest segment number is

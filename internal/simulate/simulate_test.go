@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
@@ -147,9 +148,12 @@ func checkSteps(t *testing.T, x *frame.Index, truth *Truth) {
 		if got.Number != s.Number || (got.Events != s.Events && !truth.Incomplete && len(truth.Lost) == 0) {
 			t.Errorf("step %+v, want %+v", got, s)
 		}
-		for p, mode := range got.GainModes {
-			if mode != s.GainMode {
-				t.Errorf("step %d panel %d: gain mode %q, want %q", i, p, mode, s.GainMode)
+		family, _ := detector.Lookup(truth.Config.Type)
+		for p, g := range got.Gains {
+			for _, claim := range []string{g.Doc, g.Config} {
+				if k := family.SettingIndex(claim); claim != "" && (k < 0 || family.Settings[k].Modes[0] != s.GainMode) || s.GainMode != "" && g.Config == "" {
+					t.Errorf("step %d panel %d: %+v, want %q", i, p, g, s.GainMode)
+				}
 			}
 		}
 	}

@@ -31,6 +31,8 @@ type Index struct {
 	// Pulsed are the pixels that a pulser reaches, by what the configuration of steps says; only steps and
 	// panels with such pixels are there.
 	Pulsed []PulsedMap `json:",omitempty"`
+	// GainMaps have the setting of every pixel of a panel, a position in detector.Family.Settings or NoSetting.
+	GainMaps [][]uint8
 	// Headings are bytes that must lie before frames whose place was predicted, see Extent.Heading.
 	Headings []Heading
 	// Missing lists what makes the run incomplete (truncated tail, missing chunk or stream, files still
@@ -101,10 +103,10 @@ type Step struct {
 	Number int    `json:"step"`  // BeginSteps passed - 1; -1 before the first
 	Begin  uint64 `json:"begin"` // time-stamp of its BeginStep, 0 for step -1
 	Doc    string `json:"doc,omitempty"`
-	// GainModes has the gain mode of each panel in this step (names of detector.Family.GainModes),
-	// empty string where the data does not tell. len = len(Panels).
-	GainModes []string `json:"gain_modes,omitempty"`
-	Events    int      `json:"events"`
+	// Gains has what is known of the gain of each panel in this step; empty for detectors of one gain, else
+	// len = len(Panels).
+	Gains  []Gain `json:"gains,omitempty"`
+	Events int    `json:"events"`
 }
 
 // Event is one L1Accept of the run.
@@ -225,11 +227,11 @@ func (x *Index) Select(detector string) *Index {
 		}
 	}
 	for _, s := range x.Steps {
-		modes := s.GainModes
-		s.GainModes = nil
+		gains := s.Gains
+		s.Gains = nil
 		for _, p := range keep {
-			if p < len(modes) {
-				s.GainModes = append(s.GainModes, modes[p])
+			if p < len(gains) {
+				s.Gains = append(s.Gains, gains[p])
 			}
 		}
 		y.Steps = append(y.Steps, s)

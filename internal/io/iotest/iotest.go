@@ -76,7 +76,7 @@ func (r Reader) index(t *testing.T) {
 	}
 	last := math.MinInt
 	for _, s := range x.Steps {
-		if s.Number <= last || s.Events != events[s.Number] || len(s.GainModes) != len(x.Panels) {
+		if s.Number <= last || s.Events != events[s.Number] || s.Gains != nil && len(s.Gains) != len(x.Panels) {
 			t.Errorf("step %+v after %d, it has %d events", s, last, events[s.Number])
 		}
 		last = s.Number

@@ -75,7 +75,7 @@ func addStep(x *frame.Index, path string, opt IndexOptions) error {
 			fmt.Sprintf("%d of %d x %d", len(panels), panels[0].Rows, panels[0].Cols)}).WithHint("the files of one run differ in the number of their events only")
 	}
 	x.Files = append(x.Files, fileOf(path, st))
-	x.Steps = append(x.Steps, frame.Step{Number: step, Events: events, GainModes: slices.Repeat([]string{opt.GainMode}, len(panels))})
+	x.Steps = append(x.Steps, frame.Step{Number: step, Events: events, Gains: frame.GainsOf(slices.Repeat([]string{opt.GainMode}, len(panels))...)})
 	length := int64(panels[0].Pixels()) * int64(h.DType.Size)
 	for e := range events {
 		x.Events = append(x.Events, frame.Event{TS: uint64(len(x.Events)), Step: int32(step)})

@@ -306,7 +306,7 @@ func TestBuildIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	if x.Run != (frame.Run{Experiment: "tstx00117", Number: 9, Begin: begin}) || len(x.Events) != 3 || x.Steps[0].Events != 3 ||
-		!reflect.DeepEqual(x.Steps[0].GainModes, []string{"g0", "g0"}) {
+		!reflect.DeepEqual(x.Steps[0].Gains, frame.GainsOf("g0", "g0")) {
 		t.Errorf("index %+v", x)
 	}
 	if want := (frame.Panel{Detector: "cam", Type: "epix100", Segment: 1, ID: "b", Rows: 4, Cols: 5}); x.Panels[1] != want {

@@ -17,20 +17,14 @@ import (
 // detector is an area detector of the run.
 type detector struct {
 	src    source
-	setups []*setup // first of each configuration type
-	modes  []modesSince
+	setups []*setup             // first of each configuration type
+	gains  [][]frame.GainConfig // by step + 1 and panel; nil where no stream tells
 	layout *layout
 	codecs []frame.Codec // by panel, as in the first frame
 	tries  int           // frames that did not fit the layout before one did
 	why    error         // why it cannot be read
 	base   int           // of its panels in the index
 	slow   bool          // only control streams have it
-}
-
-// modesSince are gain modes by panel from a step on.
-type modesSince struct {
-	step  int
-	modes []string
 }
 
 // maxTries is the number of frames that may fail to fit before a detector is given up on codecs.
@@ -195,16 +189,43 @@ func (b *builder) numberSteps() {
 	slices.SortStableFunc(streams, func(s, t *stream) int { return cmp.Compare(len(t.cycles), len(s.cycles)) })
 	for _, d := range b.bySrc {
 		for _, st := range streams {
-			for _, s := range st.scans {
-				for _, c := range s.configs {
-					if c.src == d.src && c.setup != nil && c.setup.modes != nil {
-						d.modes = append(d.modes, modesSince{int(st.stepOfConfig(c, b)), c.setup.modes})
-					}
-				}
+			d.follow(st, b)
+		}
+	}
+}
+
+// follow takes what a stream says of the detector's gain, step by step. A step in which the stream takes no part
+// may have changed it: what it said before is in force no longer.
+func (d *detector) follow(st *stream, b *builder) {
+	told := map[int32][]frame.GainConfig{}
+	for _, s := range st.scans {
+		for _, c := range s.configs {
+			if c.src == d.src && c.setup != nil && c.setup.gains != nil {
+				told[st.stepOfConfig(c, b)] = c.setup.gains
 			}
-			if d.modes != nil {
-				break // the others have the same, or less
-			}
+		}
+	}
+	if len(told) == 0 {
+		return
+	}
+	if d.gains == nil {
+		d.gains = make([][]frame.GainConfig, len(b.begins)+1)
+	}
+	took := map[int32]bool{-1: true}
+	for i, c := range st.cycles {
+		took[st.step(int32(i), c.ts, b)] = true
+	}
+	var inForce []frame.GainConfig
+	for i := range d.gains {
+		step := int32(i) - 1
+		if !took[step] {
+			inForce = nil
+		}
+		if told[step] != nil {
+			inForce = told[step]
+		}
+		if d.gains[i] == nil {
+			d.gains[i] = inForce
 		}
 	}
 }
@@ -328,8 +349,8 @@ func (b *builder) assemble() *frame.Index {
 			steps[i].Begin, steps[i].Doc = b.begins[i-1].ts, b.begins[i-1].doc
 		}
 		for _, d := range b.dets {
-			for _, seg := range d.layout.segments {
-				steps[i].GainModes = append(steps[i].GainModes, d.mode(i-1, seg))
+			for k := range d.layout.segments {
+				steps[i].Gains = append(steps[i].Gains, d.gain(x, i-1, x.Panels[d.base+k]))
 			}
 		}
 	}
@@ -359,15 +380,12 @@ func (d *detector) panelID(segment int) string {
 	return d.src.plain()
 }
 
-// mode gives the gain mode of a panel in a step.
-func (d *detector) mode(step, segment int) string {
-	mode := ""
-	for _, m := range d.modes {
-		if m.step <= step && segment < len(m.modes) {
-			mode = m.modes[segment]
-		}
+// gain returns what is said of a panel's gain in a step.
+func (d *detector) gain(x *frame.Index, step int, panel frame.Panel) (g frame.Gain) {
+	if d.gains != nil && panel.Segment < len(d.gains[step+1]) {
+		x.Claim(&g, panel, d.gains[step+1][panel.Segment])
 	}
-	return mode
+	return g
 }
 
 // fill sets the extents of all events, some ranges of events at a time because payloads may have to be

@@ -323,7 +323,7 @@ func TestLostChunk(t *testing.T) {
 		t.Errorf("steps of stream 1: %v", steps)
 	}
 	for i, s := range x.Steps {
-		if len(x.Steps) != 4 || s.GainModes[0] != modes[i] {
+		if len(x.Steps) != 4 || !sameMode(s.Gains[0].Config, modes[i]) {
 			t.Errorf("step %+v", s)
 		}
 	}

@@ -3,6 +3,9 @@ package xtc1
 import (
 	"fmt"
 	"strings"
+
+	families "rawstatus/internal/detector"
+	"rawstatus/internal/io/frame"
 )
 
 // setup is what a configuration object says about the frames of its source.
@@ -10,12 +13,12 @@ type setup struct {
 	id, version uint16
 	n           int // panels
 	rows, cols  int
-	rowsV1      int      // rows in EpixElement v1, where the last rows are left out
-	ids         []string // by panel; nil where the type has none
-	modes       []string // gain mode by panel; nil where the type has none or the object does not tell
-	asics       uint32   // CsPad: asic mask
-	quads       uint32   // CsPad: mask of quads
-	roi         uint32   // CsPad: mask of sections, 8 bits per quad
+	rowsV1      int                // rows in EpixElement v1, where the last rows are left out
+	ids         []string           // by panel; nil where the type has none
+	gains       []frame.GainConfig // by panel; nil where the type has none or the object does not tell
+	asics       uint32             // CsPad: asic mask
+	quads       uint32             // CsPad: mask of quads
+	roi         uint32             // CsPad: mask of sections, 8 bits per quad
 	hasRoi      bool
 }
 
@@ -168,7 +171,7 @@ func (c epixConfig) parse(b []byte, s *setup) {
 	s.ids = []string{epixID(le.Uint32(b), carrier, pair(b, c.digital), pair(b, c.analog))}
 	pixels := c.asics + 4*asic10kaSize
 	if c.asics != 0 && across == 2 && down == 2 && s.rows <= maxSide && s.cols <= maxSide && len(b)-pixels >= 2*s.rows*s.cols {
-		s.modes = []string{mode10ka(b[c.asics:pixels], b[pixels:], s.rows, s.cols)}
+		s.gains = []frame.GainConfig{gain10ka(b[c.asics:pixels], b[pixels:], s.rows, s.cols)}
 	}
 }
 
@@ -190,49 +193,43 @@ func (c array10ka) parse(b []byte, s *setup) {
 		digital := pair(b, 8+i/4*c.quadSize+c.digital)
 		e := b[8+c.quads*c.quadSize+i*elem10kaSize:][:elem10kaSize]
 		s.ids = append(s.ids, epixID(uint32(s.version), pair(e, 0), digital, [2]uint32{}))
-		s.modes = append(s.modes, mode10ka(e[elem10kaAsics:elem10kaPixels], e[elem10kaPixels:], s.rows, s.cols))
+		s.gains = append(s.gains, gain10ka(e[elem10kaAsics:elem10kaPixels], e[elem10kaPixels:], s.rows, s.cols))
 	}
 }
 
-// mode10ka gives the gain mode that more than half of a panel's pixels have, or nothing. Asics and
+// gain10ka returns the gain configuration of a panel: bits 2-3 of each pixel and trbit of its ASIC. Asics and
 // quadrants: 0 bottom right, 1 top right, 2 top left, 3 bottom left.
-func mode10ka(asics, pixels []byte, rows, cols int) string {
-	var trbit [4]bool
-	for i := range trbit {
-		trbit[i] = asics[i*asic10kaSize+asic10kaTrbit]>>4&1 != 0
+func gain10ka(asics, pixels []byte, rows, cols int) frame.GainConfig {
+	family, _ := families.Lookup("epix10ka")
+	var settings [4][4]uint8 // by ASIC and bits
+	for asic := range settings {
+		trbit := asics[asic*asic10kaSize+asic10kaTrbit]>>4&1 != 0
+		for bits := range settings[asic] {
+			settings[asic][bits] = frame.NoSetting
+			if i := family.SettingIndex(setting10ka(bits, trbit)); i >= 0 {
+				settings[asic][bits] = uint8(i)
+			}
+		}
 	}
-	count := map[string]int{}
+	out := make([]uint8, 0, rows*cols)
 	for r := range rows {
-		line := pixels[2*r*cols:][:2*cols]
 		left, right := 2, 1
 		if r >= rows/2 {
 			left, right = 3, 0
 		}
-		var setting [2][4]int // side, bits 2-3
 		for c := range cols {
-			side := 0
+			asic := left
 			if c >= cols/2 {
-				side = 1
+				asic = right
 			}
-			setting[side][line[2*c]>>2&3]++
-		}
-		for side, asic := range []int{left, right} {
-			for bits, n := range setting[side] {
-				count[modeOf10ka(bits, trbit[asic])] += n
-			}
+			out = append(out, settings[asic][pixels[2*(r*cols+c)]>>2&3])
 		}
 	}
-	for mode, n := range count {
-		if 2*n > rows*cols {
-			return mode
-		}
-	}
-	return ""
+	return frame.NewGainConfig(family, out)
 }
 
-// modeOf10ka names the mode of pixels with these bits 2-3 of the pixel configuration; of the
-// auto-ranging modes it is the one before switching.
-func modeOf10ka(bits int, trbit bool) string {
+// setting10ka names the setting of pixels with these bits 2-3 of the pixel configuration.
+func setting10ka(bits int, trbit bool) string {
 	switch {
 	case bits == 3 && trbit:
 		return "FH"
@@ -241,16 +238,15 @@ func modeOf10ka(bits int, trbit bool) string {
 	case bits == 2:
 		return "FL"
 	case bits == 0 && trbit:
-		return "AHL-H"
+		return "AHL"
 	case bits == 0:
-		return "AML-M"
+		return "AML"
 	}
 	return ""
 }
 
-// jungfrauModes are the gain ranges of pixels in darkness by gainMode: Normal, FixedGain1, FixedGain2,
-// ForcedGain1, ForcedGain2, HighGain0.
-var jungfrauModes = []string{"g0", "g1", "g2", "g1", "g2", "g0"}
+// jungfrauSettings are the names of gainMode by value.
+var jungfrauSettings = []string{"Normal", "FixedGain1", "FixedGain2", "ForcedGain1", "ForcedGain2", "HighGain0"}
 
 // jungfrau reads configurations with records of up to that many modules at the end.
 func jungfrau(records int) func([]byte, *setup) {
@@ -260,12 +256,12 @@ func jungfrau(records int) func([]byte, *setup) {
 			s.n = 0
 			return
 		}
-		mode := ""
-		if m := int(le.Uint16(b[16:])); m < len(jungfrauModes) {
-			mode = jungfrauModes[m]
+		gain := frame.GainConfig{}
+		if m := int(le.Uint16(b[16:])); m < len(jungfrauSettings) {
+			gain.Setting = jungfrauSettings[m]
 		}
 		for i := range s.n {
-			s.modes = append(s.modes, mode)
+			s.gains = append(s.gains, gain)
 			if records != 0 {
 				m := b[60+24*i:]
 				s.ids = append(s.ids, hexOrNothing(m[8:])+"-"+hexOrNothing(m[16:])+"-"+hexOrNothing(m))

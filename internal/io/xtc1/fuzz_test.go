@@ -74,7 +74,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if s.frameBytes() < 1 || s.frameBytes() > maxDatagram || s.ids != nil && len(s.ids) != s.n || s.modes != nil && len(s.modes) != s.n {
+		if s.frameBytes() < 1 || s.frameBytes() > maxDatagram || s.ids != nil && len(s.ids) != s.n || s.gains != nil && len(s.gains) != s.n {
 			t.Errorf("%+v", s)
 		}
 		if _, err := layoutOf(0, s.expected(), []*setup{s}, nil); err != nil {

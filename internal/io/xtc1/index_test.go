@@ -193,7 +193,7 @@ func TestWithAndWithoutSmalldata(t *testing.T) {
 	if want := []string{"events without content: removed by the level-3 trigger (3 times)"}; !slices.Equal(x.Notes, want) || len(x.Missing) > 0 {
 		t.Errorf("notes %q, missing %q", x.Notes, x.Missing)
 	}
-	if len(x.Events) != 12 || len(x.Panels) != 4 || len(x.Steps) != 2 || !slices.Equal(x.Steps[1].GainModes, []string{"", "g1", "g1", ""}) {
+	if len(x.Events) != 12 || len(x.Panels) != 4 || len(x.Steps) != 2 || !slices.Equal(settings(x.Steps[1]), []string{"", "FixedGain1", "FixedGain1", ""}) {
 		t.Fatalf("%d events, panels %v, steps %+v", len(x.Events), x.Panels, x.Steps)
 	}
 	for i := range 2 { // all events are there, whatever was truncated of the smalldata

@@ -46,8 +46,11 @@ var modelKinds = []modelKind{
 	camera("Quartz4A150"), camera("Rayonix"), camera("ControlsCamera"),
 }
 
-// epix10kaModes are the gain modes in which an Epix10ka takes darks.
-var epix10kaModes = []string{"FH", "FM", "FL", "AHL-H", "AML-M"}
+// Gain modes in which a Jungfrau and an Epix10ka take darks.
+var (
+	jungfrauModes = []string{"g0", "g1", "g2"}
+	epix10kaModes = []string{"FH", "FM", "FL", "AHL-H", "AML-M"}
+)
 
 func fixed(n int) func(*Model) int { return func(*Model) int { return n } }
 

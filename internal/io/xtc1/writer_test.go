@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	families "rawstatus/internal/detector"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -222,12 +223,12 @@ func TestModels(t *testing.T) {
 				}
 			}
 			for i, s := range x.Steps {
-				for p, mode := range s.GainModes {
-					if mode != modes[i] {
-						t.Errorf("step %d panel %d: gain mode %q, want %q", i, p, mode, modes[i])
+				for p, setting := range settings(s) {
+					if !sameMode(setting, modes[i]) {
+						t.Errorf("step %d panel %d: setting %q, want %q", i, p, setting, modes[i])
 					}
 				}
-				if s.Number != i || s.Events != 2 || s.Begin == 0 || len(s.GainModes) != m.Panels {
+				if s.Number != i || s.Events != 2 || s.Begin == 0 || len(s.Gains) != m.Panels {
 					t.Errorf("step %+v", s)
 				}
 			}
@@ -276,4 +277,23 @@ func TestModelSizes(t *testing.T) {
 	if _, err := BuildIndex(context.Background(), rawrun.Request{}, rawrun.Options{}); err == nil {
 		t.Error("no files make an index")
 	}
+}
+
+// settings are what the configurations say of the gain of all panels in a step.
+func settings(s frame.Step) (list []string) {
+	for _, g := range s.Gains {
+		list = append(list, g.Config)
+	}
+	return list
+}
+
+// sameMode reports whether a setting is that of a gain mode.
+func sameMode(setting, mode string) bool {
+	for _, typ := range []string{"jungfrau", "epix10ka"} {
+		f, _ := families.Lookup(typ)
+		if i := f.SettingIndex(setting); i >= 0 {
+			return f.Settings[i].Modes[0] == mode
+		}
+	}
+	return setting == mode
 }

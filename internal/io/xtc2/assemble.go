@@ -56,12 +56,12 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 			gains.transition(g)
 			flush()
 			step = frame.Step{Number: step.Number + 1, Begin: g.ts, Doc: gains.doc}
-			step.GainModes = gains.modes(step.Number)
+			step.Gains = gains.gains()
 			gains.addPulsed(step.Number)
 		case g.service == Configure:
 			gains.transition(g)
 			if step.Number < 0 {
-				step.GainModes = gains.modes(-1)
+				step.Gains = gains.gains()
 			}
 		}
 	}

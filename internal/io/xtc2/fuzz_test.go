@@ -47,8 +47,8 @@ func checkIndex(t *testing.T, x *frame.Index) {
 		}
 	}
 	for _, s := range x.Steps {
-		if len(s.GainModes) != len(x.Panels) {
-			t.Fatalf("step %d: %d gain modes for %d panels", s.Number, len(s.GainModes), len(x.Panels))
+		if len(s.Gains) != len(x.Panels) {
+			t.Fatalf("step %d: %d gain modes for %d panels", s.Number, len(s.Gains), len(x.Panels))
 		}
 	}
 }

@@ -24,11 +24,11 @@ func (d *Datagram) info() *info {
 		if b.Names.Alg != "config" {
 			continue
 		}
-		if mode := b.gainMode(); mode != "" {
-			if in.modes == nil {
-				in.modes = map[segment]string{}
+		if c, told := b.gainConfig(); told {
+			if in.gains == nil {
+				in.gains = map[segment]frame.GainConfig{}
 			}
-			in.modes[segment{b.Names.DetName, b.Names.Segment}] = mode
+			in.gains[segment{b.Names.DetName, b.Names.Segment}] = c
 		}
 		if p, ok := b.pulsedMap(); ok {
 			if in.pulsed == nil {
@@ -37,13 +37,13 @@ func (d *Datagram) info() *info {
 			in.pulsed[segment{b.Names.DetName, b.Names.Segment}] = p
 		}
 	}
-	if !in.hasRun && in.doc == "" && in.modes == nil && in.pulsed == nil {
+	if !in.hasRun && in.doc == "" && in.gains == nil && in.pulsed == nil {
 		return nil
 	}
 	return in
 }
 
-// gainKind tells the families whose gain mode the data tell.
+// gainKind tells the families whose gain the data tell.
 type gainKind int
 
 const (
@@ -55,79 +55,88 @@ const (
 func gainKindOf(detType string) gainKind {
 	f, _ := detector.Lookup(detType)
 	switch {
-	case f.GainIndex("g0") >= 0:
+	case f.SettingIndex("DYNAMIC") >= 0:
 		return gainJungfrau
-	case f.GainIndex("FH") >= 0:
+	case f.SettingIndex("FH") >= 0:
 		return gainEpix10ka
 	}
 	return gainUnknown
 }
 
-// Steps of a pedestal scan in order.
-var (
-	jungfrauSteps = []string{"g0", "g1", "g2"}
-	epix10kaSteps = []string{"FH", "FM", "FL", "AHL-H", "AML-M"}
-)
+// jungfrauSettings are the names of gainModeEnum by value; the first three are the steps of a pedestal scan.
+var jungfrauSettings = []string{"DYNAMIC", "FORCE_SWITCH_G1", "FORCE_SWITCH_G2", "FIX_G1", "FIX_G2"}
 
-// jungfrauModes are the gain modes by the value of gainModeEnum: DYNAMIC, FORCE_SWITCH_G1,
-// FORCE_SWITCH_G2, FIX_G1, FIX_G2. Dark frames of DYNAMIC are in g0.
-var jungfrauModes = []string{"g0", "g1", "g2", "g1", "g2"}
+// epix10kaSettings are the steps of a pedestal scan in order.
+var epix10kaSettings = []string{"FH", "FM", "FL", "AHL", "AML"}
 
-// gainMode gives the gain mode that a panel's configuration says, or the empty string.
-func (b *Block) gainMode() string {
+// gainConfig returns what a panel's configuration says; told is false where it says nothing of the gain.
+func (b *Block) gainConfig() (c frame.GainConfig, told bool) {
 	switch gainKindOf(b.Names.DetType) {
 	case gainJungfrau:
-		if v, ok := b.Find("user.gainMode"); ok {
-			return pick(jungfrauModes, v)
+		v, ok := b.Find("user.gainMode")
+		if !ok {
+			return c, false
 		}
+		if i, ok := v.Int(); ok && i >= 0 && i < int64(len(jungfrauSettings)) {
+			c.Setting = jungfrauSettings[i]
+		}
+		return c, true
 	case gainEpix10ka:
-		return b.epix10kaMode()
+		return b.epix10kaConfig()
 	}
-	return ""
+	return c, false
 }
 
-func pick(modes []string, v Value) string {
-	if i, ok := v.Int(); ok && i >= 0 && i < int64(len(modes)) {
-		return modes[i]
-	}
-	return ""
-}
-
-// epix10kaMode gives the gain mode that more than half of the pixels are configured for.
-//
-// Per pixel the configuration has bits 3 and 2; bit 4 is the trbit of the pixel's ASIC. The automatic
-// modes are named by the gain they start with.
-func (b *Block) epix10kaMode() string {
-	var counts [32]int // by bits 4..2
-	total := 0
+// epix10kaConfig reads the configuration of pixels. Per pixel it has bits 3 and 2; bit 4 is the trbit of the
+// pixel's ASIC.
+func (b *Block) epix10kaConfig() (frame.GainConfig, bool) {
+	var bits []byte
 	if v, ok := b.Find("cbitsConfig"); ok && v.Field.Type == UInt8 {
-		for _, p := range v.Bytes {
-			counts[p&0x1c]++
-		}
-		total = len(v.Bytes)
+		bits = v.Bytes
 	} else {
 		pixels, okPixels := b.Find("asicPixelConfig")
 		trbit, okTrbit := b.Find("trbit")
 		if !okPixels || !okTrbit || pixels.Field.Type != UInt8 || trbit.Field.Type != UInt8 || len(trbit.Bytes) != 4 {
-			return ""
+			return frame.GainConfig{}, okPixels || okTrbit
 		}
-		for i, p := range pixels.Bytes {
-			counts[p&12|trbit.Bytes[asicOf(pixels.Dims, i)]&1<<4]++
-		}
-		total = len(pixels.Bytes)
+		bits = withTrbits(pixels, trbit.Bytes)
 	}
-	for mode, n := range map[string]int{
-		"FH": counts[28], "FM": counts[12], "FL": counts[8] + counts[24],
-		"AHL-H": counts[16], "AML-M": counts[0],
-	} {
-		if 2*n > total {
-			return mode
+	family, _ := detector.Lookup(b.Names.DetType)
+	var index [32]uint8 // of settings, by bits 4..2
+	for i := range index {
+		index[i] = frame.NoSetting
+	}
+	for name, values := range map[string][]int{"FH": {28}, "FM": {12}, "FL": {8, 24}, "AHL": {16}, "AML": {0}} {
+		for _, v := range values {
+			index[v] = uint8(family.SettingIndex(name))
 		}
 	}
-	return ""
+	out := make([]uint8, len(bits))
+	for i, v := range bits {
+		out[i] = index[v&0x1c]
+	}
+	return frame.NewGainConfig(family, out), true
 }
 
-// asicOf gives the ASIC of element i of an array of pixels: four ASICs one after the other, or put
+// withTrbits returns bits 4 to 2 of each pixel of a panel, row by row, nil where the array has no such shape: four
+// ASICs one after the other, or put together as a panel.
+func withTrbits(pixels Value, trbit []byte) []byte {
+	d := pixels.Dims
+	if len(d) != 2 && (len(d) != 3 || d[0] != 4) || len(pixels.Bytes) == 0 {
+		return nil
+	}
+	out := make([]byte, len(pixels.Bytes))
+	for i, p := range pixels.Bytes {
+		at, asic := i, asicOf(d, i)
+		if len(d) == 3 {
+			at = assembled(d[1], d[2], asic, i%(d[1]*d[2]))
+		}
+		out[at] = p&12 | trbit[asic]&1<<4
+	}
+	return out
+}
+
+// asicOf returns the ASIC of element i of an array of pixels: four ASICs one after the other, or put
 // together as a panel with ASICs 2 and 1 above 3 and 0.
 func asicOf(dims []int, i int) int {
 	if len(dims) == 3 {
@@ -156,8 +165,8 @@ type stepDoc struct {
 
 var segmentSuffix = regexp.MustCompile(`_\d+$`)
 
-// mode gives the gain mode that a step's description means for a detector, or the empty string.
-func (d stepDoc) mode(det, detType string) string {
+// setting returns the setting that a step's description names for a detector, or the empty string.
+func (d stepDoc) setting(det, detType string) string {
 	if d.DetName != "" && d.DetName != det && segmentSuffix.ReplaceAllString(d.DetName, "") != det {
 		return ""
 	}
@@ -165,12 +174,12 @@ func (d stepDoc) mode(det, detType string) string {
 	if d.ScanType != "pedestal" {
 		step = nil
 	}
-	steps := epix10kaSteps
+	steps := epix10kaSettings
 	switch gainKindOf(detType) {
 	case gainUnknown:
 		return ""
 	case gainJungfrau:
-		steps = jungfrauSteps
+		steps = jungfrauSettings[:3]
 		if d.GainMode != nil {
 			step = d.GainMode
 		}
@@ -181,23 +190,41 @@ func (d stepDoc) mode(det, detType string) string {
 	return steps[*step]
 }
 
-// gainTracker follows the gain modes through the transitions of a run.
+// configured is the configuration in force of a panel.
+type configured struct {
+	frame.GainConfig
+	scan  int  // the stream that tells it
+	fresh bool // the transition of the present step told it
+}
+
+// gainTracker follows through the transitions of a run what descriptions and configurations say.
 type gainTracker struct {
 	b      *builder
 	x      *frame.Index
 	doc    string // of the present step
-	config map[segment]string
+	config map[segment]configured
 	pulsed map[segment]pulsed
-	fresh  map[segment]bool // config was told by the transition of the present step
 }
 
 func newGainTracker(b *builder, x *frame.Index) *gainTracker {
-	return &gainTracker{b: b, x: x, config: map[segment]string{}, pulsed: map[segment]pulsed{}}
+	return &gainTracker{b: b, x: x, config: map[segment]configured{}, pulsed: map[segment]pulsed{}}
 }
 
-// transition takes what a Configure or BeginStep tells.
+// transition takes what a Configure or BeginStep tells. A stream that takes no part in a step may have lost a
+// change: what it said before is in force no longer.
 func (t *gainTracker) transition(g group) {
-	t.doc, t.fresh = "", map[segment]bool{}
+	t.doc = ""
+	took := map[int]bool{}
+	for _, m := range g.members {
+		took[m.scan] = true
+	}
+	for s, c := range t.config {
+		if c.fresh = false; took[c.scan] || g.service == Configure {
+			t.config[s] = c
+		} else {
+			delete(t.config, s)
+		}
+	}
 	for _, m := range g.members {
 		in := t.b.scans[m.scan].entries[m.entry].info
 		if in == nil {
@@ -206,8 +233,8 @@ func (t *gainTracker) transition(g group) {
 		if t.doc == "" {
 			t.doc = in.doc
 		}
-		for s, mode := range in.modes {
-			t.config[s], t.fresh[s] = mode, true
+		for s, set := range in.gains {
+			t.config[s] = configured{set, m.scan, true}
 		}
 		for s, p := range in.pulsed {
 			t.pulsed[s] = p
@@ -215,22 +242,22 @@ func (t *gainTracker) transition(g group) {
 	}
 }
 
-// modes gives the gain mode of each panel in the present step: what the scan says, else what the
-// configuration says.
-func (t *gainTracker) modes(step int) []string {
+// gains returns what is said of each panel in the present step. A description counts more than a configuration
+// that was not told again with the step.
+func (t *gainTracker) gains() []frame.Gain {
 	var doc stepDoc
 	if json.Unmarshal([]byte(t.doc), &doc) != nil {
 		doc = stepDoc{}
 	}
-	modes := make([]string, len(t.x.Panels))
+	gains := make([]frame.Gain, len(t.x.Panels))
 	for i, p := range t.x.Panels {
-		s := segment{p.Detector, p.Segment}
-		modes[i] = doc.mode(p.Detector, p.Type)
-		if modes[i] == "" {
-			modes[i] = t.config[s]
-		} else if t.fresh[s] && t.config[s] != modes[i] {
-			t.b.counts.Add("step %d: the scan says gain mode %s, the configuration of %v says %s; the scan counts", step, modes[i], p, t.config[s])
+		g := &gains[i]
+		g.Doc = doc.setting(p.Detector, p.Type)
+		c := t.config[segment{p.Detector, p.Segment}]
+		if g.Doc != "" && !c.fresh {
+			continue
 		}
+		t.x.Claim(g, p, c.GainConfig)
 	}
-	return modes
+	return gains
 }

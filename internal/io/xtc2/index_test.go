@@ -1,6 +1,7 @@
 package xtc2
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -292,18 +293,23 @@ func TestGainModes(t *testing.T) {
 		put(BeginStep, 7, value(scan, 0, `{"detname": "quad", "scantype": "timing", "step": 3}`), value(epc, 0, fill(8, 4, 2, 3), fill(0, 4))).
 		put(BeginStep, 8, value(scan, 0, "free words"), enum(&jfu, 9))
 	x := indexOf(t, p)
-	want := [][]string{{"g1", "FH"}, {"g1", "FH"}, {"g2", "FH"}, {"g1", "FH"}, {"g2", "AML-M"}, {"g2", "FL"}, {"g2", "FL"}}
+	// A description counts more than what the configuration said before; with both told by the step, both are kept.
+	want := [][]string{{"-/FORCE_SWITCH_G1", "-/FH"}, {"-/FORCE_SWITCH_G1", "-/FH"}, {"FORCE_SWITCH_G2/-", "-/FH"}, {"FORCE_SWITCH_G1/FIX_G2", "-/FH"},
+		{"-/FIX_G2", "AML/-"}, {"-/FIX_G2", "-/FL"}, {"-/-", "-/FL"}}
 	var got [][]string
 	for i, s := range x.Steps {
 		equal(t, "number", s.Number, i-1)
-		got = append(got, s.GainModes)
+		var list []string
+		for _, g := range s.Gains {
+			list = append(list, cmp.Or(g.Doc, "-")+"/"+cmp.Or(g.Config, "-"))
+		}
+		got = append(got, list)
 	}
-	equal(t, "gain modes", got, want)
+	equal(t, "gain settings", got, want)
 	equal(t, "doc", x.Steps[6].Doc, "free words")
 	equal(t, "events of steps", []int{x.Steps[0].Events, x.Steps[1].Events, x.Steps[2].Events}, []int{1, 1, 0})
 	equal(t, "steps of events", []int32{x.Events[0].Step, x.Events[1].Step}, []int32{-1, 0})
-	equal(t, "notes", x.Notes[len(x.Notes)-1:], []string{"step 2: the scan says gain mode g1, the configuration of det segment 0 says g2; the scan counts"})
-	equal(t, "number of notes", len(x.Notes), 3)
+	equal(t, "number of notes", len(x.Notes), 2)
 }
 
 // TestEpix10kaModes gives the mode of configurations in each of their forms.
@@ -311,7 +317,7 @@ func TestEpix10kaModes(t *testing.T) {
 	for _, c := range []struct {
 		pixel, trbit byte
 		want         string
-	}{{12, 1, "FH"}, {12, 0, "FM"}, {8, 0, "FL"}, {8, 1, "FL"}, {0, 1, "AHL-H"}, {0, 0, "AML-M"}, {4, 0, ""}} {
+	}{{12, 1, "FH"}, {12, 0, "FM"}, {8, 0, "FL"}, {8, 1, "FL"}, {0, 1, "AHL"}, {0, 0, "AML"}, {4, 0, ""}} {
 		asics := &Block{Names: &Names{DetType: "epix10ka", Fields: []Field{{Name: "asicPixelConfig", Type: UInt8, Rank: 3}, {Name: "trbit", Type: UInt8, Rank: 1}}}}
 		panel := &Block{Names: &Names{DetType: "epix10ka", Fields: []Field{{Name: "asicPixelConfig", Type: UInt8, Rank: 2}, {Name: "trbit", Type: UInt8, Rank: 1}}}}
 		cbits := &Block{Names: &Names{DetType: "epix10ka", Fields: []Field{{Name: "cbitsConfig", Type: UInt8, Rank: 2}}}}
@@ -331,7 +337,10 @@ func TestEpix10kaModes(t *testing.T) {
 		for _, v := range pixels {
 			cbits.data = append(cbits.data, v|c.trbit<<4|0xe0)
 		}
-		equal(t, fmt.Sprintf("%+v", c), []string{asics.gainMode(), panel.gainMode(), cbits.gainMode()}, []string{c.want, c.want, c.want})
+		for form, b := range map[string]*Block{"asics": asics, "panel": panel, "cbits": cbits} {
+			got, told := b.gainConfig()
+			equal(t, fmt.Sprintf("%s %+v", form, c), []any{got.Setting, told, got.Pixels != nil}, []any{c.want, true, c.want != ""})
+		}
 	}
 	for i, want := range []int{2, 2, 1, 1, 2, 2, 1, 1, 3, 3, 0, 0, 3, 3, 0, 0} {
 		equal(t, fmt.Sprint("asic of pixel ", i), asicOf([]int{4, 4}, i), want)

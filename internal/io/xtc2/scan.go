@@ -66,9 +66,9 @@ type info struct {
 	hasRun     bool
 	experiment string
 	run        int
-	doc        string             // step_docstring
-	modes      map[segment]string // gain modes by the panels' configuration
-	pulsed     map[segment]pulsed // pixels connected to the pulser, by the same
+	doc        string                       // step_docstring
+	gains      map[segment]frame.GainConfig // of the panels' configurations
+	pulsed     map[segment]pulsed           // pixels connected to the pulser, by the same
 }
 
 // scan is the reading of one stream.

@@ -22,33 +22,6 @@ type Options struct {
 // minShard is the least number of frames worth a shard of its own.
 const minShard = 64
 
-// Prepare applies what the parameters say about the index itself: the gain mode and the part of the
-// panels. The result shares extents with x.
-func Prepare(x *frame.Index, sel Selection) (*frame.Index, error) {
-	y := *x
-	if sel.GainMode != "" {
-		family, _ := detector.Lookup(x.Panels[0].Type)
-		if len(family.GainModes) > 0 && family.GainIndex(sel.GainMode) < 0 {
-			return nil, fault.New(fault.Usage, "detector type %s has no gain mode %q", x.Panels[0].Type, sel.GainMode).
-				WithHint("gain modes: %s", strings.Join(family.GainModes, ", "))
-		}
-		y.Steps = slices.Clone(x.Steps)
-		for i := range y.Steps {
-			y.Steps[i].GainModes = slices.Repeat([]string{sel.GainMode}, len(x.Panels))
-		}
-	}
-	if len(sel.Slice) == 4 {
-		y.Panels = slices.Clone(x.Panels)
-		for i := range y.Panels {
-			var err error
-			if y.Panels[i], err = x.Panels[i].Crop(sel.Slice[0], sel.Slice[1], sel.Slice[2], sel.Slice[3]); err != nil {
-				return nil, fault.New(fault.Usage, "--slice: %w", err)
-			}
-		}
-	}
-	return &y, nil
-}
-
 // Build makes the plan for the index of one detector, whose events are those in which it took part.
 func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, error) {
 	if len(x.Panels) == 0 {
@@ -82,7 +55,9 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	p.units(x)
+	if err = p.units(x); err != nil {
+		return nil, err
+	}
 	p.knownMissing()
 	if p.Incomplete = p.lacks(x); !par.AllowIncomplete {
 		if err := Incomplete(x.Run, p.Incomplete); err != nil {
@@ -117,43 +92,35 @@ func checkSelections(x *frame.Index, par Params) error {
 	return nil
 }
 
-// mode gives the gain mode of a panel in a step, "" where the data do not tell.
-func mode(s *frame.Step, panel int) string {
-	if s == nil || panel >= len(s.GainModes) {
-		return ""
-	}
-	return s.GainModes[panel]
-}
-
 func wanted(par Params, panel frame.Panel) bool {
 	return len(par.Segments) == 0 || slices.Contains(par.Segments, panel.Segment)
 }
 
 // groups lists the groups in the order of the family's gain modes, then of steps.
 func groups(x *frame.Index, par Params) ([]Group, error) {
-	perStep := par.Gated()
+	family, _ := detector.Lookup(x.Panels[0].Type)
 	var out []Group
 	for i := range x.Steps {
 		s := &x.Steps[i]
 		if s.Events == 0 || len(par.Steps) > 0 && !slices.Contains(par.Steps, s.Number) {
 			continue
 		}
-		seen := map[string]bool{}
 		for panel := range x.Panels {
-			m := mode(s, panel)
-			if seen[m] || !wanted(par, x.Panels[panel]) {
+			if !wanted(par, x.Panels[panel]) {
 				continue
 			}
-			seen[m] = true
-			at := slices.IndexFunc(out, func(g Group) bool { return g.GainMode == m })
-			switch {
-			case at < 0:
-				out = append(out, Group{GainMode: m, Steps: []int{s.Number}})
-			case perStep:
-				return nil, fault.New(fault.Usage, "steps %d and %d of run %d have the same gain mode %q: profile dark makes one set of constants per gain mode",
-					out[at].Steps[0], s.Number, x.Run.Number, m).WithHint("pick one with --step, or pool them with --profile data")
-			default:
-				out[at].Steps = append(out[at].Steps, s.Number)
+			for _, part := range partsOf(s, panel) {
+				at := slices.IndexFunc(out, func(g Group) bool { return g.has(part) })
+				switch {
+				case at < 0:
+					g := Group{GainMode: part.Mode, GainBits: part.Bits, Steps: []int{s.Number}}
+					if bits, known := family.Pattern(part.Mode); known {
+						g.GainBits = &bits
+					}
+					out = append(out, g)
+				case !slices.Contains(out[at].Steps, s.Number):
+					out[at].Steps = append(out[at].Steps, s.Number)
+				}
 			}
 		}
 	}
@@ -164,9 +131,40 @@ func groups(x *frame.Index, par Params) ([]Group, error) {
 	if len(out) == 0 {
 		return nil, fault.New(fault.Input, "%v has no events for detector %s in the selected steps", x.Run, x.Panels[0].Detector)
 	}
-	family, _ := detector.Lookup(x.Panels[0].Type)
+	if par.Gated() {
+		if err := onePerMode(x, out); err != nil {
+			return nil, err
+		}
+	}
 	sort.SliceStable(out, func(i, j int) bool { return family.GainIndex(out[i].GainMode) < family.GainIndex(out[j].GainMode) })
 	return out, nil
+}
+
+// onePerMode leaves each group one step. A step in which only some pixels of each panel are in the mode, by their
+// gain map, gives way to one in which most are.
+func onePerMode(x *frame.Index, list []Group) error {
+	for i := range list {
+		g := &list[i]
+		most := slices.DeleteFunc(slices.Clone(g.Steps), func(n int) bool { return !g.mostPixels(x, n) })
+		if len(g.Steps) > 1 && len(most) == 1 {
+			g.Steps = most
+		}
+		if len(g.Steps) > 1 {
+			return fault.New(fault.Usage, "steps %d and %d of run %d have the same gain mode %q: profile dark makes one set of constants per gain mode",
+				g.Steps[0], g.Steps[1], x.Run.Number, g.GainMode).WithHint("pick one with --step, or pool them with --profile data")
+		}
+	}
+	return nil
+}
+
+// mostPixels reports whether most pixels of some panel are of the group in a step.
+func (g Group) mostPixels(x *frame.Index, step int) bool {
+	for panel := range x.Panels {
+		if part, ok := g.part(x.StepAt(step), panel); ok && 2*part.Pixels >= x.Panels[panel].Pixels() || ok && part.Pixels == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // selection gives the usable frames of a panel in a group, as positions in events, and the states of
@@ -176,7 +174,8 @@ func (p *Plan) selection(events []frame.Event, extents []frame.Extent, group, pa
 	member := map[int32]bool{}
 	for i := range p.Dataset.Steps {
 		s := &p.Dataset.Steps[i]
-		member[int32(s.Number)] = slices.Contains(g.Steps, s.Number) && mode(s, panel) == g.GainMode
+		_, in := g.part(s, panel)
+		member[int32(s.Number)] = in && slices.Contains(g.Steps, s.Number)
 	}
 	inStep := map[int32]int{}
 	for e, ev := range events {
@@ -209,12 +208,16 @@ func ofPanel(x *frame.Index, panel int) []frame.Extent {
 }
 
 // units makes a unit for each panel and group in which the panel is expected.
-func (p *Plan) units(x *frame.Index) {
+func (p *Plan) units(x *frame.Index) error {
 	for gi, g := range p.Groups {
 		for panel := range x.Panels {
-			expected := slices.ContainsFunc(g.Steps, func(n int) bool { return mode(x.StepAt(n), panel) == g.GainMode })
+			expected := slices.ContainsFunc(g.Steps, func(n int) bool { _, in := g.part(x.StepAt(n), panel); return in })
 			if !expected || !wanted(p.Params, x.Panels[panel]) {
 				continue
+			}
+			if i := slices.IndexFunc(p.Units, func(u Unit) bool { return u.Panel == panel && p.Groups[u.Group].GainMode == g.GainMode }); i >= 0 {
+				return fault.New(fault.Usage, "steps %v and %v of run %d: the words of %s have different gain bits, and the data do not tell the gain modes",
+					p.Groups[p.Units[i].Group].Steps, g.Steps, x.Run.Number, x.Panels[panel]).WithHint("pick steps of one gain with --step")
 			}
 			events, lost := p.selection(x.Events, ofPanel(x, panel), gi, panel)
 			u := Unit{Panel: panel, Group: gi, Selected: len(events), Lost: lost, Expected: len(events)}
@@ -225,6 +228,7 @@ func (p *Plan) units(x *frame.Index) {
 			p.Units = append(p.Units, u)
 		}
 	}
+	return nil
 }
 
 // cut makes shards and tasks, for each stage as many tasks as asked. With no more tasks than units every

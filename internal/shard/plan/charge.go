@@ -282,11 +282,11 @@ func configuredMode(x *frame.Index, step int) (mode int, ok bool) {
 		}
 	}
 	if s := x.StepAt(step); votes == [charge.Modes]int{} && s != nil {
-		for _, gain := range s.GainModes {
-			switch gain {
-			case "AML-M":
+		for _, gain := range s.Gains {
+			switch name, _, _ := strings.Cut(gain.String(), "-"); name {
+			case "AML":
 				votes[charge.AML]++
-			case "AHL-H":
+			case "AHL":
 				votes[charge.AHL]++
 			}
 		}
@@ -333,7 +333,7 @@ func (p *Plan) takeScan(x *frame.Index) (*frame.Index, error) {
 	y := *x
 	y.Steps = slices.Clone(x.Steps)
 	for i := range y.Steps {
-		y.Steps[i].GainModes = nil
+		y.Steps[i].Gains = nil
 	}
 	p.Dataset.Steps = y.Steps
 	p.Dataset.Notes = slices.Concat(x.Notes, notes)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // indexKind is the pack kind of index.pack. Its head is the frame.Index without events, extents and notes;
 // its arrays are, one element per event: "ts", "step", and for each panel N: "N/offset" (difference to the event before), "N/length", "N/file", "N/damage", "N/state",
-// "N/heading". Pulsed maps have "pulsed/K" each.
+// "N/heading". Pulsed maps have "pulsed/K" each, gain maps "map/N", one element per pixel.
 const indexKind = "index"
 
 // IndexSums are SHA-256 of an index.
@@ -41,7 +42,11 @@ func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 	for k, m := range x.Pulsed {
 		arrays = append(arrays, pack.Array{Name: pulsedColumn(k), Data: m.Bits})
 	}
+	for i, m := range x.GainMaps {
+		arrays = append(arrays, pack.Array{Name: mapName(i + 1), Data: m})
+	}
 	head := *x
+	head.GainMaps = nil
 	head.Events, head.Extents, head.Notes, head.Missing, head.Aliases = nil, nil, nil, nil, nil // the plan has them
 	var buf bytes.Buffer
 	if err := pack.Write(&buf, indexKind, head, arrays); err != nil {
@@ -79,6 +84,8 @@ func pulsedColumn(k int) string { return fmt.Sprintf("pulsed/%d", k) }
 
 // headingColumn ends the names of the arrays that the content does not depend on.
 const headingColumn = "/heading"
+
+func mapName(number int) string { return fmt.Sprintf("map/%d", number) }
 
 func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 	n := len(extents)
@@ -140,11 +147,11 @@ func (p *Plan) OpenIndex(work string) (*Index, error) {
 	return x, nil
 }
 
-// column loads an array that must have one element per event.
-func column[T any](r *pack.Reader, name string, events int) ([]T, error) {
+// column loads an array that must have so many elements.
+func column[T any](r *pack.Reader, name string, n int) ([]T, error) {
 	d, err := pack.Get[T](r, name)
-	if err == nil && len(d) != events {
-		err = fmt.Errorf("plan: array %q of the index has %d elements for %d events", name, len(d), events)
+	if err == nil && len(d) != n {
+		err = fmt.Errorf("plan: array %q of the index has %d elements, wanted %d", name, len(d), n)
 	}
 	return d, err
 }
@@ -204,6 +211,62 @@ func (x *Index) Frames(unit int) ([]frame.Extent, error) {
 		out[i] = extents[e]
 	}
 	return out, nil
+}
+
+// Members are the pixels of a unit's panel that are in its gain mode, where a gain map says that not all are.
+type Members struct {
+	Masks [][]bool // different sets of pixels
+	Of    []uint8  // by frame, as in Frames: the number of its mask in Masks
+}
+
+// Members returns which pixels of a unit's selected frames are in its gain mode; nil: all are in all frames.
+func (x *Index) Members(unit int) (*Members, error) {
+	p, u := x.plan, x.plan.Units[unit]
+	extents, err := x.panel(u.Panel)
+	if err != nil {
+		return nil, err
+	}
+	use, _ := p.selection(x.events, extents, u.Group, u.Panel)
+	type key struct{ number, setting int }
+	numbers, mapped := map[key]int{}, false
+	m := &Members{Of: make([]uint8, len(use))}
+	for i, e := range use {
+		step := p.step(x.events[e].Step)
+		part, _ := p.Groups[u.Group].part(step, u.Panel)
+		k := key{step.Gain(u.Panel).Map, part.Setting}
+		n, ok := numbers[k]
+		if !ok {
+			mask, err := x.mask(k.number, uint8(k.setting), p.Pixels(unit))
+			if err != nil {
+				return nil, err
+			}
+			if n = len(m.Masks); n > math.MaxUint8 {
+				return nil, fault.New(fault.Input, "%s has more than %d gain maps in its steps", p.UnitName(unit), n).WithHint("pick steps with --step")
+			}
+			numbers[k], m.Masks, mapped = n, append(m.Masks, mask), mapped || k.number > 0
+		}
+		m.Of[i] = uint8(n)
+	}
+	if !mapped {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// mask returns the pixels that have a setting in a gain map; all pixels without a map.
+func (x *Index) mask(number int, setting uint8, pixels int) ([]bool, error) {
+	mask := make([]bool, pixels)
+	if number == 0 {
+		for i := range mask {
+			mask[i] = true
+		}
+		return mask, nil
+	}
+	m, err := column[uint8](x.r, mapName(number), pixels)
+	for i, s := range m {
+		mask[i] = s == setting
+	}
+	return mask, err
 }
 
 func (x *Index) panel(panel int) ([]frame.Extent, error) {

@@ -18,7 +18,9 @@ func Lacks(x *frame.Index, maxLost float64, knownMissing []string) []string {
 	if p.Groups, err = groups(x, p.Params); err != nil {
 		return x.Missing // no event, which they say
 	}
-	p.units(x)
+	if err := p.units(x); err != nil {
+		return x.Missing // gains that nobody can tell apart: Build says so
+	}
 	return p.lacks(x)
 }
 

@@ -60,6 +60,8 @@ type Selection struct {
 	FracLo float64 `json:"fraclo"`
 	FracHi float64 `json:"frachi"`
 	Window []int   `json:"window,omitempty"` // rows, columns of feature 6
+	// KeepZeros takes frames of nothing but zeros as measured; else they are lost.
+	KeepZeros bool `json:"keep_zeros,omitempty"`
 	// MaxLost is the percentage of a panel's events that may be lost or damaged.
 	MaxLost float64 `json:"max_lost"`
 	// KnownMissing are panels, by id or directory, that may have no frame at all. Of those in the site file a
@@ -107,6 +109,9 @@ type Rules struct {
 
 // Gated tells whether the profile counts only values inside gates made from the leading frames.
 func (p Params) Gated() bool { return p.Profile == ProfileDark }
+
+// Masked reports whether only words with the gain bits of their group are summed.
+func (p Params) Masked() bool { return p.Profile == ProfileData && p.Compat == "" }
 
 // Has tells whether a feature is evaluated.
 func (p Params) Has(f int) bool { return slices.Contains(p.Features, f) }
@@ -159,6 +164,32 @@ func (p Params) Dark(family detector.Family) status.DarkParams {
 	return d
 }
 
+// DefaultGainRule is the gain rule where none is given: in profile dark words must have the gain bits of their
+// step, in profile data, which sums no others, possible ones. The originals look at jungfrau only.
+func (p Params) DefaultGainRule(family detector.Family) string {
+	switch {
+	case len(p.Features) > 0 || family.GainPatterns == nil || !p.Gated() && !p.Masked() || family.NeverPattern == 0 && (p.Compat != "" || !p.Gated()):
+		return ""
+	case p.Masked() || p.Compat == string(status.LCLS2):
+		return string(status.GainImpossible)
+	}
+	return string(status.GainExpected)
+}
+
+// checkGainRule refuses a gain rule that cannot be evaluated.
+func (p Params) checkGainRule(family detector.Family) error {
+	switch {
+	case p.GainRule == "":
+	case family.GainPatterns == nil:
+		return fmt.Errorf("gain rule %q: words of detector type %s do not tell the gain", p.GainRule, family.Type)
+	case !p.Gated() && !p.Masked():
+		return fmt.Errorf("gain rule %q: profile %s with --compat counts no gain bits", p.GainRule, p.Profile)
+	case p.GainRule == string(status.GainImpossible) && family.NeverPattern == 0:
+		return fmt.Errorf("gain rule %q: all gain bits of detector type %s are possible", p.GainRule, family.Type)
+	}
+	return nil
+}
+
 // Feature are the parameters of the rules of features.
 func (p Params) Feature() feature.Params {
 	return feature.Params{Features: p.Features, SNR: p.SNRMax, DataBits: p.DataBits, MinFrames: uint64(p.MinFrames), Compat: p.Compat != ""}
@@ -190,14 +221,17 @@ func (p Params) Validate(family detector.Family) error {
 		if err = p.Dark(family).Validate(); err == nil {
 			err = p.Gates(0).Validate()
 		}
-		if err == nil && p.GainRule != "" && (!p.Gated() || family.GainPatterns == nil) {
-			err = fmt.Errorf("gain rule %q: gain bits are counted in profile dark, of detectors whose words have them", p.GainRule)
+		if err == nil {
+			err = p.checkGainRule(family)
 		}
 	case ProfileFeatures, ProfileLight, ProfileMax:
 		if len(p.Features) == 0 {
 			err = fmt.Errorf("profile %s without features", p.Profile)
 		} else {
 			err = p.Feature().Validate()
+		}
+		if err == nil && p.GainRule != "" {
+			err = fmt.Errorf("gain rule %q: profile %s has none, it takes all words of a frame; gain bits are judged in profiles data and dark", p.GainRule, p.Profile)
 		}
 	case ProfileCharge:
 		err = p.validateCharge(family)

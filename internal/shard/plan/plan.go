@@ -54,8 +54,36 @@ type Dataset struct {
 // Group is what one set of status constants is made from: all frames of one gain mode (profile data),
 // or of one step (profile dark).
 type Group struct {
-	GainMode string `json:"gain_mode"` // "" when the detector has one gain or the data do not tell
-	Steps    []int  `json:"steps"`     // numbers
+	GainMode string  `json:"gain_mode"`           // "" when the detector has one gain or the data do not tell
+	GainBits *uint16 `json:"gain_bits,omitempty"` // of its words; nil: not known, or there are none
+	Steps    []int   `json:"steps"`               // numbers
+}
+
+// has reports whether pixels are of the group.
+func (g Group) has(p frame.GainPart) bool {
+	return g.GainMode == p.Mode && (g.GainMode != "" || sameBits(g.GainBits, p.Bits))
+}
+
+func sameBits(a, b *uint16) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
+// partsOf returns the pixels of a panel in a step by gain mode: one part where nothing is known.
+func partsOf(s *frame.Step, panel int) []frame.GainPart {
+	if s != nil {
+		if g := s.Gain(panel); len(g.Parts) > 0 {
+			return g.Parts
+		}
+	}
+	return []frame.GainPart{{}}
+}
+
+// part returns the pixels of a panel that are of the group in a step.
+func (g Group) part(s *frame.Step, panel int) (p frame.GainPart, ok bool) {
+	for _, p := range partsOf(s, panel) {
+		if g.has(p) {
+			return p, true
+		}
+	}
+	return p, false
 }
 
 // Unit is one panel in one group: one status file.
@@ -116,6 +144,16 @@ func (p *Plan) Pixels(unit int) int { return p.Panel(unit).Pixels() }
 
 // Panel gives a unit's panel.
 func (p *Plan) Panel(unit int) frame.Panel { return p.Dataset.Panels[p.Units[unit].Panel] }
+
+// step returns the step with that number, or nil.
+func (p *Plan) step(number int32) *frame.Step {
+	for i := range p.Dataset.Steps {
+		if s := &p.Dataset.Steps[i]; s.Number == int(number) {
+			return s
+		}
+	}
+	return nil
+}
 
 // UnitName names a unit for messages, e.g. "jungfrau segment 3 g1".
 func (p *Plan) UnitName(unit int) string {

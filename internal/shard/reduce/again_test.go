@@ -71,7 +71,7 @@ func TestAgainEqualsAFreshRun(t *testing.T) {
 		return par
 	}
 	gated := params("dark")
-	gated.GainRule = "expected" // the frames have the gain bits of g0
+	gated.GainRule = "expected"
 	lenient := func(par plan.Params) plan.Params {
 		par.SNRMax = 1000
 		return par
@@ -85,7 +85,7 @@ func TestAgainEqualsAFreshRun(t *testing.T) {
 		rules [][]string
 	}{
 		"data":          {params("data"), [][]string{{"rms_hi=16", "intnhi=3"}, {"limits=robust", "rmsnhi=4"}, {"limits-per=asic", "rms_hi=14"}, {"min_frames=70"}, {"neighbours=8", "line_fraction=0.02"}}},
-		"dark":          {gated, [][]string{{"gain_rule=impossible", "rmsnlo=2"}, {"gain_rule=off", "asic_fraction=0.001"}}},
+		"dark":          {gated, [][]string{{"gain_rule=impossible", "rmsnhi=1"}, {"gain_rule=off", "asic_fraction=0.001"}}},
 		"features":      {lenient(features(1, 2, 3)), [][]string{{"snrmax=20"}, {"min_frames=70"}}},
 		"flatness":      {lenient(features(1, 6)), [][]string{{"snrmax=20"}}},
 		"without 1":     {features(2, 3, 6), [][]string{{"snrmax=3"}}},
@@ -344,7 +344,7 @@ func TestAgainIsFast(t *testing.T) {
 	}
 	const panels, frames, r, c = 8, 4, 512, 1024
 	x := &frame.Index{Format: "test", Run: frame.Run{Experiment: "tstx00117", Number: 12, Begin: time.Unix(1.6e9, 0).UTC()},
-		Steps: []frame.Step{{Events: frames, GainModes: slices.Repeat([]string{"g0"}, panels)}}}
+		Steps: []frame.Step{{Events: frames, Gains: frame.GainsOf(slices.Repeat([]string{"g0"}, panels)...)}}}
 	raw := make([]byte, panels*frames*r*c*2)
 	for i := 0; i < len(raw); i += 2 {
 		raw[i], raw[i+1] = byte(i>>3)^byte(i>>11), 4+byte(i>>21)

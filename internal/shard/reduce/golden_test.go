@@ -82,7 +82,7 @@ func goldenInput(t *testing.T, c *golden.Case, r *golden.Result) (*frame.Index, 
 		t.Fatal(err)
 	}
 	par := goldenParams(t, c, r)
-	if x, err = plan.Prepare(x, par.Selection); err != nil {
+	if x, err = plan.Prepare(context.Background(), x, par, frame.Auto); err != nil {
 		t.Fatal(err)
 	}
 	if r.GatesFrom != nil {

@@ -107,14 +107,14 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 			continue
 		}
 		var err error
-		if panels[i], err = darkPlanes(p, u, in[i].set, family); err != nil {
+		if panels[i], err = darkPlanes(p, u, in[i].set); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
 		}
 	}
 	par := p.Params.Dark(family)
 	v := &judgement{}
-	if mode := p.Groups[p.Units[units[0]].Group].GainMode; par.GainRule != status.GainOff && family.GainIndex(mode) < 0 {
-		// Tasks count gain bits against those of a known mode.
+	if p.Groups[p.Units[units[0]].Group].GainBits == nil && par.GainRule != status.GainOff {
+		// Tasks count gain bits against those of the group.
 		v.notes = append(v.notes, fmt.Sprintf("gain rule %q is off: the data do not tell the gain mode (--gain-mode does)", par.GainRule))
 		par.GainRule = status.GainOff
 	}
@@ -146,10 +146,10 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 }
 
 // darkPlanes gives the planes of a unit as the rules want them.
-func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) (status.PanelPlanes, error) {
+func darkPlanes(p *plan.Plan, unit int, set *plane.Set) (status.PanelPlanes, error) {
 	panel := p.Panel(unit)
-	if !p.Params.Gated() {
-		// Profile data stores no sum0: every frame counts.
+	if !slices.ContainsFunc(set.Planes, func(q plane.Plane) bool { return q.Name == plane.Sum0 }) {
+		// Where every frame counts no sum0 is stored.
 		sum0 := make([]uint32, panel.Pixels())
 		for i := range sum0 {
 			sum0[i] = uint32(set.Frames)
@@ -160,9 +160,10 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) 
 	if err != nil {
 		return planes, err
 	}
-	if mode := family.GainIndex(p.Groups[p.Units[unit].Group].GainMode); mode >= 0 && family.GainPatterns != nil {
-		planes.GainWanted = family.GainPatterns[mode]
+	if bits := p.Groups[p.Units[unit].Group].GainBits; bits != nil {
+		planes.GainWanted = *bits
 	}
+	planes.Known = notInMode(set, 1)
 	seq := p.Params.Sequence(p.Units[unit].Selected)
 	planes.Frames = uint64(seq.N)
 	if seq.Zeros > 0 {
@@ -173,6 +174,22 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, family detector.Family) 
 		planes.AddZeros(seq.Zeros, g.Below(), g.Above())
 	}
 	return planes, nil
+}
+
+// notInMode returns NoData for pixels that are in the unit's gain mode in less than so many frames; nil where no
+// gain map tells pixels apart.
+func notInMode(set *plane.Set, frames uint64) []uint64 {
+	inMode, err := plane.Get[uint32](set, plane.InMode)
+	if err != nil {
+		return nil
+	}
+	known := make([]uint64, len(inMode))
+	for i, n := range inMode {
+		if uint64(n) < frames {
+			known[i] = status.NoData
+		}
+	}
+	return known
 }
 
 func judgeFeatures(p *plan.Plan, units []int, in []planes) (*judgement, error) {
@@ -234,6 +251,7 @@ func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judge
 		return noFrames(in), nil
 	}
 	in.Frames, in.GoodFrames = set.Frames, set.Frames
+	in.Known = notInMode(set, max(1, set.Frames)) // features take all words of a frame
 	if p.Params.Has(1) {
 		good, search := feature.GoodFrames(from.series, p.Params.Feature())
 		in.GoodFrames = 0

@@ -117,7 +117,10 @@ func randomCase(t *testing.T, r *rand.Rand, i int) *randomJob {
 	case features != nil:
 		par.Profile, par.Features = plan.ProfileFeatures, features
 	case i%8 == 1:
-		par.Profile, par.GainRule = plan.ProfileDark, []string{"", "expected"}[r.IntN(2)]
+		par.Profile = plan.ProfileDark
+	}
+	if par.Features == nil {
+		par.GainRule = []string{"", "expected", "impossible"}[r.IntN(3)]
 	}
 	c := &randomJob{}
 	if c.unreferenced = r.IntN(7) == 0; c.unreferenced {
@@ -147,14 +150,20 @@ func randomCase(t *testing.T, r *rand.Rand, i int) *randomJob {
 func (c *randomJob) write(t *testing.T, r *rand.Rand, panels, n int) {
 	t.Helper()
 	x := &frame.Index{Format: "test", Run: frame.Run{Experiment: "tstx00117", Number: 12, Begin: time.Unix(1.6e9, 0).UTC()},
-		Steps: []frame.Step{{Events: n + 1, GainModes: slices.Repeat([]string{"g1"}, panels)}}, Events: make([]frame.Event, n+1),
+		Steps: []frame.Step{{Events: n + 1, Gains: frame.GainsOf(slices.Repeat([]string{"g1"}, panels)...)}}, Events: make([]frame.Event, n+1),
 		Extents: make([]frame.Extent, (n+1)*panels)}
 	var raw bytes.Buffer
 	for p := range panels {
 		x.Panels = append(x.Panels, frame.Panel{Detector: "jungfrau", Type: "jungfrau", Segment: p, ID: fmt.Sprintf("id-%d", p), Rows: c.rows, Cols: c.cols})
 		absent := panels > 1 && r.IntN(8) == 0 && c.par.Compat == ""
 		var used [][]uint16
+		forced := r.IntN(2) == 0 // else any gain bits
 		for e, f := range refstat.Frames(r, n+1, c.rows*c.cols) {
+			for i := range f {
+				if forced {
+					f[i] = f[i]&0x3fff | []uint16{0x4000, 0x4000, 0, 0x8000, 0xc000, 0, 0x8000, 0xc000}[max(0, r.IntN(300)-292)]
+				}
+			}
 			ext := frame.Extent{Offset: int64(raw.Len()), Length: uint32(2 * len(f))}
 			for _, v := range f {
 				raw.Write([]byte{byte(v), byte(v >> 8)})
@@ -217,11 +226,8 @@ func (c *randomJob) compare(t *testing.T, got [][]uint64) {
 		return
 	}
 	family, _ := detector.Lookup("jungfrau")
-	gain := uint16(0)
-	if c.par.GainRule != "" {
-		gain = family.GainBits
-	}
-	want := refstat.Dark(c.frames, pixels, c.par.Gates(0), c.par.GateFrames, c.par.Dark(family), gain, family.GainPatterns[1])
+	gain := refstat.Gain{Mask: family.GainBits, Wanted: family.GainPatterns[1], Never: family.NeverPattern}
+	want := refstat.Dark(c.frames, pixels, c.par.Gates(0), c.par.GateFrames, c.par.Dark(family), gain)
 	for i, w := range want {
 		for k := range w.Status {
 			different := got[i][k] ^ w.Status[k]

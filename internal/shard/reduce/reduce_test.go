@@ -8,10 +8,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/frame"
@@ -34,10 +36,7 @@ func rawRun(t testing.TB, panels int, modes []string, perStep int, lose func(eve
 	r := rand.New(rand.NewPCG(5, 7))
 	var raw bytes.Buffer
 	for s, mode := range modes {
-		step := frame.Step{Number: s, Events: perStep}
-		for range panels {
-			step.GainModes = append(step.GainModes, mode)
-		}
+		step := frame.Step{Number: s, Events: perStep, Gains: frame.GainsOf(slices.Repeat([]string{mode}, panels)...)}
 		x.Steps = append(x.Steps, step)
 		for range perStep {
 			e := len(x.Events)
@@ -56,6 +55,7 @@ func rawRun(t testing.TB, panels int, modes []string, perStep int, lose func(eve
 					case 444:
 						v += uint16(r.IntN(3000)) // noisy
 					}
+					v |= gainBits(mode)
 					raw.Write([]byte{byte(v), byte(v >> 8)})
 				}
 				raw.WriteByte(0xee) // frames at odd offsets, too
@@ -73,6 +73,13 @@ func rawRun(t testing.TB, panels int, modes []string, perStep int, lose func(eve
 	}
 	x.Files = []frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime().UTC()}}
 	return x
+}
+
+// gainBits are the gain bits of jungfrau's words in a mode.
+func gainBits(mode string) uint16 {
+	family, _ := detector.Lookup("jungfrau")
+	bits, _ := family.Pattern(mode)
+	return bits
 }
 
 func whole(int, int) frame.State { return frame.Present }

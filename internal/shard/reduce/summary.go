@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/verdict"
 )
@@ -65,9 +66,61 @@ type Panel struct {
 	Frames   uint64         `json:"frames"`      // that were counted
 	Good     uint64         `json:"good_frames"` // that features 2, 3 and 6 used
 	Lost     map[string]int `json:"lost,omitempty"`
+	Gain     *GainWords     `json:"gain_words,omitempty"`
 	Bad      int            `json:"bad_pixels"`
 	Bits     map[string]int `json:"pixels_per_bit"`
 	File     string         `json:"file"`
+}
+
+// GainWords counts the words of a panel whose gain bits are not those of the gain mode.
+type GainWords struct {
+	Words      uint64 `json:"words"`                // of pixels that are in the gain mode
+	Others     uint64 `json:"others"`               // with other gain bits
+	Pixels     int    `json:"pixels"`               // that have such words
+	Impossible uint64 `json:"impossible,omitempty"` // words with gain bits that no mode has
+}
+
+// gainWords adds up what was counted of gain bits; nil where nothing was.
+func gainWords(set *plane.Set) *GainWords {
+	if set == nil {
+		return nil
+	}
+	odd, err := plane.Get[uint32](set, plane.GainOdd)
+	if err != nil {
+		return nil
+	}
+	g := &GainWords{Words: set.Frames * uint64(len(odd))}
+	for _, n := range odd {
+		if g.Others += uint64(n); n > 0 {
+			g.Pixels++
+		}
+	}
+	if inMode, err := plane.Get[uint32](set, plane.InMode); err == nil {
+		g.Words = sumOf(inMode)
+	}
+	if never, err := plane.Get[uint32](set, plane.GainNever); err == nil {
+		g.Impossible = sumOf(never)
+	}
+	return g
+}
+
+func sumOf(v []uint32) (n uint64) {
+	for _, x := range v {
+		n += uint64(x)
+	}
+	return n
+}
+
+// String says which words were not those of the gain mode; nothing if all were.
+func (g *GainWords) String() string {
+	if g == nil || g.Others == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", %d words (%.3g %%) of other gains in %d pixels", g.Others, 100*float64(g.Others)/float64(g.Words), g.Pixels)
+	if g.Impossible > 0 {
+		text += fmt.Sprintf(", %d of them impossible", g.Impossible)
+	}
+	return text
 }
 
 func newSummary(work string, p *plan.Plan) *Summary {
@@ -85,7 +138,7 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
 		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
-			Lost: unit.Lost, Bad: r.counts.Bad, Bits: map[string]int{}}
+			Lost: unit.Lost, Gain: gainWords(r.Set), Bad: r.counts.Bad, Bits: map[string]int{}}
 		for _, l := range g.Bits {
 			if n := r.counts.Of(l.Value); n > 0 {
 				out.Bits[l.Name] = n
@@ -184,7 +237,7 @@ func (g *Group) write(b *strings.Builder) {
 		if p.Good != p.Frames {
 			good = fmt.Sprintf(", %d of them good", p.Good)
 		}
-		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Bad)
+		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Gain, p.Bad)
 		if p.File != "" {
 			fmt.Fprintf(b, "  %s\n", p.File)
 		}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,30 +16,64 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// counter counts the pixels of one shard. What is nil is not wanted by the profile.
+// counter counts the pixels of one shard, or of some rows of it. What is nil is not wanted by the profile.
 type counter struct {
 	params plan.Params
+	pixels int
 	good   []bool // of the shard's frames; nil: all are
 	sums   *accum.Gated
 	max    *accum.Max
 	gain   *accum.Gain
+	never  bool // there are gain bits that no mode has
+	// masked: words of other gain bits than those of the group are counted apart.
+	masked  bool
+	foreign uint16   // a word that is counted apart
+	members *members // nil: all pixels are in the gain mode in all frames
 }
 
-// newCounter makes the accumulators for so many pixels of a panel in a gain mode. gateLo and gateHi are
-// nil without gates.
-func newCounter(par plan.Params, panel frame.Panel, mode string, pixels int, good []bool, gateLo, gateHi []uint16) *counter {
-	c := &counter{params: par, good: good}
+// members are the pixels that are in the gain mode, of the frames and rows of a counter.
+type members struct {
+	masks [][]bool // nil: all pixels
+	of    []uint8  // by frame
+}
+
+// newCounter makes the accumulators for pixels [lo, hi) of a shard's panel. gateLo and gateHi are nil without
+// gates.
+func (w *worker) newCounter(shard, lo, hi int, good []bool, gateLo, gateHi []uint16) (*counter, error) {
+	s, par := w.plan.Shards[shard], w.plan.Params
+	family, _ := detector.Lookup(w.plan.Panel(s.Unit).Type)
+	bits := w.plan.Groups[w.plan.Units[s.Unit].Group].GainBits
+	if bits == nil {
+		family.GainBits, bits = 0, new(uint16)
+	}
+	c := &counter{params: par, pixels: hi - lo, good: good, never: family.NeverPattern != 0, masked: par.Masked() && family.GainBits != 0, foreign: *bits ^ family.GainBits&-family.GainBits}
+	if m, err := w.index.Members(s.Unit); err != nil {
+		return nil, err
+	} else if m != nil {
+		c.members = &members{of: m.Of[s.Lo:s.Hi]}
+		for _, mask := range m.Masks {
+			mask = mask[lo:hi]
+			if !slices.Contains(mask, false) {
+				mask = nil
+			}
+			c.members.masks = append(c.members.masks, mask)
+		}
+	}
 	g := par.Gates(0)
 	if len(par.Features) == 0 || par.Has(2) || par.Has(3) {
-		c.sums = accum.NewGated(pixels, accum.Params{DataBits: par.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}, gateLo, gateHi)
+		ap := accum.Params{DataBits: par.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}
+		if c.masked {
+			ap.GainBits, ap.Wanted = family.GainBits, *bits
+		}
+		c.sums = accum.NewGated(hi-lo, ap, gateLo, gateHi)
 	}
 	if par.Has(11) {
-		c.max = accum.NewMax(pixels, par.DataBits)
+		c.max = accum.NewMax(hi-lo, par.DataBits)
 	}
-	if f, _ := detector.Lookup(panel.Type); par.Gated() && f.GainPatterns != nil && f.GainIndex(mode) >= 0 {
-		c.gain = accum.NewGain(pixels, f.GainBits, f.GainPatterns[f.GainIndex(mode)], f.NeverPattern)
+	if family.GainBits != 0 && (par.Gated() && family.GainPatterns != nil || c.masked && family.NeverPattern != 0) {
+		c.gain = accum.NewGain(hi-lo, family.GainBits, *bits, family.NeverPattern)
 	}
-	return c
+	return c, nil
 }
 
 // accumulators counts what there is.
@@ -53,6 +88,40 @@ func (c *counter) accumulators() (n int) {
 
 // add counts frames first, first+1, ... of the shard, pixels from lo on.
 func (c *counter) add(lo, first int, frames [][]uint16) {
+	if c.members == nil || !c.masked {
+		c.addAll(lo, first, frames)
+		return
+	}
+	for i := 0; i < len(frames); {
+		n := 1
+		for i+n < len(frames) && c.members.of[first+i+n] == c.members.of[first+i] {
+			n++
+		}
+		part := frames[i : i+n]
+		if mask := c.members.masks[c.members.of[first+i]]; mask != nil {
+			part = c.onlyMembers(mask[lo:], part)
+		}
+		c.addAll(lo, first+i, part)
+		i += n
+	}
+}
+
+// onlyMembers returns frames in which pixels that are not in the gain mode have words that are counted apart.
+func (c *counter) onlyMembers(mask []bool, frames [][]uint16) [][]uint16 {
+	out := make([][]uint16, len(frames))
+	for k, f := range frames {
+		out[k] = slices.Clone(f)
+		for i := range f {
+			if !mask[i] {
+				out[k][i] = c.foreign
+			}
+		}
+	}
+	return out
+}
+
+// addAll gives frames to the accumulators.
+func (c *counter) addAll(lo, first int, frames [][]uint16) {
 	accum.Parts(c.accumulators(), frames, func(at int, part [][]uint16) {
 		if c.sums != nil {
 			var room [16][]uint16
@@ -81,15 +150,21 @@ func (c *counter) goodOf(first int, frames, room [][]uint16) [][]uint16 {
 	return out
 }
 
-// planes names the results and their merge rules. Without gates every value is inside: sum0 is the
-// number of frames, and neither it nor the gates are stored.
+// planes names the results and their merge rules. Where every value is inside sum0 is the number of frames, and
+// neither it nor the gates are stored.
 func (c *counter) planes(frames int) *plane.Set {
 	set := &plane.Set{Frames: uint64(frames)}
 	add := func(name string, op plane.Op, data any) {
 		set.Planes = append(set.Planes, plane.Plane{Name: name, Op: op, Data: data})
 	}
+	inMode := c.inMode(frames)
+	var sum0 []uint32
 	if c.sums != nil {
 		a := c.sums.Planes()
+		sum0 = a.Sum0
+		if !c.masked {
+			clearOthers(inMode, &a)
+		}
 		add(plane.Sum1, plane.Sum, a.Sum1)
 		add(plane.Sum2, plane.Sum, a.Sum2)
 		if len(c.params.Features) == 0 {
@@ -98,8 +173,10 @@ func (c *counter) planes(frames int) *plane.Set {
 			add(plane.MinValue, plane.Min, a.Min)
 			add(plane.MaxValue, plane.Max, a.Max)
 		}
-		if c.params.Gated() {
+		if c.params.Gated() || c.masked {
 			add(plane.Sum0, plane.Sum, a.Sum0)
+		}
+		if c.params.Gated() {
 			add(plane.GateLo, plane.Same, a.GateLo)
 			add(plane.GateHi, plane.Same, a.GateHi)
 		}
@@ -107,12 +184,73 @@ func (c *counter) planes(frames int) *plane.Set {
 	if c.max != nil {
 		add(plane.MaxValue, plane.Max, c.max.Plane())
 	}
-	if c.gain != nil {
-		odd, never := c.gain.Planes()
-		add(plane.GainOdd, plane.Sum, odd)
-		add(plane.GainNever, plane.Sum, never)
+	c.gainPlanes(frames, sum0, inMode, add)
+	if inMode != nil {
+		add(plane.InMode, plane.Sum, inMode)
 	}
 	return set
+}
+
+// gainPlanes names the counts of words by their gain bits: those of the pixels that are in the gain mode.
+func (c *counter) gainPlanes(frames int, sum0, inMode []uint32, add func(name string, op plane.Op, data any)) {
+	var odd, never []uint32
+	if c.gain != nil {
+		if odd, never = c.gain.Planes(); !c.never {
+			never = nil
+		}
+	}
+	if c.masked {
+		odd = make([]uint32, len(sum0))
+		for i := range odd {
+			odd[i] = uint32(frames) - sum0[i]
+			if inMode != nil {
+				odd[i] = inMode[i] - sum0[i]
+			}
+		}
+	}
+	for i, n := range inMode {
+		if n == 0 && odd != nil {
+			odd[i] = 0
+		}
+		if n == 0 && never != nil {
+			never[i] = 0
+		}
+	}
+	if odd != nil {
+		add(plane.GainOdd, plane.Sum, odd)
+	}
+	if never != nil {
+		add(plane.GainNever, plane.Sum, never)
+	}
+}
+
+// inMode counts, per pixel, the frames in which it is in the gain mode; nil: all frames.
+func (c *counter) inMode(frames int) []uint32 {
+	if c.members == nil {
+		return nil
+	}
+	counts := make([]uint32, len(c.members.masks))
+	for _, n := range c.members.of[:frames] {
+		counts[n]++
+	}
+	out := make([]uint32, c.pixels)
+	for k, mask := range c.members.masks {
+		for i := range out {
+			if mask == nil || mask[i] {
+				out[i] += counts[k]
+			}
+		}
+	}
+	return out
+}
+
+// clearOthers forgets what was counted of pixels that are not in the gain mode.
+func clearOthers(inMode []uint32, a *accum.Planes) {
+	for i, n := range inMode {
+		if n == 0 {
+			a.Sum0[i], a.Sum1[i], a.Sum2[i], a.NLo[i], a.NHi[i], a.Min[i], a.Max[i] = 0, 0, 0, 0, 0, 0xffff, 0
+		}
+	}
 }
 
 // count makes the planes of some shards in one sweep over their frames.
@@ -136,7 +274,9 @@ func (w *worker) count(shards []int) ([]*plane.Set, error) {
 				{Name: plane.GateLo, Op: plane.Same, Data: lo}, {Name: plane.GateHi, Op: plane.Same, Data: hi}}}
 			continue
 		}
-		counters[i] = newCounter(w.plan.Params, panel, w.plan.Groups[w.plan.Units[unit].Group].GainMode, panel.Pixels(), good, lo, hi)
+		if counters[i], err = w.newCounter(s, 0, panel.Pixels(), good, lo, hi); err != nil {
+			return nil, w.named(s, err)
+		}
 		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: panel, Extents: extents})
 	}
 	if len(sw.Lanes) == 0 {

@@ -145,7 +145,7 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 	g.SetLimit(workers)
 	for i, b := range bands {
 		g.Go(func() error {
-			r := bandReader{worker: w, ctx: ctx, shard: s, flat: flat, band: b, extents: extents, good: good}
+			r := bandReader{worker: w, ctx: ctx, number: shard, shard: s, flat: flat, band: b, extents: extents, good: good}
 			var err error
 			sets[i], err = r.planes(bytes)
 			return err
@@ -161,6 +161,7 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 type bandReader struct {
 	*worker
 	ctx     context.Context
+	number  int // of the shard
 	shard   plan.Shard
 	flat    *feature.Flatness
 	band    feature.Band
@@ -185,8 +186,10 @@ func (r *bandReader) planes(bytes int64) (*plane.Set, error) {
 		}
 	}
 	rows := r.band.Keep.Hi - r.band.Keep.Lo
-	mode := r.plan.Groups[r.plan.Units[r.shard.Unit].Group].GainMode
-	c := newCounter(r.plan.Params, panel, mode, rows*panel.Cols, r.good, nil, nil)
+	c, err := r.newCounter(r.number, r.band.Keep.Lo*panel.Cols, r.band.Keep.Hi*panel.Cols, r.good, nil, nil)
+	if err != nil {
+		return nil, err
+	}
 	var parts []*plane.Set
 	for first := 0; first < r.flat.WindowCols(); {
 		last := r.flat.Part(r.band, first, goodFrames, bytes)

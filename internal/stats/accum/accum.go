@@ -14,7 +14,8 @@ import (
 //	nHi  += 1                           if y > HiAbove
 //	min, max                            of all y
 //
-// A gate with GateLo > GateHi is empty and accepts nothing.
+// A gate with GateLo > GateHi is empty and accepts nothing. With gain bits instead of gates only words that
+// have the wanted ones are counted at all; sum0 is their number.
 type Gated struct {
 	Params
 	pixels         int
@@ -34,6 +35,8 @@ type Params struct {
 	DataBits uint16
 	LoBelow  uint32 // 0..65536
 	HiAbove  int32  // -1..65535
+	// GainBits and Wanted are the gain bits of words that count, in their place; GainBits 0: all do.
+	GainBits, Wanted uint16
 }
 
 // Planes are the results of a Gated, one element per pixel, in pixel order; without gates GateLo and
@@ -55,8 +58,11 @@ func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	if p.LoBelow > 1<<16 || p.HiAbove < -1 || p.HiAbove > 0xffff {
 		panic(fmt.Sprintf("stats/accum: limits %d and %d are not in 0..65536 and -1..65535", p.LoBelow, p.HiAbove))
 	}
+	if p.GainBits != 0 && !g.open || p.Wanted&^p.GainBits != 0 {
+		panic(fmt.Sprintf("stats/accum: gain bits %#x of %#x with gates: %v", p.Wanted, p.GainBits, !g.open))
+	}
 	// Limits that count every frame are beyond the kernel's 16 bits: Planes fills those counts in.
-	g.kernel = kernel.Params{Mask: p.DataBits, Below: uint16(p.LoBelow), Above: uint16(p.HiAbove)}
+	g.kernel = kernel.Params{Mask: p.DataBits, Below: uint16(p.LoBelow), Above: uint16(p.HiAbove), Gain: p.GainBits, Want: p.Wanted}
 	n := (pixels + kernel.Width - 1) / kernel.Width
 	g.blocks, g.since, g.frames = make([]kernel.Block, n), make([]uint16, n), make([]uint32, n)
 	return g
@@ -116,9 +122,12 @@ func (g *Gated) add(blocks []kernel.Block, frames [][]uint16) {
 	for len(frames) > 0 {
 		n := min(group, len(frames))
 		next := frames[n:min(2*n, len(frames))]
-		if g.open {
+		switch {
+		case g.GainBits != 0:
+			kernel.Masked(blocks, frames[:n], next, &g.kernel)
+		case g.open:
 			kernel.Ungated(blocks, frames[:n], next, &g.kernel)
-		} else {
+		default:
 			kernel.Gated(blocks, frames[:n], next, &g.kernel)
 		}
 		frames = frames[n:]
@@ -181,16 +190,21 @@ func (g *Gated) Planes() Planes {
 			p := lo + j
 			out.Min[p], out.Max[p], out.Sum2[p] = b.Min[j], b.Max[j], b.Sq[kernel.SqPos[j]]
 			switch {
+			case g.GainBits != 0:
 			case g.open:
 				out.Sum0[p] = g.frames[i]
 			case g.gateLo[p] > g.gateHi[p]:
 				out.Sum0[p], out.Sum1[p], out.Sum2[p] = 0, 0, 0
 			}
+			counted := g.frames[i]
+			if g.GainBits != 0 {
+				counted = out.Sum0[p]
+			}
 			if g.LoBelow > 0xffff {
-				out.NLo[p] = g.frames[i]
+				out.NLo[p] = counted
 			}
 			if g.HiAbove < 0 {
-				out.NHi[p] = g.frames[i]
+				out.NHi[p] = counted
 			}
 		}
 	}

@@ -19,6 +19,9 @@ func define(pixels int, p Params, lo, hi []uint16, frames [][]uint16) Planes {
 	}
 	for _, f := range frames {
 		for i, raw := range f {
+			if raw&p.GainBits != p.Wanted {
+				continue
+			}
 			y := raw & p.DataBits
 			out.Min[i], out.Max[i] = min(out.Min[i], y), max(out.Max[i], y)
 			if uint32(y) < p.LoBelow {
@@ -82,11 +85,14 @@ func equal(t *testing.T, what string, got, want Planes) {
 	}
 }
 
+var allParams = []Params{{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}, {DataBits: 0xffff, HiAbove: 65535}, {DataBits: 0xffff, LoBelow: 65536, HiAbove: -1},
+	{DataBits: 0x7fff, LoBelow: 65535}, {DataBits: 0xff, LoBelow: 1, HiAbove: 254}, {DataBits: 0x0ffe, LoBelow: 3, HiAbove: 0xffd}}
+
 func TestGatedIsTheDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, pixels := range []int{0, 1, 31, 32, 33, 63, 64, 65, 128, 1000} {
 		for _, n := range []int{0, 1, 2, 7, 8, 9, 15, 16, 17, 33} {
-			for _, p := range []Params{{0x3fff, 1, 16000}, {0xffff, 0, 65535}, {0xffff, 65536, -1}, {0x7fff, 65535, 0}, {0xff, 1, 254}, {0x0ffe, 3, 0xffd}} {
+			for _, p := range allParams {
 				px, lo, hi := run(r, pixels, n)
 				what := fmt.Sprintf("%d pixels, %d frames, %+v", pixels, n, p)
 				g := NewGated(pixels, p, lo, hi)
@@ -98,6 +104,14 @@ func TestGatedIsTheDefinition(t *testing.T) {
 				want := define(pixels, p, lo, hi, px)
 				want.GateLo, want.GateHi = nil, nil
 				equal(t, what+", open", o.Planes(), want)
+				for _, gain := range [][2]uint16{{0xc000, 0}, {0xc000, 0x4000}, {0x4000, 0x4000}, {0x8000, 0}, {1, 1}} {
+					p.GainBits, p.Wanted = gain[0], gain[1]
+					m := NewGated(pixels, p, nil, nil)
+					m.Add(0, px)
+					want := define(pixels, p, lo, hi, px)
+					want.GateLo, want.GateHi = nil, nil
+					equal(t, fmt.Sprintf("%s, masked %x", what, gain), m.Planes(), want)
+				}
 			}
 		}
 	}
@@ -106,10 +120,20 @@ func TestGatedIsTheDefinition(t *testing.T) {
 func TestAnySplitGivesTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	const pixels = 1000
-	p := Params{0x3fff, 1, 16000}
-	px, lo, hi := run(r, pixels, 100)
-	want := define(pixels, p, lo, hi, px)
-	for range 20 {
+	px, gateLo, gateHi := run(r, pixels, 100)
+	for i := range 40 {
+		p := Params{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}
+		lo, hi := gateLo, gateHi
+		if i%2 == 1 {
+			p.GainBits, p.Wanted = 0xc000, uint16(i%4-1)<<13 // 00 and 01
+			lo, hi = nil, nil
+		}
+		openLo, openHi := openGates(pixels)
+		if lo != nil {
+			openLo, openHi = lo, hi
+		}
+		want := define(pixels, p, openLo, openHi, px)
+		want.GateLo, want.GateHi = lo, hi
 		g := NewGated(pixels, p, lo, hi)
 		var cuts []int
 		for c := 0; c < pixels; c += Grain * (1 + r.IntN(6)) {
@@ -150,7 +174,7 @@ func TestCountersDoNotOverflow(t *testing.T) {
 			if gated {
 				lo, hi = openGates(pixels)
 			}
-			g := NewGated(pixels, Params{0xffff, 1, 0x7ffe}, lo, hi)
+			g := NewGated(pixels, Params{DataBits: 0xffff, LoBelow: 1, HiAbove: 0x7ffe}, lo, hi)
 			g.Add(0, px[:65530])
 			g.Add(0, px[65530:65543])
 			g.Add(0, px[65543:])
@@ -177,7 +201,11 @@ func TestMaxAndGain(t *testing.T) {
 	for _, pixels := range []int{1, 64, 95, 333} {
 		for _, frames := range []int{0, 1, 5, 8, 21} {
 			px, _, _ := run(r, pixels, frames)
-			m, g := NewMax(pixels, 0x3fff), NewGain(pixels, 0xc000, 0x4000, 0x8000)
+			m, g, h := NewMax(pixels, 0x3fff), NewGain(pixels, 0xc000, 0x4000, 0x8000), NewGain(pixels, 0xc000, 0x4000, 0)
+			h.Add(0, px)
+			if _, none := h.Planes(); slices.Max(none) > 0 {
+				t.Fatal("impossible words are counted where there are none")
+			}
 			m.Add(0, px)
 			g.Add(0, px)
 			odd, never := g.Planes()
@@ -211,7 +239,7 @@ func TestGainCountsBeyond16Bits(t *testing.T) {
 }
 
 func TestBandsAreChecked(t *testing.T) {
-	g := NewGated(200, Params{0x3fff, 1, 16000}, nil, nil)
+	g := NewGated(200, Params{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}, nil, nil)
 	band := func(n int) [][]uint16 { return [][]uint16{make([]uint16, n)} }
 	for _, c := range []struct{ lo, n int }{{32, 64}, {0, 32}, {64, 137}, {-64, 64}, {192, 9}, {256, 0}} {
 		func() {
@@ -232,8 +260,8 @@ func TestAddAllocatesNothing(t *testing.T) {
 	const pixels = 4096
 	r := rand.New(rand.NewPCG(9, 9))
 	px, lo, hi := run(r, pixels, 20)
-	gated := NewGated(pixels, Params{0x3fff, 1, 16000}, lo, hi)
-	open := NewGated(pixels, Params{0x3fff, 1, 16000}, nil, nil)
+	gated := NewGated(pixels, Params{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}, lo, hi)
+	open := NewGated(pixels, Params{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}, nil, nil)
 	maxima, gain := NewMax(pixels, 0x3fff), NewGain(pixels, 0xc000, 0, 0x8000)
 	for name, add := range map[string]func(){
 		"gated": func() { gated.Add(0, px) }, "open": func() { open.Add(0, px) },

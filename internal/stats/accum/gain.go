@@ -9,7 +9,8 @@ import (
 // Gain counts, per pixel, frames by their gain bits:
 //
 //	odd   += 1   if raw & mask != want    (not what the gain mode makes them)
-//	never += 1   if raw & mask == bad     (a value that must not occur in any mode; jungfrau: binary 10)
+//	never += 1   if raw & mask == bad     (a value that must not occur in any mode; jungfrau: binary 10;
+//	                                       bad 0: there is none)
 type Gain struct {
 	mask, want, bad uint16
 	same16, never16 []uint16 // counts since the last flush; same: raw & mask == want
@@ -19,10 +20,13 @@ type Gain struct {
 }
 
 // NewGain makes an accumulator; mask, want and bad are bits of the raw word in their place, and want
-// differs from bad.
+// differs from bad. Not all bits are gain bits.
 func NewGain(pixels int, mask, want, bad uint16) *Gain {
-	if want&^mask != 0 || bad&^mask != 0 || want == bad {
+	if want&^mask != 0 || bad&^mask != 0 || bad != 0 && want == bad || mask == 0xffff {
 		panic(fmt.Sprintf("stats/accum: gain bits %#x and %#x must differ and lie within %#x", want, bad, mask))
+	}
+	if bad == 0 {
+		bad = ^mask // no word has that
 	}
 	n := (pixels + Grain - 1) / Grain
 	return &Gain{mask: mask, want: want, bad: bad, same16: make([]uint16, pixels), never16: make([]uint16, pixels),

@@ -21,8 +21,8 @@ const FlushAfter = 65535
 type Block struct {
 	Sum      [Width]uint32 // of y inside the gate
 	Sq       [Width]uint64 // of y*y inside the gate
-	N        [Width]uint16 // frames inside the gate; Ungated leaves it alone
-	Min, Max [Width]uint16 // of all y
+	N        [Width]uint16 // frames inside the gate, or taken in by Masked; Ungated leaves it alone
+	Min, Max [Width]uint16 // of all y that are taken in
 	Lo       [Width]uint16 // gate: inside if (y-Lo) mod 2^16 <= Range
 	Range    [Width]uint16
 	NLo, NHi [Width]uint16 // frames with y < Below, y > Above
@@ -55,4 +55,6 @@ type Params struct {
 	Mask  uint16
 	Below uint16 // y < Below is counted in NLo
 	Above uint16 // y > Above is counted in NHi
+	// Masked takes in words with raw & Gain == Want only.
+	Gain, Want uint16
 }

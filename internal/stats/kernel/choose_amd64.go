@@ -41,7 +41,18 @@ func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
 		gatedGo(blocks, frames, p)
 		return
 	}
-	l.addBlocks(blocks, frames, next, p, false)
+	parts, from := cutBlocks(blocks, frames, next)
+	for i := range parts[from:] {
+		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
+		switch l {
+		case levelAVX2:
+			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		case levelAVX512:
+			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		default:
+			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		}
+	}
 }
 
 func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
@@ -49,27 +60,35 @@ func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 		ungatedGo(blocks, frames, p)
 		return
 	}
-	l.addBlocks(blocks, frames, next, p, true)
-}
-
-// addBlocks is gated, or ungated where gates are open, by assembly.
-func (l level) addBlocks(blocks []Block, frames, next [][]uint16, p *Params, open bool) {
 	parts, from := cutBlocks(blocks, frames, next)
 	for i := range parts[from:] {
 		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
-		switch {
-		case l == levelAVX2 && open:
+		switch l {
+		case levelAVX2:
 			ungatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case l == levelAVX2:
-			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case l == levelAVX512 && open:
+		case levelAVX512:
 			ungatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case l == levelAVX512:
-			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case open:
-			ungatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		default:
-			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+			ungatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+		}
+	}
+}
+
+func (l level) masked(blocks []Block, frames, next [][]uint16, p *Params) {
+	if l == levelGo {
+		maskedGo(blocks, frames, p)
+		return
+	}
+	parts, from := cutBlocks(blocks, frames, next)
+	for i := range parts[from:] {
+		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
+		switch l {
+		case levelAVX2:
+			maskedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
+		case levelAVX512:
+			maskedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
+		default:
+			maskedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
 		}
 	}
 }

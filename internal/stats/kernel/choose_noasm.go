@@ -10,7 +10,8 @@ func (level) gated(blocks []Block, frames, next [][]uint16, p *Params) { gatedGo
 func (level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	ungatedGo(blocks, frames, p)
 }
-func (level) max(dst []uint16, frames [][]uint16, mask uint16) { maxGo(dst, frames, mask) }
+func (level) masked(blocks []Block, frames, next [][]uint16, p *Params) { maskedGo(blocks, frames, p) }
+func (level) max(dst []uint16, frames [][]uint16, mask uint16)          { maxGo(dst, frames, mask) }
 func (level) gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
 	gainRef(same, second, frames, mask, want, other)
 }

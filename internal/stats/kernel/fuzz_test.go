@@ -26,7 +26,8 @@ func FuzzBlocks(f *testing.F) {
 			}
 			return binary.LittleEndian.Uint16(b[:])
 		}
-		p := Params{Mask: word(), Below: word(), Above: word()}
+		p := Params{Mask: word(), Below: word(), Above: word(), Gain: word()}
+		p.Want = word() & p.Gain
 		frames := make([][]uint16, 1+word()%MaxFrames)
 		count := 1 + int(word()%3)
 		start := make([]Block, count)
@@ -46,7 +47,7 @@ func FuzzBlocks(f *testing.F) {
 			for _, run := range []struct {
 				level func(blocks []Block, frames, next [][]uint16, p *Params)
 				ref   func(blocks []Block, frames [][]uint16, p *Params)
-			}{{l.gated, gatedRef}, {l.ungated, ungatedRef}} {
+			}{{l.gated, gatedRef}, {l.ungated, ungatedRef}, {l.masked, maskedRef}} {
 				got, want := slices.Clone(start), slices.Clone(start)
 				run.level(got, frames, frames[len(frames)/2:], &p)
 				run.ref(want, frames, &p)

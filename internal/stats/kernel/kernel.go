@@ -57,6 +57,15 @@ func Ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	}
 }
 
+// Masked is Gated for words with raw & Gain == Want instead of a gate: nothing is counted of other words.
+func Masked(blocks []Block, frames, next [][]uint16, p *Params) {
+	check("Masked", Width*len(blocks), frames)
+	writes(blocks)
+	if len(blocks) > 0 && len(frames) > 0 {
+		best.masked(blocks, frames, next, p)
+	}
+}
+
 // Max sets dst[i] to the maximum of itself and frames[k][i] & mask over up to MaxFrames frames.
 func Max(dst []uint16, frames [][]uint16, mask uint16) {
 	check("Max", len(dst), frames)

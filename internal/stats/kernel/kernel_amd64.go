@@ -16,6 +16,12 @@ func gatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, 
 //go:noescape
 func ungatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
+// maskedAVX2 is maskedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func maskedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+
 // maxAVX2 is maxRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
@@ -53,6 +59,12 @@ func gatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int
 //go:noescape
 func ungatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
 
+// maskedAVX512 is maskedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func maskedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+
 // maxAVX512 is maxRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
@@ -89,6 +101,12 @@ func gatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, 
 //
 //go:noescape
 func ungatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
+
+// maskedVNNI is maskedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func maskedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
 
 // medianOfAVX2 gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //

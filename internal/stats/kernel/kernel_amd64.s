@@ -34,9 +34,9 @@ pair0:
 	CMPQ       R9, BX
 	JG         single0
 	MOVQ       (CX)(R8*8), R10
+	MOVQ       (DX)(R8*8), R11
+	PREFETCHT1 (R11)(SI*1)
 	VPAND      (R10)(SI*1), Y0, Y11
-	MOVQ       (DX)(R8*8), R10
-	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -45,9 +45,9 @@ pair0:
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
 	MOVQ       8(CX)(R8*8), R10
-	VPAND      (R10)(SI*1), Y0, Y12
 	MOVQ       8(DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPAND      (R10)(SI*1), Y0, Y12
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
@@ -73,9 +73,9 @@ single0:
 	CMPQ       R8, BX
 	JGE        test0
 	MOVQ       (CX)(R8*8), R9
-	VPAND      (R9)(SI*1), Y0, Y11
 	MOVQ       (DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPAND      (R9)(SI*1), Y0, Y11
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
@@ -404,15 +404,15 @@ pair0:
 	CMPQ       R9, BX
 	JG         single0
 	MOVQ       (CX)(R8*8), R10
+	MOVQ       (DX)(R8*8), R11
+	PREFETCHT1 (R11)(SI*1)
 	VPAND      (R10)(SI*1), Y0, Y8
-	MOVQ       (DX)(R8*8), R10
-	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	MOVQ       8(CX)(R8*8), R10
-	VPAND      (R10)(SI*1), Y0, Y9
 	MOVQ       8(DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPAND      (R10)(SI*1), Y0, Y9
 	VPMINUW    Y9, Y6, Y6
 	VPMAXUW    Y9, Y7, Y7
 	VPUNPCKLWD Y9, Y8, Y10
@@ -433,9 +433,9 @@ single0:
 	CMPQ       R8, BX
 	JGE        test0
 	MOVQ       (CX)(R8*8), R9
-	VPAND      (R9)(SI*1), Y0, Y8
 	MOVQ       (DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPAND      (R9)(SI*1), Y0, Y8
 	VPMINUW    Y8, Y6, Y6
 	VPMAXUW    Y8, Y7, Y7
 	VPXOR      Y9, Y9, Y9
@@ -702,6 +702,405 @@ add32:
 	VZEROUPPER
 	RET
 
+// func maskedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+// Requires: AVX, AVX2, MMX+
+TEXT ·maskedAVX2(SB), NOSPLIT, $0-52
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Y0
+	VPCMPEQW     Y1, Y1, Y1
+	VPSRLW       $0x0f, Y1, Y1
+	VPBROADCASTW gain+48(FP), Y2
+	VPBROADCASTW want+50(FP), Y3
+
+block:
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y7, Y7, Y7
+	VPCMPEQW Y8, Y8, Y8
+	VPXOR    Y9, Y9, Y9
+	VPXOR    Y10, Y10, Y10
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
+
+pair0:
+	CMPQ       R9, BX
+	JG         single0
+	MOVQ       (CX)(R8*8), R10
+	MOVQ       (DX)(R8*8), R11
+	PREFETCHT1 (R11)(SI*1)
+	VMOVDQU    (R10)(SI*1), Y11
+	VPAND      Y11, Y2, Y12
+	VPAND      Y11, Y0, Y11
+	VPCMPEQW   Y3, Y12, Y12
+	VPAND      Y12, Y11, Y11
+	VPSUBW     Y12, Y10, Y10
+	VPADDW     Y1, Y12, Y12
+	VPSUBW     Y12, Y11, Y12
+	VPMINUW    Y12, Y8, Y8
+	VPMAXUW    Y11, Y9, Y9
+	MOVQ       8(CX)(R8*8), R10
+	MOVQ       8(DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
+	VMOVDQU    (R10)(SI*1), Y12
+	VPAND      Y12, Y2, Y13
+	VPAND      Y12, Y0, Y12
+	VPCMPEQW   Y3, Y13, Y13
+	VPAND      Y13, Y12, Y12
+	VPSUBW     Y13, Y10, Y10
+	VPADDW     Y1, Y13, Y13
+	VPSUBW     Y13, Y12, Y13
+	VPMINUW    Y13, Y8, Y8
+	VPMAXUW    Y12, Y9, Y9
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y13, Y4, Y4
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y7, Y7
+	VPADDD     Y11, Y6, Y6
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
+	JMP        pair0
+
+single0:
+	CMPQ       R8, BX
+	JGE        test0
+	MOVQ       (CX)(R8*8), R9
+	MOVQ       (DX)(R8*8), R8
+	PREFETCHT1 (R8)(SI*1)
+	VMOVDQU    (R9)(SI*1), Y11
+	VPAND      Y11, Y2, Y12
+	VPAND      Y11, Y0, Y11
+	VPCMPEQW   Y3, Y12, Y12
+	VPAND      Y12, Y11, Y11
+	VPSUBW     Y12, Y10, Y10
+	VPADDW     Y1, Y12, Y12
+	VPSUBW     Y12, Y11, Y12
+	VPMINUW    Y12, Y8, Y8
+	VPMAXUW    Y11, Y9, Y9
+	VPXOR      Y12, Y12, Y12
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y13, Y4, Y4
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y7, Y7
+	VPADDD     Y11, Y6, Y6
+
+test0:
+	VPADDW       384(AX), Y10, Y10
+	VMOVDQU      Y10, 384(AX)
+	VPMINUW      448(AX), Y8, Y10
+	VMOVDQU      Y10, 448(AX)
+	VPMAXUW      512(AX), Y9, Y10
+	VMOVDQU      Y10, 512(AX)
+	VPBROADCASTW limit+46(FP), Y10
+	VPSUBUSW     Y10, Y9, Y10
+	VPBROADCASTW below+42(FP), Y11
+	VPSUBUSW     Y8, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPTEST       Y10, Y10
+	JZ           widen0
+	VPCMPEQW     Y8, Y8, Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPSUBUSW     Y8, Y9, Y8
+	XORQ         R8, R8
+	VPTEST       Y8, Y8
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y8
+	VPBROADCASTW above+44(FP), Y9
+	VMOVDQU      704(AX), Y10
+	VMOVDQU      768(AX), Y11
+	XORQ         R9, R9
+
+count0:
+	MOVQ     (CX)(R9*8), R10
+	VMOVDQU  (R10)(SI*1), Y12
+	VPAND    Y12, Y2, Y13
+	VPAND    Y12, Y0, Y12
+	VPCMPEQW Y3, Y13, Y13
+	VPAND    Y13, Y12, Y12
+	VPADDW   Y1, Y13, Y13
+	VPSUBW   Y13, Y12, Y13
+	VPMAXUW  Y13, Y8, Y14
+	VPCMPEQW Y13, Y14, Y14
+	VPADDW   Y1, Y14, Y14
+	VPADDW   Y14, Y10, Y10
+	VPMINUW  Y12, Y9, Y14
+	VPCMPEQW Y12, Y14, Y14
+	VPADDW   Y1, Y14, Y14
+	VPADDW   Y14, Y11, Y11
+	INCQ     R9
+	CMPQ     R9, BX
+	JL       count0
+	VMOVDQU  Y10, 704(AX)
+	VMOVDQU  Y11, 768(AX)
+	TESTQ    R8, R8
+	JZ       widen0
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y8, Y8, Y8
+	VPXOR    Y7, Y7, Y7
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y9, Y9, Y9
+	XORQ     R8, R8
+
+wide0:
+	MOVQ       (CX)(R8*8), R9
+	VMOVDQU    (R9)(SI*1), Y10
+	VPAND      Y10, Y2, Y11
+	VPAND      Y10, Y0, Y10
+	VPCMPEQW   Y3, Y11, Y11
+	VPAND      Y11, Y10, Y10
+	VPADDW     Y1, Y11, Y11
+	VPSUBW     Y11, Y10, Y11
+	VPXOR      Y11, Y11, Y11
+	VPUNPCKLWD Y11, Y10, Y12
+	VPADDD     Y12, Y5, Y5
+	VPMULLD    Y12, Y12, Y12
+	VPSRLQ     $0x20, Y12, Y13
+	VPADDQ     Y13, Y8, Y8
+	VPXOR      Y13, Y13, Y13
+	VPBLENDD   $0xaa, Y13, Y12, Y12
+	VPADDQ     Y12, Y4, Y4
+	VPUNPCKHWD Y11, Y10, Y10
+	VPADDD     Y10, Y7, Y7
+	VPMULLD    Y10, Y10, Y10
+	VPSRLQ     $0x20, Y10, Y11
+	VPADDQ     Y11, Y9, Y9
+	VPXOR      Y11, Y11, Y11
+	VPBLENDD   $0xaa, Y11, Y10, Y10
+	VPADDQ     Y10, Y6, Y6
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         wide0
+	JMP        add0
+
+widen0:
+	VPSRLQ   $0x20, Y4, Y8
+	VPXOR    Y9, Y9, Y9
+	VPBLENDD $0xaa, Y9, Y4, Y4
+	VPSRLQ   $0x20, Y6, Y9
+	VPXOR    Y10, Y10, Y10
+	VPBLENDD $0xaa, Y10, Y6, Y6
+
+add0:
+	VPADDD   (AX), Y5, Y5
+	VMOVDQU  Y5, (AX)
+	VPADDQ   128(AX), Y4, Y4
+	VMOVDQU  Y4, 128(AX)
+	VPADDQ   192(AX), Y8, Y8
+	VMOVDQU  Y8, 192(AX)
+	VPADDD   64(AX), Y7, Y7
+	VMOVDQU  Y7, 64(AX)
+	VPADDQ   256(AX), Y6, Y6
+	VMOVDQU  Y6, 256(AX)
+	VPADDQ   320(AX), Y9, Y9
+	VMOVDQU  Y9, 320(AX)
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y7, Y7, Y7
+	VPCMPEQW Y8, Y8, Y8
+	VPXOR    Y9, Y9, Y9
+	VPXOR    Y10, Y10, Y10
+	XORQ     R8, R8
+	MOVQ     $0x00000002, R9
+
+pair32:
+	CMPQ       R9, BX
+	JG         single32
+	MOVQ       (CX)(R8*8), R10
+	VMOVDQU    32(R10)(SI*1), Y11
+	VPAND      Y11, Y2, Y12
+	VPAND      Y11, Y0, Y11
+	VPCMPEQW   Y3, Y12, Y12
+	VPAND      Y12, Y11, Y11
+	VPSUBW     Y12, Y10, Y10
+	VPADDW     Y1, Y12, Y12
+	VPSUBW     Y12, Y11, Y12
+	VPMINUW    Y12, Y8, Y8
+	VPMAXUW    Y11, Y9, Y9
+	MOVQ       8(CX)(R8*8), R8
+	VMOVDQU    32(R8)(SI*1), Y12
+	VPAND      Y12, Y2, Y13
+	VPAND      Y12, Y0, Y12
+	VPCMPEQW   Y3, Y13, Y13
+	VPAND      Y13, Y12, Y12
+	VPSUBW     Y13, Y10, Y10
+	VPADDW     Y1, Y13, Y13
+	VPSUBW     Y13, Y12, Y13
+	VPMINUW    Y13, Y8, Y8
+	VPMAXUW    Y12, Y9, Y9
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y13, Y4, Y4
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y7, Y7
+	VPADDD     Y11, Y6, Y6
+	MOVQ       R9, R8
+	ADDQ       $0x02, R9
+	JMP        pair32
+
+single32:
+	CMPQ       R8, BX
+	JGE        test32
+	MOVQ       (CX)(R8*8), R8
+	VMOVDQU    32(R8)(SI*1), Y11
+	VPAND      Y11, Y2, Y12
+	VPAND      Y11, Y0, Y11
+	VPCMPEQW   Y3, Y12, Y12
+	VPAND      Y12, Y11, Y11
+	VPSUBW     Y12, Y10, Y10
+	VPADDW     Y1, Y12, Y12
+	VPSUBW     Y12, Y11, Y12
+	VPMINUW    Y12, Y8, Y8
+	VPMAXUW    Y11, Y9, Y9
+	VPXOR      Y12, Y12, Y12
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y13, Y4, Y4
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y7, Y7
+	VPADDD     Y11, Y6, Y6
+
+test32:
+	VPADDW       416(AX), Y10, Y10
+	VMOVDQU      Y10, 416(AX)
+	VPMINUW      480(AX), Y8, Y10
+	VMOVDQU      Y10, 480(AX)
+	VPMAXUW      544(AX), Y9, Y10
+	VMOVDQU      Y10, 544(AX)
+	VPBROADCASTW limit+46(FP), Y10
+	VPSUBUSW     Y10, Y9, Y10
+	VPBROADCASTW below+42(FP), Y11
+	VPSUBUSW     Y8, Y11, Y11
+	VPOR         Y11, Y10, Y10
+	VPTEST       Y10, Y10
+	JZ           widen32
+	VPCMPEQW     Y8, Y8, Y8
+	VPSRLW       $0x02, Y8, Y8
+	VPSUBUSW     Y8, Y9, Y8
+	XORQ         R8, R8
+	VPTEST       Y8, Y8
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Y8
+	VPBROADCASTW above+44(FP), Y9
+	VMOVDQU      736(AX), Y10
+	VMOVDQU      800(AX), Y11
+	XORQ         R9, R9
+
+count32:
+	MOVQ     (CX)(R9*8), R10
+	VMOVDQU  32(R10)(SI*1), Y12
+	VPAND    Y12, Y2, Y13
+	VPAND    Y12, Y0, Y12
+	VPCMPEQW Y3, Y13, Y13
+	VPAND    Y13, Y12, Y12
+	VPADDW   Y1, Y13, Y13
+	VPSUBW   Y13, Y12, Y13
+	VPMAXUW  Y13, Y8, Y14
+	VPCMPEQW Y13, Y14, Y14
+	VPADDW   Y1, Y14, Y14
+	VPADDW   Y14, Y10, Y10
+	VPMINUW  Y12, Y9, Y14
+	VPCMPEQW Y12, Y14, Y14
+	VPADDW   Y1, Y14, Y14
+	VPADDW   Y14, Y11, Y11
+	INCQ     R9
+	CMPQ     R9, BX
+	JL       count32
+	VMOVDQU  Y10, 736(AX)
+	VMOVDQU  Y11, 800(AX)
+	TESTQ    R8, R8
+	JZ       widen32
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y8, Y8, Y8
+	VPXOR    Y7, Y7, Y7
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y9, Y9, Y9
+	XORQ     R8, R8
+
+wide32:
+	MOVQ       (CX)(R8*8), R9
+	VMOVDQU    32(R9)(SI*1), Y10
+	VPAND      Y10, Y2, Y11
+	VPAND      Y10, Y0, Y10
+	VPCMPEQW   Y3, Y11, Y11
+	VPAND      Y11, Y10, Y10
+	VPADDW     Y1, Y11, Y11
+	VPSUBW     Y11, Y10, Y11
+	VPXOR      Y11, Y11, Y11
+	VPUNPCKLWD Y11, Y10, Y12
+	VPADDD     Y12, Y5, Y5
+	VPMULLD    Y12, Y12, Y12
+	VPSRLQ     $0x20, Y12, Y13
+	VPADDQ     Y13, Y8, Y8
+	VPXOR      Y13, Y13, Y13
+	VPBLENDD   $0xaa, Y13, Y12, Y12
+	VPADDQ     Y12, Y4, Y4
+	VPUNPCKHWD Y11, Y10, Y10
+	VPADDD     Y10, Y7, Y7
+	VPMULLD    Y10, Y10, Y10
+	VPSRLQ     $0x20, Y10, Y11
+	VPADDQ     Y11, Y9, Y9
+	VPXOR      Y11, Y11, Y11
+	VPBLENDD   $0xaa, Y11, Y10, Y10
+	VPADDQ     Y10, Y6, Y6
+	INCQ       R8
+	CMPQ       R8, BX
+	JL         wide32
+	JMP        add32
+
+widen32:
+	VPSRLQ   $0x20, Y4, Y8
+	VPXOR    Y9, Y9, Y9
+	VPBLENDD $0xaa, Y9, Y4, Y4
+	VPSRLQ   $0x20, Y6, Y9
+	VPXOR    Y10, Y10, Y10
+	VPBLENDD $0xaa, Y10, Y6, Y6
+
+add32:
+	VPADDD  32(AX), Y5, Y5
+	VMOVDQU Y5, 32(AX)
+	VPADDQ  160(AX), Y4, Y4
+	VMOVDQU Y4, 160(AX)
+	VPADDQ  224(AX), Y8, Y8
+	VMOVDQU Y8, 224(AX)
+	VPADDD  96(AX), Y7, Y7
+	VMOVDQU Y7, 96(AX)
+	VPADDQ  288(AX), Y6, Y6
+	VMOVDQU Y6, 288(AX)
+	VPADDQ  352(AX), Y9, Y9
+	VMOVDQU Y9, 352(AX)
+	ADDQ    $0x00000340, AX
+	ADDQ    $0x40, SI
+	DECQ    DI
+	JNZ     block
+	VZEROUPPER
+	RET
+
 // func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 // Requires: AVX, AVX2
 TEXT ·maxAVX2(SB), NOSPLIT, $0-34
@@ -953,9 +1352,9 @@ pair0:
 	CMPQ        R9, BX
 	JG          single0
 	MOVQ        (CX)(R8*8), R10
+	MOVQ        (DX)(R8*8), R11
+	PREFETCHT1  (R11)(SI*1)
 	VPANDD      (R10)(SI*1), Z0, Z12
-	MOVQ        (DX)(R8*8), R10
-	PREFETCHT1  (R10)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -963,9 +1362,9 @@ pair0:
 	VMOVDQU16.Z Z12, K1, Z12
 	VPADDW      Z1, Z9, K1, Z9
 	MOVQ        8(CX)(R8*8), R10
-	VPANDD      (R10)(SI*1), Z0, Z13
 	MOVQ        8(DX)(R8*8), R8
 	PREFETCHT1  (R8)(SI*1)
+	VPANDD      (R10)(SI*1), Z0, Z13
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -990,9 +1389,9 @@ single0:
 	CMPQ        R8, BX
 	JGE         test0
 	MOVQ        (CX)(R8*8), R9
-	VPANDD      (R9)(SI*1), Z0, Z12
 	MOVQ        (DX)(R8*8), R8
 	PREFETCHT1  (R8)(SI*1)
+	VPANDD      (R9)(SI*1), Z0, Z12
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1142,15 +1541,15 @@ pair0:
 	CMPQ       R9, BX
 	JG         single0
 	MOVQ       (CX)(R8*8), R10
+	MOVQ       (DX)(R8*8), R11
+	PREFETCHT1 (R11)(SI*1)
 	VPANDD     (R10)(SI*1), Z0, Z9
-	MOVQ       (DX)(R8*8), R10
-	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	MOVQ       8(CX)(R8*8), R10
-	VPANDD     (R10)(SI*1), Z0, Z10
 	MOVQ       8(DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPANDD     (R10)(SI*1), Z0, Z10
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -1171,9 +1570,9 @@ single0:
 	CMPQ       R8, BX
 	JGE        test0
 	MOVQ       (CX)(R8*8), R9
-	VPANDD     (R9)(SI*1), Z0, Z9
 	MOVQ       (DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPANDD     (R9)(SI*1), Z0, Z9
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12
@@ -1278,6 +1677,216 @@ add0:
 	VMOVDQU64 Z15, 256(AX)
 	VPADDQ    320(AX), Z16, Z16
 	VMOVDQU64 Z16, 320(AX)
+	ADDQ      $0x00000340, AX
+	ADDQ      $0x40, SI
+	DECQ      DI
+	JNZ       block
+	VZEROUPPER
+	RET
+
+// func maskedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·maskedAVX512(SB), NOSPLIT, $0-52
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	VPSRLW       $0x0f, Z1, Z1
+	VPTERNLOGD   $0xff, Z2, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	VPBROADCASTW gain+48(FP), Z3
+	VPBROADCASTW want+50(FP), Z4
+
+block:
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPTERNLOGD $0xff, Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
+
+pair0:
+	CMPQ        R9, BX
+	JG          single0
+	MOVQ        (CX)(R8*8), R10
+	MOVQ        (DX)(R8*8), R11
+	PREFETCHT1  (R11)(SI*1)
+	VMOVDQU64   (R10)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z14, Z14, Z14
+	VMOVDQU16   Z12, K1, Z14
+	VPMINUW     Z14, Z9, Z9
+	VPMAXUW     Z12, Z10, Z10
+	MOVQ        8(CX)(R8*8), R10
+	MOVQ        8(DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
+	VMOVDQU64   (R10)(SI*1), Z13
+	VPANDD      Z13, Z3, Z26
+	VPANDD      Z13, Z0, Z13
+	VPCMPUW     $0x00, Z4, Z26, K1
+	VMOVDQU16.Z Z13, K1, Z13
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z15, Z15, Z15
+	VMOVDQU16   Z13, K1, Z15
+	VPMINUW     Z15, Z9, Z9
+	VPMAXUW     Z13, Z10, Z10
+	VPUNPCKLWD  Z13, Z12, Z26
+	VPUNPCKHWD  Z13, Z12, Z12
+	VPMADDWD    Z1, Z26, Z13
+	VPMADDWD    Z26, Z26, Z26
+	VPADDD      Z13, Z6, Z6
+	VPADDD      Z26, Z5, Z5
+	VPMADDWD    Z1, Z12, Z13
+	VPMADDWD    Z12, Z12, Z12
+	VPADDD      Z13, Z8, Z8
+	VPADDD      Z12, Z7, Z7
+	MOVQ        R9, R8
+	ADDQ        $0x02, R9
+	JMP         pair0
+
+single0:
+	CMPQ        R8, BX
+	JGE         test0
+	MOVQ        (CX)(R8*8), R9
+	MOVQ        (DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
+	VMOVDQU64   (R9)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z16, Z16, Z16
+	VMOVDQU16   Z12, K1, Z16
+	VPMINUW     Z16, Z9, Z9
+	VPMAXUW     Z12, Z10, Z10
+	VPXORD      Z17, Z17, Z17
+	VPUNPCKLWD  Z17, Z12, Z13
+	VPUNPCKHWD  Z17, Z12, Z12
+	VPMADDWD    Z1, Z13, Z26
+	VPMADDWD    Z13, Z13, Z13
+	VPADDD      Z26, Z6, Z6
+	VPADDD      Z13, Z5, Z5
+	VPMADDWD    Z1, Z12, Z13
+	VPMADDWD    Z12, Z12, Z12
+	VPADDD      Z13, Z8, Z8
+	VPADDD      Z12, Z7, Z7
+
+test0:
+	VPADDW       384(AX), Z11, Z11
+	VMOVDQU64    Z11, 384(AX)
+	VPMINUW      448(AX), Z9, Z12
+	VMOVDQU64    Z12, 448(AX)
+	VPMAXUW      512(AX), Z10, Z12
+	VMOVDQU64    Z12, 512(AX)
+	VPBROADCASTW limit+46(FP), Z12
+	VPSUBUSW     Z12, Z10, Z12
+	VPBROADCASTW below+42(FP), Z13
+	VPSUBUSW     Z9, Z13, Z13
+	VPORD        Z13, Z12, Z12
+	VPTESTMD     Z12, Z12, K1
+	KORTESTW     K1, K1
+	JZ           widen0
+	VPTERNLOGD   $0xff, Z22, Z22, Z22
+	VPSRLW       $0x02, Z22, Z22
+	VPSUBUSW     Z22, Z10, Z22
+	XORQ         R8, R8
+	VPTESTMD     Z22, Z22, K1
+	KORTESTW     K1, K1
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z12
+	VPBROADCASTW above+44(FP), Z13
+	VMOVDQU64    704(AX), Z26
+	VMOVDQU64    768(AX), Z27
+	XORQ         R9, R9
+
+count0:
+	MOVQ        (CX)(R9*8), R10
+	VMOVDQU64   (R10)(SI*1), Z28
+	VPANDD      Z28, Z3, Z29
+	VPANDD      Z28, Z0, Z28
+	VPCMPUW     $0x00, Z4, Z29, K1
+	VMOVDQU16.Z Z28, K1, Z28
+	VPTERNLOGD  $0xff, Z23, Z23, Z23
+	VMOVDQU16   Z28, K1, Z23
+	VPCMPUW     $0x01, Z12, Z23, K1
+	VPCMPUW     $0x06, Z13, Z28, K2
+	VPADDW      Z1, Z26, K1, Z26
+	VPADDW      Z1, Z27, K2, Z27
+	INCQ        R9
+	CMPQ        R9, BX
+	JL          count0
+	VMOVDQU64   Z26, 704(AX)
+	VMOVDQU64   Z27, 768(AX)
+	TESTQ       R8, R8
+	JZ          widen0
+	VPXORD      Z6, Z6, Z6
+	VPXORD      Z18, Z18, Z18
+	VPXORD      Z19, Z19, Z19
+	VPXORD      Z8, Z8, Z8
+	VPXORD      Z20, Z20, Z20
+	VPXORD      Z21, Z21, Z21
+	XORQ        R8, R8
+
+wide0:
+	MOVQ        (CX)(R8*8), R9
+	VMOVDQU64   (R9)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPTERNLOGD  $0xff, Z24, Z24, Z24
+	VMOVDQU16   Z12, K1, Z24
+	VPXORD      Z25, Z25, Z25
+	VPUNPCKLWD  Z25, Z12, Z13
+	VPADDD      Z13, Z6, Z6
+	VPMULLD     Z13, Z13, Z13
+	VPSRLQ      $0x20, Z13, Z26
+	VPADDQ      Z26, Z19, Z19
+	VPANDD      Z2, Z13, Z13
+	VPADDQ      Z13, Z18, Z18
+	VPUNPCKHWD  Z25, Z12, Z12
+	VPADDD      Z12, Z8, Z8
+	VPMULLD     Z12, Z12, Z12
+	VPSRLQ      $0x20, Z12, Z13
+	VPADDQ      Z13, Z21, Z21
+	VPANDD      Z2, Z12, Z12
+	VPADDQ      Z12, Z20, Z20
+	INCQ        R8
+	CMPQ        R8, BX
+	JL          wide0
+	JMP         add0
+
+widen0:
+	VPSRLQ $0x20, Z5, Z19
+	VPANDD Z2, Z5, Z18
+	VPSRLQ $0x20, Z7, Z21
+	VPANDD Z2, Z7, Z20
+
+add0:
+	VPADDD    (AX), Z6, Z6
+	VMOVDQU64 Z6, (AX)
+	VPADDQ    128(AX), Z18, Z18
+	VMOVDQU64 Z18, 128(AX)
+	VPADDQ    192(AX), Z19, Z19
+	VMOVDQU64 Z19, 192(AX)
+	VPADDD    64(AX), Z8, Z8
+	VMOVDQU64 Z8, 64(AX)
+	VPADDQ    256(AX), Z20, Z20
+	VMOVDQU64 Z20, 256(AX)
+	VPADDQ    320(AX), Z21, Z21
+	VMOVDQU64 Z21, 320(AX)
 	ADDQ      $0x00000340, AX
 	ADDQ      $0x40, SI
 	DECQ      DI
@@ -1514,9 +2123,9 @@ pair0:
 	CMPQ        R9, BX
 	JG          single0
 	MOVQ        (CX)(R8*8), R10
+	MOVQ        (DX)(R8*8), R11
+	PREFETCHT1  (R11)(SI*1)
 	VPANDD      (R10)(SI*1), Z0, Z12
-	MOVQ        (DX)(R8*8), R10
-	PREFETCHT1  (R10)(SI*1)
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1524,9 +2133,9 @@ pair0:
 	VMOVDQU16.Z Z12, K1, Z12
 	VPADDW      Z1, Z9, K1, Z9
 	MOVQ        8(CX)(R8*8), R10
-	VPANDD      (R10)(SI*1), Z0, Z13
 	MOVQ        8(DX)(R8*8), R8
 	PREFETCHT1  (R8)(SI*1)
+	VPANDD      (R10)(SI*1), Z0, Z13
 	VPMINUW     Z13, Z7, Z7
 	VPMAXUW     Z13, Z8, Z8
 	VPSUBW      Z10, Z13, Z21
@@ -1547,9 +2156,9 @@ single0:
 	CMPQ        R8, BX
 	JGE         test0
 	MOVQ        (CX)(R8*8), R9
-	VPANDD      (R9)(SI*1), Z0, Z12
 	MOVQ        (DX)(R8*8), R8
 	PREFETCHT1  (R8)(SI*1)
+	VPANDD      (R9)(SI*1), Z0, Z12
 	VPMINUW     Z12, Z7, Z7
 	VPMAXUW     Z12, Z8, Z8
 	VPSUBW      Z10, Z12, Z13
@@ -1695,15 +2304,15 @@ pair0:
 	CMPQ       R9, BX
 	JG         single0
 	MOVQ       (CX)(R8*8), R10
+	MOVQ       (DX)(R8*8), R11
+	PREFETCHT1 (R11)(SI*1)
 	VPANDD     (R10)(SI*1), Z0, Z9
-	MOVQ       (DX)(R8*8), R10
-	PREFETCHT1 (R10)(SI*1)
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	MOVQ       8(CX)(R8*8), R10
-	VPANDD     (R10)(SI*1), Z0, Z10
 	MOVQ       8(DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPANDD     (R10)(SI*1), Z0, Z10
 	VPMINUW    Z10, Z7, Z7
 	VPMAXUW    Z10, Z8, Z8
 	VPUNPCKLWD Z10, Z9, Z11
@@ -1720,9 +2329,9 @@ single0:
 	CMPQ       R8, BX
 	JGE        test0
 	MOVQ       (CX)(R8*8), R9
-	VPANDD     (R9)(SI*1), Z0, Z9
 	MOVQ       (DX)(R8*8), R8
 	PREFETCHT1 (R8)(SI*1)
+	VPANDD     (R9)(SI*1), Z0, Z9
 	VPMINUW    Z9, Z7, Z7
 	VPMAXUW    Z9, Z8, Z8
 	VPXORD     Z12, Z12, Z12
@@ -1823,6 +2432,208 @@ add0:
 	VMOVDQU64 Z15, 256(AX)
 	VPADDQ    320(AX), Z16, Z16
 	VMOVDQU64 Z16, 320(AX)
+	ADDQ      $0x00000340, AX
+	ADDQ      $0x40, SI
+	DECQ      DI
+	JNZ       block
+	VZEROUPPER
+	RET
+
+// func maskedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·maskedVNNI(SB), NOSPLIT, $0-52
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	VPSRLW       $0x0f, Z1, Z1
+	VPTERNLOGD   $0xff, Z2, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	VPBROADCASTW gain+48(FP), Z3
+	VPBROADCASTW want+50(FP), Z4
+
+block:
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPTERNLOGD $0xff, Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	XORQ       R8, R8
+	MOVQ       $0x00000002, R9
+
+pair0:
+	CMPQ        R9, BX
+	JG          single0
+	MOVQ        (CX)(R8*8), R10
+	MOVQ        (DX)(R8*8), R11
+	PREFETCHT1  (R11)(SI*1)
+	VMOVDQU64   (R10)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z14, Z14, Z14
+	VMOVDQU16   Z12, K1, Z14
+	VPMINUW     Z14, Z9, Z9
+	VPMAXUW     Z12, Z10, Z10
+	MOVQ        8(CX)(R8*8), R10
+	MOVQ        8(DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
+	VMOVDQU64   (R10)(SI*1), Z13
+	VPANDD      Z13, Z3, Z26
+	VPANDD      Z13, Z0, Z13
+	VPCMPUW     $0x00, Z4, Z26, K1
+	VMOVDQU16.Z Z13, K1, Z13
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z15, Z15, Z15
+	VMOVDQU16   Z13, K1, Z15
+	VPMINUW     Z15, Z9, Z9
+	VPMAXUW     Z13, Z10, Z10
+	VPUNPCKLWD  Z13, Z12, Z26
+	VPUNPCKHWD  Z13, Z12, Z12
+	VPDPWSSD    Z26, Z26, Z5
+	VPDPWSSD    Z26, Z1, Z6
+	VPDPWSSD    Z12, Z12, Z7
+	VPDPWSSD    Z12, Z1, Z8
+	MOVQ        R9, R8
+	ADDQ        $0x02, R9
+	JMP         pair0
+
+single0:
+	CMPQ        R8, BX
+	JGE         test0
+	MOVQ        (CX)(R8*8), R9
+	MOVQ        (DX)(R8*8), R8
+	PREFETCHT1  (R8)(SI*1)
+	VMOVDQU64   (R9)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPADDW      Z1, Z11, K1, Z11
+	VPTERNLOGD  $0xff, Z16, Z16, Z16
+	VMOVDQU16   Z12, K1, Z16
+	VPMINUW     Z16, Z9, Z9
+	VPMAXUW     Z12, Z10, Z10
+	VPXORD      Z17, Z17, Z17
+	VPUNPCKLWD  Z17, Z12, Z13
+	VPUNPCKHWD  Z17, Z12, Z12
+	VPDPWSSD    Z13, Z13, Z5
+	VPDPWSSD    Z13, Z1, Z6
+	VPDPWSSD    Z12, Z12, Z7
+	VPDPWSSD    Z12, Z1, Z8
+
+test0:
+	VPADDW       384(AX), Z11, Z11
+	VMOVDQU64    Z11, 384(AX)
+	VPMINUW      448(AX), Z9, Z12
+	VMOVDQU64    Z12, 448(AX)
+	VPMAXUW      512(AX), Z10, Z12
+	VMOVDQU64    Z12, 512(AX)
+	VPBROADCASTW limit+46(FP), Z12
+	VPSUBUSW     Z12, Z10, Z12
+	VPBROADCASTW below+42(FP), Z13
+	VPSUBUSW     Z9, Z13, Z13
+	VPORD        Z13, Z12, Z12
+	VPTESTMD     Z12, Z12, K1
+	KORTESTW     K1, K1
+	JZ           widen0
+	VPTERNLOGD   $0xff, Z22, Z22, Z22
+	VPSRLW       $0x02, Z22, Z22
+	VPSUBUSW     Z22, Z10, Z22
+	XORQ         R8, R8
+	VPTESTMD     Z22, Z22, K1
+	KORTESTW     K1, K1
+	SETNE        R8
+	VPBROADCASTW below+42(FP), Z12
+	VPBROADCASTW above+44(FP), Z13
+	VMOVDQU64    704(AX), Z26
+	VMOVDQU64    768(AX), Z27
+	XORQ         R9, R9
+
+count0:
+	MOVQ        (CX)(R9*8), R10
+	VMOVDQU64   (R10)(SI*1), Z28
+	VPANDD      Z28, Z3, Z29
+	VPANDD      Z28, Z0, Z28
+	VPCMPUW     $0x00, Z4, Z29, K1
+	VMOVDQU16.Z Z28, K1, Z28
+	VPTERNLOGD  $0xff, Z23, Z23, Z23
+	VMOVDQU16   Z28, K1, Z23
+	VPCMPUW     $0x01, Z12, Z23, K1
+	VPCMPUW     $0x06, Z13, Z28, K2
+	VPADDW      Z1, Z26, K1, Z26
+	VPADDW      Z1, Z27, K2, Z27
+	INCQ        R9
+	CMPQ        R9, BX
+	JL          count0
+	VMOVDQU64   Z26, 704(AX)
+	VMOVDQU64   Z27, 768(AX)
+	TESTQ       R8, R8
+	JZ          widen0
+	VPXORD      Z6, Z6, Z6
+	VPXORD      Z18, Z18, Z18
+	VPXORD      Z19, Z19, Z19
+	VPXORD      Z8, Z8, Z8
+	VPXORD      Z20, Z20, Z20
+	VPXORD      Z21, Z21, Z21
+	XORQ        R8, R8
+
+wide0:
+	MOVQ        (CX)(R8*8), R9
+	VMOVDQU64   (R9)(SI*1), Z12
+	VPANDD      Z12, Z3, Z13
+	VPANDD      Z12, Z0, Z12
+	VPCMPUW     $0x00, Z4, Z13, K1
+	VMOVDQU16.Z Z12, K1, Z12
+	VPTERNLOGD  $0xff, Z24, Z24, Z24
+	VMOVDQU16   Z12, K1, Z24
+	VPXORD      Z25, Z25, Z25
+	VPUNPCKLWD  Z25, Z12, Z13
+	VPADDD      Z13, Z6, Z6
+	VPMULLD     Z13, Z13, Z13
+	VPSRLQ      $0x20, Z13, Z26
+	VPADDQ      Z26, Z19, Z19
+	VPANDD      Z2, Z13, Z13
+	VPADDQ      Z13, Z18, Z18
+	VPUNPCKHWD  Z25, Z12, Z12
+	VPADDD      Z12, Z8, Z8
+	VPMULLD     Z12, Z12, Z12
+	VPSRLQ      $0x20, Z12, Z13
+	VPADDQ      Z13, Z21, Z21
+	VPANDD      Z2, Z12, Z12
+	VPADDQ      Z12, Z20, Z20
+	INCQ        R8
+	CMPQ        R8, BX
+	JL          wide0
+	JMP         add0
+
+widen0:
+	VPSRLQ $0x20, Z5, Z19
+	VPANDD Z2, Z5, Z18
+	VPSRLQ $0x20, Z7, Z21
+	VPANDD Z2, Z7, Z20
+
+add0:
+	VPADDD    (AX), Z6, Z6
+	VMOVDQU64 Z6, (AX)
+	VPADDQ    128(AX), Z18, Z18
+	VMOVDQU64 Z18, 128(AX)
+	VPADDQ    192(AX), Z19, Z19
+	VMOVDQU64 Z19, 192(AX)
+	VPADDD    64(AX), Z8, Z8
+	VMOVDQU64 Z8, 64(AX)
+	VPADDQ    256(AX), Z20, Z20
+	VMOVDQU64 Z20, 256(AX)
+	VPADDQ    320(AX), Z21, Z21
+	VMOVDQU64 Z21, 320(AX)
 	ADDQ      $0x00000340, AX
 	ADDQ      $0x40, SI
 	DECQ      DI

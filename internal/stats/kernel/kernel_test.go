@@ -47,21 +47,28 @@ func guarded(t testing.TB, n int, atEnd bool) []uint16 {
 type impl struct {
 	name           string
 	gated, ungated func(blocks []Block, frames, next [][]uint16, p *Params)
+	masked         func(blocks []Block, frames, next [][]uint16, p *Params)
 	max            func(dst []uint16, frames [][]uint16, mask uint16)
 	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
+}
+
+// blocks are the kernels of blocks by name.
+func (m impl) blocks() map[string]func(blocks []Block, frames, next [][]uint16, p *Params) {
+	return map[string]func(blocks []Block, frames, next [][]uint16, p *Params){"gated": m.gated, "ungated": m.ungated, "masked": m.masked}
 }
 
 // others are the implementations to compare with the definition.
 func others() (list []impl) {
 	for _, l := range available() {
-		list = append(list, impl{l.String(), l.gated, l.ungated, l.max, l.gain})
+		list = append(list, impl{l.String(), l.gated, l.ungated, l.masked, l.max, l.gain})
 	}
 	return list
 }
 
 var definition = impl{"definition",
 	func(blocks []Block, frames, _ [][]uint16, p *Params) { gatedRef(blocks, frames, p) },
-	func(blocks []Block, frames, _ [][]uint16, p *Params) { ungatedRef(blocks, frames, p) }, maxRef, gainRef}
+	func(blocks []Block, frames, _ [][]uint16, p *Params) { ungatedRef(blocks, frames, p) },
+	func(blocks []Block, frames, _ [][]uint16, p *Params) { maskedRef(blocks, frames, p) }, maxRef, gainRef}
 
 // patterns fill a pixel with values that could go wrong.
 var patterns = []struct {
@@ -87,8 +94,9 @@ var patterns = []struct {
 }
 
 var params = []Params{
-	{0x3fff, 1, 16000}, {0x3fff, 0, 0x3fff}, {0xffff, 0, 0xffff}, {0xffff, 0xffff, 0}, {0xffff, 1, 0xfffe},
-	{0x7fff, 1, 0x7ffe}, {0x0ffe, 5, 0x0ff0}, {0, 1, 0}, {0xffff, 0x8000, 0x7fff}, {0xffff, 2000, 2000},
+	{0x3fff, 1, 16000, 0xc000, 0}, {0x3fff, 0, 0x3fff, 0xc000, 0x4000}, {0xffff, 0, 0xffff, 0xc000, 0xc000}, {0xffff, 0xffff, 0, 0x4000, 0}, {0xffff, 1, 0xfffe, 0, 0},
+	{0x7fff, 1, 0x7ffe, 0x8000, 0}, {0x0ffe, 5, 0x0ff0, 1, 1}, {0, 1, 0, 0x4000, 0x4000}, {0xffff, 0x8000, 0x7fff, 0x8000, 0x8000}, {0xffff, 2000, 2000, 0x3fff, 2000},
+	{0x3fff, 2000, 2000, 0x0800, 0},
 }
 
 // setGates gives blocks gates of all kinds, the one that is around dark data most often.
@@ -139,17 +147,12 @@ func TestBlockKernels(t *testing.T) {
 				gatedRef(start, frames[:1], &p) // accumulators are not empty
 				next := [][][]uint16{nil, frames, frames[:1], {{}, {1}}}[r.IntN(4)]
 				for _, m := range others() {
-					for _, gated := range []bool{true, false} {
+					for which, run := range m.blocks() {
 						want, got := slices.Clone(start), slices.Clone(start)
-						if gated {
-							gatedRef(want, frames, &p)
-							m.gated(got, frames, next, &p)
-						} else {
-							ungatedRef(want, frames, &p)
-							m.ungated(got, frames, next, &p)
-						}
+						definition.blocks()[which](want, frames, nil, &p)
+						run(got, frames, next, &p)
 						if !bytes.Equal(asBytes(got), asBytes(want)) {
-							t.Fatalf("%s gated=%v: %d blocks, %d frames of %s, %+v: %s", m.name, gated, count, n, pat.name, p, firstDifference(got, want))
+							t.Fatalf("%s %s: %d blocks, %d frames of %s, %+v: %s", m.name, which, count, n, pat.name, p, firstDifference(got, want))
 						}
 					}
 				}
@@ -185,27 +188,32 @@ func firstDifference(got, want []Block) string {
 // squared in 32 bits and those that are not.
 func TestNothingOverflows(t *testing.T) {
 	for _, v := range []uint16{0x3fff, 0x4000, 0x7fff, 0xffff} {
-		p := &Params{Mask: 0xffff, Below: 0xffff, Above: 0}
+		p := &Params{Mask: 0xffff, Below: 0xffff, Above: 0, Gain: 0xc000, Want: v & 0xc000}
 		frames := make([][]uint16, MaxFrames)
 		for k := range frames {
 			frames[k] = slices.Repeat([]uint16{v}, Width)
 		}
 		for _, m := range others() {
-			b := make([]Block, 1)
-			b[0].Reset()
-			left := FlushAfter
-			for ; left >= MaxFrames; left -= MaxFrames {
-				m.gated(b, frames, frames, p)
-			}
-			m.gated(b, frames[:left], nil, p)
-			for j := range Width {
-				below := uint16(FlushAfter)
-				if v == 0xffff {
-					below = 0
+			for which, run := range m.blocks() {
+				b := make([]Block, 1)
+				b[0].Reset()
+				left := FlushAfter
+				for ; left >= MaxFrames; left -= MaxFrames {
+					run(b, frames, frames, p)
 				}
-				if b[0].N[j] != FlushAfter || b[0].NHi[j] != FlushAfter || b[0].NLo[j] != below ||
-					b[0].Sum[SumPos[j]] != FlushAfter*uint32(v) || b[0].Sq[SqPos[j]] != FlushAfter*uint64(v)*uint64(v) {
-					t.Fatalf("%s value %#x pixel %d: %+v", m.name, v, j, b[0])
+				run(b, frames[:left], nil, p)
+				if which == "ungated" {
+					b[0].N = [Width]uint16(slices.Repeat([]uint16{FlushAfter}, Width))
+				}
+				for j := range Width {
+					below := uint16(FlushAfter)
+					if v == 0xffff {
+						below = 0
+					}
+					if b[0].N[j] != FlushAfter || b[0].NHi[j] != FlushAfter || b[0].NLo[j] != below ||
+						b[0].Sum[SumPos[j]] != FlushAfter*uint32(v) || b[0].Sq[SqPos[j]] != FlushAfter*uint64(v)*uint64(v) {
+						t.Fatalf("%s %s value %#x pixel %d: %+v", m.name, which, v, j, b[0])
+					}
 				}
 			}
 		}
@@ -258,6 +266,7 @@ func TestCallersMistakesPanic(t *testing.T) {
 	for name, f := range map[string]func(){
 		"short":    func() { Gated(make([]Block, 2), short, nil, p) },
 		"short2":   func() { Ungated(make([]Block, 2), short, nil, p) },
+		"short3":   func() { Masked(make([]Block, 2), short, nil, p) },
 		"many":     func() { Gated(make([]Block, 1), slices.Repeat(short, 17), nil, p) },
 		"max":      func() { Max(make([]uint16, 64), short, 1) },
 		"gain":     func() { Gain(make([]uint16, 64), make([]uint16, 64), short, 3, 1, 2) },
@@ -300,6 +309,7 @@ func TestNoAllocation(t *testing.T) {
 	n := testing.AllocsPerRun(10, func() {
 		Gated(blocks, frames, nil, p)
 		Ungated(blocks, frames, nil, p)
+		Masked(blocks, frames, nil, p)
 		Max(dst, frames, 0x3fff)
 		Gain(dst, frames[7], frames[:7], 0xc000, 0, 0x8000)
 		ColumnSums(ints[:Width], ints[Width:2*Width], dst, Width, 4, 0x3fff)

@@ -42,6 +42,38 @@ func ungatedGo(blocks []Block, frames [][]uint16, p *Params) {
 	ungatedRef(blocks, frames, p)
 }
 
+// maskedGo is maskedRef likewise: where all words of four pixels are taken in it does what ungatedGo does.
+func maskedGo(blocks []Block, frames [][]uint16, p *Params) {
+	gain, want := spread(p.Gain), spread(p.Want)
+	for ; len(frames) >= group && p.Mask < 0x8000; frames = frames[group:] {
+		for i := range blocks {
+			b, px := &blocks[i], eight(frames, i*Width)
+			for j := 0; j < Width; j += 4 {
+				var foreign uint64
+				for k := range px {
+					foreign |= four(px[k], j)&gain ^ want
+				}
+				if foreign == 0 {
+					*(*uint64)(unsafe.Pointer(&b.N[j])) += spread(group)
+					ungatedFour(b, j, &px, p)
+				} else {
+					b.maskedSlow(j, &px, p)
+				}
+			}
+		}
+	}
+	maskedRef(blocks, frames, p)
+}
+
+// maskedSlow is the definition for four pixels.
+func (b *Block) maskedSlow(j int, px *[group]*[Width]uint16, p *Params) {
+	for k := range px {
+		for i := j; i < j+4; i++ {
+			b.maskedOne(i, px[k][i], p)
+		}
+	}
+}
+
 // eight gives the pixels of one block in eight frames.
 func eight(frames [][]uint16, lo int) (px [group]*[Width]uint16) {
 	for k, f := range frames[:group] {

@@ -33,6 +33,28 @@ func ungatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	}
 }
 
+// maskedRef is gatedRef for words with raw & Gain == Want, all of which are inside. Others change nothing.
+func maskedRef(blocks []Block, frames [][]uint16, p *Params) {
+	for i := range blocks {
+		b := &blocks[i]
+		for _, f := range frames {
+			for j, raw := range f[i*Width : (i+1)*Width] {
+				b.maskedOne(j, raw, p)
+			}
+		}
+	}
+}
+
+func (b *Block) maskedOne(j int, raw uint16, p *Params) {
+	if raw&p.Gain != p.Want {
+		return
+	}
+	y := raw & p.Mask
+	b.N[j]++
+	b.extremes(j, y, p)
+	b.add(j, y)
+}
+
 func (b *Block) gatedOne(j int, y uint16, p *Params) {
 	b.extremes(j, y, p)
 	if y-b.Lo[j] <= b.Range[j] {

@@ -18,12 +18,11 @@ type DarkPanel struct {
 }
 
 // Dark judges panels of equal shape by the sane dark rules (profiles dark and data, method mean, limits per
-// detector or panel). frames[p] are the raw frames of panel p, none for an absent panel; gainMask and wanted
-// are the gain bits and the pattern that GainExpected wants, gainMask 0 for none.
-func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gainMask, wanted uint16) []DarkPanel {
+// detector or panel). frames[p] are the raw frames of panel p, none for an absent panel.
+func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gain Gain) []DarkPanel {
 	out := make([]DarkPanel, len(frames))
 	for i := range frames {
-		out[i] = darkValues(frames[i], pixels, g, nrecs1, p)
+		out[i] = darkValues(frames[i], pixels, g, nrecs1, p, gain)
 	}
 	for _, group := range groups(len(out), p.Scope) {
 		var ave, rms []float64
@@ -43,11 +42,30 @@ func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p 
 	for i := range out {
 		for k := range out[i].Status {
 			if out[i].Status[k] == 0 {
-				out[i].Status[k] = darkBits(&out[i], k, frames[i], g, p, gainMask, wanted)
+				out[i].Status[k] = darkBits(&out[i], k, frames[i], g, p, gain)
 			}
 		}
 	}
 	return out
+}
+
+// Gain says which bits of a word tell the gain, and what they are in the job's gain mode and in none. Mask 0: none.
+type Gain struct{ Mask, Wanted, Never uint16 }
+
+// counts reports whether a word counts: in profile data only those of the job's gain do.
+func (g Gain) counts(p status.DarkParams, word uint16) bool {
+	return p.Profile != status.ProfileData || word&g.Mask == g.Wanted
+}
+
+// wrong reports whether a word is what the gain rule objects to.
+func (g Gain) wrong(p status.DarkParams, word uint16) bool {
+	switch p.GainRule {
+	case status.GainExpected:
+		return word&g.Mask != g.Wanted
+	case status.GainImpossible:
+		return word&g.Mask == g.Never
+	}
+	return false
 }
 
 func groups(panels int, s status.Scope) [][]int {
@@ -75,7 +93,7 @@ func limits(v []float64, nLo, nHi, absLo, absHi float64) status.Limits {
 }
 
 // darkValues finds windows, averages and rms; Status holds the unjudged bits.
-func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams) DarkPanel {
+func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gain Gain) DarkPanel {
 	d := DarkPanel{Status: make([]uint64, pixels), Ave: make([]float64, pixels), Rms: make([]float64, pixels),
 		Lo: make([]uint16, pixels), Hi: make([]uint16, pixels)}
 	for k := range pixels {
@@ -90,7 +108,13 @@ func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int
 		}
 		var y []uint16
 		for _, f := range frames {
-			y = append(y, f[k]&g.DataBits)
+			if gain.counts(p, f[k]) {
+				y = append(y, f[k]&g.DataBits)
+			}
+		}
+		if uint64(len(y)) < p.MinFrames {
+			d.Status[k] = 2048
+			continue
 		}
 		if p.Profile == status.ProfileDark {
 			d.Lo[k], d.Hi[k] = window(y[:min(nrecs1, len(y))], g)
@@ -122,9 +146,13 @@ func window(block []uint16, g quantile.GateParams) (lo, hi uint16) {
 	return uint16(math.Max(a, math.Ceil(g.IntLo))), uint16(math.Min(b, math.Floor(g.IntHi)))
 }
 
-func darkBits(d *DarkPanel, k int, frames [][]uint16, g quantile.GateParams, p status.DarkParams, gainMask, wanted uint16) (s uint64) {
+func darkBits(d *DarkPanel, k int, frames [][]uint16, g quantile.GateParams, p status.DarkParams, gain Gain) (s uint64) {
 	below, above, wrong := 0, 0, false
 	for _, f := range frames {
+		wrong = wrong || gain.wrong(p, f[k])
+		if !gain.counts(p, f[k]) {
+			continue
+		}
 		y := float64(f[k] & g.DataBits)
 		if y < p.IntLo {
 			below++
@@ -132,7 +160,6 @@ func darkBits(d *DarkPanel, k int, frames [][]uint16, g quantile.GateParams, p s
 		if y > p.IntHi {
 			above++
 		}
-		wrong = wrong || f[k]&gainMask != wanted
 	}
 	n := len(frames)
 	if p.Profile == status.ProfileDark {
@@ -144,7 +171,7 @@ func darkBits(d *DarkPanel, k int, frames [][]uint16, g quantile.GateParams, p s
 		bad bool
 	}{
 		{1, d.Rms[k] > d.RmsLim.Hi}, {2, d.Rms[k] < d.RmsLim.Lo}, {4, above > allowed}, {8, below > allowed},
-		{16, d.Ave[k] > d.AveLim.Hi}, {32, d.Ave[k] < d.AveLim.Lo}, {64, gainMask != 0 && wrong},
+		{16, d.Ave[k] > d.AveLim.Hi}, {32, d.Ave[k] < d.AveLim.Lo}, {64, wrong},
 	} {
 		if rule.bad {
 			s += rule.bit

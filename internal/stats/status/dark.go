@@ -262,15 +262,18 @@ func (p DarkParams) values(in *PanelPlanes) PanelResult {
 	return out
 }
 
-// unjudged gives the bits of pixel i that say why it cannot be judged, or 0. In profile data the window
-// accepts everything, so sum0 counts the pixel's own frames.
+// unjudged returns the bits of pixel i that say why it cannot be judged, or 0. In profile data the window
+// accepts everything, so sum0 counts the pixel's own frames: those whose words have the wanted gain bits.
 func (p DarkParams) unjudged(in *PanelPlanes, i int) uint64 {
-	frames := in.Frames
+	frames, others := in.Frames, uint64(0)
 	if p.Profile == ProfileData {
 		frames = uint64(in.Sum0[i])
+		if in.GainOdd != nil {
+			others = uint64(in.GainOdd[i])
+		}
 	}
 	switch {
-	case frames == 0:
+	case frames+others == 0:
 		return NoData
 	case frames < p.MinFrames:
 		return LowStats

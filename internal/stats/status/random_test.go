@@ -25,9 +25,7 @@ func randomParams(r *rand.Rand) (quantile.GateParams, status.DarkParams) {
 		RmsLo: pick(0.001, 1), RmsHi: pick(16000, 100), RmsNLo: pick(0, 1, 6), RmsNHi: pick(0, 2, 6),
 		FracLm: pick(0, 0.1, 0.29, 1), MinFrames: uint64(r.IntN(5)),
 	}
-	if r.IntN(2) == 0 {
-		p.GainRule = status.GainExpected
-	}
+	p.GainRule = []status.GainRule{status.GainOff, status.GainOff, status.GainExpected, status.GainImpossible}[r.IntN(4)]
 	return g, p
 }
 
@@ -49,16 +47,24 @@ func production(t *testing.T, r *rand.Rand, frames [][]uint16, rows, cols, nrecs
 	var sets []*plane.Set
 	for at := 0; at < len(frames); {
 		next := min(len(frames), at+1+r.IntN(len(frames)))
-		acc := accum.NewGated(n, accum.Params{DataBits: g.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}, lo, hi)
+		ap := accum.Params{DataBits: g.DataBits, LoBelow: g.Below(), HiAbove: g.Above()}
+		if p.Profile == status.ProfileData {
+			lo, hi, ap.GainBits, ap.Wanted = nil, nil, status.JungfrauGainMask, status.JungfrauGainWanted[1]
+		}
+		acc := accum.NewGated(n, ap, lo, hi)
 		gain := accum.NewGain(n, status.JungfrauGainMask, status.JungfrauGainWanted[1], status.JungfrauGainNever)
 		acc.Add(0, frames[at:next])
 		gain.Add(0, frames[at:next])
 		a := acc.Planes()
 		odd, never := gain.Planes()
-		sets = append(sets, &plane.Set{Frames: uint64(next - at), Planes: []plane.Plane{
+		set := &plane.Set{Frames: uint64(next - at), Planes: []plane.Plane{
 			{Name: plane.Sum0, Op: plane.Sum, Data: a.Sum0}, {Name: plane.Sum1, Op: plane.Sum, Data: a.Sum1}, {Name: plane.Sum2, Op: plane.Sum, Data: a.Sum2},
 			{Name: plane.NLo, Op: plane.Sum, Data: a.NLo}, {Name: plane.NHi, Op: plane.Sum, Data: a.NHi},
-			{Name: plane.GainOdd, Op: plane.Sum, Data: odd}, {Name: plane.GainNever, Op: plane.Sum, Data: never}, {Name: plane.GateLo, Op: plane.Same, Data: a.GateLo}}})
+			{Name: plane.GainOdd, Op: plane.Sum, Data: odd}, {Name: plane.GainNever, Op: plane.Sum, Data: never}}}
+		if lo != nil {
+			set.Planes = append(set.Planes, plane.Plane{Name: plane.GateLo, Op: plane.Same, Data: a.GateLo})
+		}
+		sets = append(sets, set)
 		at = next
 	}
 	r.Shuffle(len(sets), func(i, j int) { sets[i], sets[j] = sets[j], sets[i] })
@@ -98,11 +104,7 @@ func TestAgainstReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gainMask := uint16(0)
-		if p.GainRule != status.GainOff {
-			gainMask = 0xc000
-		}
-		want := refstat.Dark(frames, rows*cols, g, nrecs1, p, gainMask, 0x4000)
+		want := refstat.Dark(frames, rows*cols, g, nrecs1, p, refstat.Gain{Mask: 0xc000, Wanted: 0x4000, Never: 0x8000})
 		for i, w := range want {
 			for k := range w.Status {
 				g := got.Panels[i]

@@ -35,16 +35,22 @@ for i in range(job["panels"]):
         p["sum0"] = inside.sum(axis=0).astype(np.uint32)
     else:
         inside = np.ones_like(y, dtype=bool)
+    counted = np.ones_like(y, dtype=bool)
+    if job["gain"]:
+        bits, want, never = job["gain"]
+        p["gain_odd"] = ((frames & bits) != want).sum(axis=0).astype(np.uint32)
+        if never:
+            p["gain_never"] = ((frames & bits) == never).sum(axis=0).astype(np.uint32)
+        if not dark:
+            counted = inside = (frames & bits) == want
+            p["sum0"] = inside.sum(axis=0).astype(np.uint32)
     s0 = inside.sum(axis=0)
     p["sum1"] = (y * inside).sum(axis=0).astype(np.uint64)
     p["sum2"] = (y * y * inside).sum(axis=0).astype(np.uint64)
-    p["n_lo"] = (y < par["int_lo"]).sum(axis=0).astype(np.uint32)
-    p["n_hi"] = (y > par["int_hi"]).sum(axis=0).astype(np.uint32)
-    p["min"], p["max"] = y.min(axis=0).astype(np.uint16), y.max(axis=0).astype(np.uint16)
-    if dark and job["gain"]:
-        bits, want, never = job["gain"]
-        p["gain_odd"] = ((frames & bits) != want).sum(axis=0).astype(np.uint32)
-        p["gain_never"] = ((frames & bits) == never).sum(axis=0).astype(np.uint32)
+    p["n_lo"] = (counted & (y < par["int_lo"])).sum(axis=0).astype(np.uint32)
+    p["n_hi"] = (counted & (y > par["int_hi"])).sum(axis=0).astype(np.uint32)
+    p["min"], p["max"] = np.where(counted, y, 0xffff).min(axis=0).astype(np.uint16), np.where(counted, y, 0).max(axis=0).astype(np.uint16)
+    p["judged"] = (np.full_like(s0, n) if dark else s0) >= par["min_frames"]
     one = np.maximum(s0, 1)
     p["ave"] = np.where(s0 > 0, p["sum1"].astype(np.float64) / one, 0.0)
     p["rms"] = np.where(s0 > 0, np.sqrt(p["sum2"].astype(np.float64) / one - p["ave"] * p["ave"]), 0.0)
@@ -52,7 +58,7 @@ for i in range(job["panels"]):
 
 
 def limits(name, nneg, npos, lim_lo, lim_hi, chosen):
-    v = np.concatenate([p[name].ravel() for p in chosen])
+    v = np.concatenate([p[name][p["judged"]].ravel() for p in chosen])
     mean, std = v.mean(), v.std()
     lo = max(mean - nneg * std, lim_lo) if nneg > 0 else lim_lo
     hi = min(mean + npos * std, lim_hi) if npos > 0 else lim_hi
@@ -69,8 +75,8 @@ for group in [judged] if par["limits_per"] == "detector" else [[p] for p in judg
         nevlm = int(par["fraclm"] * (p["n"] - 1 if dark else p["n"]))
         gain = {"expected": "gain_odd", "impossible": "gain_never"}.get(par.get("gain_rule", ""))
         gain = (p[gain] > 0) * 64 if gain in p else 0
-        p["status"] = (gain + (p["rms"] > rhi) * 1 + (p["rms"] < rlo) * 2 + (p["n_hi"] > nevlm) * 4 + (p["n_lo"] > nevlm) * 8
-                       + (p["ave"] > ahi) * 16 + (p["ave"] < alo) * 32).astype(np.uint64)
+        p["status"] = np.where(p["judged"], gain + (p["rms"] > rhi) * 1 + (p["rms"] < rlo) * 2 + (p["n_hi"] > nevlm) * 4 + (p["n_lo"] > nevlm) * 8
+                       + (p["ave"] > ahi) * 16 + (p["ave"] < alo) * 32, 2048).astype(np.uint64)
 
 for i, p in enumerate(panels):
     if p["n"] < par["min_frames"]:

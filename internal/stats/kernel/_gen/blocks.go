@@ -20,16 +20,26 @@ const (
 	sizeOf   = 832
 )
 
-// blockKernel has what the parts of gated and ungated share.
+// flavour says which words a kernel of blocks takes in.
+type flavour string
+
+const (
+	gated   flavour = "gated"   // those inside the pixel's gate
+	ungated flavour = "ungated" // all
+	masked  flavour = "masked"  // those with the wanted gain bits
+)
+
+// blockKernel has what the flavours share.
 type blockKernel struct {
 	isa
-	gated               bool
+	flavour
 	blocks, px          reg.GPVirtual // the block; the byte position in frames
 	table, ahead        reg.GPVirtual // pointers to frames, addresses of what to prefetch meanwhile
 	n                   reg.GPVirtual // frames
 	mask, one           reg.VecVirtual
-	low                 reg.VecVirtual // lower halves of 64-bit elements
-	lo, rng             reg.VecVirtual
+	low                 reg.VecVirtual    // lower halves of 64-bit elements
+	lo, rng             reg.VecVirtual    // gated
+	gain, want          reg.VecVirtual    // masked
 	q, s                [2]reg.VecVirtual // squares and sums: halves of unpacking
 	cnt, lst, mst       reg.VecVirtual
 	below, limit, above Mem
@@ -39,25 +49,21 @@ type blockKernel struct {
 // eight streams from memory need.
 const prefetching = "While it goes through frames[k] it prefetches as many bytes from ahead[k] on."
 
-// blocks writes gated or ungated: Block statistics of 1..16 frames. Per vector of pixels frames go by
+// blocks writes one flavour: Block statistics of 1..16 frames. Per vector of pixels frames go by
 // in pairs: unpacking puts the two values of a pixel side by side, and a multiply-add of such pairs
 // gives the sum of two squares, or of two values, in 32 bits without waste.
 //
 // Values above 16383 and values beyond the counting limits show in the extremes of the group; then the
 // few lines after "rare" count them, and square in 64 bits where needed.
-func blocks(v isa, gated bool) {
-	name := "ungated" + v.suffix
-	if gated {
-		name = "gated" + v.suffix
+func blocks(v isa, which flavour) {
+	name, more := string(which)+v.suffix, ""
+	if which == masked {
+		more = ", gain, want"
 	}
-	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask, below, above, limit uint16)")
+	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask, below, above, limit"+more+" uint16)")
 	Pragma("noescape")
-	if gated {
-		Doc(name+" is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
-	} else {
-		Doc(name+" is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
-	}
-	k := blockKernel{isa: v, gated: gated}
+	Doc(name+" is "+string(which)+"Ref for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
+	k := blockKernel{isa: v, flavour: which}
 	k.blocks, k.table, k.ahead, k.n, k.px = GP64(), GP64(), GP64(), GP64(), GP64()
 	count := GP64()
 	Load(Param("blocks"), k.blocks)
@@ -75,6 +81,11 @@ func blocks(v isa, gated bool) {
 		VPSRLQ(U8(32), k.low, k.low)
 	}
 	k.below, k.above, k.limit = NewParamAddr("below", 42), NewParamAddr("above", 44), NewParamAddr("limit", 46)
+	if which == masked {
+		k.gain, k.want = v.vec(), v.vec()
+		v.word(NewParamAddr("gain", 48), k.gain)
+		v.word(NewParamAddr("want", 50), k.want)
+	}
 	Label("block")
 	for at := 0; at < 64; at += v.bytes {
 		k.vector(at)
@@ -101,9 +112,12 @@ func (k *blockKernel) vector(at int) {
 	k.lst, k.mst = k.vec(), k.vec()
 	k.set(k.lst)
 	k.zero(k.mst)
-	if k.gated {
-		k.cnt, k.lo, k.rng = k.vec(), k.vec(), k.vec()
+	if k.flavour != ungated {
+		k.cnt = k.vec()
 		k.zero(k.cnt)
+	}
+	if k.flavour == gated {
+		k.lo, k.rng = k.vec(), k.vec()
 		k.load(k.field(offLo, at), k.lo)
 		k.load(k.field(offRange, at), k.rng)
 	}
@@ -136,33 +150,64 @@ func (k *blockKernel) vector(at int) {
 	k.commitWide(at, wide)
 }
 
-// raw gives y of frame f+i.
-func (k *blockKernel) raw(f reg.GPVirtual, i, at int, prefetch bool) reg.VecVirtual {
-	p, y := GP64(), k.vec()
+// pixels is where pixels of frame f+i lie.
+func (k *blockKernel) pixels(f reg.GPVirtual, i, at int, prefetch bool) Mem {
+	p := GP64()
 	MOVQ(Mem{Base: k.table, Index: f, Scale: 8, Disp: 8 * i}, p)
-	k.and(Mem{Base: p, Index: k.px, Scale: 1, Disp: at}, k.mask, y)
 	if prefetch && at == 0 {
 		a := GP64()
 		MOVQ(Mem{Base: k.ahead, Index: f, Scale: 8, Disp: 8 * i}, a)
 		PREFETCHT1(Mem{Base: a, Index: k.px, Scale: 1})
 	}
-	return y
+	return Mem{Base: p, Index: k.px, Scale: 1, Disp: at}
 }
 
-// value gives y of frame f+i, zero outside the gate, after noting extremes and the count.
-func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
-	y := k.raw(f, i, at, true)
-	VPMINUW(y, k.lst, k.lst)
-	VPMAXUW(y, k.mst, k.mst)
-	if !k.gated {
-		return y
+// raw gives y of frame f+i. Where masked does not take a word in, most has 0 and least the largest value;
+// else both are y. The first pass over a frame prefetches, and masked counts.
+func (k *blockKernel) raw(f reg.GPVirtual, i, at int, first bool) (least, most reg.VecVirtual) {
+	px, y := k.pixels(f, i, at, first), k.vec()
+	if k.flavour != masked {
+		k.and(px, k.mask, y)
+		return y, y
 	}
+	x, t, u := k.vec(), k.vec(), k.vec()
+	k.load(px, x)
+	k.and(x, k.gain, t)
+	k.and(x, k.mask, y)
 	if k.evex {
+		in := K()
+		VPCMPUW(U8(0), k.want, t, in)
+		VMOVDQU16_Z(y, in, y)
+		if first {
+			VPADDW(k.one, k.cnt, in, k.cnt)
+		}
+		k.set(u)
+		VMOVDQU16(y, in, u)
+		return u, y
+	}
+	VPCMPEQW(k.want, t, t)
+	VPAND(t, y, y)
+	if first {
+		VPSUBW(t, k.cnt, k.cnt)
+	}
+	VPADDW(k.one, t, t) // 0 if taken in, else 1
+	VPSUBW(t, y, u)
+	return u, y
+}
+
+// value gives y of frame f+i, zero where it is not taken in, after noting extremes and the count.
+func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
+	least, y := k.raw(f, i, at, true)
+	VPMINUW(least, k.lst, k.lst)
+	VPMAXUW(y, k.mst, k.mst)
+	switch {
+	case k.flavour != gated:
+	case k.evex:
 		in := k.inside(y)
 		VPADDW(k.one, k.cnt, in, k.cnt)
-		return y
+	default:
+		VPSUBW(k.insideMask(y), k.cnt, k.cnt)
 	}
-	VPSUBW(k.insideMask(y), k.cnt, k.cnt)
 	return y
 }
 
@@ -226,10 +271,10 @@ func (k *blockKernel) rare(at int, tag string) (w [4]reg.VecVirtual) {
 	f := GP64()
 	XORQ(f, f)
 	Label("wide" + tag)
-	y := k.raw(f, 0, at, false)
-	if k.gated && k.evex {
+	_, y := k.raw(f, 0, at, false)
+	if k.flavour == gated && k.evex {
 		k.inside(y)
-	} else if k.gated {
+	} else if k.flavour == gated {
 		k.insideMask(y)
 	}
 	z := k.vec()
@@ -261,17 +306,17 @@ func (k *blockKernel) counts(at int, tag string) {
 	f := GP64()
 	XORQ(f, f)
 	Label("count" + tag)
-	y := k.raw(f, 0, at, false)
+	least, y := k.raw(f, 0, at, false)
 	if k.evex {
 		lt, gt := K(), K()
-		VPCMPUW(U8(1), below, y, lt)
+		VPCMPUW(U8(1), below, least, lt)
 		VPCMPUW(U8(6), above, y, gt)
 		VPADDW(k.one, nlo, lt, nlo)
 		VPADDW(k.one, nhi, gt, nhi)
 	} else {
 		t := k.vec()
-		VPMAXUW(y, below, t)
-		VPCMPEQW(y, t, t) // -1 if y >= below
+		VPMAXUW(least, below, t)
+		VPCMPEQW(least, t, t) // -1 if y >= below
 		VPADDW(k.one, t, t)
 		VPADDW(t, nlo, nlo)
 		VPMINUW(y, above, t)
@@ -314,7 +359,7 @@ func (k *blockKernel) accumulate(op func(...Op), off int, r reg.VecVirtual) {
 
 // commitNarrow adds counts and extremes of the group to the block; the extremes stay for the tests.
 func (k *blockKernel) commitNarrow(at int) {
-	if k.gated {
+	if k.flavour != ungated {
 		k.accumulate(VPADDW, offN+at, k.cnt)
 	}
 	t := k.vec()

@@ -15,8 +15,9 @@ func main() {
 		{suffix: "AVX512", bytes: 64, evex: true},
 		{suffix: "VNNI", bytes: 64, evex: true, vnni: true},
 	} {
-		blocks(v, true)
-		blocks(v, false)
+		blocks(v, gated)
+		blocks(v, ungated)
+		blocks(v, masked)
 		if !v.vnni {
 			maxima(v)
 			gains(v)
