@@ -20,8 +20,11 @@
 //   - Where rounding makes a mean square smaller than the squared mean (more frames than any run has
 //     seen), the variance is computed again in integers. The original takes the root of a negative
 //     number; the NaN spreads into the limits and switches bits RmsHigh and RmsLow off for all pixels.
-//   - Jungfrau: the gain bits of a frame must be those of the step's gain mode (rule of LCLS-I). The rule
-//     of LCLS-II, which only objects to the impossible pattern 10, can be chosen.
+//   - Profile data sums only words with the gain bits of the gain mode; a pixel with fewer than MinFrames of
+//     them gets LowStats.
+//   - The gain bits of a frame of profile dark must be those of the step's gain mode (rule of LCLS-I, there
+//     for jungfrau alone). The rule of LCLS-II, which only objects to the impossible pattern 10, can be chosen,
+//     and is that of profile data.
 //
 // The same as in the original, deliberately: limits are mean +- n sigma over all judged pixels with the
 // population standard deviation, bad pixels included; a pixel whose window is empty in a panel with frames
@@ -118,7 +121,7 @@ var Table = append([]Bit{
 	{IntLow, "INT_LOW", Dark, "y < int_lo in more than nevlm frames", "often without signal", darkCtypes, darkProfiles, "intensity", true},
 	{AveHigh, "AVE_HIGH", Dark, "average > ave_max", "hot", darkCtypes, darkProfiles, "intensity", true},
 	{AveLow, "AVE_LOW", Dark, "average < ave_min", "cold", darkCtypes, darkProfiles, "intensity", true},
-	{GainState, "GAIN_STATE", Dark, "gain bits of any frame are not those of the gain mode", "wrong gain state", darkCtypes, darkProfiles, "gain", true},
+	{GainState, "GAIN_STATE", Dark, "gain bits of any frame: in profile dark not those of the gain mode, in profile data those that no mode has", "wrong gain state", darkCtypes, darkProfiles, "gain", true},
 
 	{MeanLow, "MEAN_LOW", Features, "F2: mean <= lo", "cold", []string{"status_dark"}, []string{"features"}, "intensity", true},
 	{MeanHigh, "MEAN_HIGH", Features, "F2: mean >= hi", "hot", []string{"status_dark"}, []string{"features"}, "intensity", true},
