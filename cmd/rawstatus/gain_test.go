@@ -34,8 +34,8 @@ func caseFlags(t *testing.T, folder string) []string {
 	return []string{"--exp", "tstx00117", "--run", "1", "--dir", filepath.Join(testenv.Shared(t), "cases", folder)}
 }
 
-// statusOf reads a status file of one panel.
-func statusOf(t *testing.T, path string) []uint64 {
+// statusWords reads a status file of one panel.
+func statusWords(t *testing.T, path string) []uint64 {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestWordsTellTheGain(t *testing.T) {
 		var modes []string
 		for _, g := range s.Groups {
 			modes = append(modes, g.GainMode)
-			if word := statusOf(t, g.Panels[0].File)[5*128+5]; word != 1 || g.Bad != 1 {
+			if word := statusWords(t, g.Panels[0].File)[5*128+5]; word != 1 || g.Bad != 1 {
 				t.Errorf("%s %s: %d bad pixels, the noisy one has status %d", folder, g.GainMode, g.Bad, word)
 			}
 		}
@@ -80,7 +80,7 @@ func TestGainMap(t *testing.T) {
 		if len(s.Groups) != 2 || s.Groups[0].GainMode != "FH" || s.Groups[1].GainMode != "FM" {
 			t.Fatalf("%s: %+v", profile, s.Groups)
 		}
-		fh, fm := statusOf(t, s.Groups[0].Panels[0].File), statusOf(t, s.Groups[1].Panels[0].File)
+		fh, fm := statusWords(t, s.Groups[0].Panels[0].File), statusWords(t, s.Groups[1].Panels[0].File)
 		noisy := 0
 		for i := range fh {
 			if (fh[i] == 1024) == (fm[i] == 1024) {
@@ -112,7 +112,7 @@ func TestOtherGains(t *testing.T) {
 	} {
 		s := reduced(t, append(flags, c.args...)...)
 		p := s.Groups[0].Panels[0]
-		words := statusOf(t, p.File)
+		words := statusWords(t, p.File)
 		if words[10*128+10] != c.switching || words[11*128+11] != c.illegal {
 			t.Errorf("%v: status %d and %d, wanted %d and %d", c.args, words[10*128+10], words[11*128+11], c.switching, c.illegal)
 		}
