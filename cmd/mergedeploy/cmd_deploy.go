@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -27,7 +29,7 @@ type deployResult struct {
 
 func newDeployCommand(e *environment) *cli.Command {
 	flags := slices.Concat(subjectFlags(), mergeFlags(), placeFlags(), command.In(command.Deployment, []cli.Flag{
-		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", Value: "0-end"}, command.Parses(calib.ParseRange)),
+		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", DefaultText: "RUN-end; 0-end while nothing is in force and a person deploys"}, command.Parses(calib.ParseRange)),
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
 		&cli.StringFlag{Name: "comment", Usage: "`TEXT` for the history"},
@@ -36,6 +38,9 @@ func newDeployCommand(e *environment) *cli.Command {
 		command.Between(&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen}, 0, 1),
+		command.Between(&cli.Float64Flag{Name: "max-age", Usage: "`DAYS` that the run behind a status file may be older than the run", Value: publish.DefaultGate.MaxAge.Hours() / 24}, 0, math.Inf(1)),
+		&cli.BoolFlag{Name: "automatic", Usage: "nobody looks at the plan: refuse what a person would be asked about"},
+		command.Check(&cli.StringFlag{Name: "source-run", Usage: "`RUN` whose status is meant when this run has none of its own"}, command.Parses(parseRun)),
 	}))
 	for _, r := range publish.Rules {
 		if r.Forcible() {
@@ -53,27 +58,41 @@ func newDeployCommand(e *environment) *cli.Command {
 }
 
 func runDeploy(c *cli.Context, e *environment) error {
-	validity, err := calib.ParseRange(c.String("validity"))
-	if err != nil {
-		return err
-	}
 	s, err := begin(c, e)
 	if err != nil {
 		return err
 	}
 	defer s.end()
-	m, err := s.merge(c)
+	place, err := placeFor(c, e, s.repo, s.subject, ctype)
 	if err != nil {
 		return err
 	}
-	place, err := placeFor(c, e, s.repo, &m.Subject)
+	warnBackend(c, e, s.subject)
+	validity, err := validityOf(c, place, s.subject.Run.Number)
 	if err != nil {
 		return err
 	}
-	gate := gateOf(c, e, m.Type)
+	standing, err := publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
+		p, err := placeFor(c, e, s.repo, s.subject, ctype)
+		if err != nil {
+			return nil, err
+		}
+		return p.Store.(publish.Reader), nil // both stores are
+	}, s.subject.Run.Number)
+	if err != nil {
+		return err
+	}
+	m, err := s.merge(c, e, standing)
+	if err != nil {
+		return err
+	}
+	gate, err := gateOf(c, e, m.Type)
+	if err != nil {
+		return err
+	}
 	var res deployResult
 	for try := 0; ; try++ {
-		plan, errPlan := publish.NewPlan(c.Context, place, m, ctype, validity, gate)
+		plan, errPlan := publish.NewPlan(c.Context, place, standing, m, ctype, validity, gate)
 		if errPlan != nil {
 			return errPlan
 		}
@@ -97,14 +116,31 @@ func runDeploy(c *cli.Context, e *environment) error {
 // maxPlans bounds how often a deployment is planned again because others were faster.
 const maxPlans = 50
 
+// validityOf returns the runs of -R. Without it constants are for the runs from this one on; while nothing
+// is in force, those that a person deploys are for all runs.
+func validityOf(c *cli.Context, place calib.Place, run int) (calib.Range, error) {
+	if text := c.String("validity"); text != "" {
+		return calib.ParseRange(text)
+	}
+	items, _, err := place.Items(c.Context)
+	if err != nil {
+		return calib.Range{}, err
+	}
+	if len(items) == 0 && !c.Bool("automatic") {
+		run = 0
+	}
+	return calib.ParseRange(fmt.Sprintf("%d-end", run))
+}
+
 // gateOf makes the gate: each limit from its flag, else from the site file, else the default.
-func gateOf(c *cli.Context, e *environment, dettype string) publish.Gate {
+func gateOf(c *cli.Context, e *environment, dettype string) (publish.Gate, error) {
 	gate, site := publish.DefaultGate, e.Site.Limits[strings.ToLower(dettype)]
+	days := gate.MaxAge.Hours() / 24
 	for _, l := range []struct {
 		flag string
 		site *float64
 		to   *float64
-	}{{"max-bad", site.MaxBad, &gate.MaxBad}, {"max-new", site.MaxNew, &gate.MaxNew}, {"max-unjudged", site.MaxUnjudged, &gate.MaxUnseen}} {
+	}{{"max-bad", site.MaxBad, &gate.MaxBad}, {"max-new", site.MaxNew, &gate.MaxNew}, {"max-unjudged", site.MaxUnjudged, &gate.MaxUnseen}, {"max-age", site.MaxAge, &days}} {
 		switch {
 		case c.IsSet(l.flag):
 			*l.to = c.Float64(l.flag)
@@ -117,7 +153,14 @@ func gateOf(c *cli.Context, e *environment, dettype string) publish.Gate {
 			gate.Force = append(gate.Force, r.Name)
 		}
 	}
-	return gate
+	gate.MaxAge, gate.Automatic = time.Duration(days*24*float64(time.Hour)), c.Bool("automatic")
+	if text := c.String("source-run"); text != "" {
+		var err error
+		if gate.SourceRun, err = parseRun(text); err != nil {
+			return gate, err
+		}
+	}
+	return gate, nil
 }
 
 // execute deploys if asked to.

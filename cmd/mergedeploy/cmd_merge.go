@@ -18,7 +18,7 @@ func newMergeCommand(e *environment) *cli.Command {
 				return err
 			}
 			defer s.end()
-			m, err := s.merge(c)
+			m, err := s.merge(c, e, nil)
 			if err != nil || !e.JSON {
 				return err
 			}

@@ -150,7 +150,7 @@ func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 }
 
 // mergeOptions takes the options from the flags.
-func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOptions, error) {
+func mergeOptions(c *cli.Context, e *environment, r *repo.Repo, dettype string) (publish.MergeOptions, error) {
 	o := publish.MergeOptions{CType: ctype, Only: c.StringSlice("only"), Exclude: c.StringSlice("exclude"), And: c.Bool("and"),
 		Fraction: c.Float64("fraction"), AtLeast: c.Int("at-least"),
 		MissingGain: map[string]string{}, MissingPanel: c.String("missing-panel")}
@@ -158,7 +158,14 @@ func mergeOptions(c *cli.Context, r *repo.Repo, dettype string) (publish.MergeOp
 		o.Tree = repo.NewTree(dir, dettype, r.Policy, r.Loc)
 	}
 	family, _ := detector.Lookup(dettype)
-	for _, s := range c.StringSlice("missing-gain") {
+	missing := c.StringSlice("missing-gain")
+	if site := e.Site.Limits[strings.ToLower(dettype)].MissingGain; len(missing) == 0 && site != nil {
+		missing = *site
+	}
+	for _, s := range missing {
+		if err := checkMissingGain(s); err != nil {
+			return o, fault.New(fault.Usage, "missing_gain of %s: %q: %w", dettype, s, err)
+		}
 		mode, choice, one := strings.Cut(s, "=")
 		if !one {
 			mode, choice = "", s

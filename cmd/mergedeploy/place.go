@@ -58,31 +58,24 @@ func calibRoot(e *environment, exp string) (string, error) {
 	return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
 }
 
-// placeFor returns the place in which the constants of a subject are deployed.
-func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
-	switch b := c.String("backend"); b {
-	case backendWS:
-		return wsPlaceFor(c, e, r, s)
-	case backendDir:
-	default:
-		return calib.Place{}, unknownBackend(b)
+// placeFor returns the place in which the constants of a subject, of one type, are deployed.
+func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
+	if backend(c, s.LCLS1()) == backendWS {
+		return wsPlaceFor(c, e, r, s, ctype)
 	}
 	root, err := calibRoot(e, s.Run.Experiment)
 	if err != nil {
 		return calib.Place{}, err
 	}
 	family, _ := detector.Lookup(s.Type)
-	return dirPlace(e, root, family.CalibGroup, s.Detector)
+	return dirPlace(e, root, family.CalibGroup, s.Detector, ctype)
 }
 
 // placeNamed returns the place that the flags of lookFlags name. With writing it is one to be changed.
 func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
-	switch b := c.String("backend"); b {
-	case backendWS:
+	det := c.String("det")
+	if backend(c, det == "" || strings.Contains(det, ":")) == backendWS {
 		return wsPlaceNamed(c, e, writing)
-	case backendDir:
-	default:
-		return calib.Place{}, unknownBackend(b)
 	}
 	root, err := calibRoot(e, c.String("exp"))
 	if err != nil {
@@ -94,7 +87,7 @@ func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, erro
 	}
 	switch len(found) {
 	case 1:
-		return dirPlace(e, root, found[0][0], found[0][1])
+		return dirPlace(e, root, found[0][0], found[0][1], ctype)
 	case 0:
 		return calib.Place{}, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
 	}
@@ -105,8 +98,26 @@ func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, erro
 	return calib.Place{}, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
 }
 
-func unknownBackend(name string) error {
-	return fault.New(fault.Usage, "--backend %q: wanted %s or %s", name, backendDir, backendWS)
+// backend returns where constants are: in the database for LCLS-II, in the calibration directory for LCLS-I,
+// unless flags say otherwise.
+func backend(c *cli.Context, lcls1 bool) string {
+	switch {
+	case c.IsSet("backend"):
+		return c.String("backend")
+	case c.IsSet("calib-dir") || lcls1:
+		return backendDir
+	}
+	return backendWS
+}
+
+// warnBackend says when analysis of the detector's kind does not read where its constants go.
+func warnBackend(c *cli.Context, e *environment, s *publish.Subject) {
+	switch b := backend(c, s.LCLS1()); {
+	case b == backendDir && !s.LCLS1():
+		e.Log.Warnf("%s is a detector of LCLS-II, whose analysis (psana2) never reads a calibration directory: without -c its constants go to the database", s.Detector)
+	case b == backendWS && s.LCLS1():
+		e.Log.Warnf("%s is a detector of LCLS-I, whose analysis (psana) does not read the database: without --backend its constants go to the calibration directory", s.Detector)
+	}
 }
 
 func ofDetector(name string) string {
@@ -117,7 +128,7 @@ func ofDetector(name string) string {
 }
 
 // dirPlace returns the place of a detector in a calibration directory.
-func dirPlace(e *environment, root, group, source string) (calib.Place, error) {
+func dirPlace(e *environment, root, group, source, ctype string) (calib.Place, error) {
 	d, err := calibdir.New(root, group, source, ctype, disk.Files{Policy: policy(e)}, e.Site.Location())
 	if err != nil {
 		return calib.Place{}, err

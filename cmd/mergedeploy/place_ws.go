@@ -32,7 +32,7 @@ const (
 // wsFlags are those of the web service.
 func wsFlags() []cli.Flag {
 	return command.In(command.Deployment, []cli.Flag{
-		command.Choice(&cli.StringFlag{Name: "backend", Usage: "`WHERE` analysis reads", Value: backendDir}, backendDir, backendWS),
+		command.Choice(&cli.StringFlag{Name: "backend", Usage: "`WHERE` analysis reads", DefaultText: "calibws for LCLS-II; calibdir for LCLS-I, and with -c"}, backendDir, backendWS),
 		&cli.StringFlag{Name: "dbsuffix", Usage: "calibws: private database with this `NAME` behind its own"},
 		&cli.StringFlag{Name: "longname", Usage: "calibws: long or short `NAME` of the detector", DefaultText: "made of type and panel ids"},
 		command.Choice(&cli.StringFlag{Name: "auth", Usage: "calibws: `HOW` to be allowed to write",
@@ -96,7 +96,7 @@ func ledgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
 }
 
 // wsPlace returns the place of a detector. With writing it is one that a deployment could change.
-func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity, writing bool) (calib.Place, error) {
+func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity, ctype string, writing bool) (calib.Place, error) {
 	ws, err := client(c, e)
 	if err != nil {
 		return calib.Place{}, err
@@ -125,7 +125,7 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIden
 }
 
 // wsPlaceFor returns the place of a subject.
-func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject) (calib.Place, error) {
+func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
 	id := wsIdentity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
 	if id.LongName == "" {
 		words := []string{id.DetType}
@@ -137,7 +137,7 @@ func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 		}
 		id.LongName = strings.Join(words, "_")
 	}
-	return wsPlace(c, e, r, s.Run.Experiment, id, true)
+	return wsPlace(c, e, r, s.Run.Experiment, id, ctype, true)
 }
 
 // remember lets later commands find the place by experiment and detector.
@@ -191,5 +191,5 @@ func wsPlaceNamed(c *cli.Context, e *environment, writing bool) (calib.Place, er
 	if id.DetType == "" {
 		id.DetType, _, _ = strings.Cut(id.LongName, "_")
 	}
-	return wsPlace(c, e, r, exp, id, writing)
+	return wsPlace(c, e, r, exp, id, ctype, writing)
 }

@@ -61,12 +61,12 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 }
 
 // merge merges as the flags say and tells what was done.
-func (s *session) merge(c *cli.Context) (*publish.Merged, error) {
-	opt, err := mergeOptions(c, s.repo, s.subject.Type)
+func (s *session) merge(c *cli.Context, e *environment, standing *publish.Standing) (*publish.Merged, error) {
+	opt, err := mergeOptions(c, e, s.repo, s.subject.Type)
 	if err != nil {
 		return nil, err
 	}
-	opt.LookOnly = !c.Bool("deploy")
+	opt.Standing, opt.LookOnly = standing, !c.Bool("deploy")
 	m, err := publish.Merge(c.Context, s.repo, s.subject, opt)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -95,6 +96,9 @@ type Limits struct {
 	MaxBad      *float64 `toml:"max_bad" from:"0" to:"1"`      // gate of deployments: fraction of a panel that may be bad
 	MaxNew      *float64 `toml:"max_new" from:"0" to:"1"`      // ... fraction of the pixels that may become bad
 	MaxUnjudged *float64 `toml:"max_unjudged" from:"0" to:"1"` // ... fraction of a panel that may be not judged
+	MaxAge      *float64 `toml:"max_age" from:"0" to:"1e6"`    // ... days that the run behind a status file may be older
+
+	MissingGain *[]string `toml:"missing_gain"` // what gain modes without a status file are, as --missing-gain says it
 }
 
 // defaults are the settings of a machine that has no site file.
@@ -283,6 +287,9 @@ func (s *Site) check() error {
 		return bad("slurm.max_jobs", "%d is negative", s.Slurm.MaxJobs)
 	}
 	for _, f := range s.limits() {
+		if f.value.Elem().Kind() != reflect.Float64 {
+			continue
+		}
 		switch v := f.value.Elem().Float(); {
 		case math.IsNaN(v) || math.IsInf(v, 0):
 			return bad(f.key, "%v is not a finite number", v)

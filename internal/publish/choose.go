@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,6 +88,11 @@ func (m *Merged) readSource(r *repo.Repo, p *Plane, f repo.Found) (*Source, erro
 	if sc := file.Sidecar; sc != nil {
 		s.Family, s.Profile, s.PlanID, s.Version, s.Mask, s.detector = sc.Family, sc.Profile, sc.PlanID, sc.Version, sc.Mask, sc.DetName
 		s.Partial = strings.Join(sc.Incomplete, "; ")
+		rules, err := json.Marshal(sc.Parameters)
+		if err != nil {
+			return nil, fault.New(fault.Input, "the sidecar of %q: %w", f.Path, err)
+		}
+		s.rules = string(rules)
 	}
 	return s, nil
 }

@@ -2,23 +2,29 @@ package publish
 
 import (
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"rawstatus/internal/stats/status"
 )
 
 // Gate weighs a plan: what would harm analysis is refused unless it is forced by name.
 type Gate struct {
-	MaxBad    float64 // fraction of a plane that may be bad
-	MaxNew    float64 // fraction of all pixels that may become bad
-	MaxWarn   float64 // fraction of all pixels that may become bad without a warning
-	MaxUnseen float64 // fraction of a plane that may be not judged
+	MaxBad    float64       // fraction of a panel that may be bad
+	MaxNew    float64       // fraction of all pixels that may become bad
+	MaxWarn   float64       // fraction of all pixels that may become bad without a warning
+	MaxUnseen float64       // fraction of a panel that may be not judged
+	MaxAge    time.Duration // of the run behind the oldest file, without a warning
+	Automatic bool          // nobody looks at the plan
+	SourceRun int           // run whose status is meant where this one has none; negative: not said
 	Force     []string
 }
 
 // DefaultGate has the limits in force where nothing else is said.
-var DefaultGate = Gate{MaxBad: 0.5, MaxNew: 0.1, MaxWarn: 0.01, MaxUnseen: 0.5}
+var DefaultGate = Gate{MaxBad: 0.5, MaxNew: 0.1, MaxWarn: 0.01, MaxUnseen: 0.5, MaxAge: 30 * 24 * time.Hour, SourceRun: -1}
 
 // Finding is one thing that a rule of the gate has to say.
 type Finding struct {
@@ -45,16 +51,20 @@ type Rule struct {
 	Name    string
 	Refuses bool
 	What    string
-	// check gives what it has found, or nothing.
+	// check returns what it has found, or nothing.
 	check func(g Gate, p *Plan) string
+	// strict rules refuse in automatic deployments, where nobody reads a warning.
+	strict bool
 }
 
-// Forcible tells whether --force-<name> overrides the rule. What is missing cannot be forced: the user has
+// Forcible reports whether --force-<name> overrides the rule. What is missing cannot be forced: the user has
 // to say what it is.
-func (r Rule) Forcible() bool { return r.Refuses && r.Name != missing }
+func (r Rule) Forcible() bool { return (r.Refuses || r.strict) && r.Name != missing }
 
 func (r Rule) override() string {
 	switch {
+	case r.Name == "other-run":
+		return "--source-run=<run>, which says whose status is meant, or --force-other-run"
 	case r.Forcible():
 		return "--force-" + r.Name
 	case r.Refuses:
@@ -76,89 +86,67 @@ func few(list []string) string {
 
 // Rules are all rules of the gate, in the order in which they speak.
 var Rules = []Rule{
-	{missing, true, "panels or gain modes have no status", func(_ Gate, p *Plan) string {
+	{Name: missing, Refuses: true, What: "panels or gain modes have no status", check: func(_ Gate, p *Plan) string {
 		return few(p.merged.Missing)
 	}},
-	{"constant", true, "all words of the array are the same", func(_ Gate, p *Plan) string {
-		if p.merged.array == nil {
-			return ""
-		}
-		v := p.merged.array.Values
-		if slices.ContainsFunc(v, func(x uint64) bool { return x != v[0] }) {
-			return ""
-		}
-		return fmt.Sprintf("all %d words are %d", len(v), v[0])
+	{Name: "constant", Refuses: true, What: "all words of the array are the same", check: constant},
+	{Name: "all-bad", Refuses: true, What: "analysis will find no good pixel in a panel", check: func(_ Gate, p *Plan) string {
+		return p.some("no good pixel", func(t Tile) bool { return t.Bad == t.Pixels && t.Standing < t.Pixels })
 	}},
-	{"all-bad", true, "a panel has no good pixel in a gain mode", func(_ Gate, p *Plan) string {
-		return p.some("no good pixel", func(t Tile) bool { return t.Bad == t.Pixels })
-	}},
-	{"most-bad", true, "most of a panel is bad in a gain mode", func(g Gate, p *Plan) string {
+	{Name: "most-bad", Refuses: true, What: "most of a panel is bad", check: func(g Gate, p *Plan) string {
 		return p.some(fmt.Sprintf("more than %g %% bad", 100*g.MaxBad), func(t Tile) bool {
-			return float64(t.Bad) > g.MaxBad*float64(t.Pixels) && t.Bad < t.Pixels
+			return float64(t.Bad) > g.MaxBad*float64(t.Pixels) && t.Bad < t.Pixels && t.Bad > t.Standing
 		})
 	}},
-	{"unjudged", true, "most of a panel was not judged (no data, low statistics)", func(g Gate, p *Plan) string {
+	{Name: "unjudged", Refuses: true, What: "most of a panel was not judged (no data, low statistics)", check: func(g Gate, p *Plan) string {
 		return p.some(fmt.Sprintf("more than %g %% not judged", 100*g.MaxUnseen), func(t Tile) bool {
 			return float64(t.Unjudged) > g.MaxUnseen*float64(t.Pixels)
 		})
 	}},
-	{"many-new", true, "many more pixels become bad", func(g Gate, p *Plan) string {
-		if p.Current == nil || float64(p.Current.NewlyBad) <= g.MaxNew*float64(p.Pixels) {
-			return ""
-		}
-		return fmt.Sprintf("%d pixels become bad (%.3f %%), more than %g %%", p.Current.NewlyBad, percent(p.Current.NewlyBad, p.Pixels), 100*g.MaxNew)
+	{Name: "many-new", Refuses: true, What: "many more pixels become bad", check: func(g Gate, p *Plan) string {
+		return p.become(func(n float64) bool { return n > g.MaxNew }, fmt.Sprintf(", more than %g %%", 100*g.MaxNew))
 	}},
-	{"shape", true, "the array has another size than the one in force", func(_ Gate, p *Plan) string {
-		if p.Current == nil || !p.Current.Unequal {
-			return ""
-		}
-		return fmt.Sprintf("%v, in force is %v", p.Shape, p.Current.Shape)
-	}},
-	{"no-effect", true, "no run would use it", func(_ Gate, p *Plan) string {
+	{Name: "shape", Refuses: true, What: "the array has another size than what is in force", check: shapes},
+	{Name: "no-effect", Refuses: true, What: "no run would use it", check: func(_ Gate, p *Plan) string {
 		if len(p.Effect.Used) > 0 {
 			return ""
 		}
 		return "every run of " + p.Range.String() + " uses a narrower or later constant"
 	}},
-	{"unknown-bits", true, "words have bits that no rule sets", func(_ Gate, p *Plan) string {
-		if top := p.merged.largest(); top > status.User {
-			return fmt.Sprintf("bit %d has no meaning; status words end with %d", top, status.User)
-		}
-		return ""
-	}},
-	{"new", false, "more pixels become bad", func(g Gate, p *Plan) string {
-		if p.Current == nil || float64(p.Current.NewlyBad) <= g.MaxWarn*float64(p.Pixels) || float64(p.Current.NewlyBad) > g.MaxNew*float64(p.Pixels) {
+	{Name: "unknown-bits", Refuses: true, What: "words have bits that no rule sets", check: unknownBits},
+	{Name: "plans", Refuses: true, What: "panels of one run were judged under different plans", check: differentPlans},
+	{Name: "ambiguous", Refuses: true, What: "analysis could not decide between two constants of the same runs", check: func(_ Gate, p *Plan) string {
+		if len(p.ambiguous) == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%d pixels become bad (%.3f %%)", p.Current.NewlyBad, percent(p.Current.NewlyBad, p.Pixels))
+		return few(p.ambiguous) + ": the order of a listing decides which one is used; remove one"
 	}},
-	{"cleared", false, "many bad pixels become good", func(_ Gate, p *Plan) string {
-		if p.Current == nil || p.Current.NewlyGood < 100 || 2*p.Current.NewlyGood < p.Current.Bad {
-			return ""
-		}
-		return fmt.Sprintf("%d of %d bad pixels become good", p.Current.NewlyGood, p.Current.Bad)
+	{Name: "experiment", Refuses: true, What: "the target belongs to another experiment", check: otherExperiment},
+	{Name: "other-run", What: "no status file is of this run", strict: true, check: otherRun},
+	{Name: "new", What: "more pixels become bad", check: func(g Gate, p *Plan) string {
+		return p.become(func(n float64) bool { return n > g.MaxWarn && n <= g.MaxNew }, "")
 	}},
-	{"asic", false, "a readout chip is mostly bad", func(_ Gate, p *Plan) string {
+	{Name: "cleared", What: "many bad pixels become good", check: cleared},
+	{Name: "asic", What: "a readout chip is mostly bad", check: func(_ Gate, p *Plan) string {
 		return p.some("readout chips with more than half of their pixels bad", func(t Tile) bool {
-			return t.BadASICs > 0 && float64(t.Bad) <= 0.5*float64(t.Pixels)
+			return t.BadASICs > 0 && 2*t.Bad <= t.Pixels
 		})
 	}},
-	{"not-this-run", false, "the run it was made from does not use it", func(_ Gate, p *Plan) string {
+	{Name: "not-this-run", What: "the run it was made from does not use it", check: func(_ Gate, p *Plan) string {
 		if p.Against == p.run {
 			return ""
 		}
 		return fmt.Sprintf("run %d itself will not use it", p.run)
 	}},
-	{"incomplete", false, "made from incomplete data", func(_ Gate, p *Plan) string {
-		for _, plane := range p.merged.Planes {
-			for _, s := range plane.Sources {
-				if s.Partial != "" {
-					return s.Path + ": " + s.Partial
-				}
-			}
+	{Name: "incomplete", What: "made from incomplete data", check: func(_ Gate, p *Plan) string {
+		s, _ := p.merged.source(func(s *Source) bool { return s.Partial != "" })
+		if s == nil {
+			return ""
 		}
-		return ""
+		return s.Path + ": " + s.Partial
 	}},
+	{Name: "old", What: "made from old data", check: old},
+	{Name: "masks-only", What: "nothing but masks of people is known", check: masksOnly},
 }
 
 // weigh asks every rule.
@@ -169,20 +157,25 @@ func (g Gate) weigh(p *Plan) []Finding {
 		if text == "" {
 			continue
 		}
-		f := Finding{Rule: r.Name, Refuses: r.Refuses, Text: text, Over: r.override()}
+		f := Finding{Rule: r.Name, Refuses: r.Refuses || r.strict && g.Automatic, Text: text, Over: r.override()}
 		f.Forced = r.Forcible() && slices.Contains(g.Force, r.Name)
 		findings = append(findings, f)
 	}
 	return findings
 }
 
-// some tells for which planes, other than those that the user has decided about, a condition holds.
+// some says for which panels, other than those that the user has decided about, a condition holds.
 func (p *Plan) some(what string, is func(Tile) bool) string {
 	var where []string
 	for _, t := range p.Tiles {
-		if !t.Chosen && is(t) {
-			where = append(where, fmt.Sprintf("segment %d%s (%d bad of %d)", t.Slot, gainText(t.GainMode), t.Bad, t.Pixels))
+		if t.Chosen || !is(t) {
+			continue
 		}
+		text := fmt.Sprintf("%d bad of %d", t.Bad, t.Pixels)
+		if t.Standing > 0 {
+			text += fmt.Sprintf(", %d by pixel_status", t.Standing)
+		}
+		where = append(where, fmt.Sprintf("segment %d (%s)", t.Slot, text))
 	}
 	const most = 8
 	if n := len(where); n > most {
@@ -192,6 +185,159 @@ func (p *Plan) some(what string, is func(Tile) bool) string {
 		return ""
 	}
 	return what + ": " + strings.Join(where, ", ")
+}
+
+// become says for which stretch of runs so large a fraction of pixels becomes bad, the worst one first.
+func (p *Plan) become(is func(fraction float64) bool, than string) string {
+	worst := -1
+	for i, s := range p.Stretches {
+		if worst < 0 || s.NewlyBad > p.Stretches[worst].NewlyBad {
+			worst = i
+		}
+	}
+	if worst < 0 || p.weighed == 0 || !is(float64(p.Stretches[worst].NewlyBad)/float64(p.weighed)) {
+		return ""
+	}
+	s := p.Stretches[worst]
+	return fmt.Sprintf("%d pixels become bad (%.3f %%)%s, for runs %s", s.NewlyBad, percent(s.NewlyBad, p.weighed), than, s.Runs[0].Runs())
+}
+
+func constant(_ Gate, p *Plan) string {
+	if p.merged.array == nil {
+		return ""
+	}
+	v := p.merged.array.Values
+	if slices.ContainsFunc(v, func(x uint64) bool { return x != v[0] }) {
+		return ""
+	}
+	return fmt.Sprintf("all %d words are %d", len(v), v[0])
+}
+
+func shapes(_ Gate, p *Plan) string {
+	if p.merged.Misfit != "" {
+		return p.merged.Misfit
+	}
+	for _, s := range p.Stretches {
+		if s.Unequal != "" {
+			return fmt.Sprintf("runs %s: %s", s.Runs[0].Runs(), s.Unequal)
+		}
+	}
+	return ""
+}
+
+func cleared(_ Gate, p *Plan) string {
+	for _, s := range p.Stretches {
+		if s.NewlyGood >= 100 && 2*s.NewlyGood >= s.Bad {
+			return fmt.Sprintf("%d of %d bad pixels become good, for runs %s", s.NewlyGood, s.Bad, s.Runs[0].Runs())
+		}
+	}
+	return ""
+}
+
+// judgement is what has to be equal for all panels of a run.
+type judgement struct{ plan, rules string }
+
+// differentPlans compares what the panels of one run, type and gain mode were judged by: a reduction that
+// is stopped half-way leaves new files of some panels beside old ones of others.
+func differentPlans(_ Gate, p *Plan) string {
+	type key struct {
+		ctype, gain, experiment string
+		run                     int
+	}
+	seen := map[key]judgement{}
+	var mixed []string
+	for i := range p.merged.Planes {
+		plane := &p.merged.Planes[i]
+		for _, s := range plane.Sources {
+			if s.PlanID == "" {
+				continue
+			}
+			k, j := key{s.CType, plane.GainMode, s.Experiment, s.Run}, judgement{s.PlanID, s.rules}
+			if first, known := seen[k]; known && first != j {
+				mixed = append(mixed, fmt.Sprintf("%s%s of %s run %d, segment %d", k.ctype, gainText(k.gain), k.experiment, k.run, plane.Slot))
+			} else {
+				seen[k] = j
+			}
+		}
+	}
+	if len(mixed) == 0 {
+		return ""
+	}
+	return "judged under another plan or other rules than the panels before it: " + few(mixed) + "; run its reduction again"
+}
+
+// otherExperiment compares the place with the experiment by the names in its path.
+func otherExperiment(_ Gate, p *Plan) string {
+	exp := p.merged.Run.Experiment
+	parts := strings.Split(filepath.ToSlash(p.Place), "/")
+	for i, part := range parts {
+		if i+1 < len(parts) && parts[i+1] == "calib" && isExperiment.MatchString(part) && part != exp {
+			return fmt.Sprintf("%s is the calibration directory of %s, the run is of %s", p.Place, part, exp)
+		}
+	}
+	return ""
+}
+
+// isExperiment matches the names of experiments, such as mfx101332224 and xpptut15.
+var isExperiment = regexp.MustCompile(`^[a-z]{3,4}[a-z0-9]*[0-9][a-z0-9]*$`)
+
+// otherRun says that nothing but older status is deployed: a run without status of its own may have been
+// forgotten.
+func otherRun(g Gate, p *Plan) string {
+	m := p.merged
+	if m.voted {
+		return ""
+	}
+	ofRun := func(run int) bool {
+		s, _ := m.source(func(s *Source) bool { return !s.byPerson && s.Experiment == m.Run.Experiment && s.Run == run })
+		return s != nil
+	}
+	youngest, _ := m.source(func(s *Source) bool { return !s.byPerson })
+	if youngest == nil || ofRun(m.Run.Number) || g.SourceRun >= 0 && ofRun(g.SourceRun) {
+		return ""
+	}
+	return fmt.Sprintf("no status file is of run %d; used is, for example, %s of %s run %d", m.Run.Number, youngest.CType, youngest.Experiment, youngest.Run)
+}
+
+func old(g Gate, p *Plan) string {
+	s, plane := p.merged.source(func(s *Source) bool { return !s.byPerson && !s.Begin.IsZero() && p.merged.At.Sub(s.Begin) > g.MaxAge })
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s of segment %d%s is %.0f days older than the run (%s run %d)", s.CType, plane.Slot, gainText(plane.GainMode), p.merged.At.Sub(s.Begin).Hours()/24, s.Experiment, s.Run)
+}
+
+func masksOnly(_ Gate, p *Plan) string {
+	var where []string
+	for i := range p.merged.Planes {
+		plane := &p.merged.Planes[i]
+		if len(plane.Sources) > 0 && !plane.measured() && !plane.twin {
+			where = append(where, fmt.Sprintf("segment %d%s", plane.Slot, gainText(plane.GainMode)))
+		}
+	}
+	if len(where) == 0 {
+		return ""
+	}
+	return "made of masks of people alone, everything else counts as good: " + few(where)
+}
+
+func unknownBits(_ Gate, p *Plan) string {
+	if top := p.merged.largest(); top > status.User {
+		return fmt.Sprintf("bit %d has no meaning; status words end with %d", top, status.User)
+	}
+	return ""
+}
+
+// source returns the first source, in the order of planes, for which is holds, and its plane; else nil.
+func (m *Merged) source(is func(*Source) bool) (*Source, *Plane) {
+	for i := range m.Planes {
+		for j := range m.Planes[i].Sources {
+			if s := &m.Planes[i].Sources[j]; is(s) {
+				return s, &m.Planes[i]
+			}
+		}
+	}
+	return nil, nil
 }
 
 // largest is the largest bit value that occurs.

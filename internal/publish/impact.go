@@ -1,87 +1,16 @@
 package publish
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 
-	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 )
 
-// Impact is what a deployment changes for a stretch of runs that use the same constants now. Pixels count in each gain mode.
-type Impact struct {
-	Runs      calib.Range `json:"runs"`
-	Instead   string      `json:"instead_of,omitempty"` // what they use now; empty: nothing, no pixel is masked
-	NewlyBad  int         `json:"newly_bad"`
-	NewlyGood int         `json:"newly_good"`
-	// Whole is set when the pixels cannot be compared, and why: all of the mask may change.
-	Whole string `json:"cannot_be_compared,omitempty"`
-}
-
-// Pixels is the number of pixels whose mask changes.
-func (i Impact) Pixels() int { return i.NewlyBad + i.NewlyGood }
-
-// String is the impact as a line.
-func (i Impact) String() string {
-	switch {
-	case i.Whole != "":
-		return fmt.Sprintf("mask of runs %s changes: %s", i.Runs.Runs(), i.Whole)
-	case i.Pixels() == 0:
-		return fmt.Sprintf("mask of runs %s stays as it is", i.Runs.Runs())
-	}
-	return fmt.Sprintf("mask of runs %s changes: %d newly bad, %d newly good", i.Runs.Runs(), i.NewlyBad, i.NewlyGood)
-}
-
-// impacts compares what is planned with what each stretch of affected runs uses now.
-func (p *Plan) impacts(ctx context.Context, place calib.Place, items []calib.Item) []Impact {
-	known := map[string]Impact{"": {NewlyBad: p.Bad}}
-	if c := p.Current; c != nil { // it was compared plane by plane
-		i := Impact{Instead: c.Name, NewlyBad: c.NewlyBad, NewlyGood: c.NewlyGood, Whole: c.Problem}
-		if c.Unequal {
-			i.Whole = "the array has another size"
-		}
-		known[c.Name] = i
-	}
-	var out []Impact
-	for _, use := range p.Effect.Instead {
-		i, ok := known[use.Name]
-		if !ok {
-			i = p.against(ctx, place, items[slices.IndexFunc(items, func(x calib.Item) bool { return x.Name == use.Name })])
-			known[use.Name] = i
-		}
-		i.Runs = use.Runs
-		out = append(out, i)
-	}
-	return out
-}
-
-// against compares what is planned with one constant.
-func (p *Plan) against(ctx context.Context, place calib.Place, item calib.Item) Impact {
-	i := Impact{Instead: item.Name}
-	old, _, err := place.Read(ctx, item)
-	switch {
-	case err != nil:
-		i.Whole = err.Error()
-		return i
-	case len(old.Values) != len(p.merged.array.Values):
-		i.Whole = "the array has another size"
-		return i
-	}
-	for k, word := range p.merged.array.Values {
-		switch was := old.Values[k]; {
-		case was == 0 && word != 0:
-			i.NewlyBad++
-		case was != 0 && word == 0:
-			i.NewlyGood++
-		}
-	}
-	return i
-}
-
-// RunImpact is what a deployment changes for one run.
+// RunImpact is what a deployment changes for one run, in pixels as analysis masks them.
 type RunImpact struct {
 	Run       int    `json:"run"`
 	Instead   string `json:"instead_of,omitempty"`
@@ -94,9 +23,10 @@ type RunImpact struct {
 func (p *Plan) Runs(of []int, more int) []RunImpact {
 	list := []RunImpact{}
 	for _, run := range of {
-		for _, i := range p.Impact {
-			if i.Runs.Has(run) && (i.Pixels() > more || i.Whole != "") {
-				list = append(list, RunImpact{run, i.Instead, i.NewlyBad, i.NewlyGood, i.Whole})
+		for _, s := range p.Stretches {
+			whole := cmp.Or(s.Problem, s.Unequal)
+			if s.has(run) && (s.NewlyBad+s.NewlyGood > more || whole != "") {
+				list = append(list, RunImpact{run, s.Now, s.NewlyBad, s.NewlyGood, whole})
 			}
 		}
 	}

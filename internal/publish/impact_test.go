@@ -69,7 +69,7 @@ func impactOnce(t *testing.T, seed uint64) {
 		if r.IntN(3) > 0 {
 			runs.End = runs.Begin + r.IntN(last-runs.Begin)
 		}
-		plan, err := NewPlan(t.Context(), place, m, "status_extra", runs, Gate{MaxBad: 1, MaxNew: 1, MaxUnseen: 1, MaxWarn: 1, Force: ruleNames()})
+		plan, err := NewPlan(t.Context(), place, nil, m, "status_extra", runs, Gate{MaxBad: 1, MaxNew: 1, MaxUnseen: 1, MaxWarn: 1, Force: ruleNames()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestImpactUnreadable(t *testing.T) {
 	}
 	r := newRepo(t)
 	put(t, r, "cam", "det", 0, 2, 2, "", func(i int) uint64 { return uint64(i) })
-	plan, err := NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", calib.Range{Begin: 0, End: 5}, DefaultGate)
+	plan, err := NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", calib.Range{Begin: 0, End: 5}, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ type MergeOptions struct {
 	Fraction float64
 	AtLeast  int
 	// Tree, if any, is the panel repository of the detector's dark jobs: its status is merged as well.
-	Tree *repo.Repo
+	Tree     *repo.Repo
+	Standing *Standing // what is in force beside it: the array gets its shape; nil: nothing
 	// LookOnly: nothing will be deployed, so a repository that cannot be written to is good enough.
 	LookOnly bool
 	// MissingGain says what an absent gain mode of a panel is, by mode, for the others under the empty
@@ -51,14 +52,18 @@ type MergeOptions struct {
 // Merged is the outcome of a merge.
 type Merged struct {
 	Subject
-	Planes  []Plane  `json:"planes"`
-	Table   []BitRow `json:"bits"`
-	Shape   []int    `json:"shape"`
-	Path    string   `json:"file,omitempty"`    // the detector's array; empty when planes are missing
-	Missing []string `json:"missing,omitempty"` // planes that nothing is known of
-	Choices []string `json:"choices,omitempty"` // what the user said about them
-	array   *calib.Array
-	header  calibtxt.Header // of the array's file
+	Planes []Plane  `json:"planes"`
+	Table  []BitRow `json:"bits"`
+	Shape  []int    `json:"shape"`
+	// ShapeFrom says why it is this one; Misfit why the array cannot have the shape of what is in force.
+	ShapeFrom string   `json:"shape_from"`
+	Misfit    string   `json:"misfit,omitempty"`
+	Path      string   `json:"file,omitempty"`    // the detector's array; empty when planes are missing
+	Missing   []string `json:"missing,omitempty"` // planes that nothing is known of
+	Choices   []string `json:"choices,omitempty"` // what the user said about them
+	voted     bool     // several runs have voted
+	array     *calib.Array
+	header    calibtxt.Header // of the array's file
 }
 
 // Plane is one panel in one gain mode.
@@ -72,6 +77,7 @@ type Plane struct {
 	Pixels   int      `json:"pixels"`
 	Filled   string   `json:"filled,omitempty"` // how, when there is no source
 	File     string   `json:"file,omitempty"`   // status_merged
+	twin     bool     // filled as a mode of the same amplifier, since analysis does not use it by default
 	header   calibtxt.Header
 	values   []uint64
 	table    []combine.Row
@@ -98,6 +104,7 @@ type Source struct {
 
 	byPerson bool   // a mask, also without a sidecar: it only adds bad pixels
 	detector string // whose part the panel was
+	rules    string // parameters of the rules, as text to compare
 	values   []uint64
 	shape    []int
 }
@@ -122,7 +129,7 @@ type BitRow struct {
 // Merge merges the status files of the subject per panel and gain mode, writes status_merged, stacks the
 // planes and writes the detector's array.
 func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Merged, error) {
-	m := &Merged{Subject: *s}
+	m := &Merged{Subject: *s, voted: opt.Runs != nil}
 	m.Run.Begin = m.Run.Begin.In(r.Loc)
 	for _, p := range s.Panels {
 		for _, g := range s.gains() {
@@ -145,7 +152,7 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := m.checkShapes(); err != nil {
+	if err := m.checkShapes(opt); err != nil {
 		return nil, err
 	}
 	if err := m.checkFamilies(opt); err != nil {
@@ -256,7 +263,7 @@ func (p *Plane) vote(read []Source, opt MergeOptions) ([]combine.Source, error) 
 }
 
 // checkShapes wants one shape of all files of the detector, and fills it in.
-func (m *Merged) checkShapes() error {
+func (m *Merged) checkShapes(opt MergeOptions) error {
 	var shape []int
 	var first string
 	for i := range m.Planes {
@@ -279,7 +286,7 @@ func (m *Merged) checkShapes() error {
 	for i := range m.Panels {
 		m.Panels[i].Rows, m.Panels[i].Cols = shape[0], shape[1]
 	}
-	m.Shape = m.shape(shape[0], shape[1])
+	m.fit(shape[0], shape[1], opt.Standing)
 	return nil
 }
 

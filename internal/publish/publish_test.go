@@ -137,7 +137,7 @@ func TestPlanCountsByPlane(t *testing.T) {
 	}
 	place := newPlace(t, "CsPad2x2::CalibV1", "det")
 	forever := calib.Range{Begin: 0, End: calib.Last}
-	plan, err := NewPlan(t.Context(), place, write(), "status_extra", forever, DefaultGate)
+	plan, err := NewPlan(t.Context(), place, nil, write(), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,13 +146,13 @@ func TestPlanCountsByPlane(t *testing.T) {
 	}
 	key := plan.Key()
 	bad[0], bad[1] = 4, 7
-	plan, err = NewPlan(t.Context(), place, write(), "status_extra", forever, DefaultGate)
+	plan, err = NewPlan(t.Context(), place, nil, write(), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []Tile{{Slot: 0, Pixels: 185 * 388, Bad: 4, NewlyGood: 6}, {Slot: 1, Pixels: 185 * 388, Bad: 7, NewlyBad: 7}}
-	if !slices.Equal(plan.Tiles, want) || plan.Current.NewlyBad != 7 || plan.Current.NewlyGood != 6 || plan.Bad != 11 {
-		t.Errorf("planes %+v, current %+v, want planes %+v", plan.Tiles, plan.Current, want)
+	if !slices.Equal(plan.Tiles, want) || len(plan.Stretches) != 1 || plan.Stretches[0].NewlyBad != 7 || plan.Stretches[0].NewlyGood != 6 || plan.Bad != 11 {
+		t.Errorf("panels %+v, changes %+v, want panels %+v", plan.Tiles, plan.Stretches, want)
 	}
 	if plan.Key() == key {
 		t.Error("another content has the same key")
@@ -270,7 +270,7 @@ func TestReadBack(t *testing.T) {
 	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 99) })
 	place := newPlace(t, "Cam::CalibV1", "cam")
 	forever := calib.Range{Begin: 0, End: calib.Last}
-	plan, err := NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
+	plan, err := NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestReadBack(t *testing.T) {
 		t.Error(err)
 	}
 	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 98) })
-	if plan, err = NewPlan(t.Context(), place, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
+	if plan, err = NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := plan.Execute(t.Context(), calib.Place{Store: forgetful{place.Store}, Ledger: place.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {

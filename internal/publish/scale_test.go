@@ -55,7 +55,7 @@ func TestScale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, err := NewPlan(t.Context(), place, m, "status_extra", rg, DefaultGate)
+		plan, err := NewPlan(t.Context(), place, nil, m, "status_extra", rg, DefaultGate)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,33 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
+// fit gives the array its shape: that of what is in force, since analysis asserts equal sizes, else that of
+// the detector type. What is in force may have more panels, or axes of length 1 more or less; any other
+// difference cannot be resolved.
+func (m *Merged) fit(rows, cols int, standing *Standing) {
+	m.Shape, m.ShapeFrom = m.shape(rows, cols), "of the detector type (no pixel_status or pedestals in force)"
+	if standing == nil || standing.Shape == nil {
+		return
+	}
+	want := standing.Shape
+	if axis := m.panelAxis(); axis >= 0 && len(want) == len(m.Shape) && want[axis] > m.Shape[axis] {
+		m.panels = want[axis]
+		m.Shape = m.shape(rows, cols)
+	}
+	if !slices.Equal(long(want), long(m.Shape)) {
+		m.panels = 0
+		m.Shape, m.ShapeFrom = m.shape(rows, cols), "of the detector type, NOT that of "+standing.From
+		m.Misfit = fmt.Sprintf("the array is %v, %s is %v", m.Shape, standing.From, want)
+		return
+	}
+	m.Shape, m.ShapeFrom = slices.Clone(want), "of "+standing.From
+}
+
+// long leaves axes of length 1 out of a shape.
+func long(shape []int) []int {
+	return slices.DeleteFunc(slices.Clone(shape), func(n int) bool { return n == 1 })
+}
+
 // stack puts the planes together; what is missing is filled as the user says, or listed.
 func (m *Merged) stack(opt MergeOptions) error {
 	n, l := 1, m.layout()
@@ -30,6 +58,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 		bySlot[m.Planes[i].Slot] = append(bySlot[m.Planes[i].Slot], &m.Planes[i])
 	}
 	highest := m.Panels[len(m.Panels)-1].Slot
+	padded := m.padded()
 	for slot := range l.count {
 		if !m.stacked() {
 			slot = highest // the only panel
@@ -37,7 +66,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 		planes := bySlot[slot]
 		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.values != nil })
 		switch {
-		case absent && slot > highest:
+		case absent && slot > highest && slot < padded:
 			m.Notes = append(m.Notes, fmt.Sprintf("slot %d pads the array to the size that analysis knows: no such panel, bad (NO_DATA)", slot))
 			m.fill(l, slot, status.NoData)
 		case absent:
@@ -53,6 +82,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 	for i := range m.Planes {
 		m.Planes[i].values = nil
 	}
+	m.noteTwins()
 	if len(m.Missing) > 0 {
 		m.array = nil
 	}
@@ -62,12 +92,16 @@ func (m *Merged) stack(opt MergeOptions) error {
 // place puts the planes of one panel into the array.
 func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
 	for gain, p := range planes {
+		choice, own := choices[p.GainMode]
+		if !own {
+			choice = choices[""]
+		}
 		values := p.values
-		if values == nil {
-			choice, own := choices[p.GainMode]
-			if !own {
-				choice = choices[""]
-			}
+		twin := gain - 2
+		switch {
+		case gain >= usedPlanes && choice == "" && !p.measured() && planes[twin].values != nil:
+			values, p.twin, p.Filled = planes[twin].values, true, "copy:"+planes[twin].GainMode
+		case values == nil:
 			var err error
 			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
 				return err
@@ -83,6 +117,25 @@ func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) err
 		}
 	}
 	return nil
+}
+
+// measured reports whether more than masks of people is known of a plane.
+func (p *Plane) measured() bool {
+	return slices.ContainsFunc(p.Sources, func(s Source) bool { return !s.byPerson })
+}
+
+// noteTwins says which planes beyond those that analysis uses by default were not measured. They are filled
+// as the mode with the same amplifier that was: AHL-L as AHL-H, AML-L as AML-M.
+func (m *Merged) noteTwins() {
+	segments := map[string]int{}
+	for _, p := range m.Planes {
+		if p.twin {
+			segments[p.GainMode+" as "+strings.TrimPrefix(p.Filled, "copy:")]++
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(segments)) {
+		m.Notes = append(m.Notes, fmt.Sprintf("not measured, and not used by analysis unless asked for: %s in %s", what, count(segments[what], "panel")))
+	}
 }
 
 // fill gives all pixels of a panel, in all gain modes, one word.
@@ -150,7 +203,7 @@ func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) 
 
 // writeStack writes the detector's array, unless it is the merged file of its only plane.
 func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
-	if !m.stacked() {
+	if !m.stacked() && len(m.Shape) == 2 {
 		m.header, m.Path = m.Planes[0].header, m.Planes[0].File
 		return nil
 	}
@@ -216,7 +269,34 @@ func (s *Subject) stacked() bool {
 }
 
 // count is the length of the panel axis.
-func (s *Subject) count() int { return s.family.StackPanels(s.Panels[len(s.Panels)-1].Slot) }
+func (s *Subject) count() int {
+	return max(s.panels, s.padded())
+}
+
+// padded is how many panels an array of this detector has when nothing in force says more. Of jungfraus
+// only LCLS-I rounds the number up; the names of its detectors have a colon.
+func (s *Subject) padded() int {
+	highest := s.Panels[len(s.Panels)-1].Slot
+	if strings.HasPrefix(s.family.Type, "jungfrau") && !s.LCLS1() {
+		return highest + 1
+	}
+	return s.family.StackPanels(highest)
+}
+
+// LCLS1 reports whether the detector is one of LCLS-I, by its name: XppGon.0:Epix100a.1 there, epixquad
+// in LCLS-II.
+func (s *Subject) LCLS1() bool { return strings.Contains(s.Detector, ":") }
+
+// panelAxis returns which axis of the array counts panels, or -1.
+func (s *Subject) panelAxis() int {
+	switch {
+	case !s.stacked():
+		return -1
+	case s.family.PanelsLast:
+		return len(s.shape(1, 1)) - 1
+	}
+	return len(s.shape(1, 1)) - 3
+}
 
 // layout says where the pixels of a plane lie in the deployed array.
 type layout struct {

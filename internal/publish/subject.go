@@ -25,6 +25,7 @@ type Subject struct {
 	Origin   string    `json:"origin"`    // where this knowledge comes from
 	Notes    []string  `json:"notes,omitempty"`
 	family   detector.Family
+	panels   int // length of the panel axis where what is in force has more panels than the run; 0: no more
 }
 
 // Panel is one panel of the subject.
