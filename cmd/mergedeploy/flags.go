@@ -56,9 +56,9 @@ func runOf(c *cli.Context) (int, error) {
 	return parseRun(c.String("run"))
 }
 
-// checkMerged refuses what is no type that is merged; status is the type of the files in --dark-tree.
+// checkMerged refuses what is no type that is merged; status and pixel_status are the types of the files in --dark-tree.
 func checkMerged(ctype string) error {
-	if ctype == "status" {
+	if ctype == "status" || ctype == "pixel_status" {
 		return nil
 	}
 	return repo.CheckWritten(ctype)

@@ -40,7 +40,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "--site", site, "-e", "mfxx1", "-r", "1", "-o", r.Root, "-c", filepath.Join(dir, "calib"), "-D")
+		cmd := exec.Command(os.Args[0], "--site", site, "-e", "mfxx1", "-r", "1", "-o", r.Root, "-c", filepath.Join(dir, "calib"), "-R", "0-end", "-D")
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		return cmd
 	}

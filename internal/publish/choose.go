@@ -220,6 +220,46 @@ func (m *Merged) reason(c repo.Choice, gain string, of int, opt MergeOptions) st
 	return why
 }
 
+// whatIsThere says where files were looked for, and what lies there instead.
+func (m *Merged) whatIsThere(r *repo.Repo, opt MergeOptions) string {
+	var places []string
+	for _, r := range []*repo.Repo{r, opt.Tree} {
+		if r == nil {
+			continue
+		}
+		what := "status_*"
+		if r.IsTree() {
+			what = "status and pixel_status"
+		}
+		dir := r.PanelDir(m.Type, m.Panels[0].Dir)
+		there := "there is no such directory"
+		if entries, err := os.ReadDir(dir); err == nil {
+			there = "there are: " + names(entries)
+		} else if entries, err := os.ReadDir(r.TypeDir(m.Type)); err == nil {
+			there = "there is no such directory, beside it are: " + names(entries)
+		}
+		places = append(places, fmt.Sprintf("looked for %s in %s (%s)", what, dir, there))
+	}
+	if n := len(m.Planes[0].Notes); n > 0 {
+		places = append(places, strings.Join(m.Planes[0].Notes, "; "))
+	}
+	return strings.Join(places, ", ")
+}
+
+// names lists the first names of a directory.
+func names(entries []os.DirEntry) string {
+	var list []string
+	for _, e := range entries {
+		if e.Name()[0] != '.' {
+			list = append(list, e.Name())
+		}
+	}
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return few(list)
+}
+
 // checkTypes compares the types that the user names with those that there are: a misspelt one must not be
 // without effect. It notes what lies there and is not merged.
 func (m *Merged) checkTypes(r *repo.Repo, opt MergeOptions) error {
@@ -239,7 +279,7 @@ func (m *Merged) checkTypes(r *repo.Repo, opt MergeOptions) error {
 	if results > 0 {
 		m.Notes = append(m.Notes, "the repository has a status_extra of these panels: it is a result of merges and is not merged again")
 	}
-	known := []string{repo.TypeUser, "status"}
+	known := []string{repo.TypeUser, "status", "pixel_status"}
 	for _, b := range status.Table {
 		known = append(known, b.Ctypes...)
 	}

@@ -152,7 +152,7 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := m.checkShapes(opt); err != nil {
+	if err := m.checkShapes(r, opt); err != nil {
 		return nil, err
 	}
 	if err := m.checkFamilies(opt); err != nil {
@@ -263,7 +263,7 @@ func (p *Plane) vote(read []Source, opt MergeOptions) ([]combine.Source, error) 
 }
 
 // checkShapes wants one shape of all files of the detector, and fills it in.
-func (m *Merged) checkShapes(opt MergeOptions) error {
+func (m *Merged) checkShapes(r *repo.Repo, opt MergeOptions) error {
 	var shape []int
 	var first string
 	for i := range m.Planes {
@@ -277,8 +277,8 @@ func (m *Merged) checkShapes(opt MergeOptions) error {
 		}
 	}
 	if shape == nil {
-		return fault.New(fault.Input, "no panel of %s has a status file for %s", m.Detector, m.Stamp).
-			WithHint("the repository holds older or other constants only: check -t, -o, --only and --exclude")
+		return fault.New(fault.Input, "no panel of %s has a status file for %s: %s", m.Detector, m.Stamp, m.whatIsThere(r, opt)).
+			WithHint("check -t, -o, --only, --exclude and --dark-tree")
 	}
 	if f := m.family; f.Rows > 0 && (shape[0] != f.Rows || shape[1] != f.Cols) {
 		return fault.New(fault.Input, "%q is an array %v, a panel of %s is %dx%d", first, shape, m.Type, f.Rows, f.Cols)

@@ -158,8 +158,32 @@ func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
 		}
 		s.Panels = append(s.Panels, p)
 	}
-	s.Notes = append(s.Notes, fmt.Sprintf("panels known from the %s: a panel without any file of run %d would not be missed", s.Origin, s.Run.Number))
-	return s, nil
+	return s, s.addKnown(r, w)
+}
+
+// addKnown adds the panels that the repository knows of the detector from other runs of the experiment, at
+// segments where this run has none: what has no file of this run must not be taken as not there.
+func (s *Subject) addKnown(r *repo.Repo, w Wanted) error {
+	if w.Panel != "" {
+		return nil
+	}
+	known, err := r.Locate(s.Run.Experiment, -1, "")
+	if err != nil {
+		return err
+	}
+	for _, l := range known {
+		there := slices.ContainsFunc(s.Panels, func(p Panel) bool { return p.Dir == l.Panel || p.Segment == l.Segment && p.Sub == l.Sub })
+		if l.DetName != s.Detector || !strings.EqualFold(l.DetType, s.Type) || l.Segment < 0 || there {
+			continue
+		}
+		p := Panel{Dir: l.Panel, Segment: l.Segment, Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
+		if !repo.IsSegmentName(l.Panel) {
+			p.ID = l.Panel
+		}
+		s.Panels = append(s.Panels, p)
+		s.Notes = append(s.Notes, fmt.Sprintf("segment %d (panel %s) has no file of run %d, but of run %d: it belongs to the detector", l.Segment, l.Panel, s.Run.Number, l.Run.Number))
+	}
+	return nil
 }
 
 func nothingFound(r *repo.Repo, w Wanted, names map[string]bool) error {

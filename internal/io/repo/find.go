@@ -39,7 +39,8 @@ func (r *Repo) StatusTypes(dettype, panel string) ([]string, error) {
 	for _, e := range entries {
 		name := e.Name()
 		generic := strings.HasPrefix(name, "status_") && name != "status_merged" && name != "status_extra"
-		if e.IsDir() && (generic && r.tree == "" || name == "status" && r.tree != "") {
+		dark := name == "status" || name == "pixel_status"
+		if e.IsDir() && (generic && r.tree == "" || dark && r.tree != "") {
 			types = append(types, name)
 		}
 	}
@@ -67,7 +68,7 @@ func (r *Repo) Files(dettype, panel, ctype string) (files []Found, foreign []str
 		}
 		n, ok := ParseName(name, ctype)
 		sameType := n.DetType == strings.ToLower(dettype) || r.tree != "" && strings.HasPrefix(strings.ToLower(dettype), n.DetType)
-		if !ok || !sameType || alias != "" && n.Alias != alias {
+		if !ok || !sameType || alias != "" && n.Alias != "" && n.Alias != alias {
 			foreign = append(foreign, name)
 			continue
 		}
@@ -126,10 +127,10 @@ var segmentName = regexp.MustCompile(`-seg([0-9]{2,4})(?:-([0-9]{2}))?$`)
 func IsSegmentName(panel string) bool { return segmentName.MatchString(panel) }
 
 // Locate lists the panels for which the repository has status files of a run, by type, segment and panel.
-// With panel it looks at directories of that name only; an empty experiment stands for any.
+// With panel it looks at directories of that name only; an empty experiment and a negative run stand for any.
 func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, error) {
 	return r.search(panel, func(f Found) bool {
-		return (experiment == "" || f.Experiment == experiment) && f.Run == run
+		return (experiment == "" || f.Experiment == experiment) && (run < 0 || f.Run == run)
 	})
 }
 

@@ -89,6 +89,7 @@ var extensions = []string{".dat", ".txt", ".data"}
 
 var (
 	namePattern = regexp.MustCompile(`^([^_]+)_([0-9]+)_([0-9]{14})_(.+)_r([0-9]{1,9})_(.+)$`)
+	darkPattern = regexp.MustCompile(`^([^-]+)-s[0-9]+-([0-9]{14})-([^-]+)-r([0-9]{1,9})-(.+)\.data$`)
 	gainName    = regexp.MustCompile(`^gm([0-2])-`)
 	maskDigits  = regexp.MustCompile(`^[0-9a-f]{8}$`)
 )
@@ -101,7 +102,7 @@ func ParseName(file, ctype string) (Name, bool) {
 	}
 	m := namePattern.FindStringSubmatch(strings.TrimSuffix(file, ext))
 	if m == nil {
-		return Name{}, false
+		return parseDark(file, ctype)
 	}
 	n := Name{DetType: m[1], Alias: m[2], Stamp: m[3], Experiment: m[4], CType: ctype, Ext: ext}
 	n.Run, _ = strconv.Atoi(m[5]) // at most nine digits
@@ -118,6 +119,24 @@ func ParseName(file, ctype string) (Name, bool) {
 	if g := gainName.FindStringSubmatch(n.GainMode); g != nil {
 		n.GainMode = "g" + g[1]
 	}
+	return n, true
+}
+
+// parseDark takes the name of a file apart that the dark jobs of psana2 have written for one panel:
+//
+//	<short>-s<segment:%02d>-<YYYYmmddHHMMSS>-<exp>-r<run:%04d>-<ctype>[-<gmode>].data
+//
+// with <gmode> one of g0, g1, g2 (jungfrau) or FH, FM, FL, AHL_H, ... (epix10ka).
+func parseDark(file, ctype string) (Name, bool) {
+	m := darkPattern.FindStringSubmatch(file)
+	if m == nil || m[5] != ctype && !strings.HasPrefix(m[5], ctype+"-") {
+		return Name{}, false
+	}
+	n := Name{Stamp: m[2], Experiment: m[3], CType: ctype, Ext: ".data"}
+	n.DetType, _, _ = strings.Cut(m[1], "_")
+	n.Run, _ = strconv.Atoi(m[4]) // at most nine digits
+	n.gainWord = strings.TrimPrefix(strings.TrimPrefix(m[5], ctype), "-")
+	n.GainMode = strings.ReplaceAll(n.gainWord, "_", "-")
 	return n, true
 }
 

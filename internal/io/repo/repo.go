@@ -40,12 +40,21 @@ func New(root string, policy *access.Policy, loc *time.Location) *Repo {
 	return &Repo{Root: root, Policy: policy, Loc: loc, LockWait: defaultLockWait}
 }
 
-// NewTree gives the panel repository that the dark jobs of one detector type (jungfrau, epix10ka) keep:
-// panels lie directly below root, and their status files, one per gain mode, are of the type "status".
+// NewTree returns the panel repository that the dark jobs of one detector type (jungfrau, epix10ka) keep:
+// panels lie directly below root, or, as those of psana2, below the directory of the type in root. Their
+// status files, one per gain mode, are of the type "status" (psana1) or "pixel_status" (psana2).
 func NewTree(root, dettype string, policy *access.Policy, loc *time.Location) *Repo {
 	r := New(root, policy, loc)
 	r.tree = strings.ToLower(dettype)
+	if below := filepath.Join(root, r.tree); isDir(below) {
+		r.Root = below
+	}
 	return r
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // IsTree tells whether the repository is that of one detector type.
