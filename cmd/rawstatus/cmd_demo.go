@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -17,7 +19,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/simulate"
 )
 
@@ -42,8 +47,12 @@ const (
 group = ""
 data_roots = [%q]
 repository = %q
-calib_dir = %q
 work_root = %q
+
+# The calibration database of the demo: mergedeploy serve, while the demo runs.
+[calibws]
+read_url = %[4]q
+write_url = %[4]q
 `
 )
 
@@ -57,7 +66,12 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 	if err := os.MkdirAll(xtc, 0o755); err != nil {
 		return fmt.Errorf("could not make the demo's directory: %w", err)
 	}
-	text := fmt.Sprintf(demoSite, filepath.Join(dir, "data"), filepath.Join(dir, "constants"), filepath.Join(dir, "calib"), filepath.Join(dir, "work"))
+	url, stop, err := serveDemo(ctx, filepath.Join(dir, "database"))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	text := fmt.Sprintf(demoSite, filepath.Join(dir, "data"), filepath.Join(dir, "constants"), filepath.Join(dir, "work"), url)
 	if err := os.WriteFile(site, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("could not write the demo's site file: %w", err)
 	}
@@ -65,7 +79,8 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 		"rawstatus simulate --out " + xtc + " -e " + demoExperiment + " -r " + demoRun + " --panels 2 --gain-modes g0,g1,g2 --events 60 --streams 2" +
 			" --dead 20 --hot 20 --noisy 20 --saturated 20 --cold 20 --damaged-events 1",
 		"rawstatus run --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --max-lost 2",
-		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " --backend calibdir -D",
+		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " -D",
+		"mergedeploy show --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau",
 	} {
 		if err := demoCommand(ctx, e, strings.Fields(line)); err != nil {
 			return err
@@ -75,11 +90,37 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 	if err != nil {
 		return err
 	}
-	deployed, err := filepath.Glob(filepath.Join(dir, "calib", "*", "*", "status_extra", "*.data"))
-	if err != nil || len(deployed) != 1 {
-		return fault.New(fault.Unexpected, "the demo wanted one deployed file and found %q", deployed)
+	item, array, err := readDeployed(ctx, url, truth)
+	if err != nil {
+		return err
 	}
-	return compareDemo(e.Stdout, truth, deployed[0])
+	if err := compareDemo(e.Stdout, truth, array); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.Stdout, "\ndeployed and read back: document %s of the calibration database in %s\nlook at it as psana2 does:\n"+
+		"  mergedeploy serve --root %s\n", item, filepath.Join(dir, "database"), filepath.Join(dir, "database"))
+	return err
+}
+
+// serveDemo serves a calibration database of its own below a directory until stop is called.
+func serveDemo(ctx context.Context, root string) (url string, stop func(), err error) {
+	files := disk.Files{Policy: &access.Policy{DirMode: 0o2775, FileMode: 0o664}}
+	if err := files.Make(root); err != nil {
+		return "", nil, fmt.Errorf("could not make the demo's database: %w", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("could not serve the demo's database: %w", err)
+	}
+	const largest = 1 << 30 // bytes of an array
+	s := &calibserve.Server{Root: root, Disk: files, Writable: true, MaxData: largest}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Serve(ctx, l) // an error shows in the requests
+	}()
+	return "http://" + l.Addr().String() + "/calib_ws/", func() { cancel(); <-ended }, nil
 }
 
 // clearDemo removes the directory of an earlier demo, and nothing else.
@@ -92,7 +133,7 @@ func clearDemo(dir string) error {
 		return fault.New(fault.Usage, "could not look at --work: %w", err)
 	}
 	for _, entry := range entries {
-		if !slices.Contains([]string{"site.toml", "data", "constants", "calib", "work"}, entry.Name()) {
+		if !slices.Contains([]string{"site.toml", "data", "constants", "database", "work"}, entry.Name()) {
 			return fault.New(fault.Usage, "%q is not of an earlier demo: it holds %q", dir, entry.Name()).WithHint("name a new directory with --work")
 		}
 	}
@@ -135,13 +176,9 @@ func demoEnvironment(environ []string) []string {
 	})
 }
 
-// compareDemo prints how many of the planted pixels are in the deployed file with their bit. It is an
+// compareDemo prints how many of the planted pixels are in the deployed array with their bit. It is an
 // error when one is missing, or when a pixel is bad that was not planted.
-func compareDemo(w io.Writer, truth *simulate.Truth, path string) error {
-	array, err := readDeployed(path, truth)
-	if err != nil {
-		return err
-	}
+func compareDemo(w io.Writer, truth *simulate.Truth, array []uint64) error {
 	modes, panels := truth.Config.GainModes, len(truth.Panels)
 	type line struct{ bit, planted, found int }
 	kinds, order := map[string]*line{}, []string(nil)
@@ -184,26 +221,36 @@ func compareDemo(w io.Writer, truth *simulate.Truth, path string) error {
 	if missed > 0 || others > 0 {
 		return fault.New(fault.Unexpected, "the demo missed %d planted pixels and flagged %d others", missed, others)
 	}
-	_, err = fmt.Fprintf(w, "\ndeployed: %s\nlook at it:\n  head -20 '%s'\n  python3 -c \"import numpy; a = numpy.loadtxt('%s', dtype='u8').reshape(%d, %d, %d, %d); print((a > 0).sum(axis=(2, 3)))\"\n",
-		path, path, path, len(modes), panels, truth.Panels[0].Rows, truth.Panels[0].Cols)
-	return err
+	return nil
 }
 
-// readDeployed reads a deployed file, which must have the shape of the simulated detector.
-func readDeployed(path string, truth *simulate.Truth) ([]uint64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// readDeployed reads the array that analysis finds for the run, which must have the shape of the simulated
+// detector.
+func readDeployed(ctx context.Context, url string, truth *simulate.Truth) (item string, values []uint64, err error) {
+	words := []string{strings.ToLower(truth.Config.Type)}
+	for _, p := range truth.Panels {
+		words = append(words, p.ID)
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	run, err := strconv.Atoi(demoRun)
 	if err != nil {
-		return nil, err
+		return "", nil, err
+	}
+	store := &calibws.Store{Client: &calibws.Client{ReadURL: url, WriteURL: url}, Experiment: demoExperiment, DetName: "jungfrau", DetType: words[0],
+		LongName: strings.Join(words, "_"), CType: "status_extra"}
+	found, _, err := store.Place().Find(ctx, run)
+	if err != nil {
+		return "", nil, err
+	}
+	if found == nil {
+		return "", nil, fault.New(fault.Unexpected, "the demo finds nothing for run %d in its database", run)
+	}
+	array, _, err := store.Read(ctx, *found)
+	if err != nil {
+		return "", nil, err
 	}
 	p := truth.Panels[0]
-	status, err := calibtxt.ReadStatus(f, info.Size(), path, []int{len(truth.Config.GainModes), len(truth.Panels), p.Rows, p.Cols})
-	if err != nil {
-		return nil, err
+	if want := []int{len(truth.Config.GainModes), len(truth.Panels), p.Rows, p.Cols}; !slices.Equal(array.Shape, want) {
+		return "", nil, fault.New(fault.Unexpected, "the deployed array is %v, wanted %v", array.Shape, want)
 	}
-	return status.Values, nil
+	return found.Name, array.Values, nil
 }

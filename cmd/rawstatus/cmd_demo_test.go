@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/simulate"
 )
 
@@ -27,7 +26,7 @@ func TestCompareDemo(t *testing.T) {
 		code  fault.Code
 		want  []string
 	}{
-		{"all found", map[int]uint64{1: 2, 4: 2 | 1, 23: 16}, fault.OK, []string{"dead 2 2 2", "hot 16 1 1", "not planted 0 0", "deployed:"}},
+		{"all found", map[int]uint64{1: 2, 4: 2 | 1, 23: 16}, fault.OK, []string{"dead 2 2 2", "hot 16 1 1", "not planted 0 0"}},
 		{"one missed", map[int]uint64{1: 2, 4: 1, 23: 16}, fault.Unexpected, []string{"dead 2 2 1"}},
 		{"other segment", map[int]uint64{1: 2, 4: 2, 17: 16}, fault.Unexpected, []string{"hot 16 1 0", "not planted 0 1"}},
 	} {
@@ -36,16 +35,8 @@ func TestCompareDemo(t *testing.T) {
 			for i, w := range tt.words {
 				array[i] = w
 			}
-			path := filepath.Join(t.TempDir(), "0-end.data")
-			var file bytes.Buffer
-			if err := calibtxt.WriteArray(&file, calibtxt.Header{Shape: []int{2, 2, 2, 3}}, array); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
 			var out bytes.Buffer
-			if err := compareDemo(&out, truth, path); fault.CodeOf(err) != tt.code {
+			if err := compareDemo(&out, truth, array); fault.CodeOf(err) != tt.code {
 				t.Errorf("got %v", err)
 			}
 			text := strings.Join(strings.Fields(out.String()), " ")
@@ -64,7 +55,7 @@ func TestClearDemo(t *testing.T) {
 	if err := clearDemo(dir); err != nil {
 		t.Errorf("absent: %v", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "calib", "x"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "database", "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	other := filepath.Join(dir, "thesis.tex")
