@@ -97,7 +97,7 @@ func runPost(c *cli.Context, e *environment) error {
 		return showOutcome(e, o)
 	}
 	if c.Bool("job") {
-		newCounters(e).final(c.Context, o)
+		newCounters(e, true).final(c.Context, o)
 	}
 	return send(c.Context, e, work, o)
 }
@@ -195,7 +195,7 @@ func send(ctx context.Context, e *environment, work string, o *post.Outcome) err
 func postAfter(ctx context.Context, e *environment, work string, job post.Job) {
 	o, err := post.Build(job)
 	if err == nil {
-		newCounters(e).final(ctx, o)
+		newCounters(e, true).final(ctx, o)
 		err = send(ctx, e, work, o)
 	}
 	if err != nil {

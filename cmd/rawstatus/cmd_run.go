@@ -34,10 +34,7 @@ func runRun(c *cli.Context, e *environment) error {
 		return err
 	}
 	defer l.close()
-	var shown *counters
-	if wantsPost(c, e) {
-		shown = newCounters(e)
-	}
+	shown := newCounters(e, wantsPost(c, e))
 	err = doTasks(c, e, p, work, allTasks(p), shown)
 	if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
 		if p, work, err = makePlan(c, e); err != nil {

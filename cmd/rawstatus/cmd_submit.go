@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/elog"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -91,6 +92,8 @@ func runSubmit(c *cli.Context, e *environment, words []string) error {
 	if err := chain.Submit(c.Context, a); err != nil {
 		return err
 	}
+	shown := newCounters(e, chain.Request.Post)
+	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%d tasks submitted", len(chain.Plan.Tasks))})
 	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
 		return err
 	}

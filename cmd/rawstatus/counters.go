@@ -11,24 +11,30 @@ import (
 
 	"rawstatus/internal/io/elog"
 	"rawstatus/internal/shard/post"
+	"rawstatus/internal/shard/slurm"
 )
 
 // counters is the progress table of a job of the automatic run processor. One process of a job posts it:
-// run itself, or the last job of submit. Without the processor its methods do nothing.
+// run itself; submit, while it follows its tasks, and then its last job. Without the processor its methods do nothing.
 type counters struct {
 	env    *environment
 	client *elog.Client
 	url    string
 	begin  time.Time
+	last   time.Time // of follow
 	warned bool
 }
 
 // countersEvery is the shortest time between two posts of progress.
 const countersEvery = 10 * time.Second
 
-// newCounters returns the table that the environment names: by its newer name, else by its older one.
-func newCounters(e *environment) *counters {
-	return &counters{env: e, client: &elog.Client{}, url: cmp.Or(os.Getenv("ARP_UPDATE_COUNTERS"), os.Getenv("JID_UPDATE_COUNTERS")), begin: time.Now()}
+// newCounters returns the table that the environment names, by its newer name, else by its older one, if the job is posted.
+func newCounters(e *environment, posted bool) *counters {
+	n := &counters{env: e, client: &elog.Client{}, begin: time.Now()}
+	if posted {
+		n.url = cmp.Or(os.Getenv("ARP_UPDATE_COUNTERS"), os.Getenv("JID_UPDATE_COUNTERS"))
+	}
+	return n
 }
 
 // post replaces the table. A failure is said once and changes nothing else.
@@ -75,6 +81,16 @@ func (n *counters) watch(ctx context.Context, what string, done *atomic.Int64, t
 		cancel()
 		<-ended
 	}
+}
+
+// follow posts how many tasks of a chain are done, while some are not: the last job of the chain posts the result.
+func (n *counters) follow(ctx context.Context, r *slurm.Report) {
+	if r.Counts[slurm.StateDone] == len(r.Tasks) || time.Since(n.last) < countersEvery {
+		return
+	}
+	n.last = time.Now()
+	n.post(ctx, elog.Counter{Key: "rawstatus", Value: "counting"}, elog.Counter{Key: "tasks done", Value: fmt.Sprintf("%d of %d", r.Counts[slurm.StateDone], len(r.Tasks))},
+		elog.Counter{Key: "tasks failed", Value: r.Counts[slurm.StateFailed]})
 }
 
 // final posts the last state.

@@ -304,7 +304,7 @@ func TestSlurmPost(t *testing.T) {
 	posted(post.Failed, 2)
 	s.Lock()
 	defer s.Unlock()
-	if len(s.Counters) != 2 {
+	if len(s.Counters) != 4 { // submitted and over, of each
 		t.Errorf("%d posts of counters from two submissions of %d tasks", len(s.Counters), nightPanels)
 	}
 }

@@ -35,7 +35,11 @@ func follow(c *cli.Context, e *environment, chain *slurm.Chain) error {
 	if f, ok := e.Stderr.(*os.File); ok {
 		p.bar = term.IsTerminal(int(f.Fd()))
 	}
-	r, err := chain.Follow(c.Context, every, p.show)
+	shown := newCounters(e, chain.Request.Post)
+	r, err := chain.Follow(c.Context, every, func(r *slurm.Report) {
+		p.show(r)
+		shown.follow(c.Context, r)
+	})
 	p.end()
 	if err != nil {
 		if fault.CodeOf(context.Cause(c.Context)) == fault.Interrupted {

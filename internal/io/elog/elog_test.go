@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/elog"
 	"rawstatus/internal/io/elog/elogtest"
+	"rawstatus/internal/testenv"
 )
 
 const password = "s3cret!pass"
@@ -200,6 +202,61 @@ func TestFailures(t *testing.T) {
 				t.Errorf("the password is in: %v", err)
 			}
 		})
+	}
+}
+
+// TestSlowAnswer: no answer in time says nothing about an entry; what may be sent twice is tried again.
+func TestSlowAnswer(t *testing.T) {
+	s, c := logbook(t)
+	c.HTTP = &http.Client{Timeout: 100 * time.Millisecond}
+	slow := true
+	s.Fault = func(_ http.ResponseWriter, r *http.Request, done func()) bool {
+		if slow {
+			done()
+			<-r.Context().Done()
+		}
+		wasSlow := slow
+		slow = false
+		return wasSlow
+	}
+	if _, err := c.NewEntry(t.Context(), "mfxlx0001", elog.Entry{Run: 7, HTML: "x"}); !errors.Is(err, elog.ErrUnknown) || fault.CodeOf(err) != fault.Temporary {
+		t.Errorf("entry: %v", err)
+	}
+	s.Lock()
+	slow = true
+	s.Unlock()
+	if err := c.RunParams(t.Context(), "mfxlx0001", 7, map[string]any{"rawstatus": "done"}); err != nil {
+		t.Errorf("run parameters: %v", err)
+	}
+	s.Lock()
+	defer s.Unlock()
+	if len(s.Entries) != 1 || s.Params["mfxlx0001/7"]["rawstatus"] != "done" {
+		t.Errorf("entries %v, parameters %v", s.Entries, s.Params)
+	}
+}
+
+// TestKerberos sends what there is to send through the system's curl, whose arguments hold no secret.
+func TestKerberos(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		testenv.Lacking(t, "curl", err.Error())
+	}
+	s, c := logbook(t)
+	s.Ticket = true
+	c.Auth.Method = elog.Negotiate
+	if err := c.RunParams(t.Context(), "mfxlx0001", 7, map[string]any{"rawstatus": "done"}); err != nil {
+		t.Fatal(err)
+	}
+	page := strings.Repeat("<p>line</p>\r\n", 10000)
+	id, err := c.NewEntry(t.Context(), "mfxlx0001", elog.Entry{Run: 7, HTML: "@/etc/passwd", Files: []elog.File{{Name: "report.html", Kind: "text/html", Content: []byte(page)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := s.Entries[0]; e.ID != id || e.Content != "@/etc/passwd" || e.Files["report.html"] != page {
+		t.Errorf("entry %.200v", e)
+	}
+	s.Ticket = false
+	if err := c.RunParams(t.Context(), "mfxlx0001", 7, map[string]any{"rawstatus": "done"}); fault.CodeOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "kinit") {
+		t.Errorf("without a ticket: %v", err)
 	}
 }
 
