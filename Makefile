@@ -8,15 +8,39 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
 TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+DIST     := rawstatus-$(or $(VERSION),devel)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
+
 include .ci/slurm/slurm.mk
 
-.PHONY: help build test race demo lint imports bench ladder gen gen-check fuzz-smoke cross ci clean
+.PHONY: help build install dist test race demo lint imports bench ladder gen gen-check fuzz-smoke cross ci clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Static: the same file runs on every node, whatever its C library. Groups that only a directory service knows are
+# asked of getent.
 build: ## bin/rawstatus and bin/mergedeploy
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+install: build ## programs, man pages, completion, job scripts and example site files below PREFIX (/usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/rawstatus/slurm' '$(DESTDIR)$(PREFIX)/share/rawstatus/site' \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	install -m 755 bin/rawstatus bin/mergedeploy '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 jobs/slurm/*.sbatch '$(DESTDIR)$(PREFIX)/share/rawstatus/slurm'
+	install -m 644 docs/site/*.toml '$(DESTDIR)$(PREFIX)/share/rawstatus/site'
+	for program in rawstatus mergedeploy; do \
+		bin/$$program man '$(DESTDIR)$(PREFIX)/share/man/man1' && \
+		bin/$$program completion bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/'$$program && \
+		bin/$$program completion zsh > '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_'$$program && \
+		bin/$$program completion fish > '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/'$$program.fish || exit 1; done
+
+dist: ## scratch/dist/rawstatus-<version>-<system>.tar.gz: what install installs
+	rm -rf 'scratch/dist/$(DIST)'
+	$(MAKE) --no-print-directory install DESTDIR= PREFIX='$(CURDIR)/scratch/dist/$(DIST)'
+	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime='1980-01-01 00:00Z' -C scratch/dist -c '$(DIST)' | gzip -n > 'scratch/dist/$(DIST).tar.gz'
+	@echo 'scratch/dist/$(DIST).tar.gz'
 
 test: ## all tests; those that need more than Go say so and are skipped
 	$(GO) test $(PACKAGES)

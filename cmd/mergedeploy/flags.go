@@ -26,7 +26,7 @@ func subjectFlags() []cli.Flag {
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		runFlag(),
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` name; may be left out when there is only one"},
-		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's raw files, to take panels and time from them", DefaultText: "the repository tells"},
+		&cli.StringFlag{Name: "dir", Usage: "`DIR` with the run's raw files, to take panels and time from them", DefaultText: "searched under the site's data roots, else the repository tells"},
 		&cli.StringSliceFlag{Name: "file", Usage: "raw `FILE` instead of a run; may be repeated"},
 		command.AtLeast(&cli.IntFlag{Name: "run-in-file", Usage: "run `NUMBER` inside files that hold several"}, 0),
 		&cli.StringFlag{Name: "panel", Usage: "only the panel of this `ID` (directory in the repository)"},
@@ -122,7 +122,7 @@ func policy(e *environment) *access.Policy {
 // wanted takes from the flags what the user says about the subject.
 func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 	run, err := runOf(c)
-	w := publish.Wanted{Experiment: c.String("exp"), Run: run, Detector: c.String("det"), Panel: c.String("panel"), Stamp: c.String("tstamp")}
+	w := publish.Wanted{Experiment: c.String("exp"), Run: run, Detector: c.String("det"), Panel: c.String("panel"), Stamp: c.String("tstamp"), Roots: e.Site.DataRoots}
 	if err != nil || c.String("dataset") == "" && c.String("dir") == "" && len(c.StringSlice("file")) == 0 {
 		return w, err
 	}
@@ -171,6 +171,9 @@ func mergeOptions(c *cli.Context, e *environment, r *repo.Repo, dettype string) 
 			mode, choice = "", s
 		}
 		if one && family.GainIndex(mode) < 0 {
+			if len(family.GainModes) == 0 {
+				return o, fault.New(fault.Usage, "--missing-gain=%s: %s has one gain", s, dettype).WithHint("leave the gain mode out")
+			}
 			return o, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", s, dettype, strings.Join(family.GainModes, ", "))
 		}
 		o.MissingGain[mode] = choice
@@ -179,16 +182,30 @@ func mergeOptions(c *cli.Context, e *environment, r *repo.Repo, dettype string) 
 	if o.Bits, err = parseBits(c.StringSlice("bits")); err != nil {
 		return o, err
 	}
-	voting := o.Fraction != 0 || o.AtLeast != 0
-	if voting != c.IsSet("runs") {
-		return o, fault.New(fault.Usage, "--runs and one of --fraction and --at-least go together")
-	}
-	if voting {
+	if c.IsSet("runs") {
 		if o.Runs, err = open.ParseRuns(c.String("runs")); err != nil {
 			return o, err
 		}
 	}
 	return o, nil
+}
+
+// checkVoting refuses runs without a share and a share without runs.
+func checkVoting(c *cli.Context) error {
+	shares := 0
+	for _, flag := range []string{"fraction", "at-least"} {
+		switch {
+		case !c.IsSet(flag):
+		case c.Float64(flag) == 0 && c.Int(flag) == 0:
+			return fault.New(fault.Usage, "--%s 0: wanted more", flag)
+		default:
+			shares++
+		}
+	}
+	if c.IsSet("runs") != (shares == 1) {
+		return fault.New(fault.Usage, "--runs and one of --fraction and --at-least go together").WithHint("for example: --runs 10-20 --fraction 0.7")
+	}
+	return nil
 }
 
 // parseBits makes masks, by bit family, of bit values, names and groups; nil when nothing is asked for. A
@@ -223,7 +240,7 @@ func parseBits(words []string) (map[string]uint64, error) {
 			}
 		}
 		if !known {
-			return nil, fault.New(fault.Usage, "--bits: %q is neither a number nor the name or group of a bit", word).WithHint("rawstatus bits lists them")
+			return nil, fault.New(fault.Usage, "%q is neither a number nor the name or group of a bit", word).WithHint("rawstatus bits lists them")
 		}
 	}
 	return masks, nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,27 +34,16 @@ func lookFlags() []cli.Flag {
 	})...)
 }
 
-// calibRoot gives the calibration directory of an experiment: as configured, with {exp} and {ins}
-// replaced, else the one beside the experiment's raw data.
+// calibRoot returns the calibration directory of an experiment.
 func calibRoot(e *environment, exp string) (string, error) {
-	ins := exp[:min(3, len(exp))]
-	if dir := e.Site.CalibDir; dir != "" {
-		if strings.Contains(dir, "{") && exp == "" {
-			return "", fault.New(fault.Usage, "the calibration directory %q depends on the experiment", dir).WithHint("give -e")
-		}
-		return filepath.Abs(strings.NewReplacer("{exp}", exp, "{ins}", ins, "{INS}", strings.ToUpper(ins)).Replace(dir))
+	dir, err := e.Site.CalibDirOf(exp)
+	if err != nil {
+		return "", err
 	}
-	if exp != "" {
-		for _, root := range e.Site.DataRoots {
-			for _, i := range []string{ins, strings.ToUpper(ins), "."} {
-				dir := filepath.Join(root, i, exp, "calib")
-				if st, err := os.Stat(dir); err == nil && st.IsDir() {
-					return filepath.Abs(dir)
-				}
-			}
-		}
+	if dir == "" {
+		return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
 	}
-	return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
+	return filepath.Abs(dir)
 }
 
 // placeFor returns the place in which the constants of a subject, of one type, are deployed.

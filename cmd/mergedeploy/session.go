@@ -24,6 +24,9 @@ type session struct {
 // begin finds the subject and opens the log.
 func begin(c *cli.Context, e *environment) (*session, error) {
 	start := time.Now()
+	if err := checkVoting(c); err != nil {
+		return nil, err
+	}
 	r, err := repository(e)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,10 @@ func (s *session) merge(c *cli.Context, e *environment, standing *publish.Standi
 		return nil, err
 	}
 	opt.Standing, opt.LookOnly = standing, !c.Bool("deploy")
+	progress := e.Progress(int64(s.subject.PlaneCount()), "panels and gain modes")
+	opt.Progress = progress.Add
 	m, err := publish.Merge(c.Context, s.repo, s.subject, opt)
+	progress.End()
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/shard/plan"
@@ -70,7 +71,11 @@ func newSly(t *testing.T, run int) *sly {
 // TestWrongPredictionEndsATask wants every way of reading to find the wrong prediction, whatever the profile.
 func TestWrongPredictionEndsATask(t *testing.T) {
 	s := newSly(t, 3)
-	for name, flags := range map[string][]string{"data": nil, "dark": {"--profile", "dark"}, "max": {"-F", "11"}, "light": {"-F", "1,6"},
+	pedestals := filepath.Join(t.TempDir(), "pedestals.npy")
+	if err := npy.Write(pedestals, []int{128, 256}, make([]float64, 128*256)); err != nil {
+		t.Fatal(err)
+	}
+	for name, flags := range map[string][]string{"data": nil, "dark": {"--profile", "dark"}, "max": {"-F", "11", "--pedestals", pedestals}, "light": {"-F", "1,6"},
 		"flat": {"-F", "6", "--tasks", "8"}, "slice": {"--slice", "10:100,3:200"}, "by frames": {"--tasks", "9"}} {
 		for _, way := range []string{frame.Mapped, frame.Pread} {
 			work := filepath.Join(t.TempDir(), "w")

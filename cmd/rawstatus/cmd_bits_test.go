@@ -46,8 +46,8 @@ of a status file (` + "`<name>.json`" + `) has the dictionary that holds for it.
 ` + "`rawstatus bits`" + ` prints this table, ` + "`rawstatus bits --json`" + ` for programs. Masks that people
 have made (` + "`rawstatus save`" + `) have the bit USER alone, with ` + "`--keep-words`" + ` the words of their authors.
 
-Limits are parameters: ` + "`rawstatus scan`" + ` counts bad pixels against a threshold, ` + "`rawstatus reeval --set`" + ` shows what other rules change,
-` + "`rawstatus reduce --set`" + ` writes it; all of that from what was counted, without raw data.
+Limits are parameters: ` + "`rawstatus scan`" + ` counts bad pixels against a threshold, ` + "`rawstatus reeval`" + ` with --set shows what other rules change,
+` + "`rawstatus reduce`" + ` with --set writes it; all of that from what was counted, without raw data.
 `
 
 // TestBitsPage wants docs/bits.md to be the tables of the command and what the comments of the packages

@@ -103,7 +103,7 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 		return campaign.Open(client, c.String("work"))
 	}
 	if c.Args().Len() > 1 {
-		return nil, fault.New(fault.Usage, "campaign does not know what to do with %q", c.Args().Get(1)).WithHint("put every flag before FILE.toml")
+		return nil, fault.New(fault.Usage, "campaign does not know what to do with %q", c.Args().Get(1)).WithHint("a campaign has one file")
 	}
 	file, err := campaign.ReadFile(c.Args().First())
 	if err != nil {

@@ -18,7 +18,7 @@ func newCancelCommand(e *environment) *cli.Command {
 		ArgsUsage: "WORKDIR|CAMPAIGNDIR",
 		Flags:     []cli.Flag{workFlag()},
 		Action: func(c *cli.Context) error {
-			work, err := workArgument(c, e)
+			work, err := workArgument(c)
 			if err != nil {
 				return err
 			}

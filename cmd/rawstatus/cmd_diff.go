@@ -218,7 +218,7 @@ func (s *side) ofRun(c *cli.Context, run int) error {
 		return err
 	}
 	for _, l := range located {
-		if c.IsSet("det") && l.DetName != c.String("det") || c.IsSet("det-type") && !strings.EqualFold(l.DetType, c.String("det-type")) {
+		if c.IsSet("det") && !l.IsOf(c.String("det")) || c.IsSet("det-type") && !strings.EqualFold(l.DetType, c.String("det-type")) {
 			continue
 		}
 		types, err := s.types(c, l.DetType, l.Panel)

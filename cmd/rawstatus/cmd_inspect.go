@@ -27,8 +27,9 @@ import (
 
 func newInspectCommand(e *environment) *cli.Command {
 	return &cli.Command{
-		Name:  "inspect",
-		Usage: "show what a run, a raw file or one of our own files holds",
+		Name:      "inspect",
+		Usage:     "show what a run, a raw file or one of our own files holds",
+		ArgsUsage: "[FILE...]",
 		Description: "Lists transitions, detectors, panels with their ids, steps, and how many frames are there, missing or damaged.\n" +
 			"With --npy it also writes one frame to a .npy file. A --file may also be an index, a partial result or merged planes.",
 		Flags: concat(dataFlags(), []cli.Flag{
@@ -40,7 +41,7 @@ func newInspectCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "sub", Usage: "the frame's `NUMBER` within the segment, where a segment has several panels"}, 0),
 		}),
 		Action: func(c *cli.Context) error {
-			done, err := inspectPacks(e, c.StringSlice("file"))
+			done, err := inspectPacks(e, filesOf(c))
 			if done || err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
 	if e.JSON {
 		err = e.PrintJSON(in)
 	} else {
-		err = in.print(e.Stdout, indexErr == nil)
+		err = in.print(e.Stdout, e.Site.Location(), indexErr == nil)
 	}
 	if err == nil {
 		err = indexErr
@@ -133,7 +134,7 @@ func (in *inspection) fill(x *frame.Index, maxLost float64, knownMissing []strin
 }
 
 // print writes the inspection as text; without an index only what the files hold.
-func (in *inspection) print(w io.Writer, indexed bool) error {
+func (in *inspection) print(w io.Writer, zone *time.Location, indexed bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range in.Contents {
 		fmt.Fprintf(t, "file %s\t%d bytes\t%s\n", c.Path, c.Size, countList(c.Transitions))
@@ -162,7 +163,7 @@ func (in *inspection) print(w io.Writer, indexed bool) error {
 	if !indexed {
 		return t.Flush()
 	}
-	fmt.Fprintf(t, "\n%v\tbegins %s\tformat %s\t%d events\n", in.Run, in.Run.Begin.Format(time.RFC3339Nano), in.Format, in.Events)
+	fmt.Fprintf(t, "\n%v\tbegins %s\tformat %s\t%d events\n", in.Run, in.Run.Begin.In(zone).Format(time.RFC3339Nano), in.Format, in.Events)
 	fmt.Fprintf(t, "\npanel\ttype\trows x cols\tframes\tid\n")
 	for _, p := range in.Panels {
 		var states []string

@@ -13,6 +13,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
 )
 
 func newPlanCommand(e *environment) *cli.Command {
@@ -58,7 +59,7 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 	if x, err = indexDetector(c, e, c.Bool("all-headers")); err != nil {
 		return nil, par, "", err
 	}
-	if par, err = jobParams(c, e, x.Panels[0]); err != nil {
+	if par, err = jobParams(c, e, x.Run, x.Panels[0]); err != nil {
 		return nil, par, "", err
 	}
 	work = workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
@@ -108,6 +109,9 @@ func savePlan(ctx context.Context, work string, x *frame.Index, par plan.Params,
 	}
 	p, err := plan.Build(x, sums, par, opt)
 	if err != nil {
+		return nil, err
+	}
+	if err := reduce.CheckPedestals(p); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -81,7 +81,7 @@ func runPost(c *cli.Context, e *environment) error {
 		root := cmp.Or(c.String("work"), c.Args().First(), e.Site.WorkRoot, defaultWorkRoot)
 		return retryPosts(c.Context, e, root)
 	}
-	work, err := workArgument(c, e)
+	work, err := workArgument(c)
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,18 @@ import (
 
 func newReduceCommand(e *environment) *cli.Command {
 	return &cli.Command{
-		Name:  "reduce",
-		Usage: "merge the partials of a plan, judge the pixels, write the constants repository",
+		Name:      "reduce",
+		Usage:     "merge the partials of a plan, judge the pixels, write the constants repository",
+		ArgsUsage: "[WORKDIR]",
 		Description: "With --set the pixels are judged again by other rules from what was counted, without raw data, and the status\n" +
 			"files are written anew; `rawstatus reeval` only shows what would change. Without --set the plan's rules hold again. Rules: " + strings.Join(plan.RuleNames(), ", "),
 		Flags: concat([]cli.Flag{planFlag()}, command.In(command.Rules, []cli.Flag{setFlag()}), reduceFlags()),
 		Action: func(c *cli.Context) error {
-			p, err := plan.Load(c.String("work"))
+			work, err := workArgument(c)
+			if err != nil {
+				return err
+			}
+			p, err := plan.Load(work)
 			if err != nil {
 				return err
 			}
@@ -35,13 +40,13 @@ func newReduceCommand(e *environment) *cli.Command {
 				return err
 			}
 			defer l.close()
-			return runReduce(c, e, p, c.String("work"), l)
+			return runReduce(c, e, p, work, l)
 		},
 	}
 }
 
 func planFlag() cli.Flag {
-	return &cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true}
+	return &cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan; the argument names it as well"}
 }
 
 func setFlag() cli.Flag {
@@ -115,28 +120,33 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 	}
 	logParameters(e, q, work)
 	opt := reduce.Options{Repo: l.repo, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
+	progress := e.Progress(int64(len(p.Units)), "panels")
+	opt.Progress = progress.Add
 	var sum *reduce.Summary
 	if c.IsSet("set") {
 		sum, err = reduce.Again(c.Context, work, p, q, opt)
 	} else {
 		sum, err = reduce.Run(c.Context, work, p, opt)
 	}
+	progress.End()
 	if err != nil {
-		e.Log.Errorf("reduce failed: %v", err)
+		fmt.Fprintf(l.file, "reduce failed: %v\n", err) // the screen gets it at the end
 		return err
 	}
 	var text bytes.Buffer
-	if err := sum.WriteText(&text); err != nil {
+	if err := sum.WriteText(&text, e.Site.Location()); err != nil {
 		return err
 	}
 	if _, err := l.file.Write(text.Bytes()); err != nil {
 		return fmt.Errorf("could not write the log file: %w", err)
 	}
-	for _, w := range sum.Warnings {
-		e.Log.Warn(w)
-	}
-	for _, l := range sum.Incomplete {
-		e.Log.Warn("incomplete: " + l)
+	if e.JSON { // the text has them
+		for _, w := range sum.Warnings {
+			e.Log.Warn(w)
+		}
+		for _, l := range sum.Incomplete {
+			e.Log.Warn("incomplete: " + l)
+		}
 	}
 	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), l.file.Name())
 	if e.JSON {
@@ -151,7 +161,7 @@ func logParameters(e *environment, p *plan.Plan, work string) {
 	d := p.Dataset
 	e.Log.Infof("rawstatus %s, plan %.12s in %s", p.Software, p.ID, work)
 	e.Log.Infof("%s run %d, begin %s, detector %s (%s), %d panels, %d events, %d files", d.Run.Experiment, d.Run.Number,
-		d.Run.Begin.UTC().Format(time.RFC3339Nano), d.Detector, d.Type, len(d.Panels), d.Events, len(d.Files))
+		d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339Nano), d.Detector, d.Type, len(d.Panels), d.Events, len(d.Files))
 	if par, err := json.Marshal(p.Params); err == nil {
 		e.Log.Infof("parameters: %s", par)
 	}

@@ -38,7 +38,7 @@ func newRerunCommand(e *environment) *cli.Command {
 }
 
 func runRerun(c *cli.Context, e *environment) error {
-	work, err := workArgument(c, e)
+	work, err := workArgument(c)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,11 @@ func runRerun(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	e.Log.Infof("attempt %d: %d MB, %s, excluding nodes %v", a.Number, a.Task.MemMB, a.Task.Time, a.Task.Exclude)
+	without := ""
+	if len(a.Task.Exclude) > 0 {
+		without = ", without " + strings.Join(a.Task.Exclude, ", ")
+	}
+	e.Log.Infof("attempt %d: %d MB, %s%s", a.Number, a.Task.MemMB, a.Task.Time, without)
 	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
 		return err
 	}

@@ -189,7 +189,7 @@ func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 
 // subjectOf finds run and panels: from raw data if they are named, else from the repository.
 func subjectOf(c *cli.Context, e *environment, r *repo.Repo) (*publish.Subject, error) {
-	w := publish.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det")}
+	w := publish.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det"), Roots: e.Site.DataRoots}
 	if c.IsSet("dataset") || c.IsSet("dir") || c.IsSet("file") {
 		d, err := datasetOf(c, e)
 		if err != nil {

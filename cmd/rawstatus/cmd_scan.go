@@ -19,26 +19,33 @@ import (
 
 func newScanCommand(e *environment) *cli.Command {
 	return &cli.Command{
-		Name:  "scan",
-		Usage: "count bad pixels against the threshold of one rule, without raw data",
+		Name:      "scan",
+		Usage:     "count bad pixels against the threshold of one rule, without raw data",
+		ArgsUsage: "[WORKDIR]",
 		Description: "rms_min, rms_max, ave_min and ave_max are the limits themselves, whatever sigmas give now; the others are the rules\n" +
-			"of `rawstatus reeval`. Example: rawstatus scan --work DIR --rule rms_max --from 5 --to 100 --steps 19\nRules: " +
+			"of `rawstatus reeval`. They start from those of the plan. Example: rawstatus scan --work DIR --rule rms_max --from 5 --to 100 --steps 19\nRules: " +
 			strings.Join(reduce.ScanRules(), ", "),
 		Flags: command.In(command.Rules, []cli.Flag{
 			command.Check(&cli.StringFlag{Name: "rule", Usage: "`RULE` whose threshold is varied", Required: true}, checkScanRule),
-			command.AtLeast(&cli.Float64Flag{Name: "from", Usage: "first `THRESHOLD`", DefaultText: "half the one in force"}, math.Inf(-1)),
-			command.AtLeast(&cli.Float64Flag{Name: "to", Usage: "last `THRESHOLD`", DefaultText: "twice the one in force"}, math.Inf(-1)),
+			command.AtLeast(&cli.Float64Flag{Name: "from", Usage: "first `THRESHOLD`", DefaultText: "by robust statistics of the pixels, else half the one in force"}, math.Inf(-1)),
+			command.AtLeast(&cli.Float64Flag{Name: "to", Usage: "last `THRESHOLD`", DefaultText: "by robust statistics of the pixels, else twice the one in force"}, math.Inf(-1)),
 			command.Between(&cli.IntFlag{Name: "steps", Usage: "`N` steps from first to last", Value: 12}, 1, 1000),
 			setFlag(),
 		}, []cli.Flag{planFlag()}),
 		Action: func(c *cli.Context) error {
-			work := c.String("work")
+			work, err := workArgument(c)
+			if err != nil {
+				return err
+			}
 			p, err := plan.Load(work)
 			if err != nil {
 				return err
 			}
 			q, err := withSet(c, p)
 			if err != nil {
+				return err
+			}
+			if err := logStart(e, work, p, q); err != nil {
 				return err
 			}
 			opt := reduce.ScanOptions{Rule: c.String("rule"), Steps: c.Int("steps")}

@@ -30,7 +30,7 @@ func newStatusCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "tail", Usage: "show the last `N` lines of the logs of failures", Value: 5}, 0),
 		},
 		Action: func(c *cli.Context) error {
-			work, err := workArgument(c, e)
+			work, err := workArgument(c)
 			if err != nil {
 				return err
 			}
@@ -74,25 +74,18 @@ func openChain(work string) (*slurm.Chain, error) {
 	return slurm.OpenChain(client, work)
 }
 
-// workArgument gives the work directory named by --work or as the first word. The parser takes every word after that for
-// an argument; here the switches among them are honoured, too.
-func workArgument(c *cli.Context, e *environment) (string, error) {
-	work, rest := c.String("work"), c.Args().Slice()
-	if work == "" && len(rest) > 0 {
-		work, rest = rest[0], rest[1:]
-	}
-	if work == "" {
-		return "", fault.New(fault.Usage, "%s needs a work directory", c.Command.HelpName).WithHint("name it with --work")
-	}
-	for _, word := range rest {
-		name, ok := strings.CutPrefix(word, "--")
-		if !ok || c.Set(name, "true") != nil {
-			return "", fault.New(fault.Usage, "%s does not know what to do with %q", c.Command.HelpName, word).
-				WithHint("put flags with values before the work directory; %s --help lists them", c.Command.HelpName)
-		}
-		if name == "json" {
-			e.JSON = true
-		}
+// workArgument returns the work directory, which --work or the argument names.
+func workArgument(c *cli.Context) (string, error) {
+	work, words := c.String("work"), c.Args().Slice()
+	switch {
+	case work == "" && len(words) == 1:
+		return words[0], nil
+	case len(words) > 1:
+		return "", fault.New(fault.Usage, "%s takes one work directory, not %d", c.Command.Name, len(words))
+	case len(words) == 1 && words[0] != work:
+		return "", fault.New(fault.Usage, "the work directory is %q or %q?", work, words[0]).WithHint("give --work or the argument, not both")
+	case work == "":
+		return "", fault.New(fault.Usage, "%s needs a work directory", c.Command.Name).WithHint("name it with --work")
 	}
 	return work, nil
 }

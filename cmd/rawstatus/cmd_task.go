@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
@@ -18,12 +19,13 @@ import (
 
 func newTaskCommand(e *environment) *cli.Command {
 	return &cli.Command{
-		Name:  "task",
-		Usage: "do tasks of a plan: read raw data, count, leave partials",
+		Name:      "task",
+		Usage:     "do tasks of a plan: read raw data, count, leave partials",
+		ArgsUsage: "[WORKDIR]",
 		Description: "A task whose verified partial is already there is not done again. In a Slurm job array the number of the\n" +
 			"task is taken from SLURM_ARRAY_TASK_ID.",
 		Flags: concat(workFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "work", Usage: "work `DIR` of the plan", Required: true},
+			planFlag(),
 			command.Check(&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"}, checkTasks),
 		}),
 		Action: func(c *cli.Context) error {
@@ -31,7 +33,11 @@ func newTaskCommand(e *environment) *cli.Command {
 			if list == "" {
 				list = os.Getenv("SLURM_ARRAY_TASK_ID")
 			}
-			p, err := plan.Load(c.String("work"))
+			work, err := workArgument(c)
+			if err != nil {
+				return err
+			}
+			p, err := plan.Load(work)
 			if err != nil {
 				return err
 			}
@@ -40,8 +46,9 @@ func newTaskCommand(e *environment) *cli.Command {
 				if tasks, err = parseNumbers(list, 0); err != nil || len(tasks) == 0 {
 					return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5, or all")
 				}
+				tasks = ofPlan(e, p, tasks)
 			}
-			if err := doTasks(c, e, p, c.String("work"), tasks, nil); err != nil {
+			if err := doTasks(c, e, p, work, tasks, nil); err != nil {
 				return requeued(c, e, err)
 			}
 			if e.JSON {
@@ -64,6 +71,16 @@ func workFlags() []cli.Flag {
 	})
 }
 
+// ofPlan leaves the numbers out that the plan has no task for: a plan may have fewer tasks than were asked for, and
+// the range or job array that was written for them serves it, too.
+func ofPlan(e *environment, p *plan.Plan, tasks []int) []int {
+	beyond := func(n int) bool { return n >= len(p.Tasks) }
+	if i := slices.IndexFunc(tasks, beyond); i >= 0 {
+		e.Log.Warnf("plan %.12s has %d tasks, the last is %d: nothing to do for task %d and above", p.ID, len(p.Tasks), len(p.Tasks)-1, tasks[i])
+	}
+	return slices.DeleteFunc(slices.Clone(tasks), beyond)
+}
+
 func allTasks(p *plan.Plan) []int {
 	out := make([]int, len(p.Tasks))
 	for i := range out {
@@ -79,11 +96,9 @@ func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []
 	e.Log.Infof("kernel %s, %d workers", kernel.Name(), opt.Workers)
 	var bytes int64
 	for _, n := range tasks {
-		if n < len(p.Tasks) {
-			bytes += p.Tasks[n].Bytes
-		}
+		bytes += p.Tasks[n].Bytes
 	}
-	progress := e.Progress(bytes)
+	progress := e.Progress(bytes, command.Bytes)
 	defer progress.End()
 	opt.Progress = progress.Add
 	if shown != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,15 @@ func dataFlags() []cli.Flag {
 	})
 }
 
+// filesOf returns the raw files named by --file and, where a command takes files, by its arguments.
+func filesOf(c *cli.Context) []string {
+	files := c.StringSlice("file")
+	if c.Command.Name == "inspect" {
+		files = append(files, c.Args().Slice()...)
+	}
+	return files
+}
+
 // datasetOf makes the data set that the flags name; a flag wins over the same key in --dataset.
 func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 	var d open.Dataset
@@ -51,10 +62,13 @@ func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 	if c.IsSet("det") {
 		d.Detector = c.String("det")
 	}
-	d.Files, d.RunInFile, d.Roots = c.StringSlice("file"), c.Int("run-in-file"), e.Site.DataRoots
+	d.Files, d.RunInFile, d.Roots = filesOf(c), c.Int("run-in-file"), e.Site.DataRoots
 	d.Frames.Type = c.String("det-type")
+	if npy := func(path string) bool { return filepath.Ext(path) == ".npy" }; c.IsSet("det-type") && !slices.ContainsFunc(d.Files, npy) {
+		return d, fault.New(fault.Usage, "--det-type is for frames in a .npy file: raw data say their type themselves").WithHint("leave it out")
+	}
 	if len(d.Files) == 0 && d.Experiment == "" && d.Dir == "" {
-		return d, fault.New(fault.Usage, "no raw data named").WithHint("give --exp and --run (with --dir), or --dataset, or --file")
+		return d, fault.New(fault.Usage, "no raw data named").WithHint("give --exp and --run (with --dir), or --dataset, or files")
 	}
 	return d, nil
 }

@@ -106,7 +106,7 @@ func limitFlags() []cli.Flag {
 
 // jobParams turns flags, site file and detector table into the parameters of a job, in this order of
 // precedence.
-func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, error) {
+func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel) (plan.Params, error) {
 	family, _ := detector.Lookup(panel.Type)
 	par := plan.Params{Profile: c.String("profile"), CType: c.String("ctype"), Compat: c.String("compat")}
 	var err error
@@ -151,7 +151,9 @@ func jobParams(c *cli.Context, e *environment, panel frame.Panel) (plan.Params, 
 	}
 	if par.Has(11) {
 		if par.Pedestals = c.String("pedestals"); par.Pedestals == "" {
-			par.Pedestals = e.Site.CalibDir
+			if par.Pedestals, err = e.Site.CalibDirOf(run.Experiment); err != nil {
+				return par, err
+			}
 		}
 	}
 	setLimits(c, e.Site.Limits[strings.ToLower(panel.Type)], family, &par)
@@ -270,7 +272,7 @@ func parseNumbers(s string, least int) ([]int, error) {
 			return nil, fmt.Errorf("%q is not a number", to)
 		}
 		if a < least || b < a || b-a >= maxNumbers {
-			return nil, fmt.Errorf("range %d-%d", a, b)
+			return nil, fmt.Errorf("%q is no number or range from %d on", part, least)
 		}
 		for ; a <= b; a++ {
 			out = append(out, a)

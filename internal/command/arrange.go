@@ -119,6 +119,11 @@ func split(known []cli.Flag, words []string) (flags, arguments, help []string, e
 			flags = append(flags, decimal(f, value))
 		}
 		name := d.names[0]
+		if slices.Contains(names, d.placeholder) {
+			if err := checkName(name, value); err != nil {
+				return nil, nil, nil, err
+			}
+		}
 		if value == "" && (withValue || i < len(words)-1 || words[i] == "") {
 			return nil, nil, nil, fault.New(fault.Usage, "--%s is empty", name).WithHint("is the variable set that should give its value? leave the flag out for its default")
 		}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -83,15 +84,15 @@ func Choice(f *cli.StringFlag, words ...string) cli.Flag {
 
 // Check makes a flag refuse texts for which check returns an error, before any work; the message names flag and text.
 func Check(f *cli.StringFlag, check func(text string) error) *cli.StringFlag {
-	f.Action = func(_ *cli.Context, text string) error { return refuse(f.Name, strconv.Quote(text), check(text)) }
+	f.Action = func(c *cli.Context, text string) error { return refuse(c, f.Name, strconv.Quote(text), check(text)) }
 	return f
 }
 
 // CheckEach is Check for a flag that may be repeated.
 func CheckEach(f *cli.StringSliceFlag, check func(text string) error) *cli.StringSliceFlag {
-	f.Action = func(_ *cli.Context, texts []string) error {
+	f.Action = func(c *cli.Context, texts []string) error {
 		for _, text := range texts {
-			if err := refuse(f.Name, strconv.Quote(text), check(text)); err != nil {
+			if err := refuse(c, f.Name, strconv.Quote(text), check(text)); err != nil {
 				return err
 			}
 		}
@@ -108,14 +109,19 @@ func Parses[T any](parse func(text string) (T, error)) func(text string) error {
 	}
 }
 
-// refuse gives the complaint about a flag's value its class; an error that has one keeps its hint.
-func refuse(flag, value string, err error) error {
+// refuse gives the complaint about a flag's value its class. An error for the user names the value itself, and may have
+// a hint.
+func refuse(c *cli.Context, flag, value string, err error) error {
 	if err == nil {
 		return nil
 	}
+	var known *fault.Error
 	refused := fault.New(fault.Usage, "--%s %s: %w", flag, value, err)
+	if errors.As(err, &known) {
+		refused = fault.New(fault.Usage, "--%s: %w", flag, err)
+	}
 	if fault.HintOf(err) == "" {
-		return refused.WithHint("--help-all lists the flags with their values")
+		return refused.WithHint("%s %s --help-all lists the flags with their values", c.App.Name, c.Command.Name)
 	}
 	return refused
 }
@@ -127,32 +133,32 @@ func AtLeast(f cli.Flag, least float64) cli.Flag { return Between(f, least, math
 // at all, as NaN, and infinity are refused always.
 func Between(f cli.Flag, least, most float64) cli.Flag {
 	name := f.Names()[0]
-	check := func(text string, v float64) error {
+	check := func(c *cli.Context, text string, v float64) error {
 		switch {
 		case v >= least && v <= most && !math.IsInf(v, 0):
 			return nil
 		case !math.IsInf(most, 0):
-			return refuse(name, text, fmt.Errorf("wanted a value from %g to %g", least, most))
+			return refuse(c, name, text, fmt.Errorf("wanted a value from %g to %g", least, most))
 		case !math.IsInf(least, 0) && v < least:
-			return refuse(name, text, fmt.Errorf("wanted at least %g", least))
+			return refuse(c, name, text, fmt.Errorf("wanted at least %g", least))
 		}
-		return refuse(name, text, fmt.Errorf("wanted a finite number"))
+		return refuse(c, name, text, fmt.Errorf("wanted a finite number"))
 	}
 	switch f := f.(type) {
 	case *cli.IntFlag:
-		f.Action = func(_ *cli.Context, v int) error { return check(strconv.Itoa(v), float64(v)) }
+		f.Action = func(c *cli.Context, v int) error { return check(c, strconv.Itoa(v), float64(v)) }
 	case *cli.Int64Flag:
-		f.Action = func(_ *cli.Context, v int64) error { return check(fmt.Sprint(v), float64(v)) }
+		f.Action = func(c *cli.Context, v int64) error { return check(c, fmt.Sprint(v), float64(v)) }
 	case *cli.Uint64Flag:
-		f.Action = func(_ *cli.Context, v uint64) error { return check(fmt.Sprint(v), float64(v)) }
+		f.Action = func(c *cli.Context, v uint64) error { return check(c, fmt.Sprint(v), float64(v)) }
 	case *cli.Float64Flag:
-		f.Action = func(_ *cli.Context, v float64) error { return check(fmt.Sprint(v), v) }
+		f.Action = func(c *cli.Context, v float64) error { return check(c, fmt.Sprint(v), v) }
 	case *cli.DurationFlag:
-		f.Action = func(_ *cli.Context, v time.Duration) error { return check(v.String(), v.Seconds()) }
+		f.Action = func(c *cli.Context, v time.Duration) error { return check(c, v.String(), v.Seconds()) }
 	case *cli.IntSliceFlag:
-		f.Action = func(_ *cli.Context, list []int) error {
+		f.Action = func(c *cli.Context, list []int) error {
 			for _, v := range list {
-				if err := check(strconv.Itoa(v), float64(v)); err != nil {
+				if err := check(c, strconv.Itoa(v), float64(v)); err != nil {
 					return err
 				}
 			}
@@ -162,6 +168,21 @@ func Between(f cli.Flag, least, most float64) cli.Flag {
 		panic(fmt.Sprintf("command: --%s is no number", name))
 	}
 	return f
+}
+
+// names are the placeholders of names that become parts of paths or are looked up in data: printable ASCII without
+// blanks. A letter with an accent is a slip of the keyboard or of an encoding.
+var names = []string{"NAME", "ID", "EXPERIMENT", "DETECTOR", "TYPE"}
+
+// checkName refuses what cannot be a name.
+func checkName(flag, text string) error {
+	for _, r := range text {
+		if r <= ' ' || r > '~' || r == '/' || r == '\\' {
+			return fault.New(fault.Usage, "--%s %q is not a name: it has the character %q", flag, text, r).
+				WithHint("names of experiments, detectors, panels and types are letters, digits and signs of ASCII, without blanks and slashes")
+		}
+	}
+	return nil
 }
 
 // free are the placeholders of texts that only the command itself can judge. A flag with another one has a check.

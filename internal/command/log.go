@@ -8,21 +8,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"rawstatus/internal/fault"
 )
 
-// lineFormat writes a log entry as one plain line: time, level, message, fields in alphabetical order.
+// lineFormat writes a log entry as one plain line: time in the site's zone, level, message, fields in alphabetical order.
 //
 //	2026-03-01T10:00:00 info  indexed run events=1000 run=137
-type lineFormat struct{}
+type lineFormat struct{ zone *time.Location }
 
 // Format implements logrus.Formatter.
-func (lineFormat) Format(entry *logrus.Entry) ([]byte, error) {
+func (f lineFormat) Format(entry *logrus.Entry) ([]byte, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %-5s %s", entry.Time.Format("2006-01-02T15:04:05"), levelName(entry.Level), oneLine(entry.Message))
+	fmt.Fprintf(&b, "%s %-5s %s", entry.Time.In(f.zone).Format("2006-01-02T15:04:05"), levelName(entry.Level), oneLine(entry.Message))
 	keys := make([]string, 0, len(entry.Data))
 	for key := range entry.Data {
 		keys = append(keys, key)
@@ -52,17 +53,24 @@ func oneLine(s string) string {
 	return strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(strings.TrimRight(s, "\n"))
 }
 
+// zoneLine is the line that says once in which zone the times of a log are.
+func (f lineFormat) zoneLine(at time.Time) []byte {
+	return fmt.Appendf(nil, "%s info  times are those of %s\n", at.In(f.zone).Format("2006-01-02T15:04:05"), f.zone)
+}
+
 // sinks are the places that log entries go to, each with its own threshold: the screen as --quiet and
 // --log-level say, log files from info on. It is the only hook of the logger, whose own output is off.
 type sinks struct {
 	mu   sync.Mutex
 	next int
-	open map[int]sink
+	open map[int]*sink
+	zone *time.Location // of the site; until it is known, UTC
 }
 
 type sink struct {
 	w     io.Writer
 	level logrus.Level
+	begun bool // the zone has been said
 }
 
 func (s *sinks) add(w io.Writer, level logrus.Level) (remove func()) {
@@ -71,9 +79,9 @@ func (s *sinks) add(w io.Writer, level logrus.Level) (remove func()) {
 	id := s.next
 	s.next++
 	if s.open == nil {
-		s.open = map[int]sink{}
+		s.open = map[int]*sink{}
 	}
-	s.open[id] = sink{w, level}
+	s.open[id] = &sink{w: w, level: level}
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -98,7 +106,11 @@ func (s *sinks) Fire(entry *logrus.Entry) error {
 
 // write writes an entry everywhere and returns the errors of the places that it gives up.
 func (s *sinks) write(entry *logrus.Entry) (lost []error) {
-	line, err := lineFormat{}.Format(entry)
+	format := lineFormat{s.zone}
+	if format.zone == nil {
+		format.zone = time.UTC
+	}
+	line, err := format.Format(entry)
 	if err != nil {
 		return []error{err}
 	}
@@ -106,7 +118,12 @@ func (s *sinks) write(entry *logrus.Entry) (lost []error) {
 		if entry.Level > out.level {
 			continue
 		}
-		if _, err := out.w.Write(line); err != nil {
+		text := line
+		if !out.begun && out.level >= logrus.InfoLevel {
+			text = append(format.zoneLine(entry.Time), line...)
+		}
+		out.begun = true
+		if _, err := out.w.Write(text); err != nil {
 			delete(s.open, id)
 			lost = append(lost, err)
 		}
@@ -118,7 +135,7 @@ func (s *sinks) write(entry *logrus.Entry) (lost []error) {
 func newLogger(s *sinks) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	log.SetFormatter(lineFormat{})
+	log.SetFormatter(lineFormat{time.UTC})
 	log.SetLevel(logrus.TraceLevel)
 	log.AddHook(s)
 	return log

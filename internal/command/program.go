@@ -75,7 +75,8 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 					WithHint("run the same command again: what is complete is kept"))
 				return
 			}
-			cancel(fault.New(fault.Interrupted, "interrupted (SIGINT)"))
+			cancel(fault.New(fault.Interrupted, "interrupted (SIGINT)").
+				WithHint("what is complete is kept and nothing half-written is left: the same command goes on"))
 		case <-ctx.Done():
 		}
 	}()
@@ -195,6 +196,18 @@ func (p Program) builtIn(e *Env) []*cli.Command {
 			return p.unknown(commands, c.Args().First())
 		}},
 		{Name: "version", Usage: "print the version", Action: func(*cli.Context) error { return p.version(e) }},
+		{Name: "completion", Usage: "print the script that completes calls in a shell: bash, zsh or fish", ArgsUsage: "SHELL", Action: func(c *cli.Context) error {
+			if shell := c.Args().First(); c.NArg() == 1 && shells[shell] != nil {
+				return p.completion(e.Stdout, shell, p.commands(e))
+			}
+			return fault.New(fault.Usage, "completion is for one of bash, zsh, fish").WithHint("for example: source <(%s completion bash)", p.Name)
+		}},
+		{Name: "man", Usage: "write the man pages into a directory", ArgsUsage: "DIR", Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return fault.New(fault.Usage, "man takes one directory")
+			}
+			return p.manPages(c.Args().First(), p.commands(e))
+		}},
 	}
 }
 
@@ -240,11 +253,11 @@ func (p Program) prepare(e *Env, c *cli.Command) {
 		}
 		for _, name := range required {
 			if !ctx.IsSet(name) {
-				return fault.New(fault.Usage, "%s needs --%s", full, name).WithHint("%s --help lists the flags", full)
+				return fault.New(fault.Usage, "%s needs --%s", c.Name, name).WithHint("%s --help lists the flags", full)
 			}
 		}
 		if ctx.Args().Present() && c.ArgsUsage == "" {
-			err := fault.New(fault.Usage, "%s does not know what to do with %q", full, ctx.Args().First())
+			err := fault.New(fault.Usage, "%s does not know what to do with %q", c.Name, ctx.Args().First())
 			if slices.Contains(commandNames(p.Commands(e)), ctx.Args().First()) {
 				return err.WithHint("put the command first: %s %s", p.Name, ctx.Args().First())
 			}
@@ -325,7 +338,7 @@ func dashed(name string) string {
 }
 
 // withoutSite are the commands of all programs that work whatever is wrong with the configuration.
-var withoutSite = []string{"help", "version"}
+var withoutSite = []string{"help", "version", "completion", "man"}
 
 // setUp fills the environment from the global flags, wherever they stand.
 func (p Program) setUp(e *Env, c *cli.Context) error {
@@ -350,6 +363,7 @@ func (p Program) setUp(e *Env, c *cli.Context) error {
 		return err
 	}
 	e.Site = site
+	e.sinks.zone = site.Location()
 	for _, f := range c.Command.Flags {
 		if s, ok := f.(*settingFlag); ok && c.IsSet(s.Name) {
 			if err := site.Set(s.key, c.String(s.Name), "flag --"+s.Name); err != nil {

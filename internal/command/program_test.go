@@ -56,6 +56,7 @@ func program(extra ...*cli.Command) Program {
 					AtLeast(&cli.DurationFlag{Name: "every", Usage: "`TIME`"}, 1),
 					AtLeast(&cli.IntSliceFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN`"}, 0),
 					Choice(&cli.StringFlag{Name: "read", Usage: "`WAY`"}, "auto", "mapped"),
+					&cli.StringFlag{Name: "det", Usage: "`DETECTOR`"},
 					Check(&cli.StringFlag{Name: "window", Usage: "`ROWS,COLUMNS`"}, func(s string) error {
 						if s != "3,3" {
 							return fmt.Errorf("wanted 3,3")
@@ -113,10 +114,10 @@ func TestRun(t *testing.T) {
 		{"--log-level debug -e hi", fault.OK, "hi", "-"},
 		{"files a b", fault.OK, "[a b]", "-"},
 		{"frob", fault.Usage, "-", `prog: unknown command "frob"`},
-		{"say", fault.Usage, "-", "prog: prog say needs --word\nhint: prog say --help"},
+		{"say", fault.Usage, "-", "prog: say needs --word\nhint: prog say --help"},
 		{"say --wrod x", fault.Usage, "-", "prog: unknown flag --wrod\nhint: did you mean --word? prog say --help-all"},
-		{"say --word hi there", fault.Usage, "-", `prog say does not know what to do with "there"`},
-		{"say there --word hi", fault.Usage, "-", `prog say does not know what to do with "there"`},
+		{"say --word hi there", fault.Usage, "-", `prog: say does not know what to do with "there"`},
+		{"say there --word hi", fault.Usage, "-", `prog: say does not know what to do with "there"`},
 		{"-e hi log", fault.Usage, "-", "hint: put the command first: prog log"},
 		{"files a --json b", fault.OK, "[a b]", "-"},
 		{"files -- --json b", fault.OK, "[--json b]", "-"},
@@ -142,6 +143,9 @@ func TestRun(t *testing.T) {
 		{"number --run -1", fault.Usage, "-", "--run -1: wanted at least 0"},
 		{"number --read fast", fault.Usage, "-", `--read "fast": wanted one of auto, mapped`},
 		{"number --window 3", fault.Usage, "-", `--window "3": wanted 3,3`},
+		{"number --window 3", fault.Usage, "-", "prog number --help-all lists"},
+		{"number --det ép", fault.Usage, "-", `--det "ép" is not a name`},
+		{"number --det a/b", fault.Usage, "-", `--det "a/b" is not a name`},
 		{"number --bits hot,cold", fault.Usage, "-", `--bits "cold": no such bit`},
 		{"fail", fault.Input, "-", "prog: could not read it: bad magic\nhint: use another file\n"},
 		{"fail --json", fault.Input, `"exit_code": 10`, "bad magic"},
@@ -204,7 +208,7 @@ func TestLog(t *testing.T) {
 		if strings.Contains(screen, tt.not) {
 			t.Errorf("%v: screen has %q: %q", tt.args, tt.not, screen)
 		}
-		if lines := strings.Split(file, "\n"); len(lines) != 3 || !strings.HasSuffix(file, "warn  careful\n") || !strings.Contains(file, info) {
+		if lines := strings.Split(file, "\n"); len(lines) != 4 || strings.Count(file, "times are those of") != 1 || !strings.HasSuffix(file, "warn  careful\n") || !strings.Contains(file, info) {
 			t.Errorf("%v: file %q", tt.args, file)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // Progress shows how far a long work is: a bar on a terminal, elsewhere a log line now and then.
 type Progress struct {
 	env   *Env
+	unit  string
 	total int64
 	done  atomic.Int64
 	bar   bool
@@ -27,9 +28,12 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-// Progress starts to show a work of so many bytes. End must be called.
-func (e *Env) Progress(total int64) *Progress {
-	p := &Progress{env: e, total: max(total, 1), begin: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
+// Bytes is the unit of works that read or write.
+const Bytes = "bytes"
+
+// Progress starts to show a work of so many units, such as Bytes or "panels". End must be called.
+func (e *Env) Progress(total int64, unit string) *Progress {
+	p := &Progress{env: e, unit: unit, total: max(total, 1), begin: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
 	if f, ok := e.Stderr.(*os.File); ok {
 		p.bar = term.IsTerminal(int(f.Fd()))
 	}
@@ -41,8 +45,8 @@ func (e *Env) Progress(total int64) *Progress {
 	return p
 }
 
-// Add says that so many bytes more are done. It may be called from many goroutines.
-func (p *Progress) Add(bytes int64) { p.done.Add(bytes) }
+// Add says that so many units more are done. It may be called from many goroutines.
+func (p *Progress) Add(n int64) { p.done.Add(n) }
 
 // End takes the bar away.
 func (p *Progress) End() {
@@ -79,7 +83,10 @@ func (p *Progress) show() {
 	if rate > 0 {
 		left = time.Duration(float64(p.total-done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
-	text := fmt.Sprintf("%3.0f %% of %.1f GB, %.2f GB/s, %s left", 100*float64(done)/float64(p.total), float64(p.total)/1e9, rate/1e9, left)
+	text := fmt.Sprintf("%3.0f %% of %d %s, %.3g/s, %s left", 100*float64(done)/float64(p.total), p.total, p.unit, rate, left)
+	if p.unit == Bytes {
+		text = fmt.Sprintf("%3.0f %% of %.1f GB, %.2f GB/s, %s left", 100*float64(done)/float64(p.total), float64(p.total)/1e9, rate/1e9, left)
+	}
 	if !p.bar {
 		p.env.Log.Info(text)
 		return

@@ -11,7 +11,7 @@ func TestProgressLine(t *testing.T) {
 	e := &Env{Stderr: &out, sinks: &sinks{}}
 	e.Log = newLogger(e.sinks)
 	defer e.AddLogFile(&out)()
-	p := e.Progress(4e9)
+	p := e.Progress(4e9, Bytes)
 	p.Add(1e9)
 	p.show()
 	p.End()
@@ -19,8 +19,16 @@ func TestProgressLine(t *testing.T) {
 		t.Errorf("progress line %q", s)
 	}
 	out.Reset()
+	p = e.Progress(8, "panels")
+	p.Add(2)
+	p.show()
+	p.End()
+	if s := out.String(); !strings.Contains(s, "25 % of 8 panels") || !strings.Contains(s, "/s, ") {
+		t.Errorf("progress line %q", s)
+	}
+	out.Reset()
 	e.Quiet = true
-	e.Progress(1).End()
+	e.Progress(1, "panels").End()
 	if out.Len() > 0 {
 		t.Errorf("quiet progress wrote %q", out.String())
 	}

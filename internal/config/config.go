@@ -306,5 +306,29 @@ func (s *Site) check() error {
 	return nil
 }
 
+// CalibDirOf returns the calibration directory of an experiment: as set, with {exp}, {ins} and {INS} replaced, else the
+// one beside the experiment's raw data below a data root; empty if there is none.
+func (s *Site) CalibDirOf(exp string) (string, error) {
+	ins := exp[:min(3, len(exp))]
+	if s.CalibDir != "" {
+		if strings.Contains(s.CalibDir, "{") && exp == "" {
+			return "", fault.New(fault.Usage, "the calibration directory %q depends on the experiment", s.CalibDir).WithHint("give -e")
+		}
+		return strings.NewReplacer("{exp}", exp, "{ins}", ins, "{INS}", strings.ToUpper(ins)).Replace(s.CalibDir), nil
+	}
+	if exp == "" {
+		return "", nil
+	}
+	for _, root := range s.DataRoots {
+		for _, i := range []string{ins, strings.ToUpper(ins), "."} {
+			dir := filepath.Join(root, i, exp, "calib")
+			if st, err := os.Stat(dir); err == nil && st.IsDir() {
+				return dir, nil
+			}
+		}
+	}
+	return "", nil
+}
+
 // Location is the time zone in which run time-stamps are written.
 func (s *Site) Location() *time.Location { return s.location }

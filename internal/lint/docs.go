@@ -3,11 +3,74 @@ package lint
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
+
+// CommandLine is a command line that a document shows.
+type CommandLine struct {
+	Where string            // file:line
+	Line  string            // as it stands, without a prompt and a comment behind it
+	Files map[string]string // what the document has shown before as the content of files
+}
+
+// CommandLines finds the calls of programs in a Markdown file: lines of code blocks and spans of code that begin with
+// a program's name. A block of TOML that begins with a comment naming a file is the content of that file. Spans that
+// only name a command are left out.
+func CommandLines(document string, programs ...string) (list []CommandLine, err error) {
+	span := regexp.MustCompile("`([^`]+)`")
+	text, err := os.ReadFile(document)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	add := func(line int, command string, spanned bool) {
+		words := Words(command)
+		if len(words) == 0 || !slices.Contains(programs, words[0]) || spanned && len(words) < 3 && !strings.Contains(command, " -") {
+			return
+		}
+		command = strings.TrimPrefix(strings.TrimSpace(command), "$ ")
+		if i := strings.Index(command, " # "); i >= 0 {
+			command = strings.TrimSpace(command[:i])
+		}
+		list = append(list, CommandLine{fmt.Sprintf("%s:%d", document, line), command, maps.Clone(files)})
+	}
+	code, kind, file, open, begin := false, "", "", "", 0
+	for i, line := range strings.Split(string(text), "\n") {
+		if fence, ok := strings.CutPrefix(line, "```"); ok {
+			code, kind, file = !code, fence, ""
+			continue
+		}
+		switch {
+		case !code:
+			for _, m := range span.FindAllStringSubmatch(line, -1) {
+				add(i+1, m[1], true)
+			}
+		case kind == "toml":
+			if name, ok := strings.CutPrefix(line, "# "); ok && file == "" && strings.HasSuffix(name, ".toml") {
+				file = name
+			}
+			if file != "" {
+				files[file] += line + "\n"
+			}
+		default:
+			if open == "" {
+				begin = i + 1
+			}
+			if head, more := strings.CutSuffix(line, `\`); more {
+				open += head + " "
+				continue
+			}
+			add(begin, open+line, false)
+			open = ""
+		}
+	}
+	return list, nil
+}
 
 // Invocation is a call of one of our programs that a document shows.
 type Invocation struct {

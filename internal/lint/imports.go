@@ -59,6 +59,7 @@ var rooms = []room{
 	{"internal/command", append([]string{"internal/config"}, base...), []string{"log", "flag"}, "the shell of the programs knows nothing of what they do"},
 	{"internal/testenv", nil, nil, "it serves tests only"},
 	{"internal/lint", nil, logAndFlags, "it serves tests only"},
+	{"docs", nil, logAndFlags, "it holds documents and their test"},
 	{"jobs", nil, logAndFlags, "it only embeds the job scripts"},
 	{"bench", append([]string{"internal/command", "internal/testenv"}, works...), nil, "a program"},
 	{"cmd", append([]string{"internal/command", "jobs"}, works...), []string{"log", "flag"}, "a program"},

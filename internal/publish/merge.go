@@ -47,6 +47,8 @@ type MergeOptions struct {
 	// said stops the deployment.
 	MissingGain  map[string]string
 	MissingPanel string
+	// Progress, if any, is told of each plane that has been merged, from many goroutines.
+	Progress func(planes int64)
 }
 
 // Merged is the outcome of a merge.
@@ -126,6 +128,9 @@ type BitRow struct {
 	Merged int               `json:"merged"`
 }
 
+// PlaneCount is the number of planes that Merge makes: panels times gain modes.
+func (s *Subject) PlaneCount() int { return len(s.Panels) * len(s.gains()) }
+
 // Merge merges the status files of the subject per panel and gain mode, writes status_merged, stacks the
 // planes and writes the detector's array.
 func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Merged, error) {
@@ -146,7 +151,11 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 			if err := groupCtx.Err(); err != nil {
 				return err
 			}
-			return m.mergePlane(r, &m.Planes[i], opt)
+			err := m.mergePlane(r, &m.Planes[i], opt)
+			if opt.Progress != nil {
+				opt.Progress(1)
+			}
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {

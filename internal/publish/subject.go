@@ -43,6 +43,7 @@ type Panel struct {
 // Wanted is what the user says about the subject.
 type Wanted struct {
 	Raw        *open.Dataset // raw data to take run and panels from; nil: the repository tells
+	Roots      []string      // where raw data are looked for when none are named
 	Experiment string
 	Run        int // negative: not given
 	Detector   string
@@ -55,9 +56,17 @@ type Wanted struct {
 func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 	var s *Subject
 	var err error
-	if w.Raw != nil {
+	switch raw := w.underRoots(); {
+	case w.Raw != nil:
 		s, err = fromRaw(ctx, *w.Raw)
-	} else {
+	case raw != nil:
+		if s, err = fromRaw(ctx, *raw); err != nil { // what nobody has named need not be whole
+			why := err
+			if s, err = fromRepository(r, w); err == nil {
+				s.Notes = append(s.Notes, fmt.Sprintf("raw data below the data roots are not used: %v", why))
+			}
+		}
+	default:
 		s, err = fromRepository(r, w)
 	}
 	if err != nil {
@@ -87,6 +96,18 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 		s.Notes = append(s.Notes, fmt.Sprintf("detector type %q is not in the table: taken as single-gain", s.Type))
 	}
 	return s, s.slots()
+}
+
+// underRoots returns the raw data of the run below the data roots, nil if there are none.
+func (w Wanted) underRoots() *open.Dataset {
+	if w.Raw != nil || w.Experiment == "" || w.Run < 0 || len(w.Roots) == 0 {
+		return nil
+	}
+	d := open.Dataset{Experiment: w.Experiment, Runs: open.OneRun(w.Run), Roots: w.Roots, Detector: w.Detector}
+	if !open.Exists(d) {
+		return nil
+	}
+	return &d
 }
 
 // fromRaw indexes the raw data.
@@ -129,7 +150,7 @@ func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
 			l.DetName = w.Detector
 		}
 		names[l.DetName+" ("+l.DetType+")"] = true
-		return w.Detector != "" && l.DetName != w.Detector
+		return w.Detector != "" && !l.IsOf(w.Detector)
 	})
 	if len(found) == 0 {
 		return nil, nothingFound(r, w, names)

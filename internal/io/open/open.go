@@ -213,6 +213,25 @@ func formatOf(files []string) (format, error) {
 		WithHint("names of raw files end in %s", strings.Join(known, ", "))
 }
 
+// Exists reports whether files of a run are in its directory or below the data roots, whatever is in them.
+func Exists(d Dataset) bool {
+	run, err := d.Run()
+	if err != nil {
+		return false
+	}
+	dirs, err := candidates(d)
+	if err != nil {
+		return false
+	}
+	for _, dir := range dirs {
+		files, err := listRuns(dir, d.Experiment)
+		if err == nil && slices.ContainsFunc(files, func(r namedRun) bool { return r.run == run && r.experiment == d.Experiment }) {
+			return true
+		}
+	}
+	return false
+}
+
 // candidates lists the directories where the files of a run may be.
 func candidates(d Dataset) ([]string, error) {
 	if d.Dir != "" {

@@ -112,6 +112,7 @@ func (r *Repo) Sweep(dettype string) (removed int, err error) {
 type Located struct {
 	DetType  string
 	DetName  string // empty when neither sidecar nor alias record tells
+	Aliases  []string
 	Panel    string
 	Segment  int // -1 when nothing tells
 	Sub      int
@@ -210,7 +211,7 @@ func (r *Repo) locate(dettype, panel string, wanted func(Found) bool) (*Located,
 // located gives what a file tells about its panel.
 func (r *Repo) located(f Found, panel string) (*Located, error) {
 	if sc, err := ReadSidecar(f.Path); err == nil {
-		return &Located{DetType: sc.DetType, DetName: sc.DetName, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
+		return &Located{DetType: sc.DetType, DetName: sc.DetName, Aliases: sc.Aliases, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
 			Rows: sc.Rows, Cols: sc.Cols, Run: sc.Run, ByRecord: true}, nil
 	}
 	begin, err := r.ParseStamp(f.Stamp)
@@ -239,4 +240,9 @@ func (r *Repo) aliasDetector(dettype, panel string) string {
 		}
 	}
 	return ""
+}
+
+// IsOf reports whether the file is of a detector that goes by a name: its own, or one that people gave to it.
+func (l Located) IsOf(detector string) bool {
+	return l.DetName == detector || slices.Contains(l.Aliases, detector)
 }

@@ -52,19 +52,21 @@ const SidecarSchema = 1
 // Sidecar says what the words of a status file mean and where they come from. It lies beside the file
 // under the same name with extension .json.
 type Sidecar struct {
-	Schema   int    `json:"schema"`
-	Profile  string `json:"profile"` // data, dark, features, light, max, ...
-	Family   string `json:"bit_family"`
-	Bits     []Bit  `json:"bits"`
-	DetName  string `json:"detector"`
-	DetType  string `json:"detector_type"`
-	Panel    string `json:"panel"`
-	Segment  int    `json:"segment"`
-	Sub      int    `json:"sub,omitempty"`
-	GainMode string `json:"gain_mode,omitempty"`
-	CType    string `json:"ctype"`
-	Rows     int    `json:"rows"`
-	Cols     int    `json:"cols"`
+	Schema  int    `json:"schema"`
+	Profile string `json:"profile"` // data, dark, features, light, max, ...
+	Family  string `json:"bit_family"`
+	Bits    []Bit  `json:"bits"`
+	DetName string `json:"detector"`
+	// Aliases are names that people gave to the detector in that run; commands take them for its name.
+	Aliases  []string `json:"detector_aliases,omitempty"`
+	DetType  string   `json:"detector_type"`
+	Panel    string   `json:"panel"`
+	Segment  int      `json:"segment"`
+	Sub      int      `json:"sub,omitempty"`
+	GainMode string   `json:"gain_mode,omitempty"`
+	CType    string   `json:"ctype"`
+	Rows     int      `json:"rows"`
+	Cols     int      `json:"cols"`
 	frame.Run
 	Frames     Frames         `json:"frames"`
 	BadPixels  int            `json:"bad_pixels"` // pixels whose word is not 0

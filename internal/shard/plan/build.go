@@ -19,6 +19,17 @@ type Options struct {
 	Workers int // goroutines per task, for the memory estimate
 }
 
+// aliases returns the names that people gave to the detector of an index, in order.
+func aliases(x *frame.Index) (list []string) {
+	for alias, own := range x.Aliases {
+		if own == x.Panels[0].Detector {
+			list = append(list, alias)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // minShard is the least number of frames worth a shard of its own.
 const minShard = 64
 
@@ -36,7 +47,7 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 		}
 	}
 	p := &Plan{Schema: Schema, Software: version.String(), Params: par, Dataset: Dataset{
-		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Type: x.Panels[0].Type, Panels: x.Panels,
+		Format: x.Format, Run: x.Run, Detector: x.Panels[0].Detector, Aliases: aliases(x), Type: x.Panels[0].Type, Panels: x.Panels,
 		Steps: x.Steps, Files: x.Files, Events: len(x.Events), Notes: x.Notes, Index: sums.File, Content: sums.Content,
 	}}
 	family, _ := detector.Lookup(x.Panels[0].Type)

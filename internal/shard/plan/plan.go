@@ -41,6 +41,7 @@ type Dataset struct {
 	Format   string        `json:"format"`
 	Run      frame.Run     `json:"run"`
 	Detector string        `json:"detector"`
+	Aliases  []string      `json:"aliases,omitempty"` // names that people gave to the detector
 	Type     string        `json:"type"`
 	Panels   []frame.Panel `json:"panels"`
 	Steps    []frame.Step  `json:"steps"`

@@ -98,15 +98,20 @@ func (p *Plan) WithRules(r Rules) (*Plan, error) {
 	if err := q.Params.Validate(family); err != nil {
 		return nil, err
 	}
+	if others := r.Against(p.Params.Rules); others != "" {
+		q.Dataset.Notes = append(slices.Clip(p.Dataset.Notes), "judged again by other rules than the plan's: "+others)
+	}
+	return &q, nil
+}
+
+// Against lists the rules of r that differ from those of a plan; empty when none does.
+func (r Rules) Against(planned Rules) string {
 	var others []string
-	was, is := reflect.ValueOf(p.Params.Rules), reflect.ValueOf(r)
+	was, is := reflect.ValueOf(planned), reflect.ValueOf(r)
 	for i, name := range RuleNames() {
 		if a, b := was.Field(i).Interface(), is.Field(i).Interface(); a != b {
 			others = append(others, fmt.Sprintf("%s = %v (plan: %v)", name, b, a))
 		}
 	}
-	if others != nil {
-		q.Dataset.Notes = append(slices.Clip(p.Dataset.Notes), "judged again by other rules than the plan's: "+strings.Join(others, ", "))
-	}
-	return &q, nil
+	return strings.Join(others, ", ")
 }

@@ -24,7 +24,7 @@ type Change struct {
 // merged planes, without raw data. The summary's Changes are against the rules of the last reduction of
 // this work directory. With opt.Repo nil nothing is written.
 func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Summary, error) {
-	before, err := inForce(work, p)
+	before, err := InForce(work, p)
 	if err != nil {
 		return nil, err
 	}

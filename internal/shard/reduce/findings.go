@@ -66,7 +66,7 @@ func Facts(p *plan.Plan, unit, panel, gain int, j *Judged) verdict.Unit {
 // directory, or by the plan's, and calls visit for every group with its summary and its panels, in the
 // order of Group.Panels. What visit gets is valid until it returns.
 func View(ctx context.Context, work string, p *plan.Plan, visit func(g *Group, panels []*Judged) error) error {
-	q, err := inForce(work, p)
+	q, err := InForce(work, p)
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func View(ctx context.Context, work string, p *plan.Plan, visit func(g *Group, p
 	return nil
 }
 
-// inForce returns the plan with the rules of the last reduction of this work directory.
-func inForce(work string, p *plan.Plan) (*plan.Plan, error) {
+// InForce returns the plan with the rules of the last reduction of this work directory.
+func InForce(work string, p *plan.Plan) (*plan.Plan, error) {
 	if last, err := LoadSummary(work); err == nil && last.Plan == p.ID {
 		return p.WithRules(last.Params.Rules)
 	}

@@ -27,6 +27,32 @@ type pedestals struct {
 	single bool // stored as float32
 }
 
+// CheckPedestals refuses a plan whose feature 11 would have no pedestals at all: every pixel would be bad, by no fault
+// of its own. It reads what the reduction will read.
+func CheckPedestals(p *plan.Plan) error {
+	if !p.Params.Has(11) {
+		return nil
+	}
+	d, err := loadPedestals(p)
+	if err != nil {
+		return err
+	}
+	for unit := range p.Units {
+		values, _, err := d.of(p, unit)
+		if err != nil {
+			return err
+		}
+		if values != nil {
+			return nil
+		}
+	}
+	if p.Params.Pedestals == "" {
+		return fault.New(fault.Usage, "feature 11 needs pedestals, and none are named").WithHint("name them with --pedestals, a file or a calib directory")
+	}
+	return fault.New(fault.Input, "%q has no pedestals of %s for run %d, which feature 11 needs", p.Params.Pedestals, p.Dataset.Detector, p.Dataset.Run.Number).
+		WithHint("name others with --pedestals, a file or a calib directory")
+}
+
 // loadPedestals reads the pedestals that a plan names: a .npy or text file, or from a calib directory the
 // ones that analysis would use for the run. nil: none are named or there are none; feature 11 then says
 // EVAL_ERROR.

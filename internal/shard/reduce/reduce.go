@@ -22,6 +22,8 @@ type Options struct {
 	Repo    *repo.Repo
 	Replace bool        // replace status files of another profile
 	Mode    fs.FileMode // of files in the work directory, 0 = 0664
+	// Progress, if any, is told of each unit of the plan that has been read, from many goroutines.
+	Progress func(units int64)
 }
 
 // Run reduces the partials of a plan. On an error nothing half-written is left; files already complete
@@ -35,6 +37,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) {
 			in, err := mergePartials(work, p, unit)
+			if opt.Progress != nil {
+				opt.Progress(1)
+			}
 			if err == nil && in.set != nil {
 				if err = saveMerged(work, p, unit, in, opt.Mode); err != nil {
 					err = fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(unit), err)

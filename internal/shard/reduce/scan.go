@@ -16,7 +16,7 @@ import (
 // ScanOptions say which thresholds are tried.
 type ScanOptions struct {
 	Rule     string   // rms_min, rms_max, ave_min, ave_max: the limit itself; or the name of a rule
-	From, To *float64 // nil: half and twice the value in force
+	From, To *float64 // nil: see usefulRange
 	Steps    int      // from From to To
 }
 
@@ -121,7 +121,10 @@ func (s *Scanned) thresholds(q *plan.Plan, units []int, in []planes, opt ScanOpt
 		return nil, err
 	}
 	s.InForce = Number(now)
-	from, to := now/2, now*2
+	from, to, err := usefulRange(q, units, in, opt.Rule, now)
+	if err != nil {
+		return nil, err
+	}
 	if opt.From != nil {
 		from = *opt.From
 	}
@@ -143,6 +146,58 @@ func (s *Scanned) thresholds(q *plan.Plan, units []int, in []planes, opt ScanOpt
 		}
 	}
 	return values, nil
+}
+
+// scanned says which per-pixel quantity a rule bounds, and from which side.
+var scanned = map[string]struct {
+	quantity string
+	high     bool
+}{
+	"rms_min": {"rms", false}, "rms_max": {"rms", true}, "ave_min": {"average", false}, "ave_max": {"average", true},
+	"rms_lo": {"rms", false}, "rms_hi": {"rms", true}, "int_lo": {"average", false}, "int_hi": {"average", true},
+}
+
+// The range of a scan in robust standard deviations from the median: nearer most pixels are bad, farther hardly any.
+const (
+	scanNear = 3
+	scanFar  = 30
+)
+
+// usefulRange returns the thresholds between which the number of bad pixels is of interest. Where a rule bounds a
+// quantity of the pixels they follow from its robust statistics, for the value in force may be far from all pixels. Of
+// other rules they are half and twice the value in force.
+func usefulRange(q *plan.Plan, units []int, in []planes, rule string, now float64) (from, to float64, err error) {
+	if of, ok := scanned[rule]; ok && q.Params.Family() == status.Dark {
+		robust := *q
+		robust.Params.Limits, robust.Params.LimitsPer = string(status.Robust), string(status.PerDetector)
+		v, err := judge(&robust, units, in)
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, l := range v.limits {
+			centre, sigma := float64(l.Centre), float64(l.Spread)
+			switch {
+			case l.Name != of.quantity || !(sigma > 0):
+			case of.high:
+				return centre + scanNear*sigma, centre + scanFar*sigma, nil
+			default:
+				return max(0, centre-scanFar*sigma), max(0, centre-scanNear*sigma), nil
+			}
+		}
+	}
+	from, to = now/2, now*2
+	switch rule {
+	case "fraclm", "fraclo", "frachi", "line_fraction", "asic_fraction":
+		if now == 0 { // switched off
+			from, to = 0.05, 0.95
+		}
+		to = min(to, 0.95)
+	case "intnlo", "intnhi", "rmsnlo", "rmsnhi":
+		if now == 0 {
+			from, to = 3, 12
+		}
+	}
+	return from, to, nil
 }
 
 // limitInForce gives a limit as it is evaluated; the widest where there are several.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -173,10 +174,10 @@ func LoadSummary(work string) (*Summary, error) {
 }
 
 // WriteText writes the summary for people: events, limits, the bad-pixel table, files.
-func (s *Summary) WriteText(w io.Writer) error {
+func (s *Summary) WriteText(w io.Writer, zone *time.Location) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s run %d of %s (%s), begin %s, profile %s, %s\n", s.Run.Experiment, s.Run.Number, s.Detector, s.Type,
-		s.Run.Begin.UTC().Format(time.RFC3339), s.Params.Profile, s.Params.CType)
+		s.Run.Begin.In(zone).Format(time.RFC3339), s.Params.Profile, s.Params.CType)
 	for _, l := range s.Incomplete {
 		fmt.Fprintf(&b, "INCOMPLETE: %s\n", l)
 	}
@@ -248,7 +249,11 @@ func lostText(lost map[string]int) string {
 	if len(lost) == 0 {
 		return ""
 	}
-	return ", lost: " + strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(lost), "map["), "]")
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(lost)) {
+		parts = append(parts, fmt.Sprintf("%d %s", lost[reason], reason))
+	}
+	return ", lost: " + strings.Join(parts, ", ")
 }
 
 // statusFile names the status file of a unit; dirs are the repository's directories of the panels.
@@ -262,7 +267,7 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 // sidecar says what the status of the unit's panel (position i in v) means and where it comes from.
 func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 	u, c := p.Units[unit], v.panels[i].counts
-	sc := repo.Sidecar{Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
+	sc := repo.Sidecar{Aliases: p.Dataset.Aliases, Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
 		Incomplete: p.Incomplete, Notes: slices.Concat(p.Dataset.Notes, v.notes), Parameters: parameters(p.Params),
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}

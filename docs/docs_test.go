@@ -1,0 +1,210 @@
+// Package docs_test runs the command lines of the documents as they stand, with paths replaced.
+//
+// Every line of a code block, and every span of code in the text, that calls one of the programs (or sbatch, or
+// make) is a command line. They run in the order of the documents in one world: a few simulated runs of one
+// experiment, an empty repository, and a stand-in for Slurm that starts jobs at once. A span that only names a
+// command, without any flag or argument, is left to the test of the commands' names.
+package docs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rawstatus/internal/io/npy"
+	"rawstatus/internal/lint"
+	"rawstatus/internal/testenv"
+)
+
+const experiment = "mfx101332224"
+
+// world is where the command lines run.
+type world struct {
+	t    *testing.T
+	root string
+	env  []string
+}
+
+// places are the paths that documents name, below the world's root.
+var places = []string{"/data", "/constants", "/scratch", "/tmp", "/sdf"}
+
+// placeholders stand for values in spans of code; before some of them the flag says which value it is.
+func (w *world) placeholders(line string) string {
+	work := "/scratch/" + experiment + "-r0007"
+	for _, p := range []struct{ before, after string }{
+		{`--work DIR\b`, "--work " + work}, {`--work WORKDIR\b`, "--work " + work}, {`--root DIR\b`, "--root /scratch/served"}, {`--out DIR\b`, "--out /scratch/out"},
+		{`\bWORKDIR\b`, work}, {`\bCAMPAIGN\b`, "/scratch/night"}, {`\bREPO\b`, "/constants"}, {`\bCALIBDIR\b`, "/data/mfx/" + experiment + "/calib"},
+		{`--exp EXP\b`, "--exp " + experiment}, {`\bDETECTOR\b`, "jungfrau"}, {`--file FILE\b`, "--file /data/mfx/" + experiment + "/xtc/" + experiment + "-r0007-s000-c000.xtc2"},
+		{`\bARRAYJOB\b`, "$(ls $STAND_IN | tail -1)"},
+	} {
+		line = regexp.MustCompile(p.before).ReplaceAllLiteralString(line, p.after)
+	}
+	return regexp.MustCompile(`(^|[ ='"])(`+strings.Join(places, "|")+`)\b`).ReplaceAllString(line, "${1}"+w.root+"${2}")
+}
+
+// newWorld builds the programs and makes the runs.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, root: t.TempDir()}
+	root := testenv.Root(t)
+	bin := filepath.Join(w.root, "bin")
+	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/...")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, dir := range append(slices.Clone(places), "/jobs", "/home", "/slurm") {
+		if err := os.MkdirAll(filepath.Join(w.root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	site := filepath.Join(w.root, "site.toml")
+	text := fmt.Sprintf("group = \"\"\ndata_roots = [%q]\nrepository = %q\nwork_root = %q\n",
+		filepath.Join(w.root, "data"), filepath.Join(w.root, "constants"), filepath.Join(w.root, "scratch"))
+	if err := os.WriteFile(site, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(w.root, "jobs"), os.DirFS(filepath.Join(root, "jobs"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range os.Environ() {
+		if !slices.ContainsFunc([]string{"RAWSTATUS_", "SIT_", "LCLS_", "SLURM_", "CALIB_", "PATH=", "HOME="}, func(p string) bool { return strings.HasPrefix(entry, p) }) {
+			w.env = append(w.env, entry)
+		}
+	}
+	w.env = append(w.env, "RAWSTATUS_SITE="+site, "HOME="+filepath.Join(w.root, "home"), "STAND_IN="+filepath.Join(w.root, "slurm"),
+		"PATH="+bin+":"+filepath.Join(root, "docs", "testdata", "slurm")+":"+os.Getenv("PATH"))
+	w.prepare()
+	return w
+}
+
+// prepare makes what the documents take for granted: raw data of the runs, results of run 9, and an array of one's own.
+func (w *world) prepare() {
+	xtc := filepath.Join(w.root, "data/mfx", experiment, "xtc")
+	for run := 5; run <= 47; run++ {
+		if run == 6 || run == 7 || run == 9 {
+			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 2 --gain-modes g0,g1,g2 --events 12 --dead 9 --hot %d --begin 2026-01-15T20:%02d:00Z",
+				xtc, experiment, run, run, run))
+		} else {
+			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --rows 16 --cols 32 --events 20 --begin 2026-01-15T20:%02d:00Z", xtc, experiment, run, run))
+		}
+	}
+	w.must(fmt.Sprintf("rawstatus run --quiet --exp %s --run 9 -d jungfrau", experiment))
+	if err := npy.Write(filepath.Join(w.root, "mask.npy"), []int{2, 512, 1024}, make([]uint16, 2*512*1024)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// must runs a line that has to work.
+func (w *world) must(line string) {
+	w.t.Helper()
+	if code, out := w.run(line); code != 0 {
+		w.t.Fatalf("%s: exit code %d\n%s", line, code, out)
+	}
+}
+
+// run runs a line in a shell and returns its exit code and all that it says. What serves goes on until it is interrupted.
+func (w *world) run(line string) (code int, out string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", "exec "+line)
+	if strings.ContainsAny(line, "|;&") {
+		cmd = exec.CommandContext(ctx, "bash", "-c", line)
+	}
+	var text bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.root, w.env, &text, &text
+	if strings.Contains(line, "mergedeploy serve") {
+		cmd.Stdout = &whenServing{&text, cmd}
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		w.t.Fatalf("%s: %v", line, err)
+	}
+	return cmd.ProcessState.ExitCode(), text.String()
+}
+
+// whenServing interrupts a server as soon as it says that it serves.
+type whenServing struct {
+	to  *bytes.Buffer
+	cmd *exec.Cmd
+}
+
+func (s *whenServing) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("serving")) {
+		if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			return 0, err
+		}
+	}
+	return s.to.Write(p)
+}
+
+// allowed reports whether a command line may end with a code: compared things may differ.
+func allowed(line string, code int) bool {
+	words := strings.Fields(line)
+	return code == 0 || code == 4 && len(words) > 1 && words[1] == "diff"
+}
+
+// settle waits until the stand-in has nothing left to do.
+func (w *world) settle() {
+	for range 600 {
+		code, out := w.run("squeue --noheader --me --array --format=%A")
+		if code == 0 && out == "" {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	w.t.Error("jobs of the stand-in do not end")
+}
+
+// TestCommandLines runs the command lines of README and documents.
+func TestCommandLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates and runs a lot")
+	}
+	root := testenv.Root(t)
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(documents) < 5 {
+		t.Fatal(documents, err)
+	}
+	var list []lint.CommandLine
+	for _, document := range append([]string{filepath.Join(root, "README.md")}, documents...) {
+		lines, err := lint.CommandLines(document, "rawstatus", "mergedeploy", "sbatch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, lines...)
+	}
+	if len(list) < 40 {
+		t.Fatalf("only %d command lines found", len(list))
+	}
+	w := newWorld(t)
+	for _, c := range list {
+		for name, text := range c.Files {
+			if err := os.WriteFile(filepath.Join(w.root, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		line := w.placeholders(c.Line)
+		begin := time.Now()
+		code, out := w.run(line)
+		if !allowed(c.Line, code) {
+			t.Errorf("%s: `%s` ended with exit code %d:\n%s", c.Where, c.Line, code, strings.ReplaceAll(out, w.root, ""))
+		}
+		t.Logf("%5.1f s  %s", time.Since(begin).Seconds(), c.Line)
+		if strings.Contains(c.Line, "submit") || strings.Contains(c.Line, "sbatch") || strings.Contains(c.Line, "rerun") {
+			w.settle()
+		}
+	}
+	w.settle()
+}
