@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -269,7 +270,13 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 	if err != nil {
 		return err
 	}
-	return cam.WriteReports(table, trend)
+	if err := cam.WriteReports(table, trend); err != nil {
+		return err
+	}
+	if v.Over() && slices.Contains(cam.Request.ReduceWords, "--report") {
+		_, err = reportOfCampaign(context.Background(), e, cam.Dir, v)
+	}
+	return err
 }
 
 // show prints table and trend.

@@ -23,6 +23,8 @@ import (
 	"rawstatus/internal/io/calibserve"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/disk"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/simulate"
 )
 
@@ -77,8 +79,8 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 	}
 	for _, line := range []string{
 		"rawstatus simulate --out " + xtc + " -e " + demoExperiment + " -r " + demoRun + " --panels 2 --gain-modes g0,g1,g2 --events 60 --streams 2" +
-			" --dead 20 --hot 20 --noisy 20 --saturated 20 --cold 20 --damaged-events 1",
-		"rawstatus run --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --max-lost 2",
+			" --dead 20 --hot 20 --noisy 20 --saturated 20 --cold 20 --stuck 30 --flickering 30 --noisy-columns 2 --wrong-gain 20 --weak 30 --damaged-events 1",
+		"rawstatus run --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --max-lost 2 --report",
 		"mergedeploy --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau --dir " + xtc + " -D",
 		"mergedeploy show --site " + site + " -e " + demoExperiment + " -r " + demoRun + " -d jungfrau",
 	} {
@@ -94,11 +96,20 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := compareDemo(e.Stdout, truth, array); err != nil {
+	plans, err := filepath.Glob(filepath.Join(dir, "work", "*", "plan.json"))
+	if err != nil || len(plans) != 1 {
+		return fault.New(fault.Unexpected, "the demo wanted one work directory and found %q", plans)
+	}
+	work := filepath.Dir(plans[0])
+	robust, err := robustDemo(ctx, work, truth)
+	if err != nil {
+		return err
+	}
+	if err := compareDemo(e.Stdout, truth, array, robust); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(e.Stdout, "\ndeployed and read back: document %s of the calibration database in %s\nlook at it as psana2 does:\n"+
-		"  mergedeploy serve --root %s\n", item, filepath.Join(dir, "database"), filepath.Join(dir, "database"))
+		"  mergedeploy serve --root %s\nreport, to be opened in a browser: %s\n", item, filepath.Join(dir, "database"), filepath.Join(dir, "database"), reportFile(work))
 	return err
 }
 
@@ -176,18 +187,50 @@ func demoEnvironment(environ []string) []string {
 	})
 }
 
-// compareDemo prints how many of the planted pixels are in the deployed array with their bit. It is an
-// error when one is missing, or when a pixel is bad that was not planted.
-func compareDemo(w io.Writer, truth *simulate.Truth, array []uint64) error {
+// robustDemo judges the demo's run by robust limits per chip, and returns the words in the order of the deployed
+// array.
+func robustDemo(ctx context.Context, work string, truth *simulate.Truth) ([]uint64, error) {
+	p, err := plan.Load(work)
+	if err != nil {
+		return nil, err
+	}
+	rules := p.Params.Rules
+	rules.Limits, rules.LimitsPer = "robust", "asic"
+	q, err := p.WithRules(rules)
+	if err != nil {
+		return nil, err
+	}
+	var words []uint64
+	err = reduce.ViewBy(ctx, work, p, q, func(g *reduce.Group, panels []*reduce.Judged) error {
+		for _, j := range panels {
+			words = append(words, j.Status...)
+		}
+		return nil
+	})
+	if n := len(truth.Config.GainModes) * len(truth.Panels) * truth.Panels[0].Rows * truth.Panels[0].Cols; err == nil && len(words) != n {
+		return nil, fault.New(fault.Unexpected, "the demo wanted %d pixels and has %d", n, len(words))
+	}
+	return words, err
+}
+
+// demoLine counts the planted pixels of one kind.
+type demoLine struct {
+	bit                    int
+	hard                   bool
+	planted, found, robust int
+}
+
+// compareDemo prints how many of the planted pixels are bad in the deployed array, and how many robust limits
+// would have found. It is an error when an easy one is missing, or when a pixel is bad that was not planted.
+func compareDemo(w io.Writer, truth *simulate.Truth, array, robust []uint64) error {
 	modes, panels := truth.Config.GainModes, len(truth.Panels)
-	type line struct{ bit, planted, found int }
-	kinds, order := map[string]*line{}, []string(nil)
+	kinds, order := map[string]*demoLine{}, []string(nil)
 	expected := map[int]bool{}
 	for _, p := range truth.Panels {
 		for _, planted := range p.Planted {
 			k := kinds[planted.Kind]
 			if k == nil {
-				k = &line{bit: int(planted.Data)}
+				k = &demoLine{bit: int(planted.Data), hard: planted.Hard}
 				kinds[planted.Kind], order = k, append(order, planted.Kind)
 			}
 			first := (slices.Index(modes, planted.GainMode)*panels + p.Segment) * p.Rows * p.Cols
@@ -197,31 +240,47 @@ func compareDemo(w io.Writer, truth *simulate.Truth, array []uint64) error {
 				if array[first+pixel]&planted.Data == planted.Data {
 					k.found++
 				}
+				if robust[first+pixel]&planted.Data == planted.Data {
+					k.robust++
+				}
 			}
 		}
 	}
-	others := 0
+	var others demoLine
 	for i, status := range array {
 		if status != 0 && !expected[i] {
-			others++
+			others.found++
+		}
+		if robust[i] != 0 && !expected[i] {
+			others.robust++
 		}
 	}
-	missed := 0
+	return printDemo(w, kinds, order, others)
+}
+
+func printDemo(w io.Writer, kinds map[string]*demoLine, order []string, others demoLine) error {
+	missed, hard := 0, demoLine{}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\nkind\tbit\tplanted\tfound\t\n")
+	fmt.Fprintf(t, "\nkind\tbit\tplanted\tfound\trobust limits\t\n")
 	for _, name := range order {
 		k := kinds[name]
-		missed += k.planted - k.found
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t\n", name, k.bit, k.planted, k.found)
+		if k.hard {
+			hard.planted, hard.found, hard.robust = hard.planted+k.planted, hard.found+k.found, hard.robust+k.robust
+		} else {
+			missed += k.planted - k.found
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t\n", name, k.bit, k.planted, k.found, k.robust)
 	}
-	fmt.Fprintf(t, "not planted\t\t0\t%d\t\n", others)
+	fmt.Fprintf(t, "not planted\t\t0\t%d\t%d\t\n", others.found, others.robust)
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if missed > 0 || others > 0 {
-		return fault.New(fault.Unexpected, "the demo missed %d planted pixels and flagged %d others", missed, others)
+	if missed > 0 || others.found > 0 {
+		return fault.New(fault.Unexpected, "the demo missed %d planted pixels and flagged %d others", missed, others.found)
 	}
-	return nil
+	_, err := fmt.Fprintf(w, "\nOf %d hard pixels the default limits, which are the original's, find %d; robust limits per chip find %d (--limits robust --limits-per asic).\n",
+		hard.planted, hard.found, hard.robust)
+	return err
 }
 
 // readDeployed reads the array that analysis finds for the run, which must have the shape of the simulated

@@ -17,7 +17,7 @@ func TestCompareDemo(t *testing.T) {
 		Config: simulate.Config{GainModes: []string{"g0", "g1"}},
 		Panels: []simulate.Panel{
 			{Segment: 0, Rows: 2, Cols: 3, Planted: []simulate.Planted{{GainMode: "g0", Kind: "dead", Data: 2, Pixels: []int{1, 4}}}},
-			{Segment: 1, Rows: 2, Cols: 3, Planted: []simulate.Planted{{GainMode: "g1", Kind: "hot", Data: 16, Pixels: []int{5}}}},
+			{Segment: 1, Rows: 2, Cols: 3, Planted: []simulate.Planted{{GainMode: "g1", Kind: "hot", Data: 16, Pixels: []int{5}}, {GainMode: "g0", Kind: "weak", Data: 2, Hard: true, Pixels: []int{2}}}},
 		},
 	}
 	for _, tt := range []struct {
@@ -26,17 +26,19 @@ func TestCompareDemo(t *testing.T) {
 		code  fault.Code
 		want  []string
 	}{
-		{"all found", map[int]uint64{1: 2, 4: 2 | 1, 23: 16}, fault.OK, []string{"dead 2 2 2", "hot 16 1 1", "not planted 0 0"}},
-		{"one missed", map[int]uint64{1: 2, 4: 1, 23: 16}, fault.Unexpected, []string{"dead 2 2 1"}},
-		{"other segment", map[int]uint64{1: 2, 4: 2, 17: 16}, fault.Unexpected, []string{"hot 16 1 0", "not planted 0 1"}},
+		{"all found", map[int]uint64{1: 2, 4: 2 | 1, 23: 16}, fault.OK, []string{"dead 2 2 2 2", "hot 16 1 1 1", "weak 2 1 0 1", "not planted 0 0 0", "Of 1 hard pixels", "find 0; robust limits per chip find 1"}},
+		{"one missed", map[int]uint64{1: 2, 4: 1, 23: 16}, fault.Unexpected, []string{"dead 2 2 1 2"}},
+		{"other segment", map[int]uint64{1: 2, 4: 2, 17: 16}, fault.Unexpected, []string{"hot 16 1 0 1", "not planted 0 1 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			array := make([]uint64, 2*2*2*3)
 			for i, w := range tt.words {
 				array[i] = w
 			}
+			robust := make([]uint64, len(array))
+			robust[1], robust[4], robust[23], robust[8] = 2, 2, 16, 2
 			var out bytes.Buffer
-			if err := compareDemo(&out, truth, array); fault.CodeOf(err) != tt.code {
+			if err := compareDemo(&out, truth, array, robust); fault.CodeOf(err) != tt.code {
 				t.Errorf("got %v", err)
 			}
 			text := strings.Join(strings.Fields(out.String()), " ")

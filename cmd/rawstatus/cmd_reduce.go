@@ -76,6 +76,7 @@ func reduceFlags() []cli.Flag {
 	return []cli.Flag{
 		command.Repository(),
 		&cli.BoolFlag{Name: "replace", Usage: "replace status files that another profile has written"},
+		&cli.BoolFlag{Name: "report", Usage: "write <work>/report.html as well: the bad pixels to look at"},
 	}
 }
 
@@ -149,6 +150,11 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 		}
 	}
 	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), l.file.Name())
+	if c.Bool("report") {
+		if err := defaultReport(c.Context, e, work, p); err != nil {
+			return err
+		}
+	}
 	if e.JSON {
 		return e.PrintJSON(sum)
 	}

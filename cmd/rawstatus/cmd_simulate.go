@@ -22,7 +22,7 @@ func newSimulateCommand(e *environment) *cli.Command {
 		Name:  "simulate",
 		Usage: "write a run with planted bad pixels and a file that tells the truth about it",
 		Description: "The run is DIR/EXP-rNNNN-sSSS-cCCC.xtc2 (or -sSS-cCC.xtc) with DIR/smalldata, the truth DIR/EXP-rNNNN-truth.json.\n" +
-			"Planted pixels count per panel and gain mode; both profiles find them with their default limits.\n" +
+			"Planted pixels count per panel and gain mode; both profiles find them with their default limits, but for the hard kinds.\n" +
 			"The same options give the same bytes.",
 		Flags: command.In(command.Data, []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write into", Required: true},
@@ -48,6 +48,11 @@ func newSimulateCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "noisy", Usage: "plant `N` pixels of high rms"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "saturated", Usage: "plant `N` pixels above the upper intensity limit"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "cold", Usage: "plant `N` pixels below the lower intensity limit"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "stuck", Usage: "plant `N` stuck pixels; hard to find, as the next four kinds"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "flickering", Usage: "plant `N` pixels that jump now and then"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "noisy-columns", Usage: "plant `N` columns of a chip with too much noise"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "wrong-gain", Usage: "plant `N` pixels with impossible gain bits now and then (jungfrau)"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "weak", Usage: "plant `N` pixels with too little noise"}, 0),
 			command.AtLeast(&cli.IntSliceFlag{Name: "missing-panel", Usage: "`SEGMENT` that is configured and never sends data"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "lost-events", Usage: "`N` events that one stream does not get"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "damaged-events", Usage: "`N` events with one damaged frame"}, 0),
@@ -71,6 +76,7 @@ func runSimulate(c *cli.Context, e *environment) error {
 		Events: c.Int("events"), Steps: c.Int("steps"), Streams: c.Int("streams"), Chunks: c.Int("chunks"), Seed: c.Uint64("seed"),
 		Pedestal: c.Float64("pedestal"), Sigma: c.Float64("sigma"),
 		Dead: c.Int("dead"), Hot: c.Int("hot"), Noisy: c.Int("noisy"), Saturated: c.Int("saturated"), Cold: c.Int("cold"),
+		Stuck: c.Int("stuck"), Flickering: c.Int("flickering"), NoisyColumns: c.Int("noisy-columns"), WrongGain: c.Int("wrong-gain"), Weak: c.Int("weak"),
 		MissingPanels: c.IntSlice("missing-panel"), LostEvents: c.Int("lost-events"), DamagedEvents: c.Int("damaged-events"),
 		Scan: c.String("scan"), Space: c.Int("space"), Ramp: c.Int("ramp"), Plant: c.Int("plant"), NoTestBits: c.Bool("no-test-bits"),
 		NoSmalldata: c.Bool("no-smalldata"), NoEndRun: c.Bool("no-endrun"), Truncate: c.Int64("truncate"),

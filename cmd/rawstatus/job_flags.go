@@ -108,7 +108,11 @@ func limitFlags() []cli.Flag {
 // precedence.
 func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel) (plan.Params, error) {
 	family, _ := detector.Lookup(panel.Type)
+	site := e.Site.Limits[strings.ToLower(panel.Type)]
 	par := plan.Params{Profile: c.String("profile"), CType: c.String("ctype"), Compat: c.String("compat")}
+	if par.Profile == "" && !c.IsSet("features") && site.Profile != nil {
+		par.Profile = *site.Profile
+	}
 	var err error
 	if par.Features, err = numbers(c, "features", 1); err != nil {
 		return par, err
@@ -143,7 +147,13 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 			return par, err
 		}
 	}
-	par.Rules = plan.Rules{LimitsPer: c.String("limits-per"), Limits: c.String("limits"), MinFrames: c.Int("min-frames"),
+	word := func(flag string, site *string) string {
+		if site == nil || c.IsSet(flag) {
+			return c.String(flag)
+		}
+		return *site
+	}
+	par.Rules = plan.Rules{LimitsPer: word("limits-per", site.LimitsPer), Limits: word("limits", site.HowLimits), MinFrames: c.Int("min-frames"),
 		LineFraction: c.Float64("line-fraction"), ASICFraction: c.Float64("asic-fraction"), Neighbours: c.Int("neighbours")}
 	par.GainRule = par.DefaultGainRule(family)
 	if c.IsSet("gain-rule") {
@@ -156,7 +166,7 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 			}
 		}
 	}
-	setLimits(c, e.Site.Limits[strings.ToLower(panel.Type)], family, &par)
+	setLimits(c, site, family, &par)
 	setCharge(c, family, &par)
 	return par, nil
 }

@@ -40,6 +40,7 @@ func program(args []string) command.Program {
 				newReduceCommand(e),
 				newReevalCommand(e),
 				newScanCommand(e),
+				newReportCommand(e),
 				newSubmitCommand(e, args[1:]),
 				newStatusCommand(e),
 				newRerunCommand(e),

@@ -103,6 +103,9 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	if c.Bool("replace") {
 		r.ReduceWords = append(r.ReduceWords, "--replace")
 	}
+	if c.Bool("report") {
+		r.ReduceWords = append(r.ReduceWords, "--report")
+	}
 	return r, nil
 }
 

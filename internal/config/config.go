@@ -93,6 +93,10 @@ type Limits struct {
 	FracHi *float64 `toml:"frachi" from:"0" to:"1"`   //
 	SNRMax *float64 `toml:"snrmax" from:"0" to:"1e9"` // outlier limit of the features, in spreads
 
+	HowLimits *string `toml:"limits" words:"mean robust"`                   // how rms and average limits are made
+	LimitsPer *string `toml:"limits_per" words:"detector panel asic"`       // ... and over what
+	Profile   *string `toml:"profile" words:"data dark features light max"` // where neither --profile nor -F says
+
 	MaxBad      *float64 `toml:"max_bad" from:"0" to:"1"`      // gate of deployments: fraction of a panel that may be bad
 	MaxNew      *float64 `toml:"max_new" from:"0" to:"1"`      // ... fraction of the pixels that may become bad
 	MaxUnjudged *float64 `toml:"max_unjudged" from:"0" to:"1"` // ... fraction of a panel that may be not judged
@@ -287,6 +291,11 @@ func (s *Site) check() error {
 		return bad("slurm.max_jobs", "%d is negative", s.Slurm.MaxJobs)
 	}
 	for _, f := range s.limits() {
+		if f.value.Elem().Kind() == reflect.String {
+			if words := strings.Fields(f.tag("words")); !slices.Contains(words, f.value.Elem().String()) {
+				return bad(f.key, "%q is not one of %s", f.value.Elem().String(), strings.Join(words, ", "))
+			}
+		}
 		if f.value.Elem().Kind() != reflect.Float64 {
 			continue
 		}

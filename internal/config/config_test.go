@@ -250,3 +250,26 @@ func FuzzSiteFile(f *testing.F) {
 		}
 	})
 }
+
+// TestWordsOfDetectorTypes checks the settings of a detector type that are words.
+func TestWordsOfDetectorTypes(t *testing.T) {
+	load := func(text string) (*Site, error) {
+		path := filepath.Join(t.TempDir(), "site.toml")
+		if err := os.WriteFile(path, []byte("[limits.jungfrau]\n"+text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return Load(path, nil)
+	}
+	s, err := load("limits = \"robust\"\nlimits_per = \"asic\"\nprofile = \"dark\"\nrms_hi = 50\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := s.Limits["jungfrau"]; *l.HowLimits != "robust" || *l.LimitsPer != "asic" || *l.Profile != "dark" || *l.RMSHi != 50 {
+		t.Errorf("read %+v", l)
+	}
+	for _, text := range []string{"limits = \"sharp\"", "limits_per = \"pixel\"", "profile = \"max \"", "limits = 3"} {
+		if _, err := load(text); fault.CodeOf(err) != fault.Usage {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

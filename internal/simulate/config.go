@@ -44,6 +44,12 @@ type Config struct {
 	Noisy     int `json:"noisy"`
 	Saturated int `json:"saturated"`
 	Cold      int `json:"cold"`
+	// Hard kinds: whether they are found depends on the limits.
+	Stuck        int `json:"stuck,omitempty"`
+	Flickering   int `json:"flickering,omitempty"`
+	NoisyColumns int `json:"noisy_columns,omitempty"` // columns of a chip
+	WrongGain    int `json:"wrong_gain,omitempty"`
+	Weak         int `json:"weak,omitempty"`
 
 	MissingPanels []int `json:"missing_panels,omitempty"` // segments that are declared and never sent
 	LostEvents    int   `json:"lost_events"`              // events that one stream did not get
@@ -73,6 +79,9 @@ const (
 	noisyFactor  = 20    // of sigma
 	hotFraction  = 0.7   // of int_hi
 	tableTail    = 3.7   // sigmas at which Gaussian tables end
+	flicker      = 4.5   // of sigma, in every eighth frame
+	noisyTenths  = 17    // noise of a noisy column, in tenths of sigma
+	weakTenths   = 2     // noise of a weak pixel
 	minSigma     = 2     // ADU; below it integer noise is too often constant
 	firstInRange = 1     // default int_lo
 )
@@ -198,8 +207,14 @@ func (c Config) checkLevels(bad func(hint, format string, args ...any) error) er
 	if low < firstInRange || high > hot/2 || hot+swing > float64(f.IntHi()) {
 		return bad("take another --pedestal or a smaller --sigma", "values would go from %.0f to %.0f ADU, possible are %d to %.0f", low, high, firstInRange, hot/2)
 	}
+	if c.WrongGain > 0 && f.NeverPattern == 0 {
+		return bad("leave --wrong-gain out", "type %s has no gain bits that no gain mode has", c.Type)
+	}
 	most := int(math.Floor(maxPlanted * float64(c.Rows*c.Cols)))
 	for kind, n := range c.planted() {
+		if Kind(kind) == NoisyColumn {
+			n *= len(c.column(0))
+		}
 		if n < 0 || n > most {
 			return bad("take fewer, or larger panels", "%d %s pixels in a panel of %d x %d, at most %d would be sure to be found", n, Kind(kind), c.Rows, c.Cols, most)
 		}
@@ -209,7 +224,8 @@ func (c Config) checkLevels(bad func(hint, format string, args ...any) error) er
 
 // planted gives the number of pixels of each kind.
 func (c Config) planted() [numKinds]int {
-	return [numKinds]int{Dead: c.Dead, Hot: c.Hot, Noisy: c.Noisy, Saturated: c.Saturated, Cold: c.Cold}
+	return [numKinds]int{Dead: c.Dead, Hot: c.Hot, Noisy: c.Noisy, Saturated: c.Saturated, Cold: c.Cold,
+		Stuck: c.Stuck, Flickering: c.Flickering, NoisyColumn: c.NoisyColumns, WrongGain: c.WrongGain, Weak: c.Weak}
 }
 
 // total is the number of events of the run.

@@ -31,4 +31,16 @@
 // For noisy it is R > sigma + 6 R sqrt(f): true up to f = 0.025. Hence at most 0.5 % of the pixels of a
 // panel of each kind. The rules are deterministic where few frames would leave it to chance: noisy and
 // cold alternate instead of being drawn.
+//
+// # Hard kinds
+//
+// These are what real detectors have and what limits over all pixels, widened by worse pixels, easily miss.
+// Robust limits per chip find most of them in runs of some ten frames and more:
+//
+//	kind          value                                                   bit that is right
+//	stuck         its pedestal, 1 ADU more in every fourth frame          2
+//	flickering    4.5 sigma more in every eighth frame                    1
+//	noisy column  1.7 times the noise, all pixels of a column of a chip   1
+//	wrong gain    gain bits that no mode has in every eighth frame        64
+//	weak          a fifth of the noise                                    2
 package simulate

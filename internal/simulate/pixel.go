@@ -19,19 +19,30 @@ const (
 	Noisy
 	Saturated
 	Cold
+	Stuck
+	Flickering
+	NoisyColumn
+	WrongGain
+	Weak
 	numKinds
 )
 
-// kinds has the bit that both profiles must give at least.
+// kinds has the bit that both profiles must give at least, for hard kinds the one that would be right.
 var kinds = [numKinds]struct {
 	name string
 	bit  uint64
+	hard bool // whether it is found depends on the limits
 }{
-	Dead:      {"dead", status.RmsLow},
-	Hot:       {"hot", status.AveHigh},
-	Noisy:     {"noisy", status.RmsHigh},
-	Saturated: {"saturated", status.IntHigh},
-	Cold:      {"cold", status.IntLow},
+	Dead:        {"dead", status.RmsLow, false},
+	Hot:         {"hot", status.AveHigh, false},
+	Noisy:       {"noisy", status.RmsHigh, false},
+	Saturated:   {"saturated", status.IntHigh, false},
+	Cold:        {"cold", status.IntLow, false},
+	Stuck:       {"stuck", status.RmsLow, true},
+	Flickering:  {"flickering", status.RmsHigh, true},
+	NoisyColumn: {"noisy column", status.RmsHigh, true},
+	WrongGain:   {"wrong gain", status.GainState, true},
+	Weak:        {"weak", status.RmsLow, true},
 }
 
 // rng is splitmix64: a counter and a mixing function. It is enough for noise, and any position of the
@@ -88,14 +99,16 @@ func gauss(sigma float64) *[gaussSize]int {
 type Generator struct {
 	cfg      Config
 	dataBits uint16
-	hot      int
-	noisy    int // half the distance of the two levels of a noisy pixel
-	pedestal *[gaussSize]int
-	common   *[gaussSize]int
-	noise    [gaussSize]uint64 // counted from its smallest value, so that none is negative
-	floor    int               // of the sum of noise and common mode: what is above it is added to the base
-	panels   [][]panel         // by position of the panel (see Frame) and gain mode
-	scan     []*Injection      // of a charge-injection scan, instead: by panel
+	// neverGain are gain bits that no mode has.
+	neverGain uint16
+	hot       int
+	noisy     int // half the distance of the two levels of a noisy pixel
+	pedestal  *[gaussSize]int
+	common    *[gaussSize]int
+	noise     [gaussSize]uint64 // counted from its smallest value, so that none is negative
+	floor     int               // of the sum of noise and common mode: what is above it is added to the base
+	panels    [][]panel         // by position of the panel (see Frame) and gain mode
+	scan      []*Injection      // of a charge-injection scan, instead: by panel
 }
 
 // panel is what stays the same in all frames of a panel in one gain mode.
@@ -120,7 +133,7 @@ func NewGenerator(cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	f, _ := detector.Lookup(cfg.Type)
-	g := &Generator{cfg: cfg, dataBits: f.DataBits, hot: int(hotFraction * float64(f.IntHi())), noisy: int(noisyFactor * cfg.Sigma),
+	g := &Generator{cfg: cfg, dataBits: f.DataBits, neverGain: f.NeverPattern, hot: int(hotFraction * float64(f.IntHi())), noisy: int(noisyFactor * cfg.Sigma),
 		pedestal: gauss(spread), common: gauss(cfg.CommonMode)}
 	noise := gauss(cfg.Sigma)
 	g.floor = noise[0] + g.common[0]
@@ -159,17 +172,25 @@ func (g *Generator) newPanel(position, mode int) panel {
 	}
 	r = sequence(g.cfg.Seed, forPlanting, uint64(position), uint64(mode))
 	taken := map[int]bool{}
+	add := func(kind, i int) {
+		taken[i] = true
+		shift := i % 4 * 16
+		p.planted[kind] = append(p.planted[kind], planted{i, uint16(p.base[i/4]>>shift) - uint16(g.floor), r.below(8)})
+		if Kind(kind) == Hot {
+			p.base[i/4] = p.base[i/4]&^(0xffff<<shift) | uint64(uint16(g.hot+g.floor)|gain)<<shift
+		}
+	}
 	for kind, count := range g.cfg.planted() {
-		for len(p.planted[kind]) < count {
-			i := r.below(n)
-			if taken[i] {
-				continue
+		for columns := 0; Kind(kind) == NoisyColumn && columns < count; columns++ {
+			for _, i := range g.cfg.column(r.below(n)) {
+				if !taken[i] {
+					add(kind, i)
+				}
 			}
-			taken[i] = true
-			shift := i % 4 * 16
-			p.planted[kind] = append(p.planted[kind], planted{i, uint16(p.base[i/4]>>shift) - uint16(g.floor), r.below(8)})
-			if Kind(kind) == Hot {
-				p.base[i/4] = p.base[i/4]&^(0xffff<<shift) | uint64(uint16(g.hot+g.floor)|gain)<<shift
+		}
+		for Kind(kind) != NoisyColumn && len(p.planted[kind]) < count {
+			if i := r.below(n); !taken[i] {
+				add(kind, i)
 			}
 		}
 		slices.SortFunc(p.planted[kind], func(a, b planted) int { return a.pixel - b.pixel })
@@ -226,6 +247,7 @@ func (g *Generator) spoil(dst []byte, p *panel, event int) {
 	for _, x := range p.planted[Saturated] {
 		put(x.pixel, x.level|g.dataBits)
 	}
+	g.spoilHard(dst, p, event)
 	for _, x := range p.planted[Cold] {
 		v := x.level &^ g.dataBits
 		if (event+x.phase)%2 != 0 {
@@ -233,4 +255,52 @@ func (g *Generator) spoil(dst []byte, p *panel, event int) {
 		}
 		put(x.pixel, v)
 	}
+}
+
+// spoilHard sets the planted pixels of hard kinds.
+func (g *Generator) spoilHard(dst []byte, p *panel, event int) {
+	change := func(kind Kind, value func(x planted, v uint16) uint16) {
+		for _, x := range p.planted[kind] {
+			at := dst[2*x.pixel:]
+			binary.LittleEndian.PutUint16(at, value(x, binary.LittleEndian.Uint16(at)))
+		}
+	}
+	// scaled returns the value at a multiple, in tenths, of its distance to the pedestal.
+	scaled := func(x planted, v uint16, tenths int) uint16 {
+		return uint16(int(x.level) + (int(v)-int(x.level))*tenths/10)
+	}
+	change(Stuck, func(x planted, _ uint16) uint16 {
+		if (event+x.phase)%4 == 0 {
+			return x.level + 1
+		}
+		return x.level
+	})
+	change(Flickering, func(x planted, v uint16) uint16 {
+		if (event+x.phase)%8 == 0 {
+			v += uint16(flicker * g.cfg.Sigma)
+		}
+		return v
+	})
+	change(NoisyColumn, func(x planted, v uint16) uint16 { return scaled(x, v, noisyTenths) })
+	change(Weak, func(x planted, v uint16) uint16 { return scaled(x, v, weakTenths) })
+	change(WrongGain, func(x planted, v uint16) uint16 {
+		if (event+x.phase)%8 == 0 {
+			v = v&g.dataBits | g.neverGain
+		}
+		return v
+	})
+}
+
+// column returns the pixels of the column of a chip in which pixel i lies.
+func (c Config) column(i int) (pixels []int) {
+	f, _ := detector.Lookup(c.Type)
+	rows := f.ASICRows
+	if rows == 0 {
+		rows = c.Rows
+	}
+	first := i / c.Cols / rows * rows
+	for r := first; r < min(first+rows, c.Rows); r++ {
+		pixels = append(pixels, r*c.Cols+i%c.Cols)
+	}
+	return pixels
 }

@@ -45,8 +45,10 @@ type Planted struct {
 	GainMode string `json:"gain_mode,omitempty"`
 	Kind     string `json:"kind"`
 	// Data and Dark are the bits that the profile of that name must give at least.
-	Data   uint64 `json:"data"`
-	Dark   uint64 `json:"dark"`
+	Data uint64 `json:"data"`
+	Dark uint64 `json:"dark"`
+	// Hard kinds have these bits only where the limits are sharp enough.
+	Hard   bool   `json:"hard,omitempty"`
 	CI     uint64 `json:"ci,omitempty"` // of a charge-injection scan
 	Pixels []int  `json:"pixels"`       // row-major positions, ascending
 }
@@ -92,7 +94,7 @@ func (g *Generator) Truth() *Truth {
 				if len(pixels) == 0 {
 					continue
 				}
-				one := Planted{GainMode: c.modeName(m), Kind: Kind(k).String(), Data: kinds[k].bit, Dark: kinds[k].bit}
+				one := Planted{GainMode: c.modeName(m), Kind: Kind(k).String(), Data: kinds[k].bit, Dark: kinds[k].bit, Hard: kinds[k].hard}
 				for _, x := range pixels {
 					one.Pixels = append(one.Pixels, x.pixel)
 				}

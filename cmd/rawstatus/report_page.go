@@ -1,0 +1,377 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/disk"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/report"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/stats/plane"
+	"rawstatus/internal/stats/status"
+	"rawstatus/internal/stats/verdict"
+)
+
+// reportFile is the report of a work directory.
+func reportFile(work string) string { return filepath.Join(work, "report.html") }
+
+// baseline is what the status of a run is compared with.
+type baseline struct {
+	name string
+	// words returns the words of a panel in a gain mode; nil: there are none.
+	words func(p frame.Panel, gain string) ([]uint64, error)
+	facts verdict.Baseline
+}
+
+// reportOptions say what goes into a report.
+type reportOptions struct {
+	path      string
+	baselines []baseline
+	maxSize   int64
+	panels    []int // segments; empty: all
+}
+
+// reportOfWork makes the report of a work directory.
+func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan, opt reportOptions) (report.Made, error) {
+	sum, err := reduce.LoadSummary(work)
+	if err != nil {
+		return report.Made{}, err
+	}
+	gains, panels := reportAxes(p)
+	keep := func(segment int) bool { return len(opt.panels) == 0 || slices.Contains(opt.panels, segment) }
+	page := report.Page{
+		Title:    fmt.Sprintf("%s run %d %s", p.Dataset.Run.Experiment, p.Dataset.Run.Number, p.Dataset.Detector),
+		Subtitle: fmt.Sprintf("%s, profile %s, %s", p.Dataset.Type, p.Params.Profile, p.Dataset.Run.Begin.UTC().Format("2006-01-02 15:04 UTC")),
+		Gains:    gains, Bits: report.Dictionary(p.Params.Family()), MaxSize: opt.maxSize,
+	}
+	at := map[int]int{}
+	for i, k := range panels {
+		panel := p.Dataset.Panels[k]
+		if !keep(panel.Segment) {
+			continue
+		}
+		at[k] = len(page.Panels)
+		rows, cols := reduce.ASIC(p, slices.IndexFunc(p.Units, func(u plan.Unit) bool { return u.Panel == panels[i] }))
+		page.Panels = append(page.Panels, report.Panel{Name: segmentName(panel), ID: panel.ID, Rows: panel.Rows, Cols: panel.Cols, ASICRows: rows, ASICCols: cols})
+	}
+	if len(page.Panels) == 0 {
+		return report.Made{}, fault.New(fault.Usage, "the report has no panel: %v are not among the segments of %s", opt.panels, p.Dataset.Detector)
+	}
+	for _, b := range opt.baselines {
+		page.Baselines = append(page.Baselines, b.name)
+	}
+	for i := range page.Bits {
+		page.Bits[i].Rules = make([]string, len(gains))
+	}
+	facts := verdict.Facts{Incomplete: sum.Incomplete, Gains: make([]verdict.Gain, len(gains))}
+	if len(opt.baselines) > 0 {
+		facts.Baseline = &opt.baselines[0].facts
+	}
+	b := report.New(page)
+	gain := 0
+	var limits []report.Fact
+	err = reduce.View(ctx, work, p, func(g *reduce.Group, judged []*reduce.Judged) error {
+		facts.Gains[gain] = verdict.Gain{Name: gains[gain], Sharper: g.Sharper, Bounded: reduce.Bounded(sum.Params, g.Limits)}
+		limits = append(limits, limitFacts(gains[gain], g)...)
+		for _, l := range g.Bits {
+			for i := range page.Bits {
+				if page.Bits[i].Value == l.Value {
+					page.Bits[i].Rules[gain] = l.Rule
+				}
+			}
+		}
+		var units []report.Unit
+		for _, j := range judged {
+			k, ok := at[p.Units[j.Unit].Panel]
+			if !ok {
+				continue
+			}
+			unit, err := reportUnit(p, j, k, g.GainMode, opt.baselines)
+			if err != nil {
+				return err
+			}
+			f := reduce.Facts(p, j.Unit, k, gain, j)
+			f.NewlyBad = unit.newly
+			facts.Units = append(facts.Units, f)
+			units = append(units, unit.Unit)
+		}
+		defer func() { gain++ }()
+		return b.AddGain(ctx, gain, units)
+	})
+	if err != nil {
+		return report.Made{}, err
+	}
+	page.Findings = verdict.Judge(facts)
+	page.Facts = append(reportFacts(e, p, sum, opt), limits...)
+	b.Describe(page.Facts, page.Findings)
+	return writeReport(e, opt.path, b)
+}
+
+// reportAxes returns the names of the gain modes or steps that are judged, and the panels, by segment.
+func reportAxes(p *plan.Plan) (gains []string, panels []int) {
+	seen := map[int]bool{}
+	for g := range p.Groups {
+		judged := false
+		for _, u := range p.Units {
+			if u.Group == g && !p.Params.Sequence(u.Selected).Stage1Only {
+				judged = true
+				if !seen[u.Panel] {
+					seen[u.Panel] = true
+					panels = append(panels, u.Panel)
+				}
+			}
+		}
+		if judged {
+			name := p.Groups[g].GainMode
+			if name == "" && len(p.Groups) > 1 {
+				name = fmt.Sprintf("step %d", p.Groups[g].Steps[0])
+			}
+			gains = append(gains, name)
+		}
+	}
+	slices.Sort(panels)
+	return gains, panels
+}
+
+func segmentName(p frame.Panel) string {
+	if p.Sub > 0 {
+		return fmt.Sprintf("segment %d.%d", p.Segment, p.Sub)
+	}
+	return fmt.Sprintf("segment %d", p.Segment)
+}
+
+// comparedUnit is a unit of a report and its newly bad pixels.
+type comparedUnit struct {
+	report.Unit
+	newly int
+}
+
+func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline) (comparedUnit, error) {
+	u := comparedUnit{Unit: report.Unit{Panel: at, Expected: p.Units[j.Unit].Expected, Frames: int(j.Frames), Status: j.Status}}
+	for i, b := range baselines {
+		words, err := b.words(p.Panel(j.Unit), gain)
+		if err != nil {
+			return u, err
+		}
+		u.Baselines = append(u.Baselines, words)
+		if i == 0 && words != nil {
+			d, err := status.Compare(words, j.Status)
+			if err != nil {
+				return u, err
+			}
+			u.newly = d.NewlyBad
+		}
+	}
+	for _, q := range j.Quantities {
+		r := report.Quantity{Name: q.Name, Unit: q.Unit, Map: q.Unit == "ADU", Value: q.Value}
+		for _, t := range q.Tested {
+			r.Limits = append(r.Limits, report.Limit(t))
+		}
+		u.Quantities = append(u.Quantities, r)
+	}
+	if j.Set != nil {
+		for _, q := range []struct{ plane, name string }{{plane.MinValue, "min"}, {plane.MaxValue, "max"}} {
+			if v, err := plane.Get[uint16](j.Set, q.plane); err == nil {
+				u.Quantities = append(u.Quantities, report.Quantity{Name: q.name, Unit: "ADU", Value: func(i int) float64 { return float64(v[i]) }})
+			}
+		}
+	}
+	return u, nil
+}
+
+// limitFacts returns the limits of a gain mode; of limits per chip their range.
+func limitFacts(gain string, g *reduce.Group) (out []report.Fact) {
+	for _, name := range []string{"average", "rms"} {
+		var lo, hi []float64
+		for _, l := range g.Limits {
+			if l.Name == name {
+				lo, hi = append(lo, float64(l.Lo)), append(hi, float64(l.Hi))
+			}
+		}
+		if len(lo) == 0 {
+			continue
+		}
+		span := func(v []float64) string {
+			if a, b := slices.Min(v), slices.Max(v); a != b {
+				return fmt.Sprintf("%.5g to %.5g", a, b)
+			}
+			return fmt.Sprintf("%.5g", v[0])
+		}
+		out = append(out, report.Fact{Name: strings.TrimSpace("limits " + gain), Value: fmt.Sprintf("%s from %s to %s ADU", name, span(lo), span(hi))})
+	}
+	return out
+}
+
+// reportFacts returns what the run is and how it was judged. Nothing here depends on when or where the
+// report is made.
+func reportFacts(e *environment, p *plan.Plan, sum *reduce.Summary, opt reportOptions) []report.Fact {
+	d := p.Dataset
+	out := []report.Fact{
+		{Name: "experiment", Value: d.Run.Experiment}, {Name: "run", Value: fmt.Sprintf("%d, begin %s", d.Run.Number, d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339))},
+		{Name: "detector", Value: fmt.Sprintf("%s (%s), %d panels", d.Detector, d.Type, len(d.Panels))},
+		{Name: "events", Value: fmt.Sprint(d.Events)}, {Name: "profile", Value: fmt.Sprintf("%s, constants of type %s", sum.Params.Profile, sum.Params.CType)},
+		{Name: "rules", Value: rulesText(sum.Params.Rules)},
+	}
+	for i, b := range opt.baselines {
+		name := "baseline"
+		if i > 0 {
+			name = fmt.Sprintf("baseline %d", i+1)
+		}
+		out = append(out, report.Fact{Name: name, Value: b.name})
+	}
+	if len(opt.baselines) == 0 {
+		out = append(out, report.Fact{Name: "baseline", Value: "none: no constants are in force (-c), no run is named (--against)"})
+	}
+	for _, g := range sum.Groups {
+		lost := map[string]int{}
+		for _, panel := range g.Panels {
+			for reason, n := range panel.Lost {
+				lost[reason] += n
+			}
+		}
+		for _, reason := range slices.Sorted(keysOfCounts(lost)) {
+			out = append(out, report.Fact{Name: strings.TrimSpace("frames lost " + g.GainMode), Value: fmt.Sprintf("%d %s", lost[reason], reason)})
+		}
+	}
+	for _, n := range sum.Notes {
+		out = append(out, report.Fact{Name: "note", Value: n})
+	}
+	out = append(out, report.Fact{Name: "plan", Value: p.ID}, report.Fact{Name: "version", Value: sum.Software}, report.Fact{Name: "work directory", Value: sum.Work},
+		report.Fact{Name: "made by", Value: "rawstatus report --work " + sum.Work})
+	var files []string
+	for _, g := range sum.Groups {
+		for _, panel := range g.Panels {
+			if panel.File != "" {
+				files = append(files, filepath.Base(panel.File))
+			}
+		}
+	}
+	if len(files) > 0 {
+		text := strings.Join(files[:min(len(files), 6)], "\n")
+		if n := len(files) - 6; n > 0 {
+			text += fmt.Sprintf("\nand %d more", n)
+		}
+		out = append(out, report.Fact{Name: "status files", Value: text})
+	}
+	return out
+}
+
+func keysOfCounts(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// rulesText writes rules as --set takes them.
+func rulesText(r plan.Rules) string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return ""
+	}
+	return strings.NewReplacer(`"`, "", "{", "", "}", "", ":", "=", ",", ", ").Replace(string(b))
+}
+
+// writeReport writes a page and logs what became of it.
+func writeReport(e *environment, path string, b *report.Builder) (report.Made, error) {
+	made, err := b.WriteFile(path, fs.FileMode(e.Site.FileMode))
+	if err != nil {
+		return made, err
+	}
+	for _, l := range made.LeftOut {
+		e.Log.Warnf("report: left out for size: it has %s", l)
+	}
+	e.Log.Infof("report %s: %s, %.1f MB", path, made.Verdict, float64(made.Size)/1e6)
+	return made, nil
+}
+
+// inForceBaseline returns what analysis uses for the run now, from a calib directory; nil: nothing.
+func inForceBaseline(ctx context.Context, dir string, p *plan.Plan) (*baseline, error) {
+	family, _ := detector.Lookup(p.Dataset.Type)
+	place, err := calibdir.New(dir, family.CalibGroup, p.Dataset.Detector, "status_extra", disk.Files{Policy: &access.Policy{}}, time.UTC)
+	if err != nil {
+		return nil, err
+	}
+	items, _, err := place.Items(ctx)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	i := calib.Pick(items, p.Dataset.Run.Number)
+	if i < 0 {
+		return nil, nil
+	}
+	array, sum, err := place.Read(ctx, items[i])
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("%s in %s (sha256 %.12s)", items[i].Name, place, sum)
+	subs := map[int]int{}
+	for _, q := range p.Dataset.Panels {
+		subs[q.Segment]++
+	}
+	return &baseline{name: name, facts: verdict.Baseline{Name: items[i].Name}, words: func(q frame.Panel, gain string) ([]uint64, error) {
+		slot := q.Segment
+		if n := subs[q.Segment]; n > 1 {
+			slot = q.Segment*n + q.Sub
+		}
+		return report.Deployed(array.Shape, array.Values, max(0, family.GainIndex(gain)), slot, q.Rows, q.Cols, family.PanelsLast), nil
+	}}, nil
+}
+
+// runBaseline returns the status files of another run in the repository.
+func runBaseline(r *repo.Repo, p *plan.Plan, run int) (*baseline, error) {
+	dirs := repo.PanelDirs(p.Dataset.Panels)
+	found := 0
+	paths := map[string]string{}
+	var begin time.Time
+	for i, panel := range p.Dataset.Panels {
+		files, _, err := r.Files(p.Dataset.Type, dirs[i], p.Params.CType)
+		if err != nil {
+			return nil, err
+		}
+		files = slices.DeleteFunc(files, func(f repo.Found) bool { return f.Run != run || f.Experiment != p.Dataset.Run.Experiment })
+		for _, f := range files {
+			if chosen := r.Choose(files, repo.Wish{GainMode: f.GainMode}); chosen.Path != "" {
+				paths[panelKeyOf(panel)+f.GainMode], begin = chosen.Path, chosen.Begin
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		return nil, fault.New(fault.Usage, "no %s of %s run %d for %s in repository %q", p.Params.CType, p.Dataset.Run.Experiment, run, p.Dataset.Detector, r.Root).
+			WithHint("rawstatus diff --exp %s --run %d --run %d lists what there is", p.Dataset.Run.Experiment, run, p.Dataset.Run.Number)
+	}
+	b := &baseline{name: "run " + strconv.Itoa(run), facts: verdict.Baseline{Name: "run " + strconv.Itoa(run), Days: p.Dataset.Run.Begin.Sub(begin).Hours() / 24}}
+	b.words = func(q frame.Panel, gain string) ([]uint64, error) {
+		path := paths[panelKeyOf(q)+gain]
+		if path == "" {
+			return nil, nil
+		}
+		read, err := r.ReadStatus(path, []int{q.Rows, q.Cols})
+		if err != nil {
+			return nil, err
+		}
+		return read.Values, nil
+	}
+	return b, nil
+}
+
+func panelKeyOf(p frame.Panel) string { return fmt.Sprintf("%d.%d ", p.Segment, p.Sub) }

@@ -1,0 +1,69 @@
+package publish
+
+import (
+	"context"
+	"slices"
+
+	"rawstatus/internal/io/calib"
+)
+
+// Comparison holds the words of a plan and of what analysis uses now, to be looked at.
+type Comparison struct {
+	Shown  []string // constants in force whose words it has
+	plan   *Plan
+	arrays [][]uint64
+}
+
+// mostShown bounds the constants that are held in memory to be looked at.
+const mostShown = 3
+
+// Look is one panel in one gain mode, proposed and as it is in each constant of [Comparison.Shown].
+type Look struct {
+	Proposed []uint64
+	Now      [][]uint64
+}
+
+// Gains returns the gain modes of the array; "" when there is one.
+func (p *Plan) Gains() []string { return p.merged.gains() }
+
+// Compared reads the constants that the plan's stretches of runs use now, as far as they have the size of the new
+// array, which must be complete.
+func (p *Plan) Compared(ctx context.Context, place calib.Place) (*Comparison, error) {
+	items, _, err := place.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Comparison{plan: p}
+	for _, s := range p.Stretches {
+		at := slices.IndexFunc(items, func(x calib.Item) bool { return x.Name == s.Now })
+		if at < 0 || s.Problem != "" || slices.Contains(c.Shown, s.Now) || len(c.Shown) == mostShown {
+			continue
+		}
+		old, _, err := place.Read(ctx, items[at])
+		if err != nil {
+			return nil, err
+		}
+		if len(old.Values) == len(p.merged.array.Values) {
+			c.Shown, c.arrays = append(c.Shown, s.Now), append(c.arrays, old.Values)
+		}
+	}
+	return c, nil
+}
+
+// Panel returns the words of one panel, by its position in Plan.Tiles, in one gain mode.
+func (c *Comparison) Panel(gain, position int) Look {
+	l := c.plan.merged.layout()
+	base, step := l.at(gain, position)
+	take := func(values []uint64) []uint64 {
+		out := make([]uint64, l.pixels)
+		for k := range out {
+			out[k] = values[base+k*step]
+		}
+		return out
+	}
+	look := Look{Proposed: take(c.plan.merged.array.Values)}
+	for _, old := range c.arrays {
+		look.Now = append(look.Now, take(old))
+	}
+	return look
+}

@@ -1,0 +1,139 @@
+// Package report makes pages that show bad pixels: one HTML file that needs no network, no server and, for
+// the verdict, the facts, the table and the charts, no script.
+//
+// # The file
+//
+// Text, tables and charts (SVG) are in the page as they are shown. What the maps need follows as arrays,
+// each in a <script type="application/octet-stream"> of its own: base64 of a zlib stream. The element
+// "meta" describes them as JSON.
+//
+//	s<u>      status of unit u = gain*panels + panel: one byte per pixel, an index into units[u].words;
+//	          index 0 is 0 (good), 255 any word that is not among them
+//	b<k>-<u>  what baseline k has: 0 the same word, n > 0 the word before n in units[u].base[k], 255 another one
+//	m<q>-<u>  medians of f x f pixels of quantity q: lo + (hi-lo)*byte/254, 255 = not judged
+//	t         thumbnails: for each unit rows/8 x cols/8 bytes: class of the block's pixels * 16 + log2 of their number
+//	l         the list of single pixels, column by column, the bytes of a column shuffled (all first bytes,
+//	          then all second, ...), little-endian: gap to the previous index (uint32; index =
+//	          first pixel of the unit + pixel), kind (uint8: 0 bad, 1 newly bad, 2 newly good), then a float32 for
+//	          every quantity
+//
+// The same input makes the same bytes. A page that would be larger than its limit leaves details out,
+// in the order of [Builder.Write], and says so.
+package report
+
+import (
+	"context"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"rawstatus/internal/stats/status"
+	"rawstatus/internal/stats/verdict"
+)
+
+// DefaultMaxSize is the size in bytes above which a page leaves details out.
+const DefaultMaxSize = 12 << 20
+
+// Page is what a report is about.
+type Page struct {
+	Title     string
+	Subtitle  string
+	Facts     []Fact
+	Panels    []Panel
+	Gains     []string // at least one; "" is shown as no gain mode
+	Findings  []verdict.Finding
+	Bits      []Bit
+	Baselines []string // names of what the status is compared with; the first one is in the table
+	Sections  []Section
+	MaxSize   int64 // 0: DefaultMaxSize
+}
+
+// Fact is a line of the facts.
+type Fact struct{ Name, Value string }
+
+// Wide reports whether the value needs a whole line.
+func (f Fact) Wide() bool { return len(f.Value) > 90 }
+
+// Section is a further table of the page, e.g. the stretches of runs of a deployment.
+type Section struct {
+	Title, Text string
+	Head        []string
+	Rows        [][]string
+}
+
+// Panel is a panel of the detector.
+type Panel struct {
+	Name               string // for people, e.g. "segment 3"
+	ID                 string
+	Rows, Cols         int
+	ASICRows, ASICCols int
+}
+
+// Bit is a row of the dictionary.
+type Bit struct {
+	Value   uint64
+	Name    string
+	Meaning string
+	Rules   []string // by gain: with the numbers of this run
+	Class   Class
+}
+
+// Unit is one panel in one gain mode.
+type Unit struct {
+	Panel            int
+	Expected, Frames int // 0, 0: not known
+	Status           []uint64
+	Baselines        [][]uint64 // as Page.Baselines; nil: nothing to compare with
+	Quantities       []Quantity // the same list for all units of a page; none: status is all there is
+}
+
+// Quantity is a number that every pixel has.
+type Quantity struct {
+	Name, Unit string
+	Map        bool // shown as map and histogram, else in the inspector only
+	Value      func(pixel int) float64
+	Limits     []Limit
+}
+
+// Limit is a criterion and where on the panel it holds; Rows 0: everywhere.
+type Limit struct {
+	status.Criterion
+	Row, Col, Rows, Cols int
+}
+
+// Builder puts a page together, one gain mode after the other.
+type Builder struct {
+	page       Page
+	quantities []Quantity // without values
+	units      []*unit    // by gain*panels + panel; nil: there is none
+}
+
+// New begins a page.
+func New(page Page) *Builder {
+	if page.MaxSize == 0 {
+		page.MaxSize = DefaultMaxSize
+	}
+	return &Builder{page: page, units: make([]*unit, len(page.Gains)*len(page.Panels))}
+}
+
+// AddGain adds units of one gain mode. They are encoded at once: nothing of them is kept.
+func (b *Builder) AddGain(ctx context.Context, gain int, units []Unit) error {
+	spans := b.spans(units)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, u := range units {
+		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			b.units[gain*len(b.page.Panels)+u.Panel], err = b.encode(u, spans)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// Describe sets what is known only when all pixels were seen.
+func (b *Builder) Describe(facts []Fact, findings []verdict.Finding) {
+	b.page.Facts, b.page.Findings = facts, findings
+}
