@@ -41,6 +41,7 @@ func program() command.Program {
 				newRollbackCommand(e),
 				newVerifyCommand(e),
 				newGCCommand(e),
+				newPrivilegeCommand(e),
 				newServeCommand(e),
 			}
 		},

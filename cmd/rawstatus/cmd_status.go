@@ -125,6 +125,9 @@ func showReport(c *cli.Context, e *environment, r *slurm.Report) {
 		line("repair", *r.Repair)
 	}
 	w.Flush()
+	if r.Waiting != "" {
+		fmt.Fprintf(&b, "waiting for a person: %s\n", r.Waiting)
+	}
 	if n := c.Int("tail"); n > 0 && !r.Active {
 		for i, s := range failures {
 			if i == shownLogs {

@@ -126,6 +126,7 @@ func submission(c *cli.Context, e *environment, client *slurm.Client) (*slurm.Ch
 	if r.Deploy, err = deployWords(c, e, p); err != nil {
 		return nil, err
 	}
+	waitForPerson(c, e, &r)
 	return &slurm.Chain{Client: client, Work: work, Plan: p, Request: r}, nil
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -184,7 +186,11 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, e
 	dir := filepath.Dir(d.Files[0].Path)
 	verb, places := "merge", []flagPath{{"--repository", e.Site.Repository}}
 	if c.Bool("deploy") {
-		verb, places = "deploy", append(places, flagPath{"--calib-dir", e.Site.CalibDir})
+		verb = "deploy"
+		// Elsewhere the flag would ask for the directory, which analysis of LCLS-II never reads.
+		if c.IsSet("calib-dir") || strings.Contains(d.Detector, ":") {
+			places = append(places, flagPath{"--calib-dir", e.Site.CalibDir})
+		}
 	}
 	line = []string{verb, "--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector, "--dir", dir}
 	for _, f := range places {
@@ -198,7 +204,80 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, e
 		line = append(line, f.flag, abs)
 	}
 	if c.Bool("deploy") {
-		line = append(line, "--deploy")
+		line = append(line, "--automatic", "--deploy")
 	}
 	return append(line, extra...), nil
+}
+
+// waitForPerson asks whether this user may write into the calibration database, if the jobs are to deploy
+// into it. Where not, the jobs only merge, and the request keeps the command for a person who may.
+func waitForPerson(c *cli.Context, e *environment, r *slurm.Request) {
+	if len(r.Deploy) == 0 || r.Deploy[0] != "deploy" || toDirectory(r.Deploy) {
+		return
+	}
+	program := filepath.Join(filepath.Dir(r.Program), "mergedeploy")
+	words := []string{"privilege"}
+	if site := c.String("site"); site != "" {
+		words = append(words, "--site", site)
+	}
+	for i, w := range r.Deploy {
+		name, _, _ := strings.Cut(w, "=")
+		if !slices.Contains(privilegeFlags, name) {
+			continue
+		}
+		words = append(words, w)
+		if name == w && i+1 < len(r.Deploy) {
+			words = append(words, r.Deploy[i+1])
+		}
+	}
+	out, err := exec.CommandContext(c.Context, program, words...).CombinedOutput()
+	if err == nil {
+		return
+	}
+	r.Waiting = slurm.Quote(program)
+	for _, w := range r.Deploy {
+		if w != "--automatic" {
+			r.Waiting += " " + slurm.Quote(w)
+		}
+	}
+	e.Log.Warnf("the jobs may not deploy: %s", strings.Join(strings.Fields(string(out)), " "))
+	e.Log.Warnf("what is computed will wait for a person who gives this command: %s", r.Waiting)
+	r.Deploy = mergeOnly(r.Deploy)
+}
+
+// privilegeFlags are the flags of a deployment that say where to.
+var privilegeFlags = []string{"--exp", "--write-url", "--read-url", "--auth", "--dbsuffix", "--two-hosts"}
+
+// toDirectory reports whether a deployment goes into a calibration directory.
+func toDirectory(words []string) bool {
+	det := ""
+	for i, w := range words {
+		name, value, joined := strings.Cut(w, "=")
+		if !joined && i+1 < len(words) {
+			value = words[i+1]
+		}
+		switch name {
+		case "--backend":
+			return value == "calibdir"
+		case "--calib-dir", "-c":
+			return true
+		case "--det":
+			det = value
+		}
+	}
+	return strings.Contains(det, ":") // of LCLS-I
+}
+
+// mergeOnly makes the words of a deployment those of a merge: what says where to, and which rules of the
+// gate are forced, is left out with its values.
+func mergeOnly(words []string) []string {
+	kept := map[string]bool{"--exp": true, "--run": true, "--det": true, "--dir": true, "--repository": true}
+	line := []string{"merge"}
+	for i := 1; i+1 < len(words); i++ {
+		if kept[words[i]] {
+			line = append(line, words[i], words[i+1])
+			i++
+		}
+	}
+	return line
 }

@@ -249,6 +249,9 @@ func (p *Plane) vote(read []Source, opt MergeOptions) ([]combine.Source, error) 
 	var sources, voters []combine.Source
 	for _, s := range read {
 		c := combine.Source{Name: s.column(), Status: s.values, Bits: opt.selected(s.Family), Mask: s.byPerson}
+		if c.Mask && s.Mask != nil && c.Bits&status.User == 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("--bits leaves mask %s out: it does not name USER", s.Mask.Short()))
+		}
 		if c.Mask || opt.Runs == nil {
 			sources = append(sources, c)
 			continue

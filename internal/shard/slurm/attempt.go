@@ -31,6 +31,7 @@ type Request struct {
 	Command     []string      `json:"command,omitempty"` // words of the submission, for a plan that has to be made again
 	Folder      string        `json:"folder,omitempty"`  // where it was given
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
+	Waiting     string        `json:"waiting,omitempty"` // command that deploys, for a person who may; empty: none waits
 	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went
 }
 

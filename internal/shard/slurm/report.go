@@ -57,6 +57,8 @@ type Report struct {
 	Reduce   JobState       `json:"reduce"`
 	Repair   *JobState      `json:"repair,omitempty"`
 	Deploy   *JobState      `json:"deploy,omitempty"`
+	// Waiting is the command that a person has to give: the jobs may not deploy.
+	Waiting string `json:"waiting_for_a_person,omitempty"`
 	// Done: the results of this plan are written and, if asked for, deployed.
 	Done bool `json:"done"`
 	// Active: a job of the plan is queued or runs, so the state can change by itself.
@@ -112,6 +114,9 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 		r.add(c, a, elements)
 	}
 	r.Done = r.finished(c)
+	if r.Done {
+		r.Waiting = c.Request.Waiting
+	}
 	return r, nil
 }
 
