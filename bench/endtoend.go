@@ -5,8 +5,7 @@ import (
 	"os/exec"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/kernel"
@@ -180,7 +179,7 @@ func (t together) add(lo int, frames [][]uint16) {
 func firstBlock(ctx context.Context, src frame.Source, l frame.Lane, lo, hi []uint16) error {
 	exts := l.Extents[:min(50, len(l.Extents))]
 	const band = 65536
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for at := 0; at < len(lo); at += band {
 		g.Go(func() error {

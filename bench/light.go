@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
@@ -59,7 +58,7 @@ func residuals(ctx context.Context, frames int, read func(first, lo, hi int, dst
 		return err
 	}
 	workers, bytes := plan.ResidualWorkers(runtime.GOMAXPROCS(0))
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(workers)
 	for _, band := range f.Bands() {
 		g.Go(func() error {

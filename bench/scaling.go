@@ -12,8 +12,7 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 )
 
@@ -62,7 +61,7 @@ func scaling(b *bench) error {
 
 // tasks has n tasks share the frames of the run, each with a source of its own.
 func (b *bench) tasks(n int) error {
-	g, ctx := errgroup.WithContext(b.ctx)
+	g, ctx := fault.WithContext(b.ctx)
 	for t := range n {
 		lanes := append([]frame.Lane(nil), b.d.lanes...)
 		for i := range lanes {

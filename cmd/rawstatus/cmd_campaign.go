@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sync/errgroup"
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
@@ -174,7 +173,7 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 			again[s.Key] = s.State == campaign.Failed
 		}
 	}
-	g, ctx := errgroup.WithContext(c.Context)
+	g, ctx := fault.WithContext(c.Context)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, it := range cam.Items {
 		g.Go(func() error { return cam.Plan(ctx, it, workersOf(cam), again[it.Key()], caller(c, e)) })

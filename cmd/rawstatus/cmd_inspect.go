@@ -78,13 +78,8 @@ func runInspect(c *cli.Context, e *environment, d open.Dataset) error {
 	opt := open.Options{Settle: c.Duration("settle"), AllHeaders: true, MaxLost: c.Float64("max-lost")}
 	in := inspection{Panels: []panelCounts{}}
 	var err error
-	if in.Contents, err = open.Survey(c.Context, d); err != nil {
+	if in.Contents, err = open.Survey(c.Context, d, c.Bool("names")); err != nil {
 		return err
-	}
-	if !c.Bool("names") {
-		for i := range in.Contents {
-			in.Contents[i].Configures = nil
-		}
 	}
 	x, indexErr := open.Index(c.Context, d, opt)
 	lacks := error(nil)
@@ -280,6 +275,9 @@ func inspectPacks(e *environment, files []string) (done bool, err error) {
 const packMagic = "RSPACK\r\n"
 
 func isPack(path string) (bool, error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return false, nil // to open a pipe waits for its writer
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, fault.New(fault.Input, "%w", err)

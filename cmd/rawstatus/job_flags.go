@@ -1,12 +1,16 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -307,5 +311,24 @@ func workDir(c *cli.Context, e *environment, run frame.Run, det, profile string)
 	if root == "" {
 		root = defaultWorkRoot
 	}
-	return filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", run.Experiment, run.Number, det, profile))
+	return filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(run.Experiment), run.Number, fileName(det), profile))
+}
+
+// longestPart bounds what a name in the data gives to the name of a directory.
+const longestPart = 80
+
+// fileName makes a name in the data a part of a directory's name: whatever a file says, it leads nowhere
+// else.
+func fileName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '-'
+		}
+		return r
+	}, s)
+	if len(s) > longestPart {
+		sum := sha256.Sum256([]byte(s))
+		s = strings.ToValidUTF8(s[:longestPart-9], "") + "-" + hex.EncodeToString(sum[:4])
+	}
+	return s
 }

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
@@ -144,7 +142,7 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 	if err := m.checkTypes(r, opt); err != nil {
 		return nil, err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := fault.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range m.Planes {
 		group.Go(func() error {
@@ -382,7 +380,7 @@ func header(loc *time.Location) calibtxt.Header {
 
 // writePlanes writes status_merged of every plane that has sources.
 func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := fault.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range m.Planes {
 		p := &m.Planes[i]

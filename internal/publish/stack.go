@@ -240,7 +240,7 @@ func (m *Merged) content() (calib.Content, int64, error) {
 	}
 	open := func() (io.ReadCloser, error) {
 		r, w := io.Pipe()
-		go func() { w.CloseWithError(m.text(w)) }()
+		fault.Start(func() error { return m.text(w) }, func(err error) { w.CloseWithError(err) })
 		return r, nil
 	}
 	return calib.Content{Path: m.Path, SHA256: hex.EncodeToString(h.Sum(nil)), Open: open, Array: m.array}, int64(n), nil

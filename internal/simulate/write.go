@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/xtc2"
 )
@@ -51,7 +49,7 @@ func Write(ctx context.Context, cfg Config) (*Truth, error) {
 		}
 		streams = append(streams, &stream{output: out})
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := fault.WithContext(ctx)
 	for _, s := range streams {
 		group.Go(func() error { return s.write(ctx, plan, c.Truncate > 0) })
 	}

@@ -13,6 +13,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 )
 
 // Error is what a format reader reports about a place in a file.
@@ -133,10 +135,24 @@ func (c *Cursor) Fit(count uint64, size int, what string) bool {
 	return c.err == nil
 }
 
-// CutNUL gives the string before the first NUL of b, or all of it.
+// CutNUL returns the text before the first NUL of b, or all of it. Bytes that are no UTF-8 come as \xNN:
+// what is written about a run must be text, and two names that differ must not become one.
 func CutNUL(b []byte) string {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
 	}
-	return string(b)
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	var s strings.Builder
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&s, `\x%02x`, b[0])
+		} else {
+			s.Write(b[:n])
+		}
+		b = b[n:]
+	}
+	return s.String()
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"rawstatus/internal/fault"
@@ -237,7 +236,7 @@ func (s *pread) startReads(ctx context.Context, pieces []piece) (wait func() err
 	slices.SortFunc(pieces, func(a, b piece) int {
 		return cmp.Or(cmp.Compare(a.ext.File, b.ext.File), cmp.Compare(a.from(), b.from()))
 	})
-	g, inner := errgroup.WithContext(ctx)
+	g, inner := fault.WithContext(ctx)
 	for len(pieces) > 0 {
 		n := s.together(pieces)
 		run := pieces[:n]

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
+	"rawstatus/internal/fault"
 )
 
 const (
@@ -122,7 +122,7 @@ func runSweep(ctx context.Context, s Sweep, c cutting, l loader) error {
 	if s.Workers <= 0 {
 		s.Workers = cores()
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	loaded := make(chan *super, c.held)
 	g.Go(func() error {
 		defer close(loaded)

@@ -38,7 +38,7 @@ type format struct {
 	suffixes []string
 	index    func(ctx context.Context, in input, opt Options) (*frame.Index, error)
 	// survey tells what a file holds; nil for formats that have nothing but frames.
-	survey func(ctx context.Context, s rawrun.Stream, open func(beside *rawrun.File, base string) (*rawrun.File, error)) ([]Contents, error)
+	survey func(ctx context.Context, s surveyOf) ([]Contents, error)
 }
 
 // formats is every format there is. A further one is a line here.
@@ -91,6 +91,9 @@ func find(d Dataset) (format, input, error) {
 			abs, absErr := filepath.Abs(path)
 			if err == nil && absErr != nil {
 				err = fmt.Errorf("open: %w", absErr)
+			}
+			if err == nil {
+				err = rawrun.CheckRegular(path)
 			}
 			in.files = append(in.files, abs)
 		}

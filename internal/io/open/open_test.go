@@ -392,7 +392,7 @@ func TestSharedRuns(t *testing.T) {
 		if len(x.Panels) != c.panels || len(x.Events) != c.events || len(x.Missing) > 0 || x.Run.Begin.Format(time.RFC3339Nano) != c.begin || x.Run.Experiment != c.exp {
 			t.Errorf("%s: %+v", c.exp, x)
 		}
-		survey, err := Survey(context.Background(), d)
+		survey, err := Survey(context.Background(), d, true)
 		if err != nil || len(survey) != 1 || !slices.Contains(survey[0].Transitions, Count{"L1Accept", c.events}) || len(survey[0].Configures) != 1 {
 			t.Errorf("%s: %+v, %v", c.exp, survey, err)
 		}
@@ -402,7 +402,7 @@ func TestSharedRuns(t *testing.T) {
 // TestSurveyFollowsChunks wants all files of a stream in a survey.
 func TestSurveyFollowsChunks(t *testing.T) {
 	dir := filepath.Join(testenv.Shared(t), "data", "xtc2", "chunking")
-	survey, err := Survey(context.Background(), dataset(dir, "xpptut15", 14))
+	survey, err := Survey(context.Background(), dataset(dir, "xpptut15", 14), true)
 	if err != nil || len(survey) != 2 {
 		t.Fatalf("%+v, %v", survey, err)
 	}

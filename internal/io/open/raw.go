@@ -11,7 +11,7 @@ import (
 
 // rawFormat is a format of raw data: its files are found by their names and opened here.
 func rawFormat(names *rawrun.Scheme, build func(context.Context, rawrun.Request, rawrun.Options) (*frame.Index, error),
-	survey func(context.Context, rawrun.Stream, func(*rawrun.File, string) (*rawrun.File, error)) ([]Contents, error)) format {
+	survey func(context.Context, surveyOf) ([]Contents, error)) format {
 	index := func(ctx context.Context, in input, opt Options) (*frame.Index, error) {
 		h := &rawrun.Handles{}
 		defer h.Close()

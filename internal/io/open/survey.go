@@ -18,6 +18,13 @@ type Contents struct {
 	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read on
 }
 
+// surveyOf is a stream to look at.
+type surveyOf struct {
+	rawrun.Stream
+	open  func(beside *rawrun.File, base string) (*rawrun.File, error)
+	names bool // tell what each Configure describes
+}
+
 // Count is a number of things of a name.
 type Count struct {
 	Name string `json:"name"`
@@ -36,8 +43,9 @@ type Description struct {
 	Fields    []string `json:"fields"`
 }
 
-// Survey tells what the files of a dataset hold, whether or not it can be indexed.
-func Survey(ctx context.Context, d Dataset) ([]Contents, error) {
+// Survey tells what the files of a dataset hold, whether or not it can be indexed; with names also what
+// each Configure describes.
+func Survey(ctx context.Context, d Dataset, names bool) ([]Contents, error) {
 	f, in, err := find(d)
 	if err != nil || f.survey == nil {
 		return nil, err
@@ -54,7 +62,7 @@ func Survey(ctx context.Context, d Dataset) ([]Contents, error) {
 	}
 	var list []Contents
 	for _, s := range streams {
-		contents, err := f.survey(ctx, s, h.Beside)
+		contents, err := f.survey(ctx, surveyOf{s, h.Beside, names})
 		if err != nil {
 			return nil, err
 		}

@@ -6,12 +6,11 @@ import (
 	"fmt"
 
 	"rawstatus/internal/io/cursor"
-	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc1"
 )
 
 // surveyXtc1 looks at every file of a stream.
-func surveyXtc1(ctx context.Context, s rawrun.Stream, _ func(*rawrun.File, string) (*rawrun.File, error)) ([]Contents, error) {
+func surveyXtc1(ctx context.Context, s surveyOf) ([]Contents, error) {
 	var list []Contents
 	for _, f := range s.Files {
 		if !f.IsThere() {
@@ -27,10 +26,13 @@ func surveyXtc1(ctx context.Context, s rawrun.Stream, _ func(*rawrun.File, strin
 				if l.Damage != 0 {
 					damage.add(fmt.Sprintf("%#x", l.Damage))
 				}
+				if !s.names {
+					continue
+				}
 				described = append(described, Description{ID: fmt.Sprintf("%#x", l.Offset), Detector: l.Source, Type: l.TypeName,
 					Version: fmt.Sprintf("v%d", l.Version), Fields: []string{fmt.Sprintf("%d bytes", l.Size)}})
 			}
-			if d.Service == "Configure" {
+			if d.Service == "Configure" && s.names {
 				c.Configures = append(c.Configures, described)
 			}
 			return nil

@@ -94,7 +94,7 @@ func TestXtc1(t *testing.T) {
 // TestSurveyXtc1 lists what the damaged sample holds.
 func TestSurveyXtc1(t *testing.T) {
 	path := filepath.Join(testenv.Shared(t), "data/xtc1/epix100a_damage.xtc")
-	list, err := Survey(context.Background(), Dataset{Files: []string{path}})
+	list, err := Survey(context.Background(), Dataset{Files: []string{path}}, true)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // surveyXtc2 looks at all files of a stream, also those that others announce, or at its smalldata where
 // there are no data.
-func surveyXtc2(ctx context.Context, s rawrun.Stream, open func(*rawrun.File, string) (*rawrun.File, error)) ([]Contents, error) {
+func surveyXtc2(ctx context.Context, s surveyOf) ([]Contents, error) {
 	files := s.Files
 	if !s.HasData() && s.Small() != nil {
 		files = []*rawrun.File{s.Small()}
@@ -33,12 +33,12 @@ func surveyXtc2(ctx context.Context, s rawrun.Stream, open func(*rawrun.File, st
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, xtc2Contents(f, v))
+		list = append(list, xtc2Contents(f, v, s.names))
 		table = v.InForce
 		if v.Next == "" || seen[v.Next] || i+1 < len(files) || !s.HasData() {
 			continue
 		}
-		next, err := open(f, v.Next)
+		next, err := s.open(f, v.Next)
 		if err == nil {
 			files = append(files, next)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -49,7 +49,7 @@ func surveyXtc2(ctx context.Context, s rawrun.Stream, open func(*rawrun.File, st
 }
 
 // xtc2Contents puts a survey into the form of all formats.
-func xtc2Contents(f *xtc2.File, v *xtc2.Survey) Contents {
+func xtc2Contents(f *xtc2.File, v *xtc2.Survey, describe bool) Contents {
 	c := Contents{Path: f.Path, Size: f.Size}
 	for n, count := range v.Services {
 		if count > 0 {
@@ -63,22 +63,30 @@ func xtc2Contents(f *xtc2.File, v *xtc2.Survey) Contents {
 		c.Problem = v.Problem.Error()
 	}
 	for _, t := range v.Configs {
+		c.Detectors = xtc2Detectors(t.Table)
+		if !describe {
+			continue
+		}
 		var names []Description
+		values := make(map[*xtc2.Names]*xtc2.Block, len(t.Values))
+		for i := range t.Values {
+			if b := &t.Values[i]; values[b.Names] == nil {
+				values[b.Names] = b
+			}
+		}
 		for _, n := range t.List {
 			d := Description{ID: fmt.Sprintf("%#x", n.ID), Detector: n.DetName, Type: n.DetType, Segment: n.Segment,
 				Serial: n.DetID, Algorithm: n.Alg, Version: n.Version.String()}
-			values := slices.IndexFunc(t.Values, func(b xtc2.Block) bool { return b.Names == n })
 			for i, f := range n.Fields {
 				text := fmt.Sprintf("%s %v rank %d", f.Name, f.Type, f.Rank)
-				if values >= 0 {
-					text += " = " + t.Values[values].Describe(i)
+				if b := values[n]; b != nil {
+					text += " = " + b.Describe(i)
 				}
 				d.Fields = append(d.Fields, text)
 			}
 			names = append(names, d)
 		}
 		c.Configures = append(c.Configures, names)
-		c.Detectors = xtc2Detectors(t.Table)
 	}
 	return c
 }

@@ -216,17 +216,23 @@ func (h *Handles) Beside(f *File, base string) (*File, error) {
 	return g, h.open(g)
 }
 
-// open opens a file and keeps what it was like. What is no regular file is not touched: to open a pipe
-// waits for its writer.
+// CheckRegular refuses what is there but no regular file. To open a pipe would wait for its writer.
+func CheckRegular(path string) error {
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().IsRegular() {
+		return nil
+	}
+	return fault.New(fault.Input, "%q is no regular file but a %s", path, kindOf(st.Mode())).
+		WithHint("move it out of the run's folder, or name the files to read with --file")
+}
+
+// open opens a file and keeps what it was like.
 func (h *Handles) open(f *File) error {
-	st, err := os.Stat(f.Path)
-	if err == nil && !st.Mode().IsRegular() {
-		return fault.New(fault.Input, "%q is no regular file but a %s", f.Path, kindOf(st.Mode())).WithHint("move it out of the run's folder, or name the files to read with --file")
+	if err := CheckRegular(f.Path); err != nil {
+		return err
 	}
-	var r *os.File
-	if err == nil {
-		r, err = os.Open(f.Path)
-	}
+	var st os.FileInfo
+	r, err := os.Open(f.Path)
 	if err == nil {
 		if st, err = r.Stat(); err != nil {
 			r.Close()

@@ -38,3 +38,25 @@ func (r Request) Pick(have []Run) (int, error) {
 	}
 	return 0, pick(fault.New(fault.Input, "the files hold no run %d, only %v", r.RunInFile, list))
 }
+
+// An index has an extent for each panel and event. A frame takes more bytes in a file than its extent in
+// memory; only damaged files describe so many panels without frames that extents outgrow them.
+const (
+	freeExtents    = 1 << 20 // always allowed
+	bytesPerExtent = 4       // of the files, for each further one
+)
+
+// CheckSize refuses an index of many more extents than the files can have frames.
+func (r Request) CheckSize(events, panels int) error {
+	size := int64(0)
+	for _, f := range r.Files {
+		if size += max(0, f.Size); f.Small != nil {
+			size += f.Small.Size
+		}
+	}
+	if int64(events)*int64(panels) <= freeExtents+size/bytesPerExtent {
+		return nil
+	}
+	return fault.New(fault.Input, "the files describe %d panels and %d events in only %d bytes: most of these panels cannot have frames", panels, events, size).
+		WithHint("the Configure is damaged, or the data files are only the beginning of a run")
+}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sort"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 )
@@ -326,7 +324,7 @@ func (b *builder) nearest(events []int32, ts uint64) int32 {
 }
 
 // assemble makes the index, with all extents missing.
-func (b *builder) assemble() *frame.Index {
+func (b *builder) assemble() (*frame.Index, error) {
 	x := &frame.Index{Format: "xtc1", Run: b.runOf()}
 	for _, s := range b.scans {
 		x.Files = append(x.Files, s.f.File)
@@ -366,8 +364,11 @@ func (b *builder) assemble() *frame.Index {
 		steps = steps[1:]
 	}
 	x.Steps = steps
+	if err := b.req.CheckSize(len(x.Events), len(x.Panels)); err != nil {
+		return nil, err
+	}
 	x.Extents = make([]frame.Extent, len(x.Events)*len(x.Panels))
-	return x
+	return x, nil
 }
 
 // panelID gives the hardware id of a panel, or the detector's name as the original tools use it.
@@ -391,7 +392,7 @@ func (d *detector) gain(x *frame.Index, step int, panel frame.Panel) (g frame.Ga
 // fill sets the extents of all events, some ranges of events at a time because payloads may have to be
 // looked into.
 func (b *builder) fill(ctx context.Context, x *frame.Index) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := fault.WithContext(ctx)
 	group.SetLimit(b.opt.Reads)
 	const chunk = 16
 	for lo := 0; lo < len(b.events); lo += chunk {

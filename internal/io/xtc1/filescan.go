@@ -75,7 +75,7 @@ type fileScan struct {
 	begin    uint64 // time of Configure, 0 if there is none
 	runs     []runMark
 	grams    int
-	hasEnd   bool  // EndRun or Unconfigure was last, but for what belongs to no run
+	hasEnd   bool  // EndRun was last, but for what belongs to no run
 	closed   bool  // EndRun was, and no BeginRun since
 	outside  int   // events behind an EndRun
 	known    int   // events that smalldata has behind the end of the file
@@ -153,7 +153,7 @@ func (s *fileScan) take(d *datagram) error {
 		s.cycles = append(s.cycles, cycle{ts: d.ts()})
 	}
 	s.closed = s.closed && service != trBeginRun || service == trEndRun
-	s.hasEnd = s.closed || service == trUnconfigure
+	s.hasEnd = s.closed
 	if service != trConfigure && service != trBeginCalibCycle {
 		return nil
 	}

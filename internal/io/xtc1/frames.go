@@ -81,10 +81,13 @@ func layoutOf(src source, word uint32, setups []*setup, first []byte) (*layout, 
 			return nil, fmt.Errorf("%s without its configuration: the files from the beginning of the run are needed (chunk 0)", typeName(id))
 		}
 		for _, s := range setups {
-			if slices.Contains(d.configs, s.id) {
-				l.configured(s, head)
-				return l, nil
+			if !slices.Contains(d.configs, s.id) {
+				continue
 			}
+			if l.configured(s, head); len(l.segments) == 0 {
+				return nil, fmt.Errorf("its %s excludes all sections", typeName(s.id))
+			}
+			return l, nil
 		}
 		return nil, fmt.Errorf("%s with %s is not known", typeName(id), typeName(setups[0].id))
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
@@ -37,7 +35,10 @@ func BuildIndex(ctx context.Context, req rawrun.Request, opt rawrun.Options) (*f
 	}
 	b.numberSteps()
 	b.mergeEvents()
-	x := b.assemble()
+	x, err := b.assemble()
+	if err != nil {
+		return nil, err
+	}
 	if err := b.fill(ctx, x); err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (b *builder) scanFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, inner := errgroup.WithContext(ctx)
+	group, inner := fault.WithContext(ctx)
 	for _, files := range streams {
 		st := &stream{number: files.Number}
 		for _, f := range files.Files {

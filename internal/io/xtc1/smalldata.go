@@ -2,12 +2,12 @@ package xtc1
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/rawrun"
 )
 
@@ -201,12 +201,12 @@ func (s *small) note(d *datagram) {
 // verify compares what was noted with the data file.
 func (s *small) verify() error {
 	errs := make([]error, len(s.checks))
-	var group sync.WaitGroup
+	var group fault.Group
 	for i, c := range s.checks {
 		if c.off+int64(len(c.want)) > s.big.f.Size {
 			continue // of the event that is cut
 		}
-		group.Go(func() {
+		group.Go(func() error {
 			got := make([]byte, len(c.want))
 			errs[i] = s.big.w.reads.full(s.big.w.ctx, s.big.f.Path, s.big.f.R, got, c.off)
 			if len(got) == headSize {
@@ -215,8 +215,8 @@ func (s *small) verify() error {
 			if errs[i] == nil && !bytes.Equal(got, c.want) {
 				errs[i] = fmt.Errorf("%w: other content at byte %#x of %q", rawrun.ErrDisagrees, c.off, s.big.f.Path)
 			}
+			return nil
 		})
 	}
-	group.Wait()
-	return errors.Join(errs...)
+	return cmp.Or(append(errs, group.Wait())...)
 }

@@ -92,7 +92,7 @@ func (w *window) fetch(n int64) *block {
 	w.reads.ahead.Go(func() {
 		defer close(b.ready)
 		b.b = make([]byte, min(w.block, w.size-off))
-		b.err = w.reads.full(w.ctx, w.path, w.r, b.b, off)
+		b.err = fault.Safe(func() error { return w.reads.full(w.ctx, w.path, w.r, b.b, off) })
 	})
 	return b
 }

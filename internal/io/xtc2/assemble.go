@@ -22,7 +22,7 @@ type assembly struct {
 }
 
 // assemble makes the index of a run.
-func (b *builder) assemble(run *runGroups) *frame.Index {
+func (b *builder) assemble(run *runGroups) (*frame.Index, error) {
 	x := &frame.Index{Format: "xtc2"}
 	x.Run = frame.Run{Experiment: run.experiment, Number: run.number, Begin: Time(run.begin)}
 	a := &assembly{builder: b, x: x, fileOf: b.listFiles(x), segs: b.segments(run), numbers: map[string]uint16{}}
@@ -31,6 +31,9 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 	for _, s := range b.scans {
 		a.at = append(a.at, a.places(s))
 		a.headings = append(a.headings, make([]uint16, len(s.models.headings)))
+	}
+	if err := b.req.CheckSize(run.events, len(x.Panels)); err != nil {
+		return nil, err
 	}
 	x.Events = make([]frame.Event, 0, run.events)
 	x.Extents = make([]frame.Extent, run.events*len(x.Panels))
@@ -66,7 +69,7 @@ func (b *builder) assemble(run *runGroups) *frame.Index {
 		}
 	}
 	flush()
-	return x
+	return x, nil
 }
 
 // groups joins the readout groups of an event's datagrams.
@@ -173,17 +176,18 @@ func (k *known) choose(t *layouts) {
 // The shape of a segment without frames is that of its detector's other segments, or of its type.
 func (b *builder) addPanels(x *frame.Index, segs []*known) []int {
 	starts := make([]int, len(segs))
+	shapes := map[string]shape{} // of each detector's first segment with frames
+	for _, k := range segs {
+		if _, ok := shapes[k.detector]; k.layout != 0 && !ok {
+			shapes[k.detector] = k.shape
+		}
+	}
 	for i, k := range segs {
 		starts[i] = len(x.Panels)
 		sh := k.shape
 		if k.layout == 0 {
 			ok := false
-			for _, o := range segs {
-				if o.layout != 0 && o.detector == k.detector && !ok {
-					sh, ok = o.shape, true
-				}
-			}
-			if !ok {
+			if sh, ok = shapes[k.detector]; !ok {
 				sh, ok = expected(k.names.DetType)
 			}
 			if !ok {

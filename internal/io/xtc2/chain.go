@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"sync/atomic"
+
+	"rawstatus/internal/fault"
 )
 
 const (
@@ -139,7 +141,7 @@ func (a *lookahead) predict(off, size int64) {
 		a.queue = append(a.queue, b)
 		a.ahead += n
 		a.end += int64(n) * size
-		go b.read(a.f)
+		fault.Start(func() error { b.read(a.f); return nil }, nil) // what it did not read is read again
 	}
 }
 

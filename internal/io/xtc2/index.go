@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -26,7 +26,10 @@ func BuildIndex(ctx context.Context, req rawrun.Request, opt rawrun.Options) (*f
 	if err != nil {
 		return nil, err
 	}
-	x := b.assemble(run)
+	x, err := b.assemble(run)
+	if err != nil {
+		return nil, err
+	}
 	return x, b.finish(ctx, x, run)
 }
 
@@ -37,7 +40,7 @@ func (b *builder) scanStreams(ctx context.Context) error {
 		return err
 	}
 	b.streams = len(streams)
-	group, inner := errgroup.WithContext(ctx)
+	group, inner := fault.WithContext(ctx)
 	for _, stream := range streams {
 		s := &scan{b: b, stream: stream}
 		b.scans = append(b.scans, s)
@@ -80,9 +83,11 @@ type builder struct {
 	req     rawrun.Request
 	opt     rawrun.Options
 	streams int
-	slots   chan struct{} // one element per datagram being read
-	layouts layouts
-	scans   []*scan
+	// slotsMade counts the slots of all events, as a bound of the memory that files can ask for.
+	slotsMade atomic.Int64
+	slots     chan struct{} // one element per datagram being read
+	layouts   layouts
+	scans     []*scan
 
 	counts rawrun.Counts
 }

@@ -204,9 +204,11 @@ func (b *Block) Describe(i int) string {
 	if s, ok := v.Text(); ok {
 		return strconv.Quote(s)
 	}
-	if label, ok := b.EnumLabel(v); ok && v.Field.Type == EnumVal {
-		n, _ := v.Int()
-		return fmt.Sprintf("%d %s", n, label)
+	if v.Field.Type == EnumVal { // labels are looked for among all fields
+		if label, ok := b.EnumLabel(v); ok {
+			n, _ := v.Int()
+			return fmt.Sprintf("%d %s", n, label)
+		}
 	}
 	if n, ok := v.Int(); ok {
 		if v.Field.Type == UInt64 {

@@ -71,12 +71,14 @@ func newConfig(t *Table) *config {
 		}
 	}
 	slices.SortFunc(c.segments, compareSegments)
+	place := make(map[segment]int, len(c.segments))
 	for i, s := range c.segments {
 		c.names = append(c.names, first[s])
-		for _, n := range t.List {
-			if _, ok := c.field[n.ID]; ok && (segment{n.DetName, n.Segment}) == s {
-				c.slot[n.ID] = i
-			}
+		place[s] = i
+	}
+	for _, n := range t.List {
+		if _, ok := c.field[n.ID]; ok {
+			c.slot[n.ID] = place[segment{n.DetName, n.Segment}]
 		}
 	}
 	return c

@@ -11,8 +11,7 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -87,11 +86,18 @@ type scan struct {
 	next    chunk // what the last Enable announced
 	models  models
 
-	events errgroup.Group // reads of events under way
+	events fault.Group // reads of events under way
 	mu     sync.Mutex
+	absent map[absence]*template
 	known  []int // by file: events that are known of one that is not there, or behind its end
 	stale  worst // events that are not what the smalldata file says
 	broken worst // events that could not be read to their end
+}
+
+// absence is a kind of event of which nothing is there.
+type absence struct {
+	config int32
+	state  frame.State
 }
 
 // chunk is the file that follows.
@@ -191,12 +197,17 @@ func (s *scan) table() *Table {
 	return s.configs[len(s.configs)-1].Table
 }
 
-// newSlots gives the slots of one event.
-func (s *scan) newSlots(e *entry) []slot {
+// newSlots makes the slots of one event. It refuses more of them than the files can have frames.
+func (s *scan) newSlots(e *entry) error {
 	if e.config < 0 {
 		return nil
 	}
-	return make([]slot, len(s.configs[e.config].segments))
+	n := len(s.configs[e.config].segments)
+	if err := s.b.req.CheckSize(1, int(s.b.slotsMade.Add(int64(n)))); err != nil {
+		return err
+	}
+	e.slots = make([]slot, n)
+	return nil
 }
 
 // hasContent tells the transitions whose content matters.
@@ -360,7 +371,9 @@ func (s *scan) walkEvent(ctx context.Context, chain *chain, h Header, e *entry) 
 			return err
 		}
 	}
-	e.slots = s.newSlots(e)
+	if err := s.newSlots(e); err != nil {
+		return err
+	}
 	c, slots := s.configs[e.config], e.slots
 	if k != nil && k.open() {
 		rec, err := s.readCandidate(chain.w, h, c, slots)

@@ -203,7 +203,9 @@ func (s *scan) readCandidates(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
-		e.slots = s.newSlots(e)
+		if err := s.newSlots(e); err != nil {
+			return err
+		}
 		records[n], err = s.readCandidate(w, h, s.configs[e.config], e.slots)
 		return err
 	})
@@ -231,15 +233,30 @@ func (s *scan) isThere(e *entry) bool {
 	if !f.IsThere() {
 		state = frame.Missing
 	}
-	e.slots = s.newSlots(e)
-	for k := range e.slots {
-		e.slots[k].state = state
-	}
+	e.by = s.without(e.config, state)
 	for len(s.known) <= int(e.file) {
 		s.known = append(s.known, 0)
 	}
 	s.known[e.file]++
 	return false
+}
+
+// without is the template of events of which nothing is there.
+func (s *scan) without(config int32, state frame.State) *template {
+	key := absence{config, state}
+	if config < 0 || s.absent[key] != nil {
+		return s.absent[key]
+	}
+	n := len(s.configs[config].segments)
+	t := &template{slots: make([]slot, n), headings: make([]uint16, n)}
+	for i := range t.slots {
+		t.slots[i].state = state
+	}
+	if s.absent == nil {
+		s.absent = map[absence]*template{}
+	}
+	s.absent[key] = t
+	return t
 }
 
 // knownHeader reads the header of an event whose place is known, and compares it with the smalldata file;
@@ -276,6 +293,8 @@ func (s *scan) readKnown(w *window, e *entry) error {
 			return err
 		}
 	}
-	e.slots = s.newSlots(e)
+	if err := s.newSlots(e); err != nil {
+		return err
+	}
 	return s.readEvent(w, h, s.configs[e.config], e.slots)
 }

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 )
 
@@ -204,7 +203,7 @@ func (t *template) fits(w *window, h Header) (bool, error) {
 // reads in flight. Every goroutine has a window of its own, to be used again and again.
 func (b *builder) each(ctx context.Context, n int, do func(w *window, i int) error) error {
 	var next atomic.Int64
-	g, inner := errgroup.WithContext(ctx)
+	g, inner := fault.WithContext(ctx)
 	for range min(n, b.opt.Reads) {
 		if !b.enter(inner) {
 			break

@@ -10,8 +10,7 @@ import (
 	"runtime"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
@@ -83,7 +82,7 @@ func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int)
 		}
 	}
 	in = make([]planes, len(units))
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range units {
 		g.Go(func() (err error) {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -338,7 +336,7 @@ func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GatePar
 	lead := frames[:seq.Block]
 	lo, hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
 	band := plan.GateBand(len(lead))
-	g, ctx := errgroup.WithContext(w.ctx)
+	g, ctx := fault.WithContext(w.ctx)
 	g.SetLimit(w.opt.Workers)
 	for at := 0; at < panel.Pixels(); at += band {
 		end := min(at+band, panel.Pixels())

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
@@ -141,7 +139,7 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 	bands := flat.Bands()[s.BandLo:s.BandHi]
 	sets := make([]*plane.Set, len(bands))
 	workers, bytes := plan.ResidualWorkers(w.opt.Workers)
-	g, ctx := errgroup.WithContext(w.ctx)
+	g, ctx := fault.WithContext(w.ctx)
 	g.SetLimit(workers)
 	for i, b := range bands {
 		g.Go(func() error {

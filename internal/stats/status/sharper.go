@@ -2,7 +2,8 @@ package status
 
 import (
 	"runtime"
-	"sync"
+
+	"rawstatus/internal/fault"
 )
 
 // Sharper compares limits in force with robust ones per ASIC (Method Robust, Scope PerASIC), which bad
@@ -31,16 +32,17 @@ func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
 	p.Scope, p.Method = PerASIC, Robust
 	groups := p.groups(panels)
 	more := make([]int, len(groups))
-	var wg sync.WaitGroup
-	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all fault.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
 	for i, g := range groups {
-		turn <- struct{}{}
-		wg.Go(func() {
+		all.Go(func() error {
 			more[i] = r.more(p, g[0], panels[g[0].panel].Cols)
-			<-turn
+			return nil
 		})
 	}
-	wg.Wait()
+	if err := all.Wait(); err != nil {
+		panic(err) // one of the goroutines did
+	}
 	for _, n := range more {
 		out.More += n
 	}
