@@ -152,9 +152,12 @@ func (s *fileScan) take(d *datagram) error {
 	case trBeginCalibCycle:
 		s.cycles = append(s.cycles, cycle{ts: d.ts()})
 	}
+	if d.cut {
+		service = -1 // whatever begins there has not come
+	}
 	s.closed = s.closed && service != trBeginRun || service == trEndRun
 	s.hasEnd = s.closed
-	if service != trConfigure && service != trBeginCalibCycle {
+	if service := d.service(); service != trConfigure && service != trBeginCalibCycle {
 		return nil
 	}
 	for i := range d.leaves {

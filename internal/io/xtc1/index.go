@@ -322,8 +322,8 @@ func (b *builder) nothing(x *frame.Index) error {
 	why := append(slices.Clone(x.Missing), x.Notes...)
 	if len(x.Missing) > 0 {
 		code := fault.Input
-		if len(b.scans) < len(b.files()) {
-			code = fault.Incomplete // a file is not there
+		if len(b.scans) < len(b.files()) || slices.ContainsFunc(b.scans, func(s *fileScan) bool { return s.known > 0 }) {
+			code = fault.Incomplete // a file is not there, or events that smalldata knows
 		}
 		return fault.New(code, "xtc1: %q: no area detector that can be read in what is there:\n  %s", b.scans[0].f.Path, strings.Join(why, "\n  ")).
 			WithHint("the data are cut or damaged there; if they are still being written or copied give the command again when they are whole")

@@ -1,7 +1,9 @@
 package xtc2
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 )
 
 // member is one stream's datagram in a group.
@@ -38,6 +40,7 @@ type runGroups struct {
 func merge(scans []*scan) []*runGroups {
 	m := &merger{scans: scans, next: make([]int, len(scans)), inForce: make([]int, len(scans)), lost: map[Service]int{}}
 	for i, s := range scans {
+		s.sort()
 		m.inForce[i] = -1
 		if len(s.entries) > 0 {
 			m.streams++
@@ -93,7 +96,7 @@ func (m *merger) newRun() {
 
 // add puts a group where it belongs.
 func (m *merger) add(g group) {
-	if !g.service.IsEvent() && g.service != SlowUpdate && len(g.members) < m.streams {
+	if !g.service.IsEvent() && len(g.members) < m.streams {
 		m.lost[g.service]++
 	}
 	switch g.service {
@@ -190,3 +193,21 @@ func (s *scan) key(i int) uint64 {
 	}
 	return ts
 }
+
+// sort puts the events between two transitions into the order of their time-stamps: events that were
+// written in another order are the same events. SlowUpdates, which can be anywhere, say nothing of a run.
+func (s *scan) sort() {
+	s.entries = slices.DeleteFunc(s.entries, func(e entry) bool { return e.service == SlowUpdate })
+	for from := 0; from < len(s.entries); {
+		to := from
+		for to < len(s.entries) && s.entries[to].service.IsEvent() {
+			to++
+		}
+		if part := s.entries[from:to]; !slices.IsSortedFunc(part, compareTimes) {
+			slices.SortStableFunc(part, compareTimes)
+		}
+		from = to + 1
+	}
+}
+
+func compareTimes(a, b entry) int { return cmp.Compare(a.ts, b.ts) }
