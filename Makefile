@@ -51,11 +51,13 @@ race: ## all tests with the race detector
 demo: build ## simulate a run with known bad pixels, find them, deploy the result: see scratch/demo
 	bin/rawstatus demo --work scratch/demo
 
-lint: imports ## format, vet, staticcheck, tidy modules, import rule
+lint: imports ## format, vet, staticcheck, functions that nothing calls, tidy modules, import rule
 	@unformatted=$$(gofmt -l $$(git ls-files -c -o --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
 	$(TOOLS) staticcheck $(PACKAGES)
+	@dead=$$($(TOOLS) deadcode -test $(PACKAGES)) || exit 1; \
+	if [ -n "$$dead" ]; then echo "nothing calls these functions, not even a test; delete them:"; echo "$$dead"; exit 1; fi
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 

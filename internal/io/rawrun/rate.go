@@ -9,8 +9,9 @@ const (
 	// longestRhythm is the longest cycle of distances that counts as a rhythm: "two of three events" is a
 	// cycle of two.
 	longestRhythm = 16
-	// sameRhythm is the share of distances that must come again a cycle later.
-	sameRhythm = 0.8
+	// otherDistances is the share of distances that may differ from those a cycle later. Cycles of several
+	// distances fit anything if they may miss as often.
+	otherDistances, otherInCycles = 0.2, 0.1
 )
 
 // rhythm is how regularly something takes part in events.
@@ -21,14 +22,16 @@ type rhythm struct {
 
 // rhythmOf finds the rhythm of distances between successive events. Without any, each event counts.
 func rhythmOf(gaps []int) rhythm {
-	for cycle := 1; cycle <= longestRhythm && 2*cycle <= max(2, len(gaps)); cycle++ {
-		same := 0
-		for i := range len(gaps) - cycle {
-			if gaps[i] == gaps[i+cycle] {
-				same++
+	for cycle := 1; cycle <= longestRhythm; cycle++ {
+		pairs := len(gaps) - cycle
+		other := 0
+		for i := range max(0, pairs) {
+			if gaps[i] != gaps[i+cycle] {
+				other++
 			}
 		}
-		if float64(same) >= sameRhythm*float64(len(gaps)-cycle) {
+		if cycle == 1 && float64(other) <= otherDistances*float64(pairs) || cycle == 1 && pairs < 1 ||
+			cycle > 1 && pairs >= 2*cycle && other <= max(2, int(otherInCycles*float64(pairs))) {
 			return cycleOf(gaps, cycle)
 		}
 	}
@@ -46,23 +49,25 @@ func rhythmOf(gaps []int) rhythm {
 	return rhythm{1, 1}
 }
 
-// cycleOf takes the commonest sequence of so many distances; what it is for most of them, it is for all.
+// cycleOf takes the commonest sum and largest of so many distances in a row: what they are for most, they
+// are for all.
 func cycleOf(gaps []int, cycle int) rhythm {
 	if len(gaps) == 0 {
 		return rhythm{math.MaxInt, math.Inf(1)}
 	}
-	r := rhythm{}
-	for phase := range min(cycle, len(gaps)) {
-		count, best := map[int]int{}, 0
-		for i := phase; i < len(gaps); i += cycle {
-			if count[gaps[i]]++; best == 0 || count[gaps[i]] > count[best] || count[gaps[i]] == count[best] && gaps[i] < best {
-				best = gaps[i]
-			}
+	type window struct{ sum, most int }
+	count := map[window]int{}
+	var best window
+	for i := 0; i+cycle <= len(gaps); i++ {
+		w := window{0, slices.Max(gaps[i : i+cycle])}
+		for _, g := range gaps[i : i+cycle] {
+			w.sum += g
 		}
-		r.most = max(r.most, best)
-		r.mean += float64(best) / float64(cycle)
+		if count[w]++; count[w] > count[best] || count[w] == count[best] && w.sum < best.sum {
+			best = w
+		}
 	}
-	return r
+	return rhythm{best.most, float64(best.sum) / float64(cycle)}
 }
 
 // share counts the distances that are so long.
