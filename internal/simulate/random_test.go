@@ -77,7 +77,7 @@ type randomRun struct {
 	bySmall  bool   // only smalldata tells what is lost
 	stale    bool   // data that smalldata describes have been changed: it is not believed
 	usage    bool   // it must be refused with code 2
-	may      bool   // it may be refused: smalldata has transitions that the data have lost
+	may      bool   // it may be refused: something is lost, if only in a stream without panels
 	torn     bool   // there is perhaps nothing left that can be read (code 10)
 }
 
@@ -305,7 +305,7 @@ func (r *randomRun) loseChunk(f dataFile, others bool) error {
 	}
 	first := f.chunk == 0 && f.last && !exists(small) // all of the stream
 	r.untraced = r.untraced || first || f.last && !announced && !exists(small) && !others
-	r.must, r.torn = !r.untraced, len(r.files()) == 1
+	r.must, r.torn = !r.untraced, first
 	return os.Remove(f.path)
 }
 
@@ -325,6 +325,7 @@ func (r *randomRun) cut(f dataFile, others bool) error {
 		}
 	}
 	r.note("cut %s to %d of %d bytes", filepath.Base(f.path), n, len(b))
+	r.may = true
 	switch {
 	case !ends[n] || n == 0:
 		r.must, r.torn = true, true
@@ -351,6 +352,7 @@ func (r *randomRun) hole(f dataFile, others bool) error {
 	})
 	if changed {
 		r.note("hole of %d events behind %d in %s", n, first, filepath.Base(f.path))
+		r.may = true
 		// Where each event is in one stream, or there is one stream only, nothing else tells of it; the events of
 		// the slow detector are few.
 		r.untraced = r.untraced || !others || r.lcls1() || f.stream == 90 || r.slow > 0 && r.cfg.Streams == 1
@@ -452,7 +454,7 @@ func (r *randomRun) dropTransition(f dataFile, files []dataFile) error {
 	})
 	if changed {
 		r.note("drop service %d of %s", which, filepath.Base(f.path))
-		r.may = exists(r.smallOf(f))
+		r.may = r.may || exists(r.smallOf(f))
 		if which == 5 && len(streams) > 1 {
 			r.must = true
 			if !exists(r.smallOf(f)) {
@@ -555,6 +557,7 @@ func (r *randomRun) endEarly(f dataFile, others bool) error {
 	})
 	if changed {
 		r.note("end %s behind %d events", filepath.Base(f.path), keep)
+		r.may = true
 		if r.must = others && !r.cfg.NoEndRun; !others {
 			r.bySmall, r.untraced = true, r.untraced || !exists(r.smallOf(f))
 		}
