@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/io/hdf5"
+	"rawstatus/internal/io/npy"
 )
 
 // edfBlock is the unit of the length of an EDF header.
@@ -115,19 +116,23 @@ func nxmxWord(_ uint64, k Kind) (v int32) {
 	return v
 }
 
-func writeNXmx(w io.Writer, m *Mask, a *array, res *Result) error {
-	res.Masks, res.Dataset = "values other than 0 are masked: bits of NXmx", "/entry/instrument/detector/pixel_mask"
-	class := func(name string) []hdf5.Attribute { return []hdf5.Attribute{{Name: "NX_class", Text: name}} }
-	detector := &hdf5.Group{Name: "detector", Attributes: class("NXdetector"),
-		Datasets: []*hdf5.Dataset{{Name: "pixel_mask", Attributes: comments(m), Shape: a.shape, Data: values(m, a, int32(nxGap), nxmxWord)}}}
-	instrument := &hdf5.Group{Name: "instrument", Attributes: class("NXinstrument"), Groups: []*hdf5.Group{detector}}
-	entry := &hdf5.Group{Name: "entry", Attributes: class("NXentry"), Groups: []*hdf5.Group{instrument}}
-	return hdf5.Write(w, &hdf5.Group{Attributes: class("NXroot"), Groups: []*hdf5.Group{entry}})
+// writeWords writes an array as numpy's, or inside an HDF5 file: in returns the file's tree and the path of the dataset.
+func writeWords(w io.Writer, opt Options, a *array, words any, m *Mask, res *Result, in func(*hdf5.Dataset) (*hdf5.Group, string)) error {
+	if opt.Plain {
+		return npy.Encode(w, a.shape, words)
+	}
+	var root *hdf5.Group
+	root, res.Dataset = in(&hdf5.Dataset{Shape: a.shape, Data: words, Attributes: []hdf5.Attribute{{Name: "comment", Text: strings.Join(m.Notes, "\n")}}})
+	return hdf5.Write(w, root)
 }
 
-// comments are the notes as an attribute.
-func comments(m *Mask) []hdf5.Attribute {
-	return []hdf5.Attribute{{Name: "comment", Text: strings.Join(m.Notes, "\n")}}
+func inNXmx(d *hdf5.Dataset) (root *hdf5.Group, path string) {
+	class := func(name string) []hdf5.Attribute { return []hdf5.Attribute{{Name: "NX_class", Text: name}} }
+	d.Name = "pixel_mask"
+	detector := &hdf5.Group{Name: "detector", Attributes: class("NXdetector"), Datasets: []*hdf5.Dataset{d}}
+	instrument := &hdf5.Group{Name: "instrument", Attributes: class("NXinstrument"), Groups: []*hdf5.Group{detector}}
+	entry := &hdf5.Group{Name: "entry", Attributes: class("NXentry"), Groups: []*hdf5.Group{instrument}}
+	return &hdf5.Group{Attributes: class("NXroot"), Groups: []*hdf5.Group{entry}}, "/entry/instrument/detector/pixel_mask"
 }
 
 // Bits of CXI masks.
@@ -157,12 +162,11 @@ func cxiWord(_ uint64, k Kind) (v uint16) {
 	return v
 }
 
-func writeCXI(w io.Writer, m *Mask, a *array, res *Result) error {
-	res.Masks, res.Dataset = "values other than 0 are masked: bits of CXI", "/entry_1/instrument_1/detector_1/mask"
-	detector := &hdf5.Group{Name: "detector_1",
-		Datasets: []*hdf5.Dataset{{Name: "mask", Attributes: comments(m), Shape: a.shape, Data: values(m, a, uint16(cxiBad|cxiMissing), cxiWord)}}}
-	entry := &hdf5.Group{Name: "entry_1", Groups: []*hdf5.Group{{Name: "instrument_1", Groups: []*hdf5.Group{detector}}}}
-	return hdf5.Write(w, &hdf5.Group{Datasets: []*hdf5.Dataset{{Name: "cxi_version", Shape: []int{1}, Data: []int32{160}}}, Groups: []*hdf5.Group{entry}})
+func inCXI(d *hdf5.Dataset) (root *hdf5.Group, path string) {
+	d.Name = "mask"
+	entry := &hdf5.Group{Name: "entry_1", Groups: []*hdf5.Group{{Name: "instrument_1", Groups: []*hdf5.Group{{Name: "detector_1", Datasets: []*hdf5.Dataset{d}}}}}}
+	version := &hdf5.Dataset{Name: "cxi_version", Shape: []int{1}, Data: []int32{160}}
+	return &hdf5.Group{Datasets: []*hdf5.Dataset{version}, Groups: []*hdf5.Group{entry}}, "/entry_1/instrument_1/detector_1/mask"
 }
 
 // Bits of European XFEL.

@@ -10,8 +10,8 @@
 //	crystfel      bad regions for a CrystFEL geometry file: inclusive corners in the coordinates of the data array
 //	dials         regions for dials.generate_mask: half-open rectangles "x0 x1 y0 y1" and pixels "y x" of a panel
 //	xds           lines UNTRUSTED_RECTANGLE= x1 x2 y1 y2 of one picture: pixels count from 1, corners lie outside
-//	nxmx          NeXus pixel_mask, int32 of bits, HDF5
-//	cxi           mask of CXI and Cheetah, uint16 of bits, HDF5
+//	nxmx          NeXus pixel_mask, int32 of bits, HDF5; a numpy array with Options.Plain
+//	cxi           mask of CXI and Cheetah, uint16 of bits, HDF5; a numpy array with Options.Plain
 //	euxfel        bad-pixel words of European XFEL, uint32, numpy array
 //	areadetector  JSON for the plugin NDPluginBadPixel of EPICS areaDetector
 //

@@ -39,6 +39,7 @@ type Options struct {
 	Stack     bool      // panels one below the other in an array of two dimensions
 	Words     bool      // npy: the status words, not a mask
 	GoodIsOne bool      // npy: 1 is good and 0 is masked
+	Plain     bool      // nxmx, cxi: a numpy array instead of an HDF5 file
 	Picture   *Picture  // where a geometry puts the pixels
 	Panels    *Geometry // crystfel: the panels of the geometry file that the regions are for
 }
@@ -131,9 +132,11 @@ func write(w *bufio.Writer, m *Mask, opt Options, res *Result) error {
 	case XDS:
 		return writeXDS(w, m, a, res)
 	case NXmx:
-		return writeNXmx(w, m, a, res)
+		res.Masks = "values other than 0 are masked: bits of NXmx"
+		return writeWords(w, opt, a, values(m, a, int32(nxGap), nxmxWord), m, res, inNXmx)
 	case CXI:
-		return writeCXI(w, m, a, res)
+		res.Masks = "values other than 0 are masked: bits of CXI"
+		return writeWords(w, opt, a, values(m, a, uint16(cxiBad|cxiMissing), cxiWord), m, res, inCXI)
 	case EuXFEL:
 		res.Masks = "values other than 0 are masked; bits as European XFEL names them"
 		return npy.Encode(w, a.shape, values(m, a, euxfelGap, euxfelWord))

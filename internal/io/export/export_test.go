@@ -564,6 +564,8 @@ func files(t *testing.T, m *Mask) string {
 	write("euxfel.npy", Options{Format: EuXFEL})
 	write("mask.edf", Options{Format: EDF})
 	write("mask.msk", Options{Format: MSK})
+	write("nxmx.npy", Options{Format: NXmx, Plain: true})
+	write("cxi.npy", Options{Format: CXI, Plain: true})
 	write("mask.nxs", Options{Format: NXmx})
 	write("mask.cxi", Options{Format: CXI})
 	return dir
@@ -599,7 +601,11 @@ m = np.load(d + 'mask.npy')
 assert m.dtype == np.uint8 and (m == bad).all()
 assert (np.load(d + 'good.npy') == ~bad).all()
 e = np.load(d + 'euxfel.npy')
-assert e.dtype == np.uint32 and ((e != 0) == bad).all()`)
+assert e.dtype == np.uint32 and ((e != 0) == bad).all()
+n = np.load(d + 'nxmx.npy')
+assert n.dtype == np.dtype('<i4') and n.shape == (2, 33, 70) and ((n & 0xffff != 0) == bad).all()
+c = np.load(d + 'cxi.npy')
+assert c.dtype == np.dtype('<u2') and ((c & 128 != 0) == bad).all()`)
 }
 
 // TestReadByFabio wants fabio to read the images, and to write the same bytes of a Fit2D mask.
@@ -622,6 +628,7 @@ func TestReadByH5py(t *testing.T) {
 import h5py
 f = h5py.File(d + 'mask.nxs', 'r')
 p = f['/entry/instrument/detector/pixel_mask']
+assert (p[()] == np.load(d + 'nxmx.npy')).all()
 assert p.dtype == np.int32 and p.shape == (2, 33, 70) and ((p[()] != 0) == bad).all()
 assert f['/entry'].attrs['NX_class'] == b'NXentry' and f['/entry/instrument/detector'].attrs['NX_class'] == b'NXdetector'
 assert b'bits: all' in p.attrs['comment']
