@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -34,24 +33,12 @@ func lookFlags() []cli.Flag {
 	})...)
 }
 
-// calibRoot returns the calibration directory of an experiment.
-func calibRoot(e *environment, exp string) (string, error) {
-	dir, err := e.Site.CalibDirOf(exp)
-	if err != nil {
-		return "", err
-	}
-	if dir == "" {
-		return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
-	}
-	return filepath.Abs(dir)
-}
-
 // placeFor returns the place in which the constants of a subject, of one type, are deployed.
 func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
 	if backend(c, s.LCLS1()) == backendWS {
 		return wsPlaceFor(c, e, r, s, ctype)
 	}
-	root, err := calibRoot(e, s.Run.Experiment)
+	root, err := publish.CalibRoot(e.Site, s.Run.Experiment)
 	if err != nil {
 		return calib.Place{}, err
 	}
@@ -65,7 +52,7 @@ func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, erro
 	if backend(c, det == "" || strings.Contains(det, ":")) == backendWS {
 		return wsPlaceNamed(c, e, writing)
 	}
-	root, err := calibRoot(e, c.String("exp"))
+	root, err := publish.CalibRoot(e.Site, c.String("exp"))
 	if err != nil {
 		return calib.Place{}, err
 	}

@@ -79,24 +79,8 @@ func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 	return ws, nil
 }
 
-// wsIdentity is what a ledger of the web service remembers about its detector.
-type wsIdentity struct {
-	LongName string `json:"longname"`
-	DetType  string `json:"dettype"`
-	DetName  string `json:"detname"`
-}
-
-// ledgerDir is where deployments of a detector in an experiment are recorded.
-func ledgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
-	name := exp + "-" + det
-	if suffix != "" {
-		name += "-" + suffix
-	}
-	return filepath.Join(r.TypeDir(dettype), "merge_tmp", "ledger-"+name)
-}
-
 // wsPlace returns the place of a detector. With writing it is one that a deployment could change.
-func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIdentity, ctype string, writing bool) (calib.Place, error) {
+func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publish.Identity, ctype string, writing bool) (calib.Place, error) {
 	ws, err := client(c, e)
 	if err != nil {
 		return calib.Place{}, err
@@ -120,13 +104,13 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id wsIden
 		return calib.Place{}, err
 	}
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
-		Ledger: &calib.Ledger{Dir: ledgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute}
+		Ledger: &calib.Ledger{Dir: publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute}
 	return s.Place(), nil
 }
 
 // wsPlaceFor returns the place of a subject.
 func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
-	id := wsIdentity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
+	id := publish.Identity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
 	if id.LongName == "" {
 		words := []string{id.DetType}
 		for _, p := range s.Panels {
@@ -145,7 +129,7 @@ func remember(p *calibws.Store) error {
 	if err := p.Ledger.Disk.Make(p.Ledger.Dir); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(wsIdentity{p.LongName, p.DetType, p.DetName}, "", "  ")
+	text, err := json.MarshalIndent(publish.Identity{LongName: p.LongName, DetType: p.DetType, DetName: p.DetName}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -171,11 +155,11 @@ func wsPlaceNamed(c *cli.Context, e *environment, writing bool) (calib.Place, er
 			return calib.Place{}, err
 		}
 	}
-	found, err := filepath.Glob(filepath.Join(ledgerDir(r, "*", exp, det, c.String("dbsuffix")), "detector.json"))
+	found, err := filepath.Glob(filepath.Join(publish.LedgerDir(r, "*", exp, det, c.String("dbsuffix")), "detector.json"))
 	if err != nil {
 		return calib.Place{}, err
 	}
-	id := wsIdentity{LongName: c.String("longname"), DetName: det}
+	id := publish.Identity{LongName: c.String("longname"), DetName: det}
 	if len(found) > 0 {
 		text, err := os.ReadFile(found[0])
 		if err == nil {

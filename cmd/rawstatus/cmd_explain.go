@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,6 +14,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/publish"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 )
@@ -32,7 +35,7 @@ func newExplainCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR`, by name or type", DefaultText: "the only one"},
 			&cli.StringSliceFlag{Name: "gain-mode", Aliases: []string{"g"}, Usage: "gain mode by `NAME`; may be repeated", DefaultText: "all"},
 			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "only this `TYPE`, e.g. status_data", DefaultText: "all that are merged"}, repo.CheckCtype),
-		}), workFlag()),
+		}), workFlag(), command.CalibDir()),
 		Action: func(c *cli.Context) error { return runExplain(c, e) },
 	}
 }
@@ -59,10 +62,67 @@ func runExplain(c *cli.Context, e *environment) error {
 			return err
 		}
 	}
-	if e.JSON {
-		return e.PrintJSON(a)
+	x := explanation{Answer: a}
+	if err := x.look(c.Context, e, r); err != nil {
+		return err
 	}
-	return a.WriteText(e.Stdout)
+	if e.JSON {
+		return e.PrintJSON(x)
+	}
+	return x.writeText(e.Stdout)
+}
+
+// explanation is what the repository knows of a pixel, and what deployed constants say of it.
+type explanation struct {
+	*explain.Answer
+	Deployed []publish.Masking `json:"deployed"`
+	// Beside says why constants of some place are not among them.
+	Beside []string `json:"not_deployed,omitempty"`
+}
+
+// look finds the deployed constants of the run's experiment. A place that cannot be read is said and hides nothing else.
+func (x *explanation) look(ctx context.Context, e *environment, r *repo.Repo) error {
+	p, v := x.Pixel, x.Verdicts[len(x.Verdicts)-1]
+	places, beside, err := publish.Places(e.Site, r, v.Experiment, p.DetType, p.Detector, "status_extra")
+	if err != nil {
+		return err
+	}
+	x.Deployed, x.Beside = []publish.Masking{}, beside
+	at := publish.PixelAt{DetType: p.DetType, Panel: p.Panel, Slot: p.Slot, Rows: p.Rows, Cols: p.Cols, Row: p.Row, Col: p.Col}
+	for _, place := range places {
+		m, err := publish.MaskingOf(ctx, place, at)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil:
+			x.Beside = append(x.Beside, fmt.Sprintf("%s cannot be read: %v", place, err))
+		case len(m) == 0:
+			x.Beside = append(x.Beside, fmt.Sprintf("%s has nothing", place))
+		}
+		x.Deployed = append(x.Deployed, m...)
+	}
+	return nil
+}
+
+func (x *explanation) writeText(w io.Writer) error {
+	if err := x.WriteText(w); err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("\ndeployed constants\n")
+	place := ""
+	for i := range x.Deployed {
+		if m := &x.Deployed[i]; m.Place != place {
+			place = m.Place
+			fmt.Fprintf(&b, "  %s\n", place)
+		}
+		x.Deployed[i].Text(&b)
+	}
+	for _, n := range x.Beside {
+		fmt.Fprintf(&b, "  note: %s\n", n)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // wantedPixel reads the arguments.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -14,6 +15,7 @@ import (
 
 	"rawstatus/internal/explain"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/stats/status"
 )
@@ -408,6 +410,26 @@ func TestExplainFile(t *testing.T) {
 	for _, want := range []string{"run 1 of tstx1, status_data: 1 = RMS_HIGH", "1 RMS_HIGH (noisy): rms > ", "values are not known: no plan in work directory",
 		"bad in the chip: 1 of 1536", "-      -      -      -      -", "bad in all of 1 runs, since run 1 of tstx1"} {
 		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit code %d, lacks %q: %s%s", code, want, stdout, stderr)
+		}
+	}
+	// A constant that another program has deployed, and none.
+	calibDir := t.TempDir()
+	deployed := filepath.Join(calibDir, "Npy::CalibV1", "cam", "status_extra", "3-end.data")
+	if err := os.MkdirAll(filepath.Dir(deployed), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	words := make([]uint64, 2*panelRows*panelCols)
+	words[panelRows*panelCols+31*panelCols] = 16
+	var array bytes.Buffer
+	if err := calibtxt.WriteArray(&array, calibtxt.Header{Shape: []int{2, panelRows, panelCols}}, words); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(deployed, array.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for pixel, want := range map[string]string{"0": "3-end.data, used by runs 3..end: MASKED (16)\n    deployed by another program", "1": "3-end.data, used by runs 3..end: good"} {
+		if code, stdout, stderr := call(t, "explain", "--site", site, "-c", calibDir, "1", "31", pixel); code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, lacks %q: %s%s", code, want, stdout, stderr)
 		}
 	}

@@ -34,6 +34,7 @@ type Pixel struct {
 	Panel    string `json:"panel"`
 	Segment  int    `json:"segment"` // -1: not known
 	Sub      int    `json:"sub,omitempty"`
+	Slot     int    `json:"slot"` // position along the panel axis of deployed arrays
 	Rows     int    `json:"rows"`
 	Cols     int    `json:"cols"`
 	Row      int    `json:"row"`
@@ -147,7 +148,11 @@ func choose(of []repo.Located, w Wanted) (*Pixel, []string, error) {
 		}
 		notes = append(notes, fmt.Sprintf("segment %d was panel %s in run %d of %s", number, o.Panel, o.Run.Number, o.Run.Experiment))
 	}
-	return &Pixel{Detector: l.DetName, DetType: l.DetType, Panel: l.Panel, Segment: l.Segment, Sub: l.Sub, Row: w.Row, Col: w.Col}, notes, nil
+	subs := 1
+	for _, o := range of {
+		subs = max(subs, o.Sub+1)
+	}
+	return &Pixel{Detector: l.DetName, DetType: l.DetType, Panel: l.Panel, Segment: l.Segment, Sub: l.Sub, Slot: max(l.Segment, 0)*subs + l.Sub, Row: w.Row, Col: w.Col}, notes, nil
 }
 
 // OfFile completes what is wanted by a status file of a repository, and returns the repository: the file's run, type and gain

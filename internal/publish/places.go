@@ -1,0 +1,85 @@
+package publish
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"rawstatus/internal/config"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/calibws"
+	"rawstatus/internal/io/disk"
+	"rawstatus/internal/io/repo"
+)
+
+// CalibRoot returns the calibration directory of an experiment.
+func CalibRoot(site *config.Site, exp string) (string, error) {
+	dir, err := site.CalibDirOf(exp)
+	if err != nil {
+		return "", err
+	}
+	if dir == "" {
+		return "", fault.New(fault.Usage, "no calibration directory is known").WithHint("name it with -c, in the environment or in the site file")
+	}
+	return filepath.Abs(dir)
+}
+
+// Identity is what a ledger of the web service remembers about its detector.
+type Identity struct {
+	LongName string `json:"longname"`
+	DetType  string `json:"dettype"`
+	DetName  string `json:"detname"`
+}
+
+// LedgerDir is where deployments of a detector in an experiment to the web service are recorded.
+func LedgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
+	name := exp + "-" + det
+	if suffix != "" {
+		name += "-" + suffix
+	}
+	return filepath.Join(r.TypeDir(dettype), "merge_tmp", "ledger-"+name)
+}
+
+// Places returns the places that hold constants of a detector in an experiment, to look at them: the calibration directory,
+// and the database if something was deployed to it from this repository. Notes say where nothing was looked at.
+func Places(site *config.Site, r *repo.Repo, exp, dettype, det, ctype string) (places []calib.Place, notes []string, err error) {
+	root, err := CalibRoot(site, exp)
+	if err != nil {
+		notes = append(notes, err.Error())
+	} else {
+		found, err := calibdir.Find(root, det, ctype)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range found {
+			d, err := calibdir.New(root, f[0], f[1], ctype, disk.Files{Policy: r.Policy}, site.Location())
+			if err != nil {
+				return nil, nil, err
+			}
+			places = append(places, d.Place())
+		}
+		if len(found) == 0 {
+			notes = append(notes, fmt.Sprintf("%s has no %s of %s", root, ctype, det))
+		}
+	}
+	dir := LedgerDir(r, dettype, exp, det, "")
+	text, err := os.ReadFile(filepath.Join(dir, "detector.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return places, append(notes, "nothing was deployed to the calibration database from this repository"), nil
+	}
+	var id Identity
+	if err == nil {
+		err = json.Unmarshal(text, &id)
+	}
+	if err != nil {
+		return nil, nil, fault.New(fault.Input, "the ledger %q cannot be read: %w", dir, err)
+	}
+	s := &calibws.Store{Client: &calibws.Client{ReadURL: site.CalibWS.ReadURL, WriteURL: site.CalibWS.WriteURL}, Experiment: exp, DetName: id.DetName,
+		DetType: id.DetType, LongName: id.LongName, CType: ctype, Ledger: &calib.Ledger{Dir: dir, Disk: disk.Files{Policy: r.Policy}}}
+	return append(places, s.Place()), notes, nil
+}
