@@ -134,6 +134,7 @@ func (r *results) judge() {
 	value("3", "median of a frame, GB/s per core", 6, "median of a frame")
 	value("3", "feature 6 / 0.38 s per frame, "+best512(), 200, "feature 6 "+best512()+" / original")
 	value("3", "feature 6 / 0.38 s per frame, avx2", 110, "feature 6 avx2 / original")
+	value("3", "charge injection / transcription, space 5, ramp 1024", 100, "charge injection / transcription, 24 x 32 pixels")
 	most("4", "cost per frame, 20000 to 1000 frames: deviation", 0.10, "frames 20000 / 1000 deviation")
 	most("4", "memory beyond the planned arena, MiB", 64, "memory beyond plan")
 	ratio("5", "slow store: reached of 8 GB/s, two cores", 0.8, storeGroup, "dark from the store", "the store's rate")

@@ -40,6 +40,7 @@ func chargeRuleFlags() []cli.Flag {
 		command.Between(&cli.Float64Flag{Name: "ci-response", Usage: "ci: no response below this `FRACTION` of the median slope", Value: defaultCIResponse}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "ci-flips", Usage: "ci: `FRACTION` of the ramps whose gain bit may rise more than once", Value: defaultCIFlips}, 0, 1),
 		command.AtLeast(&cli.Float64Flag{Name: "ci-crosstalk", Usage: "ci: slope beside pulsed pixels that is bad at least, a `FRACTION` of the AHL-H slope", Value: defaultCICrossTalk}, 0),
+		command.Choice(&cli.StringFlag{Name: "ci-constants", Usage: "ci: write gains and offsets, too, under names of this `STYLE`", DefaultText: "not"}, "own", "lcls2", "both"),
 	}
 }
 
@@ -55,6 +56,7 @@ func setCharge(c *cli.Context, family detector.Family, par *plan.Params) {
 		GainBit: plan.GainBit(family)}
 	par.CINSigma, par.CINegMax, par.CISwitchMin = c.Float64("ci-nsigm"), c.Int("ci-neg-max"), c.Float64("ci-switch-min")
 	par.CIResponse, par.CIFlips, par.CICrossTalk = c.Float64("ci-response"), c.Float64("ci-flips"), c.Float64("ci-crosstalk")
+	par.CIConstants = c.String("ci-constants")
 	if par.Compat != "" && !c.IsSet("ci-neg-max") {
 		par.CINegMax = originalNegMax
 	}

@@ -38,7 +38,7 @@ var bitFamilies = []struct {
 }{
 	{status.Dark, "Rules of dark processing", "Set by profiles `data` and `dark`. The numbers are those of psana's dark processing (pixel_status)."},
 	{status.Features, "Features", "Set by profiles `features`, `light` and `max`. The numbers are those of det_pixel_status."},
-	{status.Charge, "Charge injection", "Set by profile `ci`. Numbers and limits up to bit 45 are those of psana's epix10ka_charge_injection, but for\nMANY_PERIODS; the others are measured on the clock of the ramp. Bit 16 is 65536, bit 52 is 4503599627370496."},
+	{status.Charge, "Charge injection", "Set by profile `ci` (docs/charge-injection.md). Numbers and limits up to bit 45 are those of psana's epix10ka_charge_injection, but for\nMANY_PERIODS; the others are measured on the clock of the ramp. Bit 16 is 65536, bit 52 is 4503599627370496."},
 	{"", "Bits of all", "Not in the original programs. Pixels with NO_DATA, LOW_STATS or EVAL_ERROR were not judged: they have no other bit of a rule\nand take no part in any limit."},
 }
 

@@ -322,8 +322,8 @@ func masksOnly(_ Gate, p *Plan) string {
 }
 
 func unknownBits(_ Gate, p *Plan) string {
-	if top := p.merged.largest(); top > status.User {
-		return fmt.Sprintf("bit %d has no meaning; status words end with %d", top, status.User)
+	if bit := p.merged.unknown(); bit != 0 {
+		return fmt.Sprintf("bit %d has no meaning; status words end with %d, those of charge injection with %d", bit, status.User, status.CrossTalk)
 	}
 	return ""
 }
@@ -340,10 +340,18 @@ func (m *Merged) source(is func(*Source) bool) (*Source, *Plane) {
 	return nil, nil
 }
 
-// largest is the largest bit value that occurs.
-func (m *Merged) largest() uint64 {
-	if len(m.Table) == 0 {
-		return 0
+// unknown returns a bit of the merged words that has no meaning in any of the families that it comes from, 0 if
+// there is none.
+func (m *Merged) unknown() uint64 {
+	for _, row := range m.Table {
+		known := row.Merged == 0 || row.Value <= status.User
+		for family := range row.Names {
+			_, ok := status.Lookup(status.Family(family), row.Value)
+			known = known || ok
+		}
+		if !known {
+			return row.Value
+		}
 	}
-	return m.Table[len(m.Table)-1].Value
+	return 0
 }

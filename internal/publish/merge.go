@@ -205,6 +205,10 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 			p.Sources = append(p.Sources, s)
 		}
 	}
+	if p.onlyCharge() {
+		sources, p.Sources = nil, nil
+		p.Notes = append(p.Notes, repo.TypeCharge+": not enough alone: it tests AHL and AML only")
+	}
 	if len(sources) == 0 {
 		last, err := m.readDefault(r, p, opt)
 		if err != nil || last == nil {
@@ -228,6 +232,12 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 	}
 	p.Bad, p.Pixels = status.Count(res.Status).Bad, len(res.Status)
 	return nil
+}
+
+// onlyCharge reports whether nothing but charge injection was found for a gain mode that it does not test.
+func (p *Plane) onlyCharge() bool {
+	tested := p.GainMode == "" || strings.HasPrefix(p.GainMode, "AHL") || strings.HasPrefix(p.GainMode, "AML")
+	return !tested && len(p.Sources) > 0 && !slices.ContainsFunc(p.Sources, func(s Source) bool { return s.CType != repo.TypeCharge })
 }
 
 // selected gives the bits of a family that are merged.

@@ -31,6 +31,10 @@ type Choice struct {
 	Repeated []Found
 }
 
+// TypeCharge is the constants type of charge injection. Its files have no gain mode in their names and hold
+// for all: what a pixel does when it switches is not the matter of one of them.
+const TypeCharge = "status_ci"
+
 // zones is how far a name's local time and the true time of a run can be apart when the name was written
 // in another time zone than ours.
 const zones = 26 * time.Hour
@@ -48,7 +52,7 @@ func (r *Repo) Choose(files []Found, w Wish) Choice {
 		switch {
 		case f.Slice || f.Mask != "" || f.GainMode != "" && f.GainMode != w.GainMode:
 			continue
-		case w.GainMode != "" && f.GainMode == "" && f.CType != TypeUser:
+		case w.GainMode != "" && f.GainMode == "" && f.CType != TypeUser && f.CType != TypeCharge:
 			c.NoGain++
 			continue
 		}

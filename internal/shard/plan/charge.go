@@ -77,6 +77,8 @@ func (p Params) validateCharge(family detector.Family) error {
 		return fmt.Errorf("compat %s: the original of profile ci is of LCLS-II, compat lcls2", p.Compat)
 	case len(p.Slice) > 0 || p.GainMode != "":
 		return fmt.Errorf("slice and gain mode are not for profile ci: it judges whole panels, and a scan has both its modes")
+	case !slices.Contains([]string{"", "own", "lcls2", "both"}, p.CIConstants):
+		return fmt.Errorf("ci_constants %q: wanted own, lcls2 or both", p.CIConstants)
 	case c.Space < 0 || c.Space > maxSpace:
 		return fmt.Errorf("space %d: wanted 1 to %d, or 0", c.Space, maxSpace)
 	case p.Events < 1 || p.Events > charge.MaxEvents:

@@ -105,6 +105,8 @@ type Rules struct {
 	CIResponse  float64 `json:"ci_response,omitempty"`   // fraction of the median slope
 	CIFlips     float64 `json:"ci_flips,omitempty"`      // fraction of the ramps
 	CICrossTalk float64 `json:"ci_crosstalk,omitempty"`  // fraction of the AHL-H slope
+	// CIConstants says under which names gains and offsets are written: own, lcls2, both; empty: not at all.
+	CIConstants string `json:"ci_constants,omitempty"`
 }
 
 // Gated tells whether the profile counts only values inside gates made from the leading frames.

@@ -1,11 +1,13 @@
 package reduce
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/plane"
@@ -78,7 +80,11 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		for _, c := range res.Cuts {
 			v.limits = append(v.limits, Limit{Name: c.Name, Panels: []int{i}, Lo: Number(c.Lo), Hi: Number(c.Hi), Centre: Number(c.Med), Spread: Number(c.Spr), Used: c.Used})
 		}
-		v.panels = append(v.panels, judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res)}})
+		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res)}}
+		if p.Params.CIConstants != "" && in[i].set != nil {
+			one.constants = chargeConstants(p.Params.CIConstants, res)
+		}
+		v.panels = append(v.panels, one)
 	}
 	if ramps == 0 && !rules.Compat {
 		return nil, fault.New(fault.Input, "no step has a complete ramp of the pulser: the gain bits of its pixels do not come, go and come again as they should").
@@ -195,6 +201,42 @@ func panelNotes(p *plan.Plan, unit int, at *charge.Panel, res *charge.Verdict) (
 		}
 	}
 	return append(notes, fmt.Sprintf("%s: the original's rules find %d bad pixels, those on the clock of the ramp %d, of which the original's miss %d", p.UnitName(unit), res.ByA, res.ByB, res.OnlyB))
+}
+
+// chargeConstants returns the writer of the gains and offsets of the lines of a panel.
+func chargeConstants(style string, res *charge.Verdict) func(context.Context, *repo.Repo, repo.StatusFile) ([]string, error) {
+	names := []struct {
+		style  string
+		psana2 bool
+		gain   repo.Constant
+		offset repo.Constant
+	}{
+		{"own", false, repo.Constant{Dir: "gain", CType: "gainci"}, repo.Constant{Dir: "offset", CType: "offset"}},
+		{"lcls2", true, repo.Constant{Dir: "pixel_gain", CType: "pixel_gainci"}, repo.Constant{Dir: "pixel_offset", CType: "pixel_offset"}},
+	}
+	return func(ctx context.Context, r *repo.Repo, sf repo.StatusFile) (paths []string, err error) {
+		for k, label := range status.ChargeLines {
+			lines := res.Line[k/2][k%2]
+			gains, offsets := make([]float64, len(lines)), make([]float64, len(lines))
+			for i, l := range lines {
+				gains[i], offsets[i] = l.Gain, l.Offset
+			}
+			for _, n := range names {
+				if style != n.style && style != "both" {
+					continue
+				}
+				n.gain.GainMode, n.gain.Values, n.offset.GainMode, n.offset.Values = label, gains, label, offsets
+				for _, c := range []repo.Constant{n.gain, n.offset} {
+					path, err := r.WriteConstant(ctx, sf, c, n.psana2)
+					if err != nil {
+						return nil, err
+					}
+					paths = append(paths, path)
+				}
+			}
+		}
+		return paths, nil
+	}
 }
 
 // chargeQuantities are the numbers that the rules compare, for explanations.

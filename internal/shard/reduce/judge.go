@@ -1,12 +1,14 @@
 package reduce
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/plane"
@@ -61,6 +63,8 @@ type judgement struct {
 type judged struct {
 	Judged
 	counts status.Counts
+	// constants writes what else the profile makes of a panel and returns the paths; nil: nothing.
+	constants func(ctx context.Context, r *repo.Repo, sf repo.StatusFile) ([]string, error)
 }
 
 // judge evaluates the rules of a plan over what the units of a group have.

@@ -115,6 +115,11 @@ func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace
 				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}
 			gs.Panels[i].File = path
+			if constants := v.panels[i].constants; constants != nil {
+				if gs.Panels[i].Constants, err = constants(ctx, r, statusFile(p, u, dirs)); err != nil {
+					return fmt.Errorf("could not write the constants of %s: %w", p.UnitName(u), err)
+				}
+			}
 			for _, w := range warnings {
 				if !slices.Contains(s.Warnings, w) {
 					s.Warnings = append(s.Warnings, w)

@@ -71,6 +71,8 @@ type Panel struct {
 	Bad      int            `json:"bad_pixels"`
 	Bits     map[string]int `json:"pixels_per_bit"`
 	File     string         `json:"file"`
+	// Constants are further files that were written.
+	Constants []string `json:"constants,omitempty"`
 }
 
 // GainWords counts the words of a panel whose gain bits are not those of the gain mode.
@@ -241,6 +243,9 @@ func (g *Group) write(b *strings.Builder) {
 		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Gain, p.Bad)
 		if p.File != "" {
 			fmt.Fprintf(b, "  %s\n", p.File)
+		}
+		for _, path := range p.Constants {
+			fmt.Fprintf(b, "  %s\n", path)
 		}
 	}
 }

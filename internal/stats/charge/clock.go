@@ -133,14 +133,23 @@ func (b *beside) add(k clock, events []int32, first int, frames [][]uint16, rese
 		b.sv += v[i]
 		b.svv += v[i] * v[i]
 	}
-	for q, at := range b.pixels {
-		var sy, svy int64
-		for i, f := range frames[from:] {
-			y := int64(f[at] & mask)
-			sy += y
-			svy += v[from+i] * y
+	i := from
+	for ; i+8 <= len(frames); i += 8 { // see gather
+		f0, f1, f2, f3 := frames[i], frames[i+1], frames[i+2], frames[i+3]
+		f4, f5, f6, f7 := frames[i+4], frames[i+5], frames[i+6], frames[i+7]
+		v := (*[8]int64)(v[i:])
+		for q, at := range b.pixels {
+			y0, y1, y2, y3 := int64(f0[at]&mask), int64(f1[at]&mask), int64(f2[at]&mask), int64(f3[at]&mask)
+			y4, y5, y6, y7 := int64(f4[at]&mask), int64(f5[at]&mask), int64(f6[at]&mask), int64(f7[at]&mask)
+			b.sy[q] += y0 + y1 + y2 + y3 + y4 + y5 + y6 + y7
+			b.svy[q] += v[0]*y0 + v[1]*y1 + v[2]*y2 + v[3]*y3 + v[4]*y4 + v[5]*y5 + v[6]*y6 + v[7]*y7
 		}
-		b.sy[q] += sy
-		b.svy[q] += svy
+	}
+	for ; i < len(frames); i++ {
+		for q, at := range b.pixels {
+			y := int64(frames[i][at] & mask)
+			b.sy[q] += y
+			b.svy[q] += v[i] * y
+		}
 	}
 }

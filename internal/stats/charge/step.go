@@ -215,19 +215,31 @@ func (s *Step) count(frames [][]uint16) {
 	s.next += c.n
 }
 
-// gather copies the words of pulsed pixels, pixel by pixel, behind the last ones of the chunk before.
+// gather copies the words of pulsed pixels, pixel by pixel, behind the last ones of the chunk before. It takes eight
+// frames at a time: of more, each in a page of its own, the processor would forget where the pages are.
 func (s *Step) gather(frames [][]uint16) {
+	clear(s.on)
 	shift := bits.TrailingZeros16(s.par.GainBit)
-	for i, at := range s.pulsed {
-		row := s.words[i*s.stride : (i+1)*s.stride]
-		dst := row[s.hist : s.hist+len(frames)]
-		var on uint64
-		for k, f := range frames {
-			w := f[at]
-			dst[k] = w
-			on |= uint64(w>>shift&1) << k
+	k := 0
+	for ; k+8 <= len(frames); k += 8 {
+		f0, f1, f2, f3 := frames[k], frames[k+1], frames[k+2], frames[k+3]
+		f4, f5, f6, f7 := frames[k+4], frames[k+5], frames[k+6], frames[k+7]
+		for i, at := range s.pulsed {
+			w := (*[8]uint16)(s.words[i*s.stride+s.hist+k:])
+			*w = [8]uint16{f0[at], f1[at], f2[at], f3[at], f4[at], f5[at], f6[at], f7[at]}
+			var on uint64
+			for j, v := range w {
+				on |= uint64(v>>shift&1) << j
+			}
+			s.on[i] |= on << k
 		}
-		s.on[i] = on
+	}
+	for ; k < len(frames); k++ {
+		for i, at := range s.pulsed {
+			w := frames[k][at]
+			s.words[i*s.stride+s.hist+k] = w
+			s.on[i] |= uint64(w>>shift&1) << k
+		}
 	}
 }
 
