@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc1"
 	"rawstatus/internal/io/xtc2"
 )
@@ -27,7 +28,7 @@ type hostile struct {
 func newHostile(t *testing.T) *hostile {
 	h := &hostile{t: t, ts: 1 << 62, dir: t.TempDir()}
 	var err error
-	if h.w, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: h.dir, Experiment: "tst", Run: 1, NoSmalldata: true}); err != nil {
+	if h.w, err = xtc2.CreateStream(rawrun.StreamOptions{Dir: h.dir, Experiment: "tst", Run: 1, NoSmalldata: true}); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -253,7 +254,7 @@ func TestLittleFileLittleMemory(t *testing.T) {
 // TestCspadWithoutSections reads a CsPad whose configuration excludes everything, beside a camera.
 func TestCspadWithoutSections(t *testing.T) {
 	dir := t.TempDir()
-	w, err := xtc1.CreateStream(xtc1.StreamOptions{Dir: dir, Experiment: "tst", Run: 1})
+	w, err := xtc1.CreateStream(rawrun.StreamOptions{Dir: dir, Experiment: "tst", Run: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

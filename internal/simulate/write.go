@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc2"
 )
 
@@ -212,7 +213,7 @@ func newXtc2Stream(g *Generator, number int, lost losses) (output, error) {
 		s.parts = append(s.parts, segment{p, c.blocksOf(p, number, i, len(segments))})
 	}
 	var err error
-	s.StreamWriter, err = xtc2.CreateStream(xtc2.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
+	s.StreamWriter, err = xtc2.CreateStream(rawrun.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
 	return s, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc1"
 	"rawstatus/internal/io/xtc2"
 )
@@ -78,7 +79,7 @@ func newXtc1Stream(g *Generator, number int, lost losses) (output, error) {
 	if s.model, err = c.model(); err != nil {
 		return nil, err
 	}
-	s.StreamWriter, err = xtc1.CreateStream(xtc1.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
+	s.StreamWriter, err = xtc1.CreateStream(rawrun.StreamOptions{Dir: c.Dir, Experiment: c.Experiment, Run: c.Run, Stream: number, NoSmalldata: c.NoSmalldata})
 	return s, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/iotest"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/testenv"
 )
@@ -69,7 +70,7 @@ func writeXtc2(t *testing.T, dir string, o runOptions) {
 			cam = &xtc2.Names{ID: xtc2.ID(node, 10), DetType: "ts", DetName: "timing", Alg: "raw", Fields: []xtc2.Field{{Name: "n", Type: xtc2.UInt32}}}
 		}
 		info := xtc2.RunInfoNames(node)
-		w, err := xtc2.CreateStream(xtc2.StreamOptions{Dir: dir, Experiment: o.exp, Run: o.run, Stream: node})
+		w, err := xtc2.CreateStream(rawrun.StreamOptions{Dir: dir, Experiment: o.exp, Run: o.run, Stream: node})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -130,3 +130,72 @@ func (s *Set) Abort() {
 		os.Remove(f.path + inProgress)
 	}
 }
+
+// StreamOptions say where a stream is written.
+type StreamOptions struct {
+	Dir         string // of the run's files; smalldata goes into a folder in it
+	Experiment  string
+	Run, Stream int
+	NoSmalldata bool
+}
+
+// StreamFiles are the files of a stream under construction. While they are written their names end in
+// ".inprogress"; Close gives them their own.
+type StreamFiles struct {
+	Set
+	Options StreamOptions
+	names   Scheme
+	chunks  []*Output
+}
+
+// NewStream makes the files of a stream. None is there before the first NextChunk.
+func (s Scheme) NewStream(opt StreamOptions) StreamFiles { return StreamFiles{Options: opt, names: s} }
+
+// Name is the base name of a chunk.
+func (f *StreamFiles) Name(chunk int) string {
+	return f.names.Format(Name{Experiment: f.Options.Experiment, Run: f.Options.Run, Stream: f.Options.Stream, Chunk: chunk})
+}
+
+// NextChunk completes the present chunk and starts the next. A run that exists is not overwritten.
+func (f *StreamFiles) NextChunk() error {
+	if n := len(f.chunks); n > 0 {
+		if err := f.chunks[n-1].Finish(); err != nil {
+			return err
+		}
+	}
+	big, err := f.Create(filepath.Join(f.Options.Dir, f.Name(len(f.chunks))))
+	if err == nil {
+		f.chunks = append(f.chunks, big)
+	}
+	return err
+}
+
+// Data is the present chunk.
+func (f *StreamFiles) Data() *Output { return f.chunks[len(f.chunks)-1] }
+
+// Chunk is its number.
+func (f *StreamFiles) Chunk() int { return len(f.chunks) - 1 }
+
+// CreateSmall starts the smalldata file of the present chunk, nil if none is wanted. It gets its name after
+// the data, because it promises them.
+func (f *StreamFiles) CreateSmall() (*Output, error) {
+	if f.Options.NoSmalldata {
+		return nil, nil
+	}
+	return f.CreateLast(f.names.SmallPath(f.Data().Path()))
+}
+
+// Close completes the files and gives them their names.
+func (f *StreamFiles) Close() error { return f.Publish() }
+
+// Offset is the size of the present chunk so far.
+func (f *StreamFiles) Offset() int64 { return f.Data().Size() }
+
+// Paths lists the data files in order of chunks.
+func (f *StreamFiles) Paths() []string {
+	var paths []string
+	for _, c := range f.chunks {
+		paths = append(paths, c.Path())
+	}
+	return paths
+}

@@ -110,9 +110,6 @@ func NewWriter(data, small io.Writer) *Writer {
 	return &Writer{data: data, small: small, threshold: smlThreshold}
 }
 
-// Offset is the size of the data file so far.
-func (w *Writer) Offset() int64 { return w.off }
-
 // Write appends a datagram.
 func (w *Writer) Write(b []byte) error {
 	if len(b) > maxDatagram {

@@ -438,7 +438,7 @@ func writeRun(t *testing.T, dir string, endRun bool) {
 	t.Helper()
 	for node := range 2 {
 		n := camera(node, 10, "tdet", node)
-		w, err := CreateStream(StreamOptions{Dir: dir, Experiment: "tst", Run: 3, Stream: node})
+		w, err := CreateStream(rawrun.StreamOptions{Dir: dir, Experiment: "tst", Run: 3, Stream: node})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
 )
 
@@ -37,7 +38,7 @@ func everyValue() []any {
 }
 
 // newStream makes a writer for one stream in a new folder.
-func newStream(t *testing.T, opt StreamOptions) *StreamWriter {
+func newStream(t *testing.T, opt rawrun.StreamOptions) *StreamWriter {
 	t.Helper()
 	if opt.Dir == "" {
 		opt.Dir = t.TempDir()
@@ -62,7 +63,7 @@ func publish(t *testing.T, w *StreamWriter) {
 	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
-	if names := list(t, w.opt.Dir); !strings.Contains(names, ".inprogress") {
+	if names := list(t, w.Options.Dir); !strings.Contains(names, ".inprogress") {
 		t.Errorf("visible before Close: %s", names)
 	}
 	if err := w.Close(); err != nil {
@@ -92,7 +93,7 @@ func scanAll(t *testing.T, path string, table *Table) (list []*Datagram, after *
 }
 
 func TestWriteEveryType(t *testing.T) {
-	w := newStream(t, StreamOptions{Stream: 5})
+	w := newStream(t, rawrun.StreamOptions{Stream: 5})
 	var d Draft
 	d.Begin(Configure, 1<<32|7, 5, 3)
 	d.Names(everyType)
@@ -159,7 +160,7 @@ func TestSmalldataAsTheOriginal(t *testing.T) {
 			}
 			dir, base := filepath.Split(filepath.Join(root, c))
 			want := split(t, filepath.Join(dir, "smalldata", base+"-c000.smd.xtc2"))
-			w := newStream(t, StreamOptions{})
+			w := newStream(t, rawrun.StreamOptions{})
 			for _, b := range datagrams(t, big) {
 				d := Draft{append([]byte(nil), b...)}
 				write(t, w, &d)
@@ -227,7 +228,7 @@ func datagrams(t *testing.T, b []byte) (list [][]byte) {
 }
 
 func TestChunks(t *testing.T) {
-	w := newStream(t, StreamOptions{})
+	w := newStream(t, rawrun.StreamOptions{})
 	var d Draft
 	d.Begin(Configure, 1, 0, 1)
 	d.Names(everyType)
@@ -241,11 +242,11 @@ func TestChunks(t *testing.T) {
 		w.SwitchChunk(&d)
 		write(t, w, &d)
 	}
-	if names := list(t, w.opt.Dir); strings.Count(names, ".inprogress") != 5 || strings.Count(names, ".xtc2") != 5 {
+	if names := list(t, w.Options.Dir); strings.Count(names, ".inprogress") != 5 || strings.Count(names, ".xtc2") != 5 {
 		t.Errorf("while writing: %s", names)
 	}
 	publish(t, w)
-	if names := list(t, w.opt.Dir); strings.Contains(names, ".inprogress") {
+	if names := list(t, w.Options.Dir); strings.Contains(names, ".inprogress") {
 		t.Errorf("after Close: %s", names)
 	}
 	smd, _ := scanAll(t, w.smd.Path(), nil)
@@ -304,7 +305,7 @@ func list(t *testing.T, dir string) string {
 }
 
 func TestSmalldataHasHeaderOfEndRun(t *testing.T) {
-	w := newStream(t, StreamOptions{})
+	w := newStream(t, rawrun.StreamOptions{})
 	var d Draft
 	d.Begin(Configure, 1, 0, 1)
 	d.Names(everyType)
@@ -320,7 +321,7 @@ func TestSmalldataHasHeaderOfEndRun(t *testing.T) {
 
 func TestAbortAndRefusal(t *testing.T) {
 	dir := t.TempDir()
-	w := newStream(t, StreamOptions{Dir: dir})
+	w := newStream(t, rawrun.StreamOptions{Dir: dir})
 	var d Draft
 	d.Begin(Configure, 1, 0, 1)
 	write(t, w, &d)
@@ -328,13 +329,13 @@ func TestAbortAndRefusal(t *testing.T) {
 	if names := list(t, dir); names != "" {
 		t.Errorf("after Abort: %s", names)
 	}
-	w = newStream(t, StreamOptions{Dir: dir, NoSmalldata: true})
+	w = newStream(t, rawrun.StreamOptions{Dir: dir, NoSmalldata: true})
 	write(t, w, &d)
 	publish(t, w)
 	if names := list(t, dir); names != "tstx00117-r0009-s000-c000.xtc2" {
 		t.Errorf("without smalldata: %s", names)
 	}
-	_, err := CreateStream(StreamOptions{Dir: dir, Experiment: "tstx00117", Run: 9})
+	_, err := CreateStream(rawrun.StreamOptions{Dir: dir, Experiment: "tstx00117", Run: 9})
 	if fault.CodeOf(err) != fault.Usage || fault.HintOf(err) == "" {
 		t.Errorf("second writer: %v", err)
 	}
@@ -342,7 +343,7 @@ func TestAbortAndRefusal(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateStream(StreamOptions{Dir: filepath.Join(file, "x")}); fault.CodeOf(err) != fault.Usage || !errors.Is(err, syscall.ENOTDIR) {
+	if _, err := CreateStream(rawrun.StreamOptions{Dir: filepath.Join(file, "x")}); fault.CodeOf(err) != fault.Usage || !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a folder below a file: %v", err)
 	}
 }
