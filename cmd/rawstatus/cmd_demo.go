@@ -127,10 +127,7 @@ func serveDemo(ctx context.Context, root string) (url string, stop func(), err e
 	s := &calibserve.Server{Root: root, Disk: files, Writable: true, MaxData: largest}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = s.Serve(ctx, l) // an error shows in the requests
-	}()
+	fault.Start(func() error { return s.Serve(ctx, l) }, func(error) { close(ended) }) // an error shows in the requests
 	return "http://" + l.Addr().String() + "/calib_ws/", func() { cancel(); <-ended }, nil
 }
 

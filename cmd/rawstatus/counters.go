@@ -1,6 +1,8 @@
 package main
 
 import (
+	"rawstatus/internal/fault"
+
 	"cmp"
 	"context"
 	"fmt"
@@ -61,7 +63,7 @@ func (n *counters) watch(ctx context.Context, what string, done *atomic.Int64, t
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	go func() {
+	fault.Start(func() error {
 		defer close(ended)
 		tick := time.NewTicker(countersEvery)
 		defer tick.Stop()
@@ -72,11 +74,11 @@ func (n *counters) watch(ctx context.Context, what string, done *atomic.Int64, t
 				elog.Counter{Key: "rate", Value: fmt.Sprintf("%.2f GB/s", rate/1e9)})
 			select {
 			case <-ctx.Done():
-				return
+				return nil
 			case <-tick.C:
 			}
 		}
-	}()
+	}, nil)
 	return func() {
 		cancel()
 		<-ended

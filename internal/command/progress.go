@@ -1,6 +1,8 @@
 package command
 
 import (
+	"rawstatus/internal/fault"
+
 	"fmt"
 	"os"
 	"strings"
@@ -41,7 +43,7 @@ func (e *Env) Progress(total int64, unit string) *Progress {
 		close(p.ended)
 		return p
 	}
-	go p.run()
+	fault.Start(func() error { p.run(); return nil }, nil)
 	return p
 }
 

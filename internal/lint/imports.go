@@ -68,6 +68,9 @@ var rooms = []room{
 // empty are directories that must hold no Go file themselves: the names io and stats mean one thing only.
 var empty = []string{"internal/io", "internal/stats"}
 
+// goroutines is the package that only fault.Group wraps.
+const goroutines = "golang.org/x/sync/errgroup"
+
 // Check gives a sentence for each breach of the rules.
 func Check(packages []Package) (breaches []string) {
 	for _, p := range packages {
@@ -81,6 +84,9 @@ func Check(packages []Package) (breaches []string) {
 			breaches = append(breaches, fmt.Sprintf("%s holds Go files: move them into a package named after what they handle", dir))
 		}
 		for _, imported := range p.Imports {
+			if imported == goroutines && dir != "internal/fault" {
+				breaches = append(breaches, fmt.Sprintf("%s must not import %s: a panic in its goroutines ends the process; use fault.Group", dir, imported))
+			}
 			if !r.allows(imported) {
 				breaches = append(breaches, fmt.Sprintf("%s must not import %s: %s", dir, imported, r.why))
 			}

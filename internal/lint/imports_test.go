@@ -86,6 +86,8 @@ func TestRules(t *testing.T) {
 		{"internal/config", "rawstatus/internal/fault", true},
 		{"internal/config", "github.com/urfave/cli/v2", false},
 		{"internal/command", "rawstatus/internal/io/repo", false},
+		{"internal/shard/task", "golang.org/x/sync/errgroup", false},
+		{"internal/fault", "golang.org/x/sync/errgroup", true},
 		{"internal/misc", "fmt", false},
 	}
 	for _, tt := range tests {

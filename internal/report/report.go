@@ -25,8 +25,7 @@ import (
 	"context"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
-
+	"rawstatus/internal/fault"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/verdict"
 )
@@ -119,7 +118,7 @@ func New(page Page) *Builder {
 // AddGain adds units of one gain mode. They are encoded at once: nothing of them is kept.
 func (b *Builder) AddGain(ctx context.Context, gain int, units []Unit) error {
 	spans := b.spans(units)
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, u := range units {
 		g.Go(func() (err error) {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -287,7 +285,7 @@ func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par
 		events[event.Step] = append(events[event.Step], e)
 	}
 	list := make([]census, len(x.Steps)*len(x.Panels))
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(sampleFrames)
 	for i := range x.Steps {
 		for panel := range x.Panels {
