@@ -57,8 +57,9 @@ func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions
 		return nil, err
 	}
 	chosen := m.choose(r, p, ctype, files, opt)
-	if len(chosen) == 0 && len(read) == 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: no file for this time and gain mode among %d", ctype, len(files)))
+	byRules := len(slices.DeleteFunc(slices.Clone(files), func(f repo.Found) bool { return f.Mask != "" }))
+	if len(chosen) == 0 && (byRules > 0 || len(files) == 0) {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: no file for this time and gain mode among %d", ctype, byRules))
 	}
 	for _, c := range chosen {
 		s, err := m.readSource(r, p, c.Found)
@@ -222,28 +223,42 @@ func (m *Merged) reason(c repo.Choice, gain string, of int, opt MergeOptions) st
 
 // whatIsThere says where files were looked for, and what lies there instead.
 func (m *Merged) whatIsThere(r *repo.Repo, opt MergeOptions) string {
-	var places []string
-	for _, r := range []*repo.Repo{r, opt.Tree} {
-		if r == nil {
-			continue
-		}
-		what := "status_*"
-		if r.IsTree() {
-			what = "status and pixel_status"
-		}
-		dir := r.PanelDir(m.Type, m.Panels[0].Dir)
-		there := "there is no such directory"
-		if entries, err := os.ReadDir(dir); err == nil {
-			there = "there are: " + names(entries)
-		} else if entries, err := os.ReadDir(r.TypeDir(m.Type)); err == nil {
-			there = "there is no such directory, beside it are: " + names(entries)
-		}
-		places = append(places, fmt.Sprintf("looked for %s in %s (%s)", what, dir, there))
+	places := []string{m.lookedFor(r)}
+	if opt.Tree != nil {
+		places = append(places, m.lookedFor(opt.Tree))
 	}
 	if n := len(m.Planes[0].Notes); n > 0 {
 		places = append(places, strings.Join(m.Planes[0].Notes, "; "))
 	}
 	return strings.Join(places, ", ")
+}
+
+// lookedFor says what was looked for in one repository, for the first panel, and what there is.
+func (m *Merged) lookedFor(r *repo.Repo) string {
+	what := "status_*"
+	if r.IsTree() {
+		what = "status and pixel_status"
+	}
+	dir := r.PanelDir(m.Type, m.Panels[0].Dir)
+	there := "there is no such directory"
+	if entries, err := os.ReadDir(dir); err == nil {
+		there = "there are: " + names(entries)
+	} else if entries, err := os.ReadDir(r.TypeDir(m.Type)); err == nil {
+		there = "there is no such directory, beside it are: " + names(entries)
+	}
+	return fmt.Sprintf("looked for %s in %s (%s)", what, dir, there)
+}
+
+// checkTree refuses a tree of dark jobs that has nothing for this run: it was named to be merged.
+func (m *Merged) checkTree(tree *repo.Repo) error {
+	if tree == nil {
+		return nil
+	}
+	if s, _ := m.source(func(s *Source) bool { return strings.HasPrefix(s.Path, tree.Root+string(filepath.Separator)) }); s != nil {
+		return nil
+	}
+	return fault.New(fault.Input, "the tree of the dark jobs has no status for %s: %s", m.Stamp, m.lookedFor(tree)).
+		WithHint("name the directory in which the panels lie, or, of psana2, the one above with the detector types: --dark-tree")
 }
 
 // names lists the first names of a directory.

@@ -162,6 +162,9 @@ func Merge(ctx context.Context, r *repo.Repo, s *Subject, opt MergeOptions) (*Me
 	if err := m.checkShapes(r, opt); err != nil {
 		return nil, err
 	}
+	if err := m.checkTree(opt.Tree); err != nil {
+		return nil, err
+	}
 	if err := m.checkFamilies(opt); err != nil {
 		return nil, err
 	}

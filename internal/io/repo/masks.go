@@ -173,6 +173,10 @@ type SavedMask struct {
 // Masks lists all masks of the repository, the oldest first. Notes name files that look like masks and
 // cannot be read.
 func (r *Repo) Masks() (list []SavedMask, notes []string, err error) {
+	if _, err := os.ReadDir(r.Root); err != nil {
+		return nil, nil, fault.New(fault.Input, "could not look into the repository: %w", err).
+			WithHint("name it with -o, RAWSTATUS_REPOSITORY or in the site file")
+	}
 	found, err := filepath.Glob(filepath.Join(escapeGlob(r.Root), "*", "*", "status_*", "*.json"))
 	if err != nil {
 		return nil, nil, err

@@ -44,7 +44,7 @@ func New(root string, policy *access.Policy, loc *time.Location) *Repo {
 // panels lie directly below root, or, as those of psana2, below the directory of the type in root. Their
 // status files, one per gain mode, are of the type "status" (psana1) or "pixel_status" (psana2).
 func NewTree(root, dettype string, policy *access.Policy, loc *time.Location) *Repo {
-	r := New(root, policy, loc)
+	r := New(filepath.Clean(root), policy, loc)
 	r.tree = strings.ToLower(dettype)
 	if below := filepath.Join(root, r.tree); isDir(below) {
 		r.Root = below
