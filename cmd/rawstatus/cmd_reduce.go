@@ -75,7 +75,7 @@ func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
 func reduceFlags() []cli.Flag {
 	return []cli.Flag{
 		command.Repository(),
-		&cli.BoolFlag{Name: "replace", Usage: "replace status files that another profile has written"},
+		&cli.BoolFlag{Name: "replace", Usage: "replace status files of another profile, or of more of the run than this result"},
 		&cli.BoolFlag{Name: "report", Usage: "write <work>/report.html as well: the bad pixels to look at"},
 	}
 }

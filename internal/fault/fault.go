@@ -48,7 +48,7 @@ var codes = []Meaning{
 	{Input, "input cannot be read or is not what it should be"},
 	{Incomplete, "incomplete: raw data, panels or partial results are missing"},
 	{Busy, "repository or lock was busy for too long"},
-	{Refused, "refused by the deployment gate"},
+	{Refused, "refused: by the deployment gate, or a result that would replace one of more data"},
 	{Slurm, "Slurm said no"},
 	{Unposted, "posted incompletely (post)"},
 	{Temporary, "temporary failure, run again (terminated, disk full, I/O error)"},

@@ -73,6 +73,7 @@ type Sidecar struct {
 	Limits     []Limit        `json:"limits,omitempty"`
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Incomplete []string       `json:"incomplete,omitempty"` // what --allow-incomplete has accepted
+	Part       []string       `json:"part,omitempty"`       // why it is not made from all frames and panels of the run
 	Notes      []string       `json:"notes,omitempty"`
 	PlanID     string         `json:"plan_id,omitempty"`
 	Inputs     []Input        `json:"inputs"`
@@ -137,8 +138,8 @@ func sidecarPath(status string) string {
 }
 
 // WriteStatus writes the status of one panel and its sidecar into the repository and gives the path of
-// the status file. Everything in the sidecar that follows from sf and status is filled in. A file of
-// another profile is refused unless replace is set. Warnings tell what could not be done as configured
+// the status file. Everything in the sidecar that follows from sf and status is filled in. To
+// replace a file of another profile, or of more of the run, is refused unless replace is set. Warnings tell what could not be done as configured
 // (an absent group).
 func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, replace bool) (path string, warnings []string, err error) {
 	if sf.Rows*sf.Cols != len(status) {
@@ -210,12 +211,16 @@ func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error
 	if err != nil {
 		return Name{}, err
 	}
-	n := Name{DetType: strings.ToLower(sf.DetType), Alias: alias, Stamp: r.Stamp(sf.Run.Begin), Experiment: sf.Run.Experiment,
-		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Mask: sf.Mask, Ext: ext}
+	n := r.nameOf(sf, alias, ext)
 	if len(n.String()) > access.MaxName {
 		return Name{}, fault.New(fault.Input, "file name %q is too long", n)
 	}
 	return n, nil
+}
+
+func (r *Repo) nameOf(sf StatusFile, alias, ext string) Name {
+	return Name{DetType: strings.ToLower(sf.DetType), Alias: alias, Stamp: r.Stamp(sf.Run.Begin), Experiment: sf.Run.Experiment,
+		Run: sf.Run.Number, CType: sf.CType, GainMode: sf.GainMode, Slice: sf.Slice, Mask: sf.Mask, Ext: ext}
 }
 
 // describe fills in what follows from the file itself.
@@ -250,7 +255,7 @@ func (r *Repo) writePair(ctx context.Context, path string, text []byte, sc *Side
 		return err
 	}
 	if exists && !replace {
-		if err := sameProfile(path, old, sc.Profile); err != nil {
+		if err := mayReplace(path, old, sc); err != nil {
 			return err
 		}
 	}
@@ -310,6 +315,53 @@ func (r *Repo) writeSidecar(status string, sc *Sidecar) error {
 	opt := r.Policy.File()
 	opt.Keep = true
 	return atomicfile.WriteFile(sidecarPath(status), opt, meta.Bytes())
+}
+
+// MayReplace refuses what WriteStatus would refuse without replace, before anything is written: sc has the profile
+// and what is known of the data.
+func (r *Repo) MayReplace(sf StatusFile, sc Sidecar) error {
+	dir := filepath.Join(r.PanelDir(sf.DetType, sf.Panel), sf.CType)
+	text, err := atomicfile.ReadFile(r.aliasPath(sf.DetType))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("could not read the aliases: %w", err)
+	}
+	alias, _ := findAlias(string(text), sf.Panel)
+	if alias == "" {
+		return nil // a panel of which there is nothing
+	}
+	path := filepath.Join(dir, r.nameOf(sf, alias, ".dat").String())
+	old, exists, err := inPlace(path)
+	if err != nil || !exists {
+		return err
+	}
+	return mayReplace(path, old, &sc)
+}
+
+// mayReplace refuses to replace a file by a result that is not at least as good; old is its sidecar, if there is one.
+func mayReplace(path string, old, sc *Sidecar) error {
+	if err := sameProfile(path, old, sc.Profile); err != nil {
+		return err
+	}
+	return notLess(path, old, sc)
+}
+
+// notLess refuses to replace a result by one of less of the run: a whole one by an incomplete one or one of a part,
+// such a one by another of fewer frames.
+func notLess(path string, old, sc *Sidecar) error {
+	less := slices.Concat(sc.Incomplete, sc.Part)
+	whole := len(old.Incomplete)+len(old.Part) == 0
+	if len(less) == 0 || !whole && sc.Frames.Used >= old.Frames.Used {
+		return nil
+	}
+	what := "all of the run"
+	if !whole {
+		what = "more of the run"
+	}
+	return fault.New(fault.Refused, "%q is made from %s (%d frames), the new result from %d frames:\n  %s", path, what, old.Frames.Used, sc.Frames.Used,
+		strings.Join(less, "\n  ")).WithHint("give another constants type with -C, or --replace to replace it")
 }
 
 // sameProfile refuses to replace a file that was made by another profile or another program. old is the

@@ -231,7 +231,7 @@ func (p *Plan) units(x *frame.Index) error {
 					p.Groups[p.Units[i].Group].Steps, g.Steps, x.Run.Number, x.Panels[panel]).WithHint("pick steps of one gain with --step")
 			}
 			events, lost := p.selection(x.Events, ofPanel(x, panel), gi, panel)
-			u := Unit{Panel: panel, Group: gi, Selected: len(events), Lost: lost, Expected: len(events)}
+			u := Unit{Panel: panel, Group: gi, Selected: len(events), Usable: max(len(events), p.usable(x, g, panel)), Lost: lost, Expected: len(events)}
 			for _, n := range lost {
 				u.Expected += n
 			}
@@ -240,6 +240,23 @@ func (p *Plan) units(x *frame.Index) error {
 		}
 	}
 	return nil
+}
+
+// usable counts the usable frames that a panel has in a group without --step, --skip and -n. Profile dark is per
+// step: there it is one step.
+func (p *Plan) usable(x *frame.Index, g Group, panel int) (n int) {
+	member := map[int32]bool{}
+	for i := range x.Steps {
+		s := &x.Steps[i]
+		_, in := g.part(s, panel)
+		member[int32(s.Number)] = in && (!p.Params.Gated() || slices.Contains(g.Steps, s.Number))
+	}
+	for e, event := range x.Events {
+		if member[event.Step] && x.At(e, panel).State == frame.Present {
+			n++
+		}
+	}
+	return n
 }
 
 // cut makes shards and tasks, for each stage as many tasks as asked. With no more tasks than units every

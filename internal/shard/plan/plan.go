@@ -93,6 +93,7 @@ type Unit struct {
 	Group    int            `json:"group"` // position in Groups
 	Expected int            `json:"expected"`
 	Selected int            `json:"selected"` // usable frames that go in
+	Usable   int            `json:"usable"`   // frames that would go in if all steps and events were selected
 	Lost     map[string]int `json:"lost,omitempty"`
 	Gates    string         `json:"gates_sha256,omitempty"` // of the gates of an earlier job
 	Steps    []int          `json:"step_frames,omitempty"`  // profile ci: usable frames of each step of Plan.Scan

@@ -30,6 +30,9 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 	}
 	sum := newSummary(work, q)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
+	if err := mayReplace(q, opt.Repo, dirs, opt.Replace); err != nil {
+		return nil, err
+	}
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {

@@ -33,6 +33,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	}
 	sum := newSummary(work, p)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
+	if err := mayReplace(p, opt.Repo, dirs, opt.Replace); err != nil {
+		return nil, err
+	}
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) {
 			in, err := mergePartials(work, p, unit)

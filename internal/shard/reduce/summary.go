@@ -269,13 +269,40 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 		Run: p.Dataset.Run, CType: p.Params.CType, GainMode: p.Groups[u.Group].GainMode, Slice: len(p.Params.Slice) > 0, Rows: panel.Rows, Cols: panel.Cols}
 }
 
-// sidecar says what the status of the unit's panel (position i in v) means and where it comes from.
-func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
-	u, c := p.Units[unit], v.panels[i].counts
-	sc := repo.Sidecar{Aliases: p.Dataset.Aliases, Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software,
-		Incomplete: p.Incomplete, Notes: slices.Concat(p.Dataset.Notes, v.notes), Parameters: parameters(p.Params),
+// dataOf returns what a sidecar says of the data of a unit.
+func dataOf(p *plan.Plan, unit int) repo.Sidecar {
+	u := p.Units[unit]
+	sc := repo.Sidecar{Aliases: p.Dataset.Aliases, Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software, Incomplete: p.Incomplete,
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
+	if u.Selected < u.Usable {
+		sc.Part = append(sc.Part, fmt.Sprintf("%d of %d usable frames (--step, --skip, --events)", u.Selected, u.Usable))
+	}
+	if slices.ContainsFunc(p.Dataset.Panels, func(q frame.Panel) bool {
+		return len(p.Params.Segments) > 0 && !slices.Contains(p.Params.Segments, q.Segment)
+	}) {
+		sc.Part = append(sc.Part, fmt.Sprintf("limits over segments %v of %d panels (--segment)", p.Params.Segments, len(p.Dataset.Panels)))
+	}
+	return sc
+}
+
+// mayReplace refuses to replace files in the repository before any is written.
+func mayReplace(p *plan.Plan, r *repo.Repo, dirs []string, replace bool) error {
+	if r == nil || replace {
+		return nil
+	}
+	for u := range p.Units {
+		if err := r.MayReplace(statusFile(p, u, dirs), dataOf(p, u)); err != nil {
+			return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
+		}
+	}
+	return nil
+}
+
+// sidecar says what the status of the unit's panel (position i in v) means and where it comes from.
+func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
+	c, sc := v.panels[i].counts, dataOf(p, unit)
+	sc.Notes, sc.Parameters = slices.Concat(p.Dataset.Notes, v.notes), parameters(p.Params)
 	for _, l := range v.lines {
 		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
 	}
