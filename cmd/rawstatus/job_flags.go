@@ -63,6 +63,7 @@ func selectionFlags() []cli.Flag {
 		command.Check(&cli.StringFlag{Name: "segment", Aliases: []string{"i"}, Usage: "only these panels (`SEGMENTS`), e.g. 0,4-7"}, checkNumbers(0)),
 		command.Check(&cli.StringFlag{Name: "gain-mode", Usage: "`MODE` of the frames, against what the data tell, e.g. g1 or AHL-H"}, detector.CheckGainMode),
 		command.Check(&cli.StringFlag{Name: "slice", Aliases: []string{"S"}, Usage: "only this part of each panel, `R0:R1,C0:C1`"}, command.Parses(parseSlice)),
+		command.Choice(&cli.StringFlag{Name: "zero-frames", Usage: "`WHAT` frames of nothing but zeros are: lost, or kept where the detector really reads zero", DefaultText: "lost; --compat: keep"}, "lost", "keep"),
 		command.AtLeast(&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames}, 1),
 		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
 		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"}, command.Parses(parseMask)),
@@ -163,6 +164,7 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 	if c.IsSet("gain-rule") {
 		par.GainRule = strings.TrimPrefix(c.String("gain-rule"), "off")
 	}
+	par.KeepZeros = keepZeros(c, e.Site.Limits[strings.ToLower(panel.Type)])
 	if par.Has(11) {
 		if par.Pedestals = c.String("pedestals"); par.Pedestals == "" {
 			if par.Pedestals, err = e.Site.CalibDirOf(run.Experiment); err != nil {
@@ -206,6 +208,15 @@ func nameProfile(par *plan.Params) error {
 		par.CType = "status_dark"
 	}
 	return nil
+}
+
+// keepZeros reports whether frames of nothing but zeros are measurements, by flag or site file.
+func keepZeros(c *cli.Context, site config.Limits) bool {
+	word := c.String("zero-frames")
+	if word == "" && site.ZeroFrames != nil {
+		word = *site.ZeroFrames
+	}
+	return word == "keep"
 }
 
 // setLimits takes each limit from its flag, the site file or the detector table.

@@ -110,6 +110,7 @@ type Frames struct {
 	Used    int   `json:"used"`            // frames of this panel that were counted
 	Missing int   `json:"missing"`         // selected events without a frame of this panel
 	Damaged int   `json:"damaged"`         // frames that were rejected
+	Zeros   int   `json:"zeros,omitempty"` // frames of nothing but zeros, which were left out
 	Steps   []int `json:"steps,omitempty"` // numbers of the steps that went in
 }
 

@@ -74,7 +74,6 @@ func TestHashes(t *testing.T) {
 		"nothing":  {opt, func(*frame.Index, *Params) {}, true, true},
 		"workers":  {Options{Tasks: 4, Workers: 64}, func(*frame.Index, *Params) {}, true, true},
 		"notes":    {opt, func(x *frame.Index, _ *Params) { x.Notes = []string{"b", "a"} }, true, true},
-		"aliases":  {opt, func(x *frame.Index, _ *Params) { x.Aliases = map[string]string{"a": "d"} }, true, true},
 		"tasks":    {Options{Tasks: 5, Workers: 2}, func(*frame.Index, *Params) {}, true, false},
 		"headings": {opt, func(x *frame.Index, _ *Params) { x.Headings[0].Before++ }, true, false},
 		"rule":     {opt, func(_ *frame.Index, par *Params) { par.RmsHi++ }, false, false},

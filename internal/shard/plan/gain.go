@@ -290,7 +290,7 @@ func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par
 	for i := range x.Steps {
 		for panel := range x.Panels {
 			g.Go(func() error {
-				c := sampler{src: src, panel: x.Panels[panel], family: family, keepZeros: par.KeepZeros, counts: census{}}
+				c := sampler{src: src, panel: x.Panels[panel], family: family, keepZeros: par.ZerosCount(), counts: census{}}
 				if m := x.Steps[i].Gain(panel).Map; m > 0 {
 					c.pixels = x.GainMaps[m-1]
 				}

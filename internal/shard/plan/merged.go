@@ -29,12 +29,15 @@ type MergedHead struct {
 	GainMode string      `json:"gain_mode,omitempty"`
 	Steps    []int       `json:"steps"`
 	Frames   uint64      `json:"frames"`
+	Zeros    uint64      `json:"zeros,omitempty"` // frames of nothing but zeros, which were left out
+	Stuck    uint64      `json:"stuck,omitempty"` // frames that are equal to the one before
 }
 
 // MergedHeadOf returns the head of a unit's merged file.
-func (p *Plan) MergedHeadOf(unit int, frames uint64) MergedHead {
+func (p *Plan) MergedHeadOf(unit int, set *plane.Set) MergedHead {
 	g := p.Groups[p.Units[unit].Group]
-	return MergedHead{Schema: MergedSchema, Input: p.Input, Panel: p.Panel(unit), Slice: p.Params.Slice, GainMode: g.GainMode, Steps: g.Steps, Frames: frames}
+	return MergedHead{Schema: MergedSchema, Input: p.Input, Panel: p.Panel(unit), Slice: p.Params.Slice, GainMode: g.GainMode, Steps: g.Steps, Frames: set.Frames,
+		Zeros: set.Zeros, Stuck: set.Stuck}
 }
 
 // Gates returns the gates that an earlier job has left for a unit, and the SHA-256 of their values. They must
@@ -53,7 +56,7 @@ func (p *Plan) Gates(unit int) (lo, hi []uint16, sum string, err error) {
 	if err := f.Head(&head); err != nil {
 		return nil, nil, "", err
 	}
-	want := p.MergedHeadOf(unit, 0)
+	want := p.MergedHeadOf(unit, &plane.Set{})
 	same := f.Kind() == MergedKind && head.Schema == want.Schema && samePixels(head.Panel, want.Panel) && slices.Equal(head.Slice, want.Slice)
 	if !same || head.GainMode != want.GainMode {
 		return nil, nil, "", fault.New(fault.Input, "gates %q are of %s (panel %q, %d x %d pixels, gain mode %q), wanted are those of %s (panel %q, %d x %d pixels, gain mode %q)",

@@ -112,6 +112,9 @@ type Rules struct {
 // Gated tells whether the profile counts only values inside gates made from the leading frames.
 func (p Params) Gated() bool { return p.Profile == ProfileDark }
 
+// ZerosCount reports whether frames of nothing but zeros are measurements, as they are for the originals.
+func (p Params) ZerosCount() bool { return p.KeepZeros || p.Compat != "" }
+
 // Masked reports whether only words with the gain bits of their group are summed.
 func (p Params) Masked() bool { return p.Profile == ProfileData && p.Compat == "" }
 

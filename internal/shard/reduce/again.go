@@ -41,6 +41,9 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 		if gatesOnly(p, units) {
 			continue
 		}
+		if err := noteBlanks(q, units, in); err != nil {
+			return nil, err
+		}
 		if err := sameGoodFrames(p, q, units, in); err != nil {
 			return nil, err
 		}
@@ -65,6 +68,7 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 			return nil, err
 		}
 	}
+	sum.Incomplete = q.Incomplete
 	if opt.Repo == nil {
 		return sum, nil
 	}

@@ -169,7 +169,7 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set) (status.PanelPlanes, err
 	}
 	planes.Known = notInMode(set, 1)
 	seq := p.Params.Sequence(p.Units[unit].Selected)
-	planes.Frames = uint64(seq.N)
+	planes.Frames = uint64(seq.N) - set.Zeros
 	if seq.Zeros > 0 {
 		// The planes stay as they are: they may be judged again.
 		planes.Sum0, planes.NLo, planes.NHi = slices.Clone(planes.Sum0), slices.Clone(planes.NLo), slices.Clone(planes.NHi)
@@ -259,11 +259,16 @@ func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judge
 	if p.Params.Has(1) {
 		good, search := feature.GoodFrames(from.series, p.Params.Feature())
 		in.GoodFrames = 0
-		for _, g := range good {
+		var zeros uint64 // frames of zeros, which were left out, are among the good ones where all medians are 0
+		for k, g := range good {
 			if g {
 				in.GoodFrames++
 			}
+			if g && from.series[k] == 0 {
+				zeros = set.Zeros
+			}
 		}
+		in.GoodFrames -= zeros
 		v.limits = append(v.limits, limitOf("F1 frame median", len(v.panels), search))
 	}
 	var err error

@@ -87,7 +87,7 @@ func unitOfTask(work string, p *plan.Plan, t, unit int) ([]part, error) {
 // saveMerged keeps the merged planes of a unit, from which limits can be evaluated again without raw
 // data.
 func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode) error {
-	head := p.MergedHeadOf(unit, in.set.Frames)
+	head := p.MergedHeadOf(unit, in.set)
 	path := p.MergedFile(work, unit)
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o2775, nil); err != nil {
 		return err
@@ -129,7 +129,7 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if head.Schema != plan.MergedSchema || head.Input != p.Input {
 		return in, fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
 	}
-	in.set = &plane.Set{Frames: head.Frames}
+	in.set = &plane.Set{Frames: head.Frames, Zeros: head.Zeros, Stuck: head.Stuck}
 	for _, e := range f.Entries() {
 		data, err := f.Load(e.Name)
 		if err != nil {

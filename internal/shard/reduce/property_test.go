@@ -138,6 +138,7 @@ func randomCase(t *testing.T, r *rand.Rand, i int) *randomJob {
 			par.Compat = "lcls2"
 		}
 	}
+	par.KeepZeros = r.IntN(3) == 0
 	c.par = par
 	c.write(t, r, 1+r.IntN(3), n)
 	if par.Has(11) {
@@ -164,6 +165,9 @@ func (c *randomJob) write(t *testing.T, r *rand.Rand, panels, n int) {
 					f[i] = f[i]&0x3fff | []uint16{0x4000, 0x4000, 0, 0x8000, 0xc000, 0, 0x8000, 0xc000}[max(0, r.IntN(300)-292)]
 				}
 			}
+			if r.IntN(30) == 0 {
+				clear(f) // a dead link
+			}
 			ext := frame.Extent{Offset: int64(raw.Len()), Length: uint32(2 * len(f))}
 			for _, v := range f {
 				raw.Write([]byte{byte(v), byte(v >> 8)})
@@ -171,7 +175,7 @@ func (c *randomJob) write(t *testing.T, r *rand.Rand, panels, n int) {
 			raw.Write(make([]byte, r.IntN(3)))
 			if absent || r.IntN(20) == 0 && len(used) > 2 {
 				ext.State = frame.Damaged
-			} else {
+			} else if c.par.ZerosCount() || slices.Max(f) > 0 {
 				used = append(used, f)
 			}
 			x.Extents[e*panels+p] = ext

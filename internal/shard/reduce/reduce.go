@@ -55,6 +55,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 		if gatesOnly(p, units) {
 			continue
 		}
+		if err := noteBlanks(p, units, in); err != nil {
+			return nil, err
+		}
 		v, err := judge(p, units, in)
 		if err != nil {
 			return nil, err
@@ -63,6 +66,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 			return nil, err
 		}
 	}
+	sum.Incomplete = p.Incomplete
 	return sum, sum.save(work, opt.Mode)
 }
 

@@ -68,6 +68,7 @@ type Panel struct {
 	Good     uint64         `json:"good_frames"` // that features 2, 3 and 6 used
 	Lost     map[string]int `json:"lost,omitempty"`
 	Gain     *GainWords     `json:"gain_words,omitempty"`
+	Stuck    uint64         `json:"stuck_frames,omitempty"` // that are equal to the one before
 	Bad      int            `json:"bad_pixels"`
 	Bits     map[string]int `json:"pixels_per_bit"`
 	File     string         `json:"file"`
@@ -142,6 +143,9 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
 		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
 			Lost: unit.Lost, Gain: gainWords(r.Set), Bad: r.counts.Bad, Bits: map[string]int{}}
+		if r.Set != nil {
+			out.Stuck = r.Set.Stuck
+		}
 		for _, l := range g.Bits {
 			if n := r.counts.Of(l.Value); n > 0 {
 				out.Bits[l.Name] = n
@@ -240,6 +244,9 @@ func (g *Group) write(b *strings.Builder) {
 		if p.Good != p.Frames {
 			good = fmt.Sprintf(", %d of them good", p.Good)
 		}
+		if p.Stuck > 0 {
+			good += fmt.Sprintf(", %d stuck (equal to the one before)", p.Stuck)
+		}
 		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Gain, p.Bad)
 		if p.File != "" {
 			fmt.Fprintf(b, "  %s\n", p.File)
@@ -273,7 +280,7 @@ func statusFile(p *plan.Plan, unit int, dirs []string) repo.StatusFile {
 func dataOf(p *plan.Plan, unit int) repo.Sidecar {
 	u := p.Units[unit]
 	sc := repo.Sidecar{Aliases: p.Dataset.Aliases, Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software, Incomplete: p.Incomplete,
-		Frames: repo.Frames{Events: u.Expected, Used: u.Selected, Missing: u.Lost[frame.Missing.String()],
+		Frames: repo.Frames{Events: u.Expected, Used: u.Selected - u.Lost[zeroState], Zeros: u.Lost[zeroState], Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
 	if u.Selected < u.Usable {
 		sc.Part = append(sc.Part, fmt.Sprintf("%d of %d usable frames (--step, --skip, --events)", u.Selected, u.Usable))

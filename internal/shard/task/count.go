@@ -27,6 +27,8 @@ type counter struct {
 	masked  bool
 	foreign uint16   // a word that is counted apart
 	members *members // nil: all pixels are in the gain mode in all frames
+	blanks  *blanks  // nil: all frames are data
+	lost    []bool   // frames that are left out; nil: none
 }
 
 // members are the pixels that are in the gain mode, of the frames and rows of a counter.
@@ -84,8 +86,25 @@ func (c *counter) accumulators() (n int) {
 	return n
 }
 
-// add counts frames first, first+1, ... of the shard, pixels from lo on.
+// add counts frames first, first+1, ... of the shard, pixels from lo on, but for those that are no data.
 func (c *counter) add(lo, first int, frames [][]uint16) {
+	c.blanks.add(lo, first, frames, c.addData)
+}
+
+// finish counts what add has put off, and returns the planes of so many frames.
+func (c *counter) finish(frames int) *plane.Set {
+	lost, stuck := c.blanks.finish(c.addData)
+	c.lost = make([]bool, frames)
+	for k := range lost {
+		c.lost[k] = true
+	}
+	set := c.planes(frames)
+	set.Stuck = uint64(stuck)
+	return set
+}
+
+// addData counts frames that are data.
+func (c *counter) addData(lo, first int, frames [][]uint16) {
 	if c.members == nil || !c.masked {
 		c.addAll(lo, first, frames)
 		return
@@ -150,12 +169,18 @@ func (c *counter) goodOf(first int, frames, room [][]uint16) [][]uint16 {
 
 // planes names the results and their merge rules. Where every value is inside sum0 is the number of frames, and
 // neither it nor the gates are stored.
-func (c *counter) planes(frames int) *plane.Set {
-	set := &plane.Set{Frames: uint64(frames)}
+func (c *counter) planes(all int) *plane.Set {
+	frames := all
+	for _, lost := range c.lost {
+		if lost {
+			frames--
+		}
+	}
+	set := &plane.Set{Frames: uint64(frames), Zeros: uint64(all - frames)}
 	add := func(name string, op plane.Op, data any) {
 		set.Planes = append(set.Planes, plane.Plane{Name: name, Op: op, Data: data})
 	}
-	inMode := c.inMode(frames)
+	inMode := c.inMode(all)
 	var sum0 []uint32
 	if c.sums != nil {
 		a := c.sums.Planes()
@@ -228,8 +253,10 @@ func (c *counter) inMode(frames int) []uint32 {
 		return nil
 	}
 	counts := make([]uint32, len(c.members.masks))
-	for _, n := range c.members.of[:frames] {
-		counts[n]++
+	for k, n := range c.members.of[:frames] {
+		if c.lost == nil || !c.lost[k] {
+			counts[n]++
+		}
 	}
 	out := make([]uint32, c.pixels)
 	for k, mask := range c.members.masks {
@@ -275,6 +302,9 @@ func (w *worker) count(shards []int) ([]*plane.Set, error) {
 		if counters[i], err = w.newCounter(s, 0, panel.Pixels(), good, lo, hi); err != nil {
 			return nil, w.named(s, err)
 		}
+		if counters[i].blanks, err = w.newBlanks(s, len(extents)); err != nil {
+			return nil, w.named(s, err)
+		}
 		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: panel, Extents: extents})
 	}
 	if len(sw.Lanes) == 0 {
@@ -284,9 +314,30 @@ func (w *worker) count(shards []int) ([]*plane.Set, error) {
 		return nil, err
 	}
 	for i := range shards {
-		sets[i] = counters[i].planes(len(sw.Lanes[i].Extents))
+		sets[i] = counters[i].finish(len(sw.Lanes[i].Extents))
 	}
 	return sets, nil
+}
+
+// newBlanks prepares the search for frames that are no data in a shard.
+func (w *worker) newBlanks(shard, frames int) (*blanks, error) {
+	s := w.plan.Shards[shard]
+	panel := w.plan.Panel(s.Unit)
+	var before []uint16
+	if s.Lo > 0 && frames > 0 {
+		all, err := w.index.Frames(s.Unit)
+		if err != nil {
+			return nil, err
+		}
+		var px [1][]uint16
+		release, err := w.src.Block(w.ctx, panel, all[s.Lo-1:s.Lo], 0, panel.Pixels(), px[:])
+		if err != nil {
+			return nil, err
+		}
+		before = slices.Clone(px[0])
+		release()
+	}
+	return newBlanks(panel.Pixels(), frames, w.plan.Params.ZerosCount(), before), nil
 }
 
 // gates gives the windows of a unit in profile dark, nil in others: those of an earlier job, or from the
@@ -322,6 +373,24 @@ func (w *worker) earlierGates(unit int) (lo, hi []uint16, err error) {
 	return lo, hi, err
 }
 
+// leading returns the first n frames that are data, fewer if there are not so many.
+func (w *worker) leading(panel frame.Panel, frames []frame.Extent, n int) (lead []frame.Extent, err error) {
+	for len(lead) < n && len(frames) > 0 {
+		some := frames[:min(n-len(lead), len(frames))]
+		lost, err := w.zeroFrames(w.ctx, panel, some)
+		if err != nil {
+			return nil, err
+		}
+		for i, zero := range lost {
+			if !zero {
+				lead = append(lead, some[i])
+			}
+		}
+		frames = frames[len(some):]
+	}
+	return lead, nil
+}
+
 // leadingGates finds the windows from the leading frames, before clipping, in bands of pixels so that
 // memory stays bounded.
 func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GateParams) (lo, hi []uint16, err error) {
@@ -333,8 +402,14 @@ func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GatePar
 	if seq.Block > len(frames) || seq.Block+seq.BlockZeros == 0 {
 		return nil, nil, fmt.Errorf("gates from %d of %d frames", seq.Block, len(frames))
 	}
-	lead := frames[:seq.Block]
+	lead, err := w.leading(panel, frames, seq.Block)
+	if err != nil {
+		return nil, nil, err
+	}
 	lo, hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
+	if len(lead)+seq.BlockZeros == 0 {
+		return lo, hi, nil // no frame is data
+	}
 	band := plan.GateBand(len(lead))
 	g, ctx := fault.WithContext(w.ctx)
 	g.SetLimit(w.opt.Workers)

@@ -136,6 +136,17 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	lost, err := w.zeroFrames(w.ctx, w.plan.Panel(s.Unit), extents)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(lost, true) {
+		kept := make([]bool, len(extents))
+		for i := range kept {
+			kept[i] = !lost[i] && (good == nil || good[i])
+		}
+		good = kept
+	}
 	bands := flat.Bands()[s.BandLo:s.BandHi]
 	sets := make([]*plane.Set, len(bands))
 	workers, bytes := plan.ResidualWorkers(w.opt.Workers)
@@ -143,7 +154,7 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 	g.SetLimit(workers)
 	for i, b := range bands {
 		g.Go(func() error {
-			r := bandReader{worker: w, ctx: ctx, number: shard, shard: s, flat: flat, band: b, extents: extents, good: good}
+			r := bandReader{worker: w, ctx: ctx, number: shard, shard: s, flat: flat, band: b, extents: extents, good: good, lost: lost}
 			var err error
 			sets[i], err = r.planes(bytes)
 			return err
@@ -165,6 +176,7 @@ type bandReader struct {
 	band    feature.Band
 	extents []frame.Extent
 	good    []bool
+	lost    []bool // frames of nothing but zeros
 }
 
 // bandFrames is how many frames of a band are in memory at once.
@@ -188,6 +200,7 @@ func (r *bandReader) planes(bytes int64) (*plane.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.lost = r.lost
 	var parts []*plane.Set
 	for first := 0; first < r.flat.WindowCols(); {
 		last := r.flat.Part(r.band, first, goodFrames, bytes)
@@ -224,7 +237,7 @@ func (r *bandReader) read(res *feature.Residuals, c *counter, count bool) error 
 			for i, f := range px[:n] {
 				kept[i] = f[keepLo:keepHi]
 			}
-			c.add(0, k, kept[:n])
+			c.addData(0, k, kept[:n])
 			r.progress(kept[:n])
 		}
 		release()

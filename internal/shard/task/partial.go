@@ -37,6 +37,8 @@ type ShardHead struct {
 	Hi       int        `json:"hi"`
 	BandLo   int        `json:"band_lo,omitempty"` // rows of windows [BandLo, BandHi); both 0: the whole panel
 	BandHi   int        `json:"band_hi,omitempty"`
+	Zeros    uint64     `json:"zeros,omitempty"` // frames of nothing but zeros, which were left out
+	Stuck    uint64     `json:"stuck,omitempty"` // frames that are equal to the one before
 }
 
 // headOf returns what a partial says about a shard.
@@ -119,7 +121,8 @@ func (q *Partial) fits(p *plan.Plan, n int) error {
 			q.Head.Schema, q.Head.Plan, q.Head.Task, PartialSchema, p.ID, n)
 	}
 	for i, s := range p.Tasks[n].Shards {
-		if got, want := q.Head.Shards[i], headOf(p, s); !reflect.DeepEqual(got, want) {
+		got, want := q.Head.Shards[i], headOf(p, s)
+		if want.Zeros, want.Stuck = got.Zeros, got.Stuck; !reflect.DeepEqual(got, want) || got.Zeros > uint64(got.Hi-got.Lo) {
 			return fault.New(fault.Input, "partial of task %d has %v; wanted %v", n, got, want)
 		}
 	}
@@ -153,5 +156,11 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 		}
 		elements = (rows.Hi - rows.Lo) * p.Panel(s.Unit).Cols
 	}
-	return LoadPlanes(q.Reader, shardPrefix(slices.Index(p.Tasks[q.Head.Task].Shards, shard)), uint64(s.Hi-s.Lo), elements)
+	at := slices.Index(p.Tasks[q.Head.Task].Shards, shard)
+	head := q.Head.Shards[at]
+	set, err := LoadPlanes(q.Reader, shardPrefix(at), uint64(s.Hi-s.Lo)-head.Zeros, elements)
+	if err == nil {
+		set.Zeros, set.Stuck = head.Zeros, head.Stuck
+	}
+	return set, err
 }

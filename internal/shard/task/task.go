@@ -127,7 +127,9 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 			if err := AddPlanes(out, shardPrefix(len(head.Shards)), sets[i]); err != nil {
 				return nil, err
 			}
-			head.Shards = append(head.Shards, headOf(w.plan, s))
+			h := headOf(w.plan, s)
+			h.Zeros, h.Stuck = sets[i].Zeros, sets[i].Stuck
+			head.Shards = append(head.Shards, h)
 		}
 	}
 	return head, nil

@@ -28,6 +28,8 @@ func Merge(dst, src *Set) error {
 		}
 	}
 	dst.Frames += src.Frames
+	dst.Zeros += src.Zeros
+	dst.Stuck += src.Stuck
 	return nil
 }
 
@@ -153,8 +155,11 @@ func Concat(bands []*Set) (*Set, error) {
 		return nil, fmt.Errorf("could not join: no row bands")
 	}
 	first := bands[0]
-	whole := &Set{Frames: first.Frames, Planes: make([]Plane, len(first.Planes))}
+	whole := &Set{Frames: first.Frames, Zeros: first.Zeros, Stuck: first.Stuck, Planes: make([]Plane, len(first.Planes))}
 	for i, b := range bands {
+		if b.Zeros != first.Zeros {
+			return nil, fmt.Errorf("could not join: row band %d left out %d frames of zeros, row band 0 left out %d", i, b.Zeros, first.Zeros)
+		}
 		if b.Frames != first.Frames {
 			return nil, fmt.Errorf("could not join: row band %d saw %d frames, row band 0 saw %d", i, b.Frames, first.Frames)
 		}

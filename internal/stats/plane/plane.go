@@ -32,6 +32,8 @@ type Plane struct {
 // Set is the planes of one shard, in a fixed order.
 type Set struct {
 	Frames uint64 // frames that went in; merges by Sum
+	Zeros  uint64 // frames of nothing but zeros, which were left out; merges by Sum
+	Stuck  uint64 // frames that are equal to the one before; merges by Sum
 	Planes []Plane
 }
 
