@@ -35,7 +35,7 @@ func newDeployCommand(e *environment) *cli.Command {
 		&cli.StringFlag{Name: "comment", Usage: "`TEXT` for the history"},
 		command.AtLeast(&cli.IntFlag{Name: "impact", Usage: "list the runs with data whose mask changes by more than `N` pixels"}, 0),
 		&cli.StringFlag{Name: "campaign", Usage: "write these runs as a campaign file to `FILE`, for rawstatus campaign"},
-		&cli.StringFlag{Name: "report", Usage: "write the plan to the HTML `FILE` as well: maps of what is in force and of what would be", DefaultText: "beside the merged array when the plan is only shown"},
+		&cli.StringFlag{Name: "report", Usage: "write the plan to the HTML `FILE` as well: maps of what is in force and of what would be", DefaultText: "<repository>/<type>/merge_tmp/... when the plan is only shown"},
 		command.Between(&cli.Float64Flag{Name: "max-bad", Usage: "`FRACTION` of a panel that may be bad", Value: publish.DefaultGate.MaxBad}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-new", Usage: "`FRACTION` of the pixels that may become bad", Value: publish.DefaultGate.MaxNew}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "max-unjudged", Usage: "`FRACTION` of a panel that may be not judged", Value: publish.DefaultGate.MaxUnseen}, 0, 1),
@@ -103,7 +103,7 @@ func runDeploy(c *cli.Context, e *environment) error {
 			return err
 		}
 		if try == 0 {
-			if err := reportPlan(c, e, place, plan, m); err != nil {
+			if err := reportPlan(c, e, s.repo, place, plan, m); err != nil {
 				return err
 			}
 		}

@@ -9,15 +9,16 @@ import (
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
 	"rawstatus/internal/report"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/verdict"
 )
 
-// reportPlan writes the page of a plan: to --report, or when the plan is only shown beside the merged array.
+// reportPlan writes the page of a plan: to --report, or when the plan is only shown to where stacked arrays are kept.
 // A page that nobody has asked for stops nothing.
-func reportPlan(c *cli.Context, e *environment, place calib.Place, p *publish.Plan, m *publish.Merged) error {
+func reportPlan(c *cli.Context, e *environment, r *repo.Repo, place calib.Place, p *publish.Plan, m *publish.Merged) error {
 	path := c.String("report")
 	asked := path != ""
 	if m.Path == "" || !asked && (c.Bool("deploy") || c.Bool("dry-run")) {
@@ -27,7 +28,7 @@ func reportPlan(c *cli.Context, e *environment, place calib.Place, p *publish.Pl
 		return nil
 	}
 	if !asked {
-		path = strings.TrimSuffix(m.Path, ".txt") + ".html"
+		path = strings.TrimSuffix(r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, m.Run.Begin, ctype), ".txt") + ".html"
 	}
 	made, err := planPage(c, e, place, p, m, path)
 	switch {

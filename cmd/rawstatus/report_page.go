@@ -78,7 +78,7 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 	for i := range page.Bits {
 		page.Bits[i].Rules = make([]string, len(gains))
 	}
-	facts := verdict.Facts{Incomplete: sum.Incomplete, Gains: make([]verdict.Gain, len(gains))}
+	facts := verdict.Facts{Incomplete: sum.Incomplete, Wanted: reduce.Wanted(sum.Params), Gains: make([]verdict.Gain, len(gains))}
 	if len(opt.baselines) > 0 {
 		facts.Baseline = &opt.baselines[0].facts
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func largeUnit(gain, panel int, planted []int) Unit {
 }
 
 // largePage makes the page of a jungfrau 16M in three gain modes.
-func largePage(t testing.TB, planted []int) (m *made, took time.Duration) {
+func largePage(t testing.TB, planted []int) (m *made, took, cpu time.Duration) {
 	t.Helper()
 	m = &made{shape: shape{panels: 32, rows: 512, cols: 1024, gains: []string{"g0", "g1", "g2"}, baselines: 1}}
 	p := Page{Title: "tst run 1 jungfrau", Gains: m.gains, Bits: Dictionary(status.Dark), Baselines: []string{"0-end.data"}}
@@ -75,23 +76,33 @@ func largePage(t testing.TB, planted []int) (m *made, took time.Duration) {
 		for k := range m.panels {
 			units = append(units, largeUnit(g, k, planted))
 		}
-		begin := time.Now()
+		begin, used := time.Now(), processorTime(t)
 		if err := m.b.AddGain(context.Background(), g, units); err != nil {
 			t.Fatal(err)
 		}
-		took += time.Since(begin)
+		took, cpu = took+time.Since(begin), cpu+processorTime(t)-used
 		if g == 0 {
 			m.units = [][]Unit{units[17:18]} // for comparison
 		}
 	}
-	begin := time.Now()
+	begin, used := time.Now(), processorTime(t)
 	var out bytes.Buffer
 	var err error
 	if m.Made, err = m.b.Write(&out); err != nil {
 		t.Fatal(err)
 	}
 	m.html = out.Bytes()
-	return m, took + time.Since(begin)
+	return m, took + time.Since(begin), cpu + processorTime(t) - used
+}
+
+// processorTime returns what this process has used of all cores.
+func processorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestSixteenMegapixels wants the page of the largest detector to keep its size, and to show planted pixels as they are.
@@ -100,7 +111,7 @@ func TestSixteenMegapixels(t *testing.T) {
 		t.Skip("50 million pixels")
 	}
 	planted := []int{0, 1023, 300*1024 + 777, 511*1024 + 1023, 256*1024 + 256}
-	m, took := largePage(t, planted)
+	m, took, _ := largePage(t, planted)
 	t.Logf("%d bytes, %d pixels listed, left out %q, made in %v", m.Size, m.Listed, m.LeftOut, took)
 	if m.Size > DefaultMaxSize {
 		t.Errorf("the page has %d bytes, wanted at most %d", m.Size, DefaultMaxSize)
@@ -130,9 +141,10 @@ func TestSixteenMegapixels(t *testing.T) {
 // paint and the switch to another panel in a browser.
 func BenchmarkSixteenMegapixels(b *testing.B) {
 	for range b.N {
-		m, took := largePage(b, nil)
+		m, took, cpu := largePage(b, nil)
 		b.Logf("left out: %q", m.LeftOut)
 		b.ReportMetric(took.Seconds(), "s/make")
+		b.ReportMetric(cpu.Seconds(), "cpu-s/make")
 		b.ReportMetric(float64(m.Size)/(1<<20), "MiB")
 		tab := browser.Start(b).Open(1400, 900)
 		tab.Load(m.url(b))

@@ -13,6 +13,7 @@ import (
 // findings applies the rules of verdict to one group. That raw data are incomplete is told by the summary.
 func findings(p *plan.Plan, g *Group, units []int, v *judgement) []verdict.Finding {
 	facts := verdict.Facts{Gains: []verdict.Gain{{Name: g.GainMode, Sharper: g.Sharper, Bounded: Bounded(p.Params, g.Limits)}}}
+	facts.Wanted = Wanted(p.Params)
 	for i, u := range units {
 		facts.Units = append(facts.Units, Facts(p, u, i, 0, &v.panels[i].Judged))
 	}
@@ -38,6 +39,14 @@ func Bounded(par plan.Params, limits []Limit) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Wanted returns the frames that the gates of profile dark want of every panel; 0: there are no gates to make.
+func Wanted(par plan.Params) int {
+	if par.Gated() && par.GatesFrom == "" {
+		return par.GateFrames
+	}
+	return 0
 }
 
 // Facts returns what the rules of verdict look at for one unit; panel and gain are its positions there.

@@ -122,7 +122,7 @@ func (f Facts) judgeUnit(u Unit, add adder) {
 		add(Bad, "mostly bad", "", u.Panel, u.Gain, "%s: %d of %d pixels are bad", u.Name, u.Bad, u.Pixels)
 		return
 	}
-	if lost := u.Expected - u.Frames; f.Wanted == 0 && float64(lost) > float64(LostFraction*float64(u.Expected)) {
+	if lost := u.Expected - u.Frames; float64(lost) > float64(LostFraction*float64(u.Expected)) {
 		add(Check, "frames lost", "", u.Panel, u.Gain, "%s: %d of %d frames were not used", u.Name, lost, u.Expected)
 	}
 	if f.Wanted > u.Frames {
