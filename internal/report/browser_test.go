@@ -43,8 +43,9 @@ func (m *made) unitAt(g, p int) *Unit {
 func (m *made) colours(g, p int, layer string) []byte {
 	u := m.unitAt(g, p)
 	rows, cols := m.rows, m.cols
-	plot, _ := encodePlot(u.Quantities[1], u.Status, m.b.page.Panels[p])
-	shades := plot.bytes(medians(u.Quantities[1], u.Status, m.b.page.Panels[p], 4))
+	values := judgedValues(u.Quantities[1], u.Status)
+	plot, _ := encodePlot(values, m.b.page.Panels[p])
+	shades := plot.bytes(medians(values, m.b.page.Panels[p], 4))
 	table := Colormap()
 	out := make([]byte, 0, 3*rows*cols)
 	for i, w := range u.Status {

@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"rawstatus/internal/stats/status"
 )
 
 // bins of a histogram.
@@ -80,26 +78,22 @@ func sampled(q Quantity, words []uint64) (lo, hi float64) {
 	return v[0], v[len(v)-1]
 }
 
-func (s span) bin(v float64) int {
-	return int(min(max(float64((v-s.lo)/(s.hi-s.lo))*bins, 0), bins-1))
-}
-
-func (s span) count(q Quantity, words []uint64, cols int) histogram {
+// count takes the values that are not NaN.
+func (s span) count(q Quantity, values []float64, words []uint64) histogram {
 	h := histogram{span: s}
 	var beyond uint64
 	for _, l := range q.Limits {
 		beyond |= l.Bit
 	}
-	for i, w := range words {
-		if w&status.NotJudged != 0 {
+	scale := bins / (s.hi - s.lo)
+	for i, v := range values {
+		if v != v {
 			continue
 		}
-		if v := q.Value(i); v == v {
-			k := s.bin(v)
-			h.n[k]++
-			if w&beyond != 0 {
-				h.flagged[k]++
-			}
+		k := int(min(max(float64((v-s.lo)*scale), 0), bins-1))
+		h.n[k]++
+		if words[i]&beyond != 0 {
+			h.flagged[k]++
 		}
 	}
 	return h

@@ -108,12 +108,13 @@ func (b *Builder) encode(u Unit, spans []span) (*unit, error) {
 		if !quantity.Map {
 			continue
 		}
-		m, err := encodePlot(quantity, u.Status, p)
+		values := judgedValues(quantity, u.Status)
+		m, err := encodePlot(values, p)
 		if err != nil {
 			return nil, err
 		}
 		out.maps = append(out.maps, m)
-		out.hist = append(out.hist, spans[q].count(quantity, u.Status, p.Cols))
+		out.hist = append(out.hist, spans[q].count(quantity, values, u.Status))
 	}
 	out.list = b.choose(u, p)
 	return out, nil
@@ -242,9 +243,20 @@ func (b *Builder) thumbnail(words []uint64, p Panel) []byte {
 	return out
 }
 
-// encodePlot makes the maps of a quantity.
-func encodePlot(q Quantity, words []uint64, p Panel) (plot, error) {
-	fine := medians(q, words, p, 4)
+// judgedValues returns the values of a quantity, NaN for pixels that were not judged.
+func judgedValues(q Quantity, words []uint64) []float64 {
+	out := make([]float64, len(words))
+	for i, w := range words {
+		if out[i] = q.Value(i); w&status.NotJudged != 0 {
+			out[i] = math.NaN()
+		}
+	}
+	return out
+}
+
+// encodePlot makes the maps of values.
+func encodePlot(values []float64, p Panel) (plot, error) {
+	fine := medians(values, p, 4)
 	var valid []float64
 	for _, v := range fine {
 		if v == v {
@@ -282,20 +294,16 @@ func (m plot) bytes(v []float64) []byte {
 	return out
 }
 
-// medians returns the medians of every n x n pixels that were judged, NaN where there is none.
-func medians(q Quantity, words []uint64, p Panel, n int) []float64 {
+// medians returns the medians of every n x n values that are not NaN, NaN where there is none.
+func medians(values []float64, p Panel, n int) []float64 {
 	out := make([]float64, 0, ((p.Rows+n-1)/n)*((p.Cols+n-1)/n))
 	var block [16]float64
 	for r := 0; r < p.Rows; r += n {
 		for c := 0; c < p.Cols; c += n {
 			k := 0
 			for y := r; y < min(r+n, p.Rows); y++ {
-				for x := c; x < min(c+n, p.Cols); x++ {
-					i := y*p.Cols + x
-					if words[i]&status.NotJudged != 0 {
-						continue
-					}
-					if v := q.Value(i); v == v {
+				for _, v := range values[y*p.Cols+c : y*p.Cols+min(c+n, p.Cols)] {
+					if v == v {
 						block[k] = v
 						k++
 					}
@@ -382,7 +390,7 @@ func (b *Builder) choose(u Unit, p Panel) []entry {
 func worst(all []entry, most int) []entry {
 	if len(all) > most {
 		rank := [3]int{kindBad: 2, kindNew: 0, kindGone: 1}
-		slices.SortStableFunc(all, func(a, b entry) int {
+		slices.SortFunc(all, func(a, b entry) int {
 			return cmp.Or(rank[a.kind]-rank[b.kind], cmp.Compare(b.distance, a.distance), a.pixel-b.pixel)
 		})
 		all = all[:most]
