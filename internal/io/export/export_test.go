@@ -53,9 +53,9 @@ func random(r *rand.Rand) *Mask {
 
 // masks runs a test with random masks; a failure names the seed.
 func eachMask(t *testing.T, test func(t *testing.T, r *rand.Rand, m *Mask)) {
-	n := uint64(300)
+	n := uint64(150)
 	if testing.Short() {
-		n = 60
+		n = 30
 	}
 	for seed := range n {
 		r := rand.New(rand.NewPCG(seed, 18))
