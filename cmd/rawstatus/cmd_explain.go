@@ -145,6 +145,9 @@ func wantedPixel(c *cli.Context) (w explain.Wanted, err error) {
 
 // measure adds the values of a verdict from the work directory of its run, if that is still there and of this reduction.
 func measure(c *cli.Context, e *environment, a *explain.Answer, v *explain.Verdict) error {
+	if v.Profile == "" {
+		return nil // made by another program, which is noted already
+	}
 	work := workDir(c, e, frame.Run{Experiment: v.Experiment, Number: v.Run}, a.Pixel.Detector, v.Profile)
 	p, err := plan.Load(work)
 	switch {

@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/stats/status"
+	"rawstatus/internal/testenv"
 )
 
 // The campaign of these tests: 20 runs of two panels.
@@ -435,5 +436,21 @@ func TestExplainFile(t *testing.T) {
 	}
 	if code, _, stderr := call(t, "explain", "--site", site, "--file", files[0], "0", "31", "0"); code != int(fault.Usage) || !strings.Contains(stderr, "is segment 1") {
 		t.Errorf("another panel than the file's: %d %s", code, stderr)
+	}
+}
+
+// TestExplainOriginalFiles wants status files of the original programs, which have no sidecars, to be explained as far as they go,
+// with the constants that were deployed from them.
+func TestExplainOriginalFiles(t *testing.T) {
+	t.Setenv("RAWSTATUS_SITE", "")
+	t.Setenv("RAWSTATUS_TIMEZONE", "UTC")
+	calib := filepath.Join(testenv.Shared(t), "data", "calib")
+	const panel = "3925999616-0996579585-0553648138-1232098304-1221641739-2650251521-3976200215"
+	code, stdout, stderr := call(t, "explain", "-o", filepath.Join(calib, "repo_example"), "-c", filepath.Join(calib, "calib_example"), panel, "10", "20")
+	for _, want := range []string{"XppGon.0:Epix100a.1 (epix100a) panel " + panel + ": row 10, column 20", "run 137 of xppn4116, status_dark: 5 = MEAN_LOW|STD_LOW",
+		"status_light: 16 = RESID_LOW", "status_max: 0 = good", "no sidecar", "137-end.data, used by runs 137..end: MASKED (21)", "deployed by another program"} {
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit code %d, lacks %q: %s%s", code, want, stdout, stderr)
+		}
 	}
 }

@@ -10,7 +10,11 @@ import (
 func (a *Answer) WriteText(w io.Writer) error {
 	var b strings.Builder
 	p := a.Pixel
-	fmt.Fprintf(&b, "%s (%s) segment %d, panel %s: row %d, column %d\n", p.Detector, p.DetType, p.Segment, p.Panel, p.Row, p.Col)
+	segment := ""
+	if p.Segment >= 0 {
+		segment = fmt.Sprintf(" segment %d,", p.Segment)
+	}
+	fmt.Fprintf(&b, "%s (%s)%s panel %s: row %d, column %d\n", p.Detector, p.DetType, segment, p.Panel, p.Row, p.Col)
 	fmt.Fprintf(&b, "chip of rows %d to %d, columns %d to %d: row %d, column %d of it\n", p.Chip.Row, p.Chip.Row+p.Chip.Rows-1, p.Chip.Col, p.Chip.Col+p.Chip.Cols-1, p.Chip.InRow, p.Chip.InCol)
 	for i := range a.Verdicts {
 		a.Verdicts[i].write(&b)

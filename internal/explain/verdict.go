@@ -72,7 +72,7 @@ func judge(p *Pixel, ctype, gain string, e Event, read *repo.Read) Verdict {
 		}
 		v.Notes = append(slices.Clone(sc.Incomplete), sc.Notes...)
 	} else {
-		v.Notes = append(v.Notes, "the file has no sidecar: its bits are taken for those of det_pixel_status, limits are not known")
+		v.Notes = append(v.Notes, "the file has no sidecar: its bits are taken for those of det_pixel_status, limits and values are not known")
 	}
 	v.Areas = areas(p, read.Values)
 	for r := p.Row - reach; r <= p.Row+reach; r++ {
