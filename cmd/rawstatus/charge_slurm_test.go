@@ -19,8 +19,8 @@ func TestSlurmChargeInjection(t *testing.T) {
 	n := &night{cluster: testenv.Slurm(t), bin: programs(t), data: t.TempDir()}
 	n.cluster.Account(t, "lcls:"+nightExperiment)
 	for _, cfg := range []simulate.Config{
-		{Dir: n.data, Experiment: nightExperiment, Run: 2, Type: "epixhr2x2", Panels: 1, Events: 60, Dead: 3, Hot: 3},
-		{Dir: n.data, Experiment: nightExperiment, Run: 3, Scan: simulate.ChargeInjection, Type: "epixhr2x2", Panels: 1, Space: 2, Ramp: 128, Events: 270},
+		{Dir: n.data, Experiment: nightExperiment, Run: 2, Type: "epixhr2x2", Panels: 1, Events: 20, Dead: 3, Hot: 3},
+		{Dir: n.data, Experiment: nightExperiment, Run: 3, Scan: simulate.ChargeInjection, Type: "epixhr2x2", Panels: 1, Space: 1, Ramp: 128, Events: 265},
 	} {
 		if _, err := simulate.Write(context.Background(), cfg); err != nil {
 			t.Fatal(err)
@@ -36,7 +36,8 @@ func TestSlurmChargeInjection(t *testing.T) {
 	if err := os.Mkdir(calib, 0o775); err != nil {
 		t.Fatal(err)
 	}
-	j.submit(t, 0, "--profile", "ci", "--tasks", "5", "--wait", "--deploy", "-c", calib)
+	j.call(t, 0, "submit", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--profile", "ci", "--work", j.work, "--settle", "0s", "--tasks", "5", "--cpus-per-task", "1",
+		"--wait", "--deploy", "-c", calib)
 	ci, dark := statusFile(t, j.repo, "status_ci"), statusFile(t, j.repo, "status_dark")
 	if !slices.Equal(ci, want) {
 		t.Fatal("the status is not that of an undisturbed job")

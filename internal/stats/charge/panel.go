@@ -31,8 +31,8 @@ type RampSum struct {
 // Sums returns what was counted; all frames have been added. A pixel with fewer than least points in a
 // region of its certain periods, and enough in the one that began behind lost events, is judged by that one.
 func (s *Step) Sums(least int64) (*Sums, error) {
-	if s.next != s.use {
-		return nil, fmt.Errorf("%d of %d frames were counted", s.next, s.use)
+	if s.given != len(s.events) {
+		return nil, fmt.Errorf("%d of %d frames were counted", s.given, len(s.events))
 	}
 	n := len(s.px)
 	out := &Sums{Pulsed: s.pulsed, Periods: make([]uint32, n), Ramps: uint32(s.clock.ramps), Length: uint32(s.clock.length),

@@ -8,7 +8,7 @@ import (
 	"rawstatus/internal/stats/charge"
 )
 
-var rounds = flag.Int("charge.rounds", 300, "random steps that are compared with the model")
+var rounds = flag.Int("charge.rounds", 1000, "random steps that are compared with the model")
 
 // model counts a step by its definition: all frames of a pixel side by side.
 type model struct {

@@ -103,10 +103,12 @@ type Step struct {
 	par    Params
 	pulsed []uint32
 	events []int32
-	use    int // frames that are used
+	given  int // frames that were added and hold something
 	zeros  int // frames of nothing but zeros, which were left out
-	next   int // frame that comes next
-	px     []pixel
+	next   int // frame that is counted next
+
+	waiting []uint16 // a copy of the frame that was added last
+	px      []pixel
 
 	hist, stride int
 	words        []uint16 // per pulsed pixel the last hist words and those of the chunk
@@ -131,7 +133,7 @@ func NewStep(par Params, rows, cols int, pulsed []uint32, events []int32) (*Step
 	if n := len(events); n > MaxEvents || n > 0 && events[n-1]-events[0] >= MaxEvents {
 		return nil, fmt.Errorf("%d frames with event numbers from %d to %d: at most %d can be counted", n, events[0], events[n-1], MaxEvents)
 	}
-	s := &Step{par: par, pulsed: pulsed, events: events, use: max(0, len(events)-1), px: make([]pixel, len(pulsed)),
+	s := &Step{par: par, pulsed: pulsed, events: events, px: make([]pixel, len(pulsed)),
 		on: make([]uint64, len(pulsed))}
 	s.hist = max(par.NPOff, par.Gap) + 2
 	s.stride = s.hist + chunkFrames
@@ -147,36 +149,41 @@ func NewStep(par Params, rows, cols int, pulsed []uint32, events []int32) (*Step
 const maxMargin = 1000
 
 // Add counts the next frames, each with all pixels of the panel. A frame of nothing but zeros is a lost
-// event (not in compat).
+// event (not in compat). The last frame waits for one that follows it: the last of a step is not used.
 func (s *Step) Add(frames [][]uint16) {
 	frames = s.measured(frames)
-	for len(frames) > 0 && s.next < s.use {
-		n := min(len(frames), chunkFrames, s.use-s.next)
+	if len(frames) == 0 {
+		return
+	}
+	s.given += len(frames)
+	last := frames[len(frames)-1]
+	if s.waiting != nil {
+		frames = append([][]uint16{s.waiting}, frames...)
+	}
+	for frames = frames[:len(frames)-1]; len(frames) > 0; {
+		n := min(len(frames), chunkFrames)
 		s.count(frames[:n])
 		frames = frames[n:]
 	}
+	s.waiting = append(s.waiting[:0], last...)
 }
 
 // measured returns the frames that hold something, and takes the events of the others away.
 func (s *Step) measured(frames [][]uint16) [][]uint16 {
+	frames = frames[:min(len(frames), len(s.events)-s.given)]
 	if s.par.Compat || !slices.ContainsFunc(frames, Empty) {
 		return frames
 	}
 	var full [][]uint16
-	events := slices.Clone(s.events[:s.next])
+	events := slices.Clone(s.events[:s.given])
 	for i, f := range frames {
-		at := s.next + i
-		if at >= len(s.events) {
-			break
-		}
 		if Empty(f) {
 			s.zeros++
 			continue
 		}
-		full, events = append(full, f), append(events, s.events[at])
+		full, events = append(full, f), append(events, s.events[s.given+i])
 	}
-	s.events = append(events, s.events[min(len(s.events), s.next+len(frames)):]...)
-	s.use = max(0, len(s.events)-1)
+	s.events = append(events, s.events[s.given+len(frames):]...)
 	return full
 }
 
