@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
+	"rawstatus/internal/detector"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
@@ -59,7 +60,14 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 	if x, err = indexDetector(c, e, c.Bool("all-headers")); err != nil {
 		return nil, par, "", err
 	}
-	if par, err = jobParams(c, e, x.Run, x.Panels[0]); err != nil {
+	panel := x.Panels[0]
+	if family, _ := detector.Lookup(panel.Type); family.IsCamera() && panel.Bits == 0 {
+		if panel.Bits, err = plan.Reach(c.Context, x, c.String("read")); err != nil {
+			return nil, par, "", err
+		}
+		e.Log.Infof("nothing tells how many bits words of %s have; those of some frames reach %d bits, which the default upper limits follow", panel.Detector, panel.Bits)
+	}
+	if par, err = jobParams(c, e, x.Run, panel); err != nil {
 		return nil, par, "", err
 	}
 	work = workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)

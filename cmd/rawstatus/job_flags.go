@@ -87,7 +87,7 @@ func allowIncompleteFlag() cli.Flag {
 func limitFlags() []cli.Flag {
 	return []cli.Flag{
 		command.AtLeast(&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo}, math.Inf(-1)),
-		command.AtLeast(&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else databits-1"}, math.Inf(-1)),
+		command.AtLeast(&cli.Float64Flag{Name: "int-hi", Usage: "upper intensity limit in `ADU`", DefaultText: "16000 for 14-bit data, else one below the largest value"}, math.Inf(-1)),
 		command.Between(&cli.Float64Flag{Name: "fraclo", Usage: "dark: lower quantile of the gates, a `FRACTION`", Value: defaultFracLo}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "frachi", Usage: "dark: upper quantile of the gates, a `FRACTION`", Value: defaultFracHi}, 0, 1),
 		command.AtLeast(&cli.Float64Flag{Name: "intnlo", Usage: "average below mean - `N` sigma is bad; 0: int-lo alone", Value: defaultNSigma}, 0),
@@ -172,6 +172,9 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 			}
 		}
 	}
+	if panel.Bits > 0 {
+		family.Bits = panel.Bits
+	}
 	setLimits(c, site, family, &par)
 	setCharge(c, family, &par)
 	return par, nil
@@ -221,10 +224,8 @@ func keepZeros(c *cli.Context, site config.Limits) bool {
 
 // setLimits takes each limit from its flag, the site file or the detector table.
 func setLimits(c *cli.Context, site config.Limits, family detector.Family, par *plan.Params) {
+	family.DataBits = par.DataBits
 	hi := float64(family.IntHi())
-	if par.DataBits != family.DataBits {
-		hi = float64(detector.Family{DataBits: par.DataBits}.IntHi())
-	}
 	for _, l := range []struct {
 		flag string
 		site *float64

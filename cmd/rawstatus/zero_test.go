@@ -47,7 +47,7 @@ func TestZeroFrames(t *testing.T) {
 		}
 	}
 	stdout := must(t, fault.OK, append([]string{"run", "-o", t.TempDir(), "--work", t.TempDir(), "--max-lost", "10"}, flags...)...)
-	if !strings.Contains(stdout, "37 of 40 events used, 1 stuck (equal to the one before), lost: all zero:3") {
+	if !strings.Contains(stdout, "37 of 40 events used, 1 stuck (equal to the one before), lost: 3 all zero") {
 		t.Errorf("the table: %s", stdout)
 	}
 	site := filepath.Join(t.TempDir(), "site.toml")

@@ -17,6 +17,8 @@ type Family struct {
 	Rows, Cols int
 	// DataBits masks the ADU value out of a raw word; GainBits are the bits that tell the gain.
 	DataBits, GainBits uint16
+	// Bits is the real number of bits of a camera whose words have more; 0: not known, or those of DataBits.
+	Bits int
 	// GainModes are the known gain modes in the order of the planes of a deployed array; empty for
 	// single-gain detectors.
 	GainModes []string
@@ -80,6 +82,13 @@ func camera(typ string) Family {
 	return Family{Type: typ, DataBits: 0xffff, CalibGroup: "Camera::CalibV1"}
 }
 
+// opal is a camera of 12 bits.
+func opal(typ string) Family {
+	f := camera(typ)
+	f.Bits = 12
+	return f
+}
+
 // families holds LCLS-II detType names and LCLS-I type names, all in lower case.
 var families = []Family{
 	epix10ka("epix10ka", "Epix10ka::CalibV1"),
@@ -98,8 +107,7 @@ var families = []Family{
 	{Type: "epixuhr3x2", Rows: 336, Cols: 576, DataBits: 0x0ffe, GainBits: 0x0001, ASICRows: 168, ASICCols: 192, CalibGroup: "Epixuhr3x2::CalibV1"},
 	{Type: "cspad", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{32}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad::CalibV1", AlwaysStacked: true},
 	{Type: "cspad2x2", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{2}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad2x2::CalibV1", AlwaysStacked: true, PanelsLast: true},
-	{Type: "opal", DataBits: 0xffff, CalibGroup: "Camera::CalibV1"},
-	camera("opal1000"), camera("opal2000"), camera("opal4000"), camera("opal8000"), camera("tm6740"), camera("orcafl40"),
+	opal("opal"), opal("opal1000"), opal("opal2000"), opal("opal4000"), opal("opal8000"), camera("tm6740"), camera("orcafl40"),
 	camera("quartz4a150"), camera("rayonix"), camera("fccd"), camera("fccd960"), camera("zyla"), camera("istar"), camera("alvium"),
 	camera("controlscamera"), camera("streak"),
 	{Type: "epix", DataBits: 0x3fff, CalibGroup: "Epix::CalibV1"},
@@ -168,8 +176,19 @@ func (f Family) IntHi() int {
 	if f.DataBits == 0x3fff {
 		return 16000
 	}
-	return int(f.DataBits) - 1
+	return f.Largest() - 1
 }
+
+// Largest is the largest value of a word in ADU, as far as the type tells.
+func (f Family) Largest() int {
+	if f.Bits > 0 {
+		return min(1<<f.Bits-1, int(f.DataBits))
+	}
+	return int(f.DataBits)
+}
+
+// IsCamera reports whether the type is a camera whose number of bits the type alone does not tell.
+func (f Family) IsCamera() bool { return f.CalibGroup == "Camera::CalibV1" && f.Bits == 0 }
 
 // GainIndex gives the plane of a gain mode in a deployed array, or -1 when the family has no such mode.
 func (f Family) GainIndex(mode string) int {

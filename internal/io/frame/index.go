@@ -78,6 +78,7 @@ type Panel struct {
 	ID       string `json:"id"`  // hardware id, may be empty
 	Rows     int    `json:"rows"`
 	Cols     int    `json:"cols"`
+	Bits     int    `json:"bits,omitempty"` // of a word, where the data tell; 0: they do not
 	Codec    Codec  `json:"codec"`
 }
 

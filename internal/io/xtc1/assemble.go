@@ -337,7 +337,7 @@ func (b *builder) assemble() (*frame.Index, error) {
 		}
 		for i, seg := range d.layout.segments {
 			x.Panels = append(x.Panels, frame.Panel{Detector: d.src.String(), Type: d.src.dettype(), Segment: seg, ID: d.panelID(seg),
-				Rows: d.layout.rows, Cols: d.layout.cols, Codec: d.codecs[i]})
+				Rows: d.layout.rows, Cols: d.layout.cols, Bits: d.layout.bits, Codec: d.codecs[i]})
 		}
 	}
 	steps := make([]frame.Step, len(b.begins)+1)

@@ -15,6 +15,7 @@ type layout struct {
 	segments   []int         // by panel, ascending
 	offsets    []int64       // of the pixels by panel; nil for CsPad, whose quads come in any order
 	bytes      int64         // of one panel in the payload
+	bits       int           // of a word of a camera; 0: not told
 	codecs     []frame.Codec // by panel, of the payload when it is not compressed; nil means all identity
 	head       []byte        // first bytes that every payload must have (shape of a camera frame), or nil
 	sections   [4]uint8      // CsPad: masks of the sections by quad
@@ -174,6 +175,9 @@ func (l *layout) selfDescribed(src source, head int64, first []byte) error {
 		return fmt.Errorf("a frame of %d x %d pixels of %d bits cannot be", l.rows, l.cols, depth)
 	}
 	l.bytes = 2 * int64(l.rows) * int64(l.cols)
+	if x.id() != idTimepixData {
+		l.bits = int(depth)
+	}
 	switch {
 	case depth <= 8:
 		l.bytes /= 2

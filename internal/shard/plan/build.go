@@ -10,6 +10,7 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/stats/status"
 	"rawstatus/internal/version"
 )
 
@@ -70,6 +71,7 @@ func Build(x *frame.Index, sums IndexSums, par Params, opt Options) (*Plan, erro
 		return nil, err
 	}
 	p.knownMissing()
+	p.sayUnreachable(family)
 	if p.Incomplete = p.lacks(x); !par.AllowIncomplete {
 		if err := Incomplete(x.Run, p.Incomplete); err != nil {
 			return nil, err
@@ -240,6 +242,21 @@ func (p *Plan) units(x *frame.Index) error {
 		}
 	}
 	return nil
+}
+
+// sayUnreachable notes an upper limit that no word can exceed.
+func (p *Plan) sayUnreachable(family detector.Family) {
+	if p.Params.Family() != status.Dark {
+		return
+	}
+	family.DataBits = p.Params.DataBits
+	if bits := p.Dataset.Panels[0].Bits; bits > 0 {
+		family.Bits = bits
+	}
+	if most := family.Largest(); p.Params.IntHi >= float64(most) {
+		p.Dataset.Notes = append(slices.Clip(p.Dataset.Notes), fmt.Sprintf("the limit int_hi = %v cannot be reached: words of %s are at most %d, so that INT_HIGH is never set (--int-hi)",
+			p.Params.IntHi, p.Dataset.Detector, most))
+	}
 }
 
 // usable counts the usable frames that a panel has in a group without --step, --skip and -n. Profile dark is per

@@ -270,6 +270,51 @@ func settle(family detector.Family, words *uint16, claims []claim) (string, erro
 // sampleFrames is how many frames of a step are looked at: of each a part, of all together every pixel once.
 const sampleFrames = 16
 
+// Reach returns the number of bits that the words of some frames need, at least 8: what stands for the real number
+// of bits of a camera that does not tell it.
+func Reach(ctx context.Context, x *frame.Index, way string) (int, error) {
+	src, err := frame.Open(x.Files, way, frame.Options{Headings: x.Headings})
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close()
+	var all uint16
+	for panel := range x.Panels {
+		var extents []frame.Extent
+		for _, ext := range ofPanel(x, panel) {
+			if ext.State == frame.Present {
+				extents = append(extents, ext)
+			}
+		}
+		err := sample(ctx, src, x.Panels[panel], extents, func(px []uint16, _ int) {
+			for _, v := range px {
+				all |= v
+			}
+		})
+		if err != nil {
+			return 0, fmt.Errorf("could not read how far words reach: %w", err)
+		}
+	}
+	return max(8, bits.Len16(all)), nil
+}
+
+// sample looks at frames that lie evenly among those given, of each at another part of the pixels.
+func sample(ctx context.Context, src frame.Source, panel frame.Panel, extents []frame.Extent, look func(px []uint16, lo int)) error {
+	n, all := min(sampleFrames, len(extents)), panel.Pixels()
+	for k := range n {
+		lo, hi := k*all/n, (k+1)*all/n
+		var px [1][]uint16
+		at := k * len(extents) / n
+		release, err := src.Block(ctx, panel, extents[at:at+1], lo, hi, px[:])
+		if err != nil {
+			return err
+		}
+		look(px[0], lo)
+		release()
+	}
+	return nil
+}
+
 // takeCensus counts the words of some frames of every step and panel by their gain bits.
 func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par Params, way string) (map[[2]int]census, error) {
 	if len(x.Files) == 0 {
@@ -325,24 +370,13 @@ type sampler struct {
 	counts    census
 }
 
-// take counts the words of frames that lie evenly among those of a step, of each frame another part of the
-// pixels. Parts of nothing but zeros say nothing.
+// take counts the words of some frames of a step. Parts of nothing but zeros say nothing.
 func (c *sampler) take(ctx context.Context, extents []frame.Extent) error {
-	n, all := min(sampleFrames, len(extents)), c.panel.Pixels()
-	for k := range n {
-		lo, hi := k*all/n, (k+1)*all/n
-		var px [1][]uint16
-		at := k * len(extents) / n
-		release, err := c.src.Block(ctx, c.panel, extents[at:at+1], lo, hi, px[:])
-		if err != nil {
-			return err
+	return sample(ctx, c.src, c.panel, extents, func(px []uint16, lo int) {
+		if c.keepZeros || slices.ContainsFunc(px, func(v uint16) bool { return v != 0 }) {
+			c.count(px, lo)
 		}
-		if c.keepZeros || slices.ContainsFunc(px[0], func(v uint16) bool { return v != 0 }) {
-			c.count(px[0], lo)
-		}
-		release()
-	}
-	return nil
+	})
 }
 
 // count counts words from pixel lo on.
