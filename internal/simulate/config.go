@@ -203,8 +203,8 @@ func (c Config) checkLevels(bad func(hint, format string, args ...any) error) er
 	low := c.Pedestal - swing - noisyFactor*c.Sigma
 	high := c.Pedestal + swing + noisyFactor*c.Sigma + gainShift*float64(max(0, len(c.GainModes)-1))
 	f, _ := detector.Lookup(c.Type)
-	hot := hotFraction * float64(f.IntHi())
-	if low < firstInRange || high > hot/2 || hot+swing > float64(f.IntHi()) {
+	hot := hotFraction * float64(upperLimit(f))
+	if low < firstInRange || high > hot/2 || hot+swing > float64(upperLimit(f)) {
 		return bad("take another --pedestal or a smaller --sigma", "values would go from %.0f to %.0f ADU, possible are %d to %.0f", low, high, firstInRange, hot/2)
 	}
 	if c.WrongGain > 0 && f.NeverPattern == 0 {
@@ -265,4 +265,11 @@ func (k Kind) String() string {
 		return kinds[k].name
 	}
 	return fmt.Sprintf("kind %d", int(k))
+}
+
+// upperLimit is the largest value that pixels without a fault may have. Simulated words use all bits that the type's
+// mask has, also those of cameras that really have fewer.
+func upperLimit(f detector.Family) int {
+	f.Bits = 0
+	return f.IntHi()
 }

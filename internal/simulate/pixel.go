@@ -133,7 +133,7 @@ func NewGenerator(cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	f, _ := detector.Lookup(cfg.Type)
-	g := &Generator{cfg: cfg, dataBits: f.DataBits, neverGain: f.NeverPattern, hot: int(hotFraction * float64(f.IntHi())), noisy: int(noisyFactor * cfg.Sigma),
+	g := &Generator{cfg: cfg, dataBits: f.DataBits, neverGain: f.NeverPattern, hot: int(hotFraction * float64(upperLimit(f))), noisy: int(noisyFactor * cfg.Sigma),
 		pedestal: gauss(spread), common: gauss(cfg.CommonMode)}
 	noise := gauss(cfg.Sigma)
 	g.floor = noise[0] + g.common[0]

@@ -178,8 +178,8 @@ func panelStats(g *Generator, step, panel int) (stats [2][]pixelStat, marks map[
 		}
 	}
 	for _, v := range values {
-		stats[0] = append(stats[0], dataStat(v, f.IntHi()))
-		stats[1] = append(stats[1], darkStat(v, f.IntHi()))
+		stats[0] = append(stats[0], dataStat(v, upperLimit(f)))
+		stats[1] = append(stats[1], darkStat(v, upperLimit(f)))
 	}
 	marks = map[int]uint64{}
 	for _, p := range g.Truth().Panels[panel].Planted {
@@ -195,7 +195,7 @@ func panelStats(g *Generator, step, panel int) (stats [2][]pixelStat, marks map[
 func checkJudged(t *testing.T, stats []pixelStat, planted []map[int]uint64, c Config) {
 	t.Helper()
 	f, _ := detector.Lookup(c.Type)
-	bits := judge(stats, c.Events, f.IntHi())
+	bits := judge(stats, c.Events, upperLimit(f))
 	n := c.Rows * c.Cols
 	found, falsely := 0, 0
 	for i, b := range bits {

@@ -120,6 +120,9 @@ func checkPanels(t *testing.T, x *frame.Index, truth *Truth) {
 	for i, p := range truth.Panels {
 		got := x.Panels[i]
 		want := frame.Panel{Detector: truth.Config.Detector, Type: truth.Config.Type, Segment: p.Segment, Sub: p.Sub, ID: p.ID, Rows: p.Rows, Cols: p.Cols}
+		if f, _ := detector.Lookup(truth.Config.Type); truth.Config.Format == XTC1 && f.CalibGroup == "Camera::CalibV1" {
+			want.Bits = 16 // as the head of its frames says
+		}
 		if p.Missing { // no frame tells the shape
 			want.Rows, want.Cols = got.Rows, got.Cols
 		}
