@@ -103,7 +103,7 @@ func NewInjection(p Pulser) *Injection {
 func newInjection(p Pulser, pulsed func(position int) []uint32) *Injection {
 	n := p.Rows * p.Cols
 	s := &Injection{p: p, xtalk: make([]bool, n), planted: map[string][]int{}}
-	hash := func(tag uint64, i int) uint64 { return mix64(mix64(mix64(mix64(p.Seed)^tag)^uint64(i)) ^ 0) }
+	hash := func(tag uint64, i int) uint64 { return mix64(mix64(mix64(mix64(p.Seed)^tag) ^ uint64(i))) }
 	for position := range p.Space * p.Space {
 		mask := make([]bool, n)
 		for _, i := range pulsed(position) {
