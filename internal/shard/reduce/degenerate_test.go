@@ -68,6 +68,7 @@ func TestDegenerateInput(t *testing.T) {
 	}
 	robust := func(p *plan.Params) { p.Limits = "robust" }
 	none := func(*plan.Params) {}
+	keep := func(p *plan.Params) { p.KeepZeros = true }
 	pedestals := func(path string) func(*plan.Params) { return func(p *plan.Params) { p.Pedestals = path } }
 	for _, c := range []struct {
 		name    string
@@ -88,12 +89,14 @@ func TestDegenerateInput(t *testing.T) {
 		{"data, all frames equal", "data", nil, 20, constant(1000), none, status.RmsLow},
 		{"data, all frames equal, robust", "data", nil, 20, constant(1000), robust, status.RmsLow},
 		{"dark, all frames equal", "dark", nil, 20, constant(1000), none, status.RmsLow},
-		{"data, all zero", "data", nil, 20, constant(0), none, status.RmsLow | status.IntLow | status.AveLow},
+		{"data, dead link", "data", nil, 20, constant(0), none, status.NoData},
+		{"features, dead link", "features", []int{1, 2, 3, 6, 11}, 20, constant(0), none, status.NoData},
+		{"data, all zero", "data", nil, 20, constant(0), keep, status.RmsLow | status.IntLow | status.AveLow},
 		{"data, all saturated", "data", nil, 20, constant(0x3fff), robust, status.RmsLow | status.IntHigh | status.AveHigh},
 		{"means equal", "features", []int{1, 2}, 20, constant(1000), none, status.EvalError},
 		{"no noise", "features", []int{3}, 20, constant(1000), none, status.StdLow},
 		{"no light", "features", []int{1, 6}, 20, constant(1000), none, status.EvalError},
-		{"all dead", "features", []int{2}, 20, constant(0), none, status.MeanLow},
+		{"all dead", "features", []int{2}, 20, constant(0), keep, status.MeanLow},
 		{"no pedestals", "features", []int{11}, 20, noise, none, status.EvalError},
 		{"no pedestals, other features", "features", []int{1, 2, 3, 11}, 20, noise, none, status.EvalError},
 		{"calib directory without pedestals", "features", []int{11}, 20, noise, pedestals(t.TempDir()), status.EvalError},
