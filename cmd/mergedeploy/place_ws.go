@@ -104,7 +104,7 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publis
 		return calib.Place{}, err
 	}
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
-		Ledger: &calib.Ledger{Dir: publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute}
+		Ledger: &calib.Ledger{Dir: publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
 	return s.Place(), nil
 }
 

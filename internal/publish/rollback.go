@@ -149,9 +149,6 @@ func (p *RollbackPlan) undo(ctx context.Context, place calib.Place, records []ca
 		return err
 	}
 	p.Changes = u.Changes
-	if u.Restores != nil {
-		p.Restores = u.Restores.ID
-	}
 	return nil
 }
 
@@ -238,8 +235,6 @@ func (p *RollbackPlan) changesText(w io.Writer) {
 	for _, c := range p.Changes {
 		after := c.After.Name
 		switch {
-		case p.Restores != "":
-			after = "the content of deployment " + p.Restores
 		case after == "":
 			after = "nothing, as before"
 		case after == c.Before.Name:

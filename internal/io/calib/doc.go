@@ -23,8 +23,7 @@
 //
 // A rollback is the same with the steps turned round: under every name the content from before, or
 // nothing. It is refused where that would not give every stretch of runs what it had before the
-// deployment, unless one content can be put in its place that does. Deployments that were themselves taken
-// back count as if they had never happened.
+// deployment. Deployments that were themselves taken back count as if they had never happened.
 //
 // # Ledger
 //

@@ -137,7 +137,7 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 	}
 	path := l.contentPath(sum)
 	if _, err := l.Disk.Kind(path); err == nil {
-		return nil
+		return l.Disk.Sync(filepath.Dir(path)) // an interrupted call may have left it visible only
 	}
 	if err := l.Disk.Make(filepath.Dir(path)); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 
 // encoders are reused: each takes megabytes.
 var encoders = sync.Pool{New: func() any {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("calib: " + err.Error())
 	}
@@ -181,7 +181,7 @@ func (l *Ledger) Content(sum string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fault.New(fault.Input, "the content %s is not in the ledger: %w", sum, err)
 	}
-	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		f.Close()
 		return nil, err

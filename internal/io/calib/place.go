@@ -16,6 +16,9 @@ import (
 type Place struct {
 	Store
 	Ledger *Ledger
+	// Settle is how long a request may take to arrive after its sender has given up or was stopped. What
+	// has not arrived is looked for again after that time.
+	Settle time.Duration
 }
 
 // Records returns the ledger, oldest first.
@@ -213,11 +216,24 @@ func (p Place) done(ctx context.Context, rec *Record) (n int, err error) {
 	return n, nil
 }
 
+// arrived is done for a deployment that was interrupted.
+func (p Place) arrived(ctx context.Context, rec *Record) (n int, err error) {
+	if n, err = p.done(ctx, rec); n > 0 || err != nil || p.Settle == 0 {
+		return n, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(p.Settle):
+		return p.done(ctx, rec)
+	}
+}
+
 // interrupted says what of a deployment is there after an error, and ends the record if nothing is.
 func (p Place) interrupted(ctx context.Context, rec *Record, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	n, err := p.done(ctx, rec)
+	n, err := p.arrived(ctx, rec)
 	switch {
 	case err != nil:
 		return fault.New(codeOf(cause), "deployment %s stopped, and what has arrived cannot be found out now: %w", rec.ID, cause).
@@ -263,7 +279,7 @@ func (p Place) repair(ctx context.Context) error {
 	if !pending {
 		return nil
 	}
-	n, err := p.done(ctx, &rec)
+	n, err := p.arrived(ctx, &rec)
 	if err != nil {
 		return err
 	}
@@ -297,7 +313,7 @@ func (p Place) readBack(ctx context.Context, rec Record) error {
 	}
 	for _, c := range rec.Changes {
 		want := rec.names()
-		if rec.Undoes != "" && rec.Restores == "" {
+		if rec.Undoes != "" {
 			want = []string{c.After.Name}
 		}
 		got := ""

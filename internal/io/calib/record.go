@@ -60,7 +60,7 @@ type Record struct {
 	Shape   []int  `json:"shape,omitempty"`
 	Bad     int    `json:"bad_pixels"`
 
-	// Undoes is the deployment that a rollback takes back; Restores the one whose content it deploys again.
+	// Undoes is the deployment that a rollback takes back, or Restores the one whose content it deploys again.
 	Undoes   string `json:"undoes,omitempty"`
 	Restores string `json:"restores,omitempty"`
 	// Steps are the changes of the place, in their order; Changes what they change for analysis.

@@ -13,34 +13,60 @@ import (
 type Undo struct {
 	Of      Record
 	Changes []Change
-	// Restores, if not nil, is the deployment whose content has to be put in place of the one undone,
-	// because taking that away would uncover something else than what was in force before.
-	Restores *Record
-	steps    []Step
+	steps   []Step
 }
 
-// history answers what was in force before deployments, as if those that were undone had never happened.
+// history is the ledger, as far as it tells what was in force before deployments.
 type history []Record
 
-// before returns what a run used before a deployment; false when the deployment has not changed that run.
-func (h history) before(of Record, run int) (held Held, known bool) {
-	for limit := slices.IndexFunc(h, func(r Record) bool { return r.ID == of.ID }); ; {
+// fits reports whether it is right that a run uses after again when a deployment is taken back: what it
+// used before. If that was taken back since, it is what was before that, or anything else that had been
+// there already and would have been used had that never happened.
+func (h history) fits(of Record, run int, after Held) (want Held, fits bool) {
+	limit := slices.IndexFunc(h, func(r Record) bool { return r.ID == of.ID })
+	for at := limit; ; {
 		i := slices.IndexFunc(of.Changes, func(c Change) bool { return c.Runs.Has(run) })
 		if i < 0 {
-			return held, known
+			return want, true // it came to be used later: nothing is known of that run
 		}
-		held, known = of.Changes[i].Before, true
+		if want = of.Changes[i].Before; want.same(after) {
+			return want, true
+		}
 		// Who had put that there? Not a rollback, which only brings back what an earlier one had put.
-		for limit--; limit >= 0; limit-- {
-			if r := h[limit]; r.State == Done && (r.Undoes == "" || r.Restores != "") && r.Made(held.Name, held.Content) {
+		for at--; at >= 0; at-- {
+			if r := h[at]; r.State == Done && r.Undoes == "" && r.Made(want.Name, want.Content) {
 				break
 			}
 		}
-		if limit < 0 || Undone(h, h[limit].ID) == nil {
-			return held, known
+		if at < 0 || Undone(h, h[at].ID) == nil {
+			return want, false
 		}
-		of = h[limit]
+		if h.has(after, limit) {
+			return want, true
+		}
+		of = h[at]
 	}
+}
+
+// onTop returns the id of a later deployment that has put something under the same name.
+func (h history) onTop(of Record) string {
+	for _, r := range slices.Backward(h) {
+		if r.ID == of.ID {
+			break
+		}
+		same := slices.ContainsFunc(r.Steps, func(s Step) bool { return slices.Contains(of.names(), s.Name) })
+		if same && r.State == Done && r.Undoes == "" && Undone(h, r.ID) == nil {
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// has reports whether one of the first records has put a content, and is not taken back.
+func (h history) has(held Held, limit int) bool {
+	return slices.ContainsFunc(h[:limit], func(r Record) bool {
+		return r.State == Done && r.Undoes == "" && r.Made(held.Name, held.Content) && Undone(h, r.ID) == nil
+	})
 }
 
 // cuts are the edges of all stretches on record.
@@ -64,12 +90,21 @@ func (p Place) PlanUndo(ctx context.Context, of Record) (*Undo, error) {
 	if err != nil {
 		return nil, err
 	}
+	if later := history(records).onTop(of); later != "" {
+		return nil, fault.New(fault.Refused, "deployment %s is under a later one of the same runs, %s", of.ID, later).
+			WithHint("take that one back first: rollback --of %s", later)
+	}
 	u := &Undo{Of: of, Changes: []Change{}}
 	if _, err := p.done(ctx, &of); err != nil {
 		return nil, err
 	}
 	var touched, restored []Item
 	for _, s := range of.Steps {
+		there := slices.ContainsFunc(items, func(x Item) bool { return x.Name == s.Name })
+		if !s.done && there {
+			return nil, fault.New(fault.Refused, "%s of deployment %s is no longer as it was deployed: another one took its place, or somebody changed it", s.Name, of.ID).
+				WithHint("mergedeploy history lists the deployments: rollback --of <id> takes another one back, rollback --to <id> deploys an earlier content")
+		}
 		if !s.done {
 			continue
 		}
@@ -82,15 +117,12 @@ func (p Place) PlanUndo(ctx context.Context, of Record) (*Undo, error) {
 		}
 	}
 	if len(u.steps) == 0 {
-		return nil, fault.New(fault.Refused, "nothing of deployment %s is there any more as it was deployed: another one took its place, or somebody changed it", of.ID).
+		return nil, fault.New(fault.Refused, "nothing of deployment %s is there any more: somebody has removed it", of.ID).
 			WithHint("mergedeploy history lists the deployments: rollback --of <id> takes another one back, rollback --to <id> deploys an earlier content")
 	}
 	wrong, err := p.undone(ctx, u, history(records), items, touched, restored)
 	if err != nil || wrong == "" {
 		return u, err
-	}
-	if p.replace(u, history(records), items) {
-		return u, nil
 	}
 	return nil, fault.New(fault.Refused, "deployment %s cannot be taken back exactly: %s", of.ID, wrong).
 		WithHint("take back what came later first (mergedeploy history, rollback --of <id>), or deploy an earlier content with rollback --to <id>")
@@ -122,40 +154,11 @@ func (p Place) undone(ctx context.Context, u *Undo, h history, items, touched, r
 			after.Content = sum(is)
 		}
 		u.Changes = append(u.Changes, Change{Runs: runs, Before: Held{was, sum(was)}, After: after})
-		if want, known := h.before(u.Of, runs.Begin); known && !want.same(after) && wrong == "" {
+		if want, fits := h.fits(u.Of, runs.Begin, after); !fits && wrong == "" {
 			wrong = fmt.Sprintf("runs %s would use %s, before it they used %s", runs.Runs(), orNothing(is), orNothing(want.Name))
 		}
 	}, h.cuts()...)
 	return wrong, err
-}
-
-// replace plans to put the content that was in force before in the place of the deployment, where that is
-// one and the same for all runs that use it.
-func (p Place) replace(u *Undo, h history, items []Item) bool {
-	var was *Held
-	exact := true
-	added := p.Target(u.Of.Range)
-	changes := []Change{}
-	compare(items, with(items, added), func(runs Range, name, is string) {
-		if !slices.ContainsFunc(added, func(x Item) bool { return x.Name == is }) {
-			return
-		}
-		held, known := h.before(u.Of, runs.Begin)
-		if was == nil {
-			was = &held
-		}
-		exact = exact && known && slices.Contains(u.Of.names(), name) && held.Content != "" && held.Content == was.Content
-		changes = append(changes, Change{Runs: runs, Before: Held{name, u.Of.Content}})
-	}, h.cuts()...)
-	if !exact || was == nil {
-		return false
-	}
-	i := slices.IndexFunc(h, func(r Record) bool { return r.State == Done && r.Content == was.Content })
-	if i < 0 {
-		return false
-	}
-	u.Restores, u.Changes = &h[i], changes
-	return true
 }
 
 // Undo takes a deployment back. rec says who does it; what its Seen has is compared as in Deploy.
@@ -185,33 +188,22 @@ func (p Place) Undo(ctx context.Context, rec Record, id string) (Record, error) 
 	}
 	rec.Undoes, rec.Changes, rec.Range = id, u.Changes, u.Of.Range
 	rec.stamp()
-	content := &Content{}
-	if u.Restores != nil {
-		*content, err = p.Kept(ctx, *u.Restores)
-		rec.Restores, rec.Inputs, rec.Content, rec.Array = u.Restores.ID, u.Restores.Inputs, u.Restores.Content, u.Restores.Array
-	} else {
-		rec.Steps, rec.Content = u.steps, u.steps[0].Now
-		if content = nil; rec.Content != "" {
-			content = new(Content)
-			*content, err = p.Kept(ctx, Record{ID: rec.ID, Content: rec.Content})
+	rec.Steps, rec.Content = u.steps, u.steps[0].Now
+	var content *Content
+	if rec.Content != "" {
+		c, err := p.Kept(ctx, rec)
+		if err != nil {
+			return rec, err
 		}
-	}
-	if err != nil {
-		return rec, err
+		content, rec.Shape, rec.Array = &c, c.Array.Shape, SumArray(c.Array)
+		for _, word := range c.Array.Values {
+			if word != 0 {
+				rec.Bad++
+			}
+		}
 	}
 	if content, err = p.Begin(ctx, &rec, content); err != nil {
 		return rec, err
-	}
-	if content != nil {
-		rec.Content = content.SHA256
-		if content.Array != nil {
-			rec.Shape, rec.Array, rec.Bad = content.Array.Shape, SumArray(content.Array), 0
-			for _, word := range content.Array.Values {
-				if word != 0 {
-					rec.Bad++
-				}
-			}
-		}
 	}
 	if err := p.carryOut(ctx, &rec, content); err != nil {
 		return rec, err

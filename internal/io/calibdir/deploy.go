@@ -131,6 +131,10 @@ func (d *Dir) Holds(_ context.Context, rec *calib.Record, step int) (bool, error
 
 // End implements calib.Store.
 func (d *Dir) End(ctx context.Context, rec *calib.Record) error {
+	// What was found in place after an interruption may be visible only.
+	if err := d.Disk.Sync(d.path()); err != nil {
+		return err
+	}
 	if err := d.history(*rec); err != nil {
 		return err
 	}
@@ -161,7 +165,7 @@ func (d *Dir) history(rec calib.Record) error {
 		rec.HistoryOffset = 0
 	}
 	if bytes.Contains(text[rec.HistoryOffset:], line) {
-		return nil
+		return d.Disk.Sync(d.historyPath())
 	}
 	cut := text[bytes.LastIndexByte(text, '\n')+1:]
 	switch {

@@ -27,6 +27,7 @@ type Store struct {
 	// Ledger is kept in a local directory: the database keeps no intents.
 	Ledger   *calib.Ledger
 	LockWait time.Duration
+	Settle   time.Duration // see calib.Place
 
 	short     string   // short name, once known
 	nameNotes []string // about documents of names that cannot be read
@@ -35,7 +36,7 @@ type Store struct {
 var _ calib.Store = (*Store)(nil)
 
 // Place returns the store together with its ledger.
-func (s *Store) Place() calib.Place { return calib.Place{Store: s, Ledger: s.Ledger} }
+func (s *Store) Place() calib.Place { return calib.Place{Store: s, Ledger: s.Ledger, Settle: s.Settle} }
 
 // String implements calib.Store.
 func (s *Store) String() string {
@@ -276,8 +277,9 @@ func (s *Store) Holds(ctx context.Context, rec *calib.Record, step int) (bool, e
 			}
 		case d.ext().Deploy == rec.ID && (to.Name == "" || to.Name == name):
 			to.Name, to.Data = name, string(d.DataID)
+			// In the detector's database the range does not matter to analysis.
 			r, ok := d.validity()
-			return ok && r == rec.Range && d.ext().SHA256 == to.Now, nil
+			return (ok && r == rec.Range || step > 0) && d.ext().SHA256 == to.Now, nil
 		}
 	}
 	return to.Now == "", nil

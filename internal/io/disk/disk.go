@@ -35,6 +35,9 @@ type Disk interface {
 	// Extend cuts a file to its first size bytes and appends text; a negative size only appends, also
 	// where others do so at the same time. A missing file is made.
 	Extend(path string, size int64, text []byte) error
+	// Sync makes durable what is there under a name, a file or the names in a directory: an earlier call
+	// may have failed or been stopped after it had become visible.
+	Sync(path string) error
 	// Remove removes a file, or a directory with all that it holds.
 	Remove(path string) error
 	// Make makes a directory with its parents.
@@ -171,10 +174,9 @@ func (d Files) Extend(path string, size int64, text []byte) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if size <= 0 { // it may be new
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return err
-		}
+	// It may be new, or made by a process that was stopped before its name was durable.
+	if err := d.Sync(filepath.Dir(path)); err != nil {
+		return err
 	}
 	return f.Close()
 }
@@ -187,12 +189,12 @@ func (d Files) Remove(path string) error {
 	if err := os.RemoveAll(path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return d.Sync(filepath.Dir(path))
 }
 
-// syncDir makes a change of names survive a stop of the machine, where the file system can do that.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
+// Sync implements Disk. Not every file system can sync a directory.
+func (d Files) Sync(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

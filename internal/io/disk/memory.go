@@ -32,8 +32,14 @@ type shared struct {
 	names  map[string]*content // nil content: removed here, whatever base has
 	dirs   map[string]bool
 	locked map[string]*Memory
-	undo   []func() // of changes of names that no sync has made durable, oldest first
+	undo   []undo // of changes of names that no sync has made durable, oldest first
 	serial int
+}
+
+// undo takes a change of a name in a directory back.
+type undo struct {
+	dir string
+	do  func()
 }
 
 type content struct {
@@ -69,8 +75,8 @@ func (m *Memory) PowerCut(r *rand.Rand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	keep := r.IntN(len(m.undo) + 1) // changes of names reach the disk in their order
-	for _, undo := range slices.Backward(m.undo[keep:]) {
-		undo()
+	for _, u := range slices.Backward(m.undo[keep:]) {
+		u.do()
 	}
 	m.undo = nil
 	for _, name := range m.sorted() {
@@ -103,13 +109,13 @@ func missing(op, name string) error { return &fs.PathError{Op: op, Path: name, E
 func (m *Memory) set(name string, c *content) {
 	old, had := m.names[name]
 	m.names[name] = c
-	m.undo = append(m.undo, func() {
+	m.undo = append(m.undo, undo{path.Dir(name), func() {
 		if had {
 			m.names[name] = old
 		} else {
 			delete(m.names, name)
 		}
-	})
+	}})
 }
 
 // List implements Disk.
@@ -244,14 +250,29 @@ func (m *Memory) Replace(name string, _ bool, write func(io.Writer) error, check
 	return m.syncNames(path.Dir(name))
 }
 
-// syncNames makes all changes of names durable.
+// Sync implements Disk.
+func (m *Memory) Sync(name string) error {
+	m.mu.Lock()
+	c := m.names[name]
+	m.mu.Unlock()
+	if c == nil {
+		return m.syncNames(name)
+	}
+	if err := m.at("sync", name); err != nil {
+		return err
+	}
+	c.synced = len(c.data)
+	return nil
+}
+
+// syncNames makes the changes of names in a directory durable.
 func (m *Memory) syncNames(dir string) error {
 	if err := m.at("sync", dir); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.undo = nil
+	m.undo = slices.DeleteFunc(m.undo, func(u undo) bool { return u.dir == dir })
 	return nil
 }
 
@@ -292,10 +313,7 @@ func (m *Memory) Extend(name string, size int64, text []byte) error {
 		return err
 	}
 	c.synced = len(c.data)
-	if made {
-		return m.syncNames(path.Dir(name))
-	}
-	return nil
+	return m.syncNames(path.Dir(name))
 }
 
 // Remove implements Disk.

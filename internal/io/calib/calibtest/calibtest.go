@@ -364,20 +364,25 @@ func undoOutOfOrder(t *testing.T, fresh Opener) {
 	}
 	uses("all", map[int]uint64{0: 0, 15: 0, 20: 0})
 
-	// A later one for a wider range would show where an earlier one is taken away: what was in force
-	// before is put in its place.
+	// A later one for a wider range would show where an earlier one is taken away: not what was there
+	// before. In their order both can be taken back.
 	a = MustDeploy(t, open(), "0-end", 10, 1)
 	b = MustDeploy(t, open(), "10-end", 10, 2)
-	MustDeploy(t, open(), "0-end", 10, 4)
-	if err := undo(b); err != nil {
+	c = MustDeploy(t, open(), "0-end", 10, 4)
+	if err := undo(b); fault.CodeOf(err) != fault.Refused {
+		t.Errorf("under a wider one: %v", err)
+	}
+	uses("under a wider one", map[int]uint64{0: 4, 9: 4, 10: 2, 9999: 2})
+	if err := errors.Join(undo(c), undo(b)); err != nil {
 		t.Fatal(err)
 	}
-	uses("under a wider one", map[int]uint64{0: 4, 9: 4, 10: 1, 9999: 1})
+	uses("in their order", map[int]uint64{0: 1, 9: 1, 10: 1, 9999: 1})
 	// One of which no run uses anything changes nothing, where it is still there at all.
+	MustDeploy(t, open(), "0-end", 10, 8)
 	if err := undo(a); err != nil && fault.CodeOf(err) != fault.Refused {
 		t.Errorf("one that is no longer used: %v", err)
 	}
-	uses("one that is no longer used", map[int]uint64{0: 4, 9: 4, 10: 1, 9999: 1})
+	uses("one that is no longer used", map[int]uint64{0: 8, 9: 8, 10: 8, 9999: 8})
 }
 
 // atOnce: many deploy at once; each is on record and the last one is in force.
