@@ -179,12 +179,19 @@ type datagram struct {
 var services1 = map[int]int{4: 2, 5: 3, 6: 4, 7: 5, 8: 6, 9: 7, 10: 8, 11: 9, 12: 12}
 
 func (r *randomRun) datagrams(b []byte) (list []datagram) {
-	for at := 0; at < len(b); {
+	head := 24
+	if r.lcls1() {
+		head = 40
+	}
+	for at := 0; at+head <= len(b); {
 		var d datagram
 		if r.lcls1() {
 			d = datagram{at, at + 20 + int(u32(b[at+36:])), services1[int(b[at+11]&0xf)], uint64(u32(b[at+4:]))<<32 | uint64(u32(b[at:])), false}
 		} else {
 			d = datagram{at, at + 12 + int(u32(b[at+20:])), int(b[at+11] & 0xf), uint64(u32(b[at+4:]))<<32 | uint64(u32(b[at:])), false}
+		}
+		if d.to > len(b) {
+			break // it was cut by a deed before
 		}
 		d.event = d.service == 12
 		list = append(list, d)
@@ -303,8 +310,8 @@ func (r *randomRun) loseChunk(f dataFile, others bool) error {
 			return err
 		}
 	}
-	first := f.chunk == 0 && f.last && !exists(small) // all of the stream
-	r.untraced = r.untraced || first || f.last && !announced && !exists(small) && !others
+	first := f.chunk == 0 && f.last && !exists(small)                                                         // all of the stream
+	r.untraced = r.untraced || first || f.last && !announced && !exists(small) && (!others || r.cfg.NoEndRun) // what is left may be too little for a rhythm
 	r.must, r.torn = !r.untraced, first
 	return os.Remove(f.path)
 }
@@ -371,6 +378,9 @@ func (r *randomRun) smallHole(f dataFile) error {
 		return err
 	}
 	list := r.datagrams(b)
+	if len(list) == 0 {
+		return nil
+	}
 	first := 1 + r.IntN(len(list))
 	n := 1 + r.IntN(len(list))
 	if r.IntN(3) == 0 { // cut, anywhere
@@ -399,7 +409,7 @@ func (r *randomRun) repeat(f dataFile) error {
 		}
 	}
 	b, err := os.ReadFile(f.path)
-	if err != nil || len(first) == 0 || len(b) == 0 {
+	if err != nil || len(r.datagrams(first)) == 0 || len(r.datagrams(b)) == 0 {
 		return err
 	}
 	which := []int{2, 3, 4}[r.IntN(3)]

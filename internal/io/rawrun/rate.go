@@ -12,6 +12,9 @@ const (
 	// otherDistances is the share of distances that may differ from those a cycle later. Cycles of several
 	// distances fit anything if they may miss as often.
 	otherDistances, otherInCycles = 0.2, 0.1
+	// wholeCycles is the share of stretches as long as a cycle that must be alike: losses at a distance of
+	// each other are no cycle.
+	wholeCycles = 0.8
 )
 
 // rhythm is how regularly something takes part in events.
@@ -30,12 +33,14 @@ func rhythmOf(gaps []int) rhythm {
 				other++
 			}
 		}
-		if cycle == 1 && float64(other) <= otherDistances*float64(pairs) || cycle == 1 && pairs < 1 ||
-			cycle > 1 && pairs >= 2*cycle && other <= max(2, int(otherInCycles*float64(pairs))) {
-			return cycleOf(gaps, cycle)
+		r, share := cycleOf(gaps, cycle)
+		if cycle == 1 && (pairs < 1 || float64(other) <= otherDistances*float64(pairs)) ||
+			cycle > 1 && pairs >= 2*cycle && other == 0 ||
+			cycle > 1 && pairs >= 3*cycle && float64(other) <= otherInCycles*float64(pairs) && share >= wholeCycles {
+			return r
 		}
 	}
-	if r := cycleOf(gaps, 1); 2*share(gaps, r.most) >= len(gaps) {
+	if r, share := cycleOf(gaps, 1); share >= 0.5 {
 		return r
 	}
 	// A clock of its own makes neighbouring distances differ by one.
@@ -50,10 +55,10 @@ func rhythmOf(gaps []int) rhythm {
 }
 
 // cycleOf takes the commonest sum and largest of so many distances in a row: what they are for most, they
-// are for all.
-func cycleOf(gaps []int, cycle int) rhythm {
-	if len(gaps) == 0 {
-		return rhythm{math.MaxInt, math.Inf(1)}
+// are for all. It also returns the share of those that are so.
+func cycleOf(gaps []int, cycle int) (rhythm, float64) {
+	if len(gaps) < cycle {
+		return rhythm{math.MaxInt, math.Inf(1)}, 0
 	}
 	type window struct{ sum, most int }
 	count := map[window]int{}
@@ -67,17 +72,7 @@ func cycleOf(gaps []int, cycle int) rhythm {
 			best = w
 		}
 	}
-	return rhythm{best.most, float64(best.sum) / float64(cycle)}
-}
-
-// share counts the distances that are so long.
-func share(gaps []int, gap int) (n int) {
-	for _, g := range gaps {
-		if g == gap {
-			n++
-		}
-	}
-	return n
+	return rhythm{best.most, float64(best.sum) / float64(cycle)}, float64(count[best]) / float64(len(gaps)-cycle+1)
 }
 
 // lost estimates how many events are missing in a distance.

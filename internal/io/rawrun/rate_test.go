@@ -98,3 +98,19 @@ func TestOwnOfGroups(t *testing.T) {
 		t.Errorf("one event says nothing of a rhythm, %d are taken for its own", own)
 	}
 }
+
+// TestTwoLosses takes any two events of short runs away: they are lost, whatever lies between them. (Random
+// runs found two losses taken for a rhythm.)
+func TestTwoLosses(t *testing.T) {
+	for n := 10; n <= 40; n++ {
+		for i := range n {
+			for j := range i {
+				took := pattern(n, "x")
+				took[i], took[j] = false, false
+				if own := count(Own(took, nil)); own != n {
+					t.Fatalf("%d events without %d and %d: %d are its own", n, j, i, own)
+				}
+			}
+		}
+	}
+}
