@@ -126,7 +126,7 @@ const slowStr = 256
 // text is a string that ends at its first NUL.
 func text(b []byte) string { s, _, _ := strings.Cut(string(b), "\x00"); return s }
 
-var u16, u32, u64 = binary.LittleEndian.Uint16, binary.LittleEndian.Uint32, binary.LittleEndian.Uint64
+var u16, u32 = binary.LittleEndian.Uint16, binary.LittleEndian.Uint32
 
 func (r *slowRun) readXtc2(b []byte, stream int, path string, names map[uint32]slowNames, ended *bool) {
 	for at := 0; at+24 <= len(b); {

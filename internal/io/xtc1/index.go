@@ -60,7 +60,6 @@ type builder struct {
 	events  []merged
 	begins  []cycle // of the steps
 	run     int     // number of the run in the data, 0 where they do not tell
-	outside int     // events that belong to no run
 	counts  rawrun.Counts
 }
 
