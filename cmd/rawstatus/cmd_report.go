@@ -162,14 +162,16 @@ func reportBaselines(ctx context.Context, e *environment, p *plan.Plan, runs []i
 		}
 		return out, nil
 	}
-	if e.Site.CalibDir == "" {
-		return nil, nil
-	}
-	b, err := inForceBaseline(ctx, e.Site.CalibDir, p)
-	if b != nil {
+	b, err := inForceBaseline(ctx, e, p)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil: // the report is worth having without it
+		e.Log.Warnf("the report is not compared with the constants in force: %v", err)
+	case b != nil:
 		out = append(out, *b)
 	}
-	return out, err
+	return out, nil
 }
 
 // defaultReport writes the report of a work directory beside its summary, against the constants in force.

@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
@@ -303,13 +304,42 @@ func writeReport(e *environment, path string, b *report.Builder) (report.Made, e
 	return made, nil
 }
 
-// inForceBaseline returns what analysis uses for the run now, from a calib directory; nil: nothing.
-func inForceBaseline(ctx context.Context, dir string, p *plan.Plan) (*baseline, error) {
+// inForcePlace returns where analysis finds the constants of a run: for LCLS-II the calibration database, when the site
+// names one and no calib directory is asked for, else the calib directory; false: neither is known.
+func inForcePlace(e *environment, p *plan.Plan) (calib.Place, bool, error) {
 	family, _ := detector.Lookup(p.Dataset.Type)
-	place, err := calibdir.New(dir, family.CalibGroup, p.Dataset.Detector, "status_extra", disk.Files{Policy: &access.Policy{}}, time.UTC)
+	asked := strings.HasPrefix(e.Site.Origin("calib_dir"), "flag")
+	if p.Dataset.Format == "xtc2" && !asked && e.Site.Origin("calibws.read_url") != "default" {
+		words := []string{strings.ToLower(p.Dataset.Type)}
+		for _, panel := range p.Dataset.Panels {
+			words = append(words, panel.ID)
+		}
+		if long := strings.Join(words, "_"); calibws.CheckLongName(long) == nil {
+			url := e.Site.CalibWS.ReadURL
+			s := &calibws.Store{Client: &calibws.Client{ReadURL: url, WriteURL: url}, Experiment: p.Dataset.Run.Experiment, DetName: p.Dataset.Detector,
+				DetType: words[0], LongName: long, CType: "status_extra"}
+			return s.Place(), true, nil
+		}
+	}
+	if e.Site.CalibDir == "" {
+		return calib.Place{}, false, nil
+	}
+	d, err := calibdir.New(e.Site.CalibDir, family.CalibGroup, p.Dataset.Detector, "status_extra", disk.Files{Policy: &access.Policy{}}, time.UTC)
 	if err != nil {
+		return calib.Place{}, false, err
+	}
+	return d.Place(), true, nil
+}
+
+// inForceBaseline returns what analysis uses for the run now; nil: nothing.
+func inForceBaseline(ctx context.Context, e *environment, p *plan.Plan) (*baseline, error) {
+	family, _ := detector.Lookup(p.Dataset.Type)
+	place, known, err := inForcePlace(e, p)
+	if err != nil || !known {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	items, _, err := place.Items(ctx)
 	if err != nil || len(items) == 0 {
 		return nil, err
