@@ -257,9 +257,10 @@ func judgedValues(q Quantity, words []uint64) []float64 {
 // encodePlot makes the maps of values.
 func encodePlot(values []float64, p Panel) (plot, error) {
 	fine := medians(values, p, 4)
+	// The range of the colours needs no more than some thousand values, and sorting them all takes as long as the medians.
 	var valid []float64
-	for _, v := range fine {
-		if v == v {
+	for i := 0; i < len(fine); i += 1 + len(fine)/8192 {
+		if v := fine[i]; v == v {
 			valid = append(valid, v)
 		}
 	}
@@ -317,8 +318,11 @@ func medians(values []float64, p Panel, n int) []float64 {
 
 // median sorts its few values; of two in the middle it takes the lower one.
 func median(v []float64) float64 {
-	if len(v) == 0 {
+	switch len(v) {
+	case 0:
 		return math.NaN()
+	case 16:
+		return median16((*[16]float64)(v))
 	}
 	for i := 1; i < len(v); i++ {
 		x, k := v[i], i
@@ -328,6 +332,44 @@ func median(v []float64) float64 {
 		v[k] = x
 	}
 	return v[(len(v)-1)/2]
+}
+
+// median16 is median for a whole block: a merge exchange sort (Knuth, algorithm 5.2.2M) of keys in the order of the
+// values. Integers are exchanged without branches that nobody can predict, three times as fast.
+func median16(v *[16]float64) float64 {
+	var key [16]int64
+	for i, x := range v {
+		b := int64(math.Float64bits(x))
+		key[i] = b ^ int64(uint64(b>>63)>>1)
+	}
+	for _, e := range exchanges {
+		a, b := key[e[0]&15], key[e[1]&15]
+		key[e[0]&15], key[e[1]&15] = min(a, b), max(a, b)
+	}
+	b := key[7]
+	return math.Float64frombits(uint64(b ^ int64(uint64(b>>63)>>1)))
+}
+
+// exchanges are the compared pairs of a merge exchange sort of 16 values.
+var exchanges = mergeExchange(4)
+
+func mergeExchange(t int) (pairs [][2]uint8) {
+	n := 1 << t
+	for p := n / 2; p > 0; p /= 2 {
+		q, r, d := n/2, 0, p
+		for {
+			for i := range n - d {
+				if i&p == r {
+					pairs = append(pairs, [2]uint8{uint8(i), uint8(i + d)})
+				}
+			}
+			if q == p {
+				break
+			}
+			d, q, r = q-p, q/2, p
+		}
+	}
+	return pairs
 }
 
 // halve returns the medians of every 2 x 2 values.
@@ -420,21 +462,13 @@ func (l Limit) has(row, col int) bool {
 	return l.Rows == 0 || row >= l.Row && row < l.Row+l.Rows && col >= l.Col && col < l.Col+l.Cols
 }
 
-// listBytes puts the list of all units together; pixels are counted over all units.
+// listBytes encodes the list of at most so many pixels of all units. Later calls ask for fewer.
 func (b *Builder) listBytes(most int) (data []byte, n int, err error) {
-	var all []entry
-	first := 0
-	for u := range b.units {
-		if b.units[u] != nil {
-			for _, e := range b.units[u].list {
-				e.pixel += first
-				all = append(all, e)
-			}
-		}
-		p := b.page.Panels[u%len(b.page.Panels)]
-		first += p.Rows * p.Cols
+	if b.listed == nil {
+		b.listed = b.wholeList()
 	}
-	all = worst(all, most)
+	b.listed = worst(b.listed, most)
+	all := b.listed
 	var raw bytes.Buffer
 	column := func(width int, bits func(i int) uint32) {
 		for k := range width {
@@ -457,6 +491,22 @@ func (b *Builder) listBytes(most int) (data []byte, n int, err error) {
 	}
 	data, err = deflate(raw.Bytes())
 	return data, len(all), err
+}
+
+// wholeList puts the lists of all units together; pixels are counted over all units.
+func (b *Builder) wholeList() (all []entry) {
+	first := 0
+	for u := range b.units {
+		if b.units[u] != nil {
+			for _, e := range b.units[u].list {
+				e.pixel += first
+				all = append(all, e)
+			}
+		}
+		p := b.page.Panels[u%len(b.page.Panels)]
+		first += p.Rows * p.Cols
+	}
+	return all
 }
 
 // thumbBytes puts the thumbnails of all units together.

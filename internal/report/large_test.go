@@ -59,6 +59,14 @@ func largeUnit(gain, panel int, planted []int) Unit {
 		{Name: "min", Unit: "ADU", Value: func(i int) float64 { return math.Floor(900 + 20*noise(i, 3)) }},
 		{Name: "max", Unit: "ADU", Value: func(i int) float64 { return math.Floor(1100 + 20*noise(i, 4)) }},
 	}
+	// As from the planes of a run: in memory.
+	for q := range u.Quantities {
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = float32(u.Quantities[q].Value(i))
+		}
+		u.Quantities[q].Value = func(i int) float64 { return float64(values[i]) }
+	}
 	return u
 }
 
@@ -149,6 +157,7 @@ func BenchmarkSixteenMegapixels(b *testing.B) {
 		tab := browser.Start(b).Open(1400, 900)
 		tab.Load(m.url(b))
 		tab.Until("window.report && (report.ready || report.error)")
+		tab.Until("performance.getEntriesByName('first-contentful-paint').length")
 		var paint float64
 		tab.Eval("performance.getEntriesByName('first-contentful-paint')[0].startTime", &paint)
 		b.ReportMetric(paint, "ms/first-paint")

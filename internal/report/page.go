@@ -66,6 +66,7 @@ var degrees = []struct {
 // of status maps of which more than a fifth is bad; all maps and exact values.
 func (b *Builder) Write(w io.Writer) (Made, error) {
 	made := Made{Verdict: verdict.Of(b.page.Findings), Findings: len(b.page.Findings)}
+	b.listed = nil
 	var body []byte
 	for _, d := range degrees {
 		if d.says != "" {

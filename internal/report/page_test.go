@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -220,5 +221,23 @@ func TestClassesOfAllBits(t *testing.T) {
 		if got := b.classOf(word); got != want {
 			t.Errorf("class of %d is %v, wanted %v", word, got, want)
 		}
+	}
+}
+
+// TestMedian compares with sorting, for every length of a block.
+func TestMedian(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20000 {
+		v := make([]float64, 1+r.IntN(16))
+		for i := range v {
+			v[i] = []float64{r.NormFloat64(), float64(r.IntN(5) - 2), 1000 + r.Float64(), math.Inf(1 - 2*r.IntN(2))}[r.IntN(4)]
+		}
+		sorted := slices.Sorted(slices.Values(v))
+		if got := median(slices.Clone(v)); got != sorted[(len(v)-1)/2] {
+			t.Fatalf("median of %v is %v, wanted %v", v, got, sorted[(len(v)-1)/2])
+		}
+	}
+	if got := median(nil); got == got {
+		t.Errorf("median of nothing is %v", got)
 	}
 }

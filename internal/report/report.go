@@ -105,6 +105,7 @@ type Builder struct {
 	page       Page
 	quantities []Quantity // without values
 	units      []*unit    // by gain*panels + panel; nil: there is none
+	listed     []entry    // of all units, as far as the page has room
 }
 
 // New begins a page.
