@@ -44,7 +44,7 @@ func TestHardKindsAreWhatTheyAre(t *testing.T) {
 		}
 	}
 	// rms from, to in ADU, at sigma 15 and 160 frames.
-	ranges := map[string][2]float64{"stuck": {0.3, 0.6}, "flickering": {21, 33}, "noisy column": {20, 31}, "wrong gain": {11, 19}, "weak": {1.5, 4.5}, "": {11, 19}}
+	ranges := map[string][2]float64{"stuck": {0.40, 0.46}, "flickering": {21, 33}, "noisy column": {20, 31}, "wrong gain": {11, 19}, "weak": {1.5, 4.5}, "": {11, 19}}
 	count := map[string]int{}
 	for i := range n {
 		kind := kindOf[i]
