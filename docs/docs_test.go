@@ -9,6 +9,7 @@ package docs_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -68,9 +69,9 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	site := filepath.Join(w.root, "site.toml")
-	text := fmt.Sprintf("group = \"\"\ndata_roots = [%q]\nrepository = %q\nwork_root = %q\n",
-		filepath.Join(w.root, "data"), filepath.Join(w.root, "constants"), filepath.Join(w.root, "scratch"))
+	site, url := filepath.Join(w.root, "site.toml"), serveConstants(t, bin, filepath.Join(w.root, "database"))
+	text := fmt.Sprintf("group = \"\"\ndata_roots = [%q]\nrepository = %q\nwork_root = %q\n[calibws]\nread_url = %[4]q\nwrite_url = %[4]q\n",
+		filepath.Join(w.root, "data"), filepath.Join(w.root, "constants"), filepath.Join(w.root, "scratch"), url)
 	if err := os.WriteFile(site, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -88,19 +89,44 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// serveConstants serves a calibration database for the duration of the test and returns its address.
+func serveConstants(t *testing.T, bin, root string) (url string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "mergedeploy"), "serve", "--root", root, "--writable", "--json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	var serving struct{ URL string }
+	if err := json.NewDecoder(out).Decode(&serving); err != nil {
+		t.Fatalf("mergedeploy serve: %v", err)
+	}
+	return serving.URL
+}
+
 // prepare makes what the documents take for granted: raw data of the runs, results of run 9, and an array of one's own.
 func (w *world) prepare() {
 	xtc := filepath.Join(w.root, "data/mfx", experiment, "xtc")
 	for run := 5; run <= 47; run++ {
 		if run == 6 || run == 7 || run == 9 {
-			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 2 --gain-modes g0,g1,g2 --events 12 --dead 9 --hot %d --begin 2026-01-15T20:%02d:00Z",
+			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --gain-modes g0,g1,g2 --events 12 --dead 9 --hot %d --begin 2026-01-15T20:%02d:00Z",
 				xtc, experiment, run, run, run))
 		} else {
 			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --rows 16 --cols 32 --events 20 --begin 2026-01-15T20:%02d:00Z", xtc, experiment, run, run))
 		}
 	}
 	w.must(fmt.Sprintf("rawstatus run --quiet --exp %s --run 9 -d jungfrau", experiment))
-	if err := npy.Write(filepath.Join(w.root, "mask.npy"), []int{2, 512, 1024}, make([]uint16, 2*512*1024)); err != nil {
+	calib := filepath.Join(w.root, "data/mfx", experiment, "calib") // a deployment before, so that rollback has something to restore
+	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -D", experiment, calib))
+	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -R 9-end --force-no-effect -D", experiment, calib))
+	if err := npy.Write(filepath.Join(w.root, "mask.npy"), []int{1, 512, 1024}, make([]uint16, 512*1024)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -178,7 +204,9 @@ func TestCommandLines(t *testing.T) {
 		t.Fatal(documents, err)
 	}
 	var list []lint.CommandLine
-	for _, document := range append([]string{filepath.Join(root, "README.md")}, documents...) {
+	slurm := filepath.Join(root, "docs", "slurm.md") // begins the campaign that others speak of
+	documents = slices.DeleteFunc(documents, func(d string) bool { return d == slurm })
+	for _, document := range append([]string{filepath.Join(root, "README.md"), slurm}, documents...) {
 		lines, err := lint.CommandLines(document, "rawstatus", "mergedeploy", "sbatch")
 		if err != nil {
 			t.Fatal(err)

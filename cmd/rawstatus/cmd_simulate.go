@@ -29,7 +29,7 @@ func newSimulateCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`", Value: "tstx00417"},
 			command.Between(&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "run `NUMBER`", Value: 1}, 0, 9999),
 			command.Choice(&cli.StringFlag{Name: "format", Usage: "`FORMAT`, that of LCLS-II or LCLS-I", Value: simulate.XTC2}, simulate.XTC2, simulate.XTC1),
-			command.Check(&cli.StringFlag{Name: "det-type", Aliases: []string{"detector-type"}, Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"}, detector.CheckType),
+			command.Check(&cli.StringFlag{Name: "det-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"}, detector.CheckType),
 			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector; xtc1: a full name, which also tells the type", DefaultText: "its type; xtc1: e.g. CxiDs1.0:Jungfrau.0"},
 			command.AtLeast(&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"}, 0),
 			command.AtLeast(&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"}, 0),

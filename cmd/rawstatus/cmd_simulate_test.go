@@ -12,7 +12,7 @@ import (
 
 func TestSimulate(t *testing.T) {
 	dir := t.TempDir()
-	args := []string{"simulate", "--out", dir, "--exp", "tstx00517", "--run", "3", "--detector-type", "epix10ka", "--name", "quad",
+	args := []string{"simulate", "--out", dir, "--exp", "tstx00517", "--run", "3", "--det-type", "epix10ka", "--name", "quad",
 		"--panels", "4", "--rows", "20", "--cols", "40", "--events", "6", "--gain-modes", "FH,FM", "--streams", "2", "--chunks", "2",
 		"--seed", "7", "--begin", "2026-02-03T04:05:06Z", "--pedestal", "2000", "--sigma", "10", "--dead", "1", "--hot", "2", "--noisy", "3",
 		"--saturated", "4", "--cold", "2", "--missing-panel", "1", "--lost-events", "2", "--damaged-events", "1", "--no-endrun"}

@@ -127,6 +127,29 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestDist wants in the tar file what is installed.
+func TestDist(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds both programs")
+	}
+	out, err := exec.Command("make", "--no-print-directory", "-s", "-C", testenv.Root(t), "dist").CombinedOutput()
+	lines := strings.Fields(strings.TrimSpace(string(out)))
+	if err != nil || len(lines) == 0 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file := filepath.Join(testenv.Root(t), lines[len(lines)-1])
+	list, err := exec.Command("tar", "-tzf", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/bin/mergedeploy", "/share/man/man1/rawstatus.1", "/share/rawstatus/site/s3df.toml", "/share/rawstatus/slurm/rawstatus-array.sbatch",
+		"/share/zsh/site-functions/_rawstatus"} {
+		if !strings.Contains(string(list), name+"\n") {
+			t.Errorf("%s is not in %s", name, file)
+		}
+	}
+}
+
 // TestExampleSiteFiles loads the site files that are installed.
 func TestExampleSiteFiles(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testenv.Root(t), "docs", "site", "*.toml"))
