@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/publish"
@@ -201,6 +202,6 @@ func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Pl
 		e.Log.Infof("already in force: deployment %s of %s", rec.ID, rec.Time.Format(time.RFC3339))
 		return nil
 	}
-	e.Log.Infof("deployed %s: %s in %s, %d bad pixels", rec.ID, rec.Name, plan.Place, rec.Bad)
+	e.Log.Infof("deployed %s: %s in %s, %s", rec.ID, rec.Name, plan.Place, fault.Count(rec.Bad, "bad pixel"))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 )
 
 func newGCCommand(e *environment) *cli.Command {
@@ -36,7 +37,7 @@ func newGCCommand(e *environment) *cli.Command {
 			if e.JSON {
 				return e.PrintJSON(map[string]int{"removed": n})
 			}
-			fmt.Fprintf(e.Stdout, "%d temporary files removed\n", n)
+			fmt.Fprintf(e.Stdout, "%s removed\n", fault.Count(n, "temporary file"))
 			return nil
 		},
 	}

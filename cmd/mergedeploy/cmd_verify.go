@@ -48,6 +48,6 @@ func runVerify(c *cli.Context, e *environment) error {
 	if err != nil || len(v.Problems) == 0 {
 		return err
 	}
-	return fault.New(fault.Input, "%d problems in %s: %s", len(v.Problems), v.Place, v.Problems[0]).
+	return fault.New(fault.Input, "%s in %s: %s", fault.Count(len(v.Problems), "problem"), v.Place, v.Problems[0]).
 		WithHint("mergedeploy history lists the deployments, rollback --to <id> deploys one of them again")
 }

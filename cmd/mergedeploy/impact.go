@@ -41,7 +41,7 @@ func impact(c *cli.Context, e *environment, s *session, res *deployResult) error
 	if err := atomicfile.Write(path, atomicfile.Options{}, func(w io.Writer) error { return file.Write(w) }); err != nil {
 		return fmt.Errorf("could not write the campaign: %w", err)
 	}
-	e.Log.Infof("campaign of %d runs: %s", len(res.Runs), path)
+	e.Log.Infof("campaign of %s: %s", fault.Count(len(res.Runs), "run"), path)
 	return nil
 }
 

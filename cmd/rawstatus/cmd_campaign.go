@@ -88,7 +88,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		return err
 	}
 	if done := v.Count(campaign.Done); done < len(v.Items) && !c.Bool("no-wait") {
-		return fault.New(fault.Incomplete, "%d of %d items of campaign %s are done", done, len(v.Items), cam.Name).
+		return fault.New(fault.Incomplete, "%d of %s of campaign %s are done", done, fault.Count(len(v.Items), "item"), cam.Name).
 			WithHint("remove the causes, then: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
 	}
 	return nil
@@ -181,7 +181,7 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	e.Log.Infof("campaign %s in %s: %d items planned in %.1f s", cam.Name, cam.Dir, len(cam.Items), time.Since(begin).Seconds())
+	e.Log.Infof("campaign %s in %s: %s planned in %.1f s", cam.Name, cam.Dir, fault.Count(len(cam.Items), "item"), time.Since(begin).Seconds())
 	return nil
 }
 
@@ -212,7 +212,7 @@ func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry 
 		for _, element := range w.Elements {
 			pieces += len(element)
 		}
-		e.Log.Infof("wave %d: %d pieces in %d elements, %d MB and %s each, job %d", w.Number, pieces, len(w.Elements), w.Resources.MemMB, w.Resources.Time, w.Chunks[0].Job)
+		e.Log.Infof("wave %d: %d pieces in %s, %d MB and %s each, job %d", w.Number, pieces, fault.Count(len(w.Elements), "element"), w.Resources.MemMB, w.Resources.Time, w.Chunks[0].Job)
 	}
 	return v, err
 }
@@ -232,7 +232,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 			}
 		}
 		if now := strings.Join(parts, ", "); now != last {
-			e.Log.Infof("%d items: %s", len(v.Items), now)
+			e.Log.Infof("%s: %s", fault.Count(len(v.Items), "item"), now)
 			last = now
 		}
 		if v.Over() || c.Bool("no-wait") {

@@ -205,7 +205,7 @@ func robustDemo(ctx context.Context, work string, truth *simulate.Truth) ([]uint
 		return nil
 	})
 	if n := len(truth.Config.GainModes) * len(truth.Panels) * truth.Panels[0].Rows * truth.Panels[0].Cols; err == nil && len(words) != n {
-		return nil, fault.New(fault.Unexpected, "the demo wanted %d pixels and has %d", n, len(words))
+		return nil, fault.New(fault.Unexpected, "the demo wanted %s and has %d", fault.Count(n, "pixel"), len(words))
 	}
 	return words, err
 }
@@ -273,7 +273,7 @@ func printDemo(w io.Writer, kinds map[string]*demoLine, order []string, others d
 		return err
 	}
 	if missed > 0 || others.found > 0 {
-		return fault.New(fault.Unexpected, "the demo missed %d planted pixels and flagged %d others", missed, others.found)
+		return fault.New(fault.Unexpected, "the demo missed %s and flagged %d others", fault.Count(missed, "planted pixel"), others.found)
 	}
 	_, err := fmt.Fprintf(w, "\nOf %d hard pixels the default limits, which are the original's, find %d; robust limits per chip find %d (--limits robust --limits-per asic).\n",
 		hard.planted, hard.found, hard.robust)

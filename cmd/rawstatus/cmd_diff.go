@@ -298,7 +298,7 @@ func (d *comparison) write(w io.Writer) error {
 	fmt.Fprintf(&b, "A: %s\nB: %s\n", d.A, d.B)
 	for _, f := range d.Files {
 		if f.Diff.Same() {
-			fmt.Fprintf(&b, "\n%s: the same, %d pixels\n", f.Name, f.Diff.Pixels)
+			fmt.Fprintf(&b, "\n%s: the same, %s\n", f.Name, fault.Count(f.Diff.Pixels, "pixel"))
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s: %v", f.Name, f.Diff)

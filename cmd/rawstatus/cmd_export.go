@@ -132,7 +132,7 @@ func maskOf(c *cli.Context, e *environment) (*export.Mask, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Log.Infof("%d files of %s", len(paths), ctype)
+		e.Log.Infof("%s of %s", fault.Count(len(paths), "file"), ctype)
 	} else if c.IsSet("run") || c.IsSet("exp") {
 		return nil, fault.New(fault.Usage, "export takes status files or a run, not both")
 	}
@@ -175,7 +175,7 @@ func readFile[T any](path string, read func(r io.Reader, name string) (T, error)
 // text is the result for people.
 func (x exported) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %d of %d pixels of %s are masked", x.File, x.Format, x.Masked, x.Pixels, x.Detector)
+	fmt.Fprintf(&b, "%s: %s, %d of %s of %s are masked", x.File, x.Format, x.Masked, fault.Count(x.Pixels, "pixel"), x.Detector)
 	if len(x.Shape) > 0 {
 		fmt.Fprintf(&b, ", array %s", strings.ReplaceAll(strings.Trim(fmt.Sprint(x.Shape), "[]"), " ", " x "))
 	}
@@ -183,10 +183,10 @@ func (x exported) text() string {
 		fmt.Fprintf(&b, " at %s", x.Dataset)
 	}
 	if x.Regions > 0 {
-		fmt.Fprintf(&b, ", %d entries", x.Regions)
+		fmt.Fprintf(&b, ", %s", fault.Count(x.Regions, "region"))
 	}
 	if x.Gaps > 0 {
-		fmt.Fprintf(&b, ", besides %d pixels of gaps", x.Gaps)
+		fmt.Fprintf(&b, ", besides %s of gaps", fault.Count(x.Gaps, "pixel"))
 	}
 	fmt.Fprintf(&b, "\npolarity: %s\n", x.Masks)
 	for _, n := range x.Notes {

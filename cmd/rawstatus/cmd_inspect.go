@@ -158,7 +158,7 @@ func (in *inspection) print(w io.Writer, zone *time.Location, indexed bool) erro
 	if !indexed {
 		return t.Flush()
 	}
-	fmt.Fprintf(t, "\n%v\tbegins %s\tformat %s\t%d events\n", in.Run, in.Run.Begin.In(zone).Format(time.RFC3339Nano), in.Format, in.Events)
+	fmt.Fprintf(t, "\n%v\tbegins %s\tformat %s\t%s\n", in.Run, in.Run.Begin.In(zone).Format(time.RFC3339Nano), in.Format, fault.Count(in.Events, "event"))
 	fmt.Fprintf(t, "\npanel\ttype\trows x cols\tframes\tid\n")
 	for _, p := range in.Panels {
 		var states []string

@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
@@ -32,7 +33,7 @@ func newPlanCommand(e *environment) *cli.Command {
 			if e.JSON {
 				return e.PrintJSON(p)
 			}
-			_, err = fmt.Fprintf(e.Stdout, "plan %.12s in %s: %d tasks, next: rawstatus task --work %s --task 0-%d\n", p.ID, work, len(p.Tasks), work, len(p.Tasks)-1)
+			_, err = fmt.Fprintf(e.Stdout, "plan %.12s in %s: %s, next: rawstatus task --work %s --task 0-%d\n", p.ID, work, fault.Count(len(p.Tasks), "task"), work, len(p.Tasks)-1)
 			return err
 		},
 	}
@@ -65,7 +66,7 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 		if panel.Bits, err = plan.Reach(c.Context, x, c.String("read")); err != nil {
 			return nil, par, "", err
 		}
-		e.Log.Infof("nothing tells how many bits words of %s have; those of some frames reach %d bits, which the default upper limits follow", panel.Detector, panel.Bits)
+		e.Log.Infof("nothing tells how many bits words of %s have; those of some frames reach %s, which the default upper limits follow", panel.Detector, fault.Count(panel.Bits, "bit"))
 	}
 	if par, err = jobParams(c, e, x.Run, panel); err != nil {
 		return nil, par, "", err
@@ -102,8 +103,8 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	e.Log.WithField("plan", p.ID[:12]).Infof("%d panels, %d gain modes or steps, %d shards in %d tasks; work directory %s",
-		len(p.Dataset.Panels), len(p.Groups), len(p.Shards), len(p.Tasks), work)
+	e.Log.WithField("plan", p.ID[:12]).Infof("%s, %s or steps, %s in %s; work directory %s",
+		fault.Count(len(p.Dataset.Panels), "panel"), fault.Count(len(p.Groups), "gain mode"), fault.Count(len(p.Shards), "shard"), fault.Count(len(p.Tasks), "task"), work)
 	for i, t := range p.Tasks {
 		e.Log.Debugf("task %d: shards %v, %.3f GB of raw data, at most %d MiB of memory", i, t.Shards, float64(t.Bytes)/1e9, t.Memory>>20)
 	}

@@ -166,8 +166,8 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 func logParameters(e *environment, p *plan.Plan, work string) {
 	d := p.Dataset
 	e.Log.Infof("rawstatus %s, plan %.12s in %s", p.Software, p.ID, work)
-	e.Log.Infof("%s run %d, begin %s, detector %s (%s), %d panels, %d events, %d files", d.Run.Experiment, d.Run.Number,
-		d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339Nano), d.Detector, d.Type, len(d.Panels), d.Events, len(d.Files))
+	e.Log.Infof("%s run %d, begin %s, detector %s (%s), %s, %s, %s", d.Run.Experiment, d.Run.Number,
+		d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339Nano), d.Detector, d.Type, fault.Count(len(d.Panels), "panel"), fault.Count(d.Events, "event"), fault.Count(len(d.Files), "file"))
 	if par, err := json.Marshal(p.Params); err == nil {
 		e.Log.Infof("parameters: %s", par)
 	}

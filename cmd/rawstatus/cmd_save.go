@@ -155,7 +155,7 @@ func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 			Segment: p.panel.Segment, Sub: p.panel.Sub, Run: s.Run, CType: c.String("ctype"), GainMode: p.gain, Rows: p.rows, Cols: p.cols}})
 	}
 	if 2*total.Bad > total.Pixels && !c.Bool("force") {
-		return fault.New(fault.Refused, "the mask would mask %d of %d pixels, more than half", total.Bad, total.Pixels).
+		return fault.New(fault.Refused, "the mask would mask %d of %s, more than half", total.Bad, fault.Count(total.Pixels, "pixel")).
 			WithHint("is the polarity right (--good)? If the mask is meant so: --force")
 	}
 	saved, err := r.SaveMask(c.Context, masks, sc)
@@ -168,13 +168,13 @@ func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 	list := []savedFile{}
 	for i, p := range planes {
 		bad := status.Count(p.values).Bad
-		e.Log.Infof("segment %d %s: %d bad pixels: %s", p.panel.Segment, p.gain, bad, saved.Paths[i])
+		e.Log.Infof("segment %d %s: %s: %s", p.panel.Segment, p.gain, fault.Count(bad, "bad pixel"), saved.Paths[i])
 		list = append(list, savedFile{Segment: p.panel.Segment, Panel: p.panel.Dir, GainMode: p.gain, Bad: bad, File: saved.Paths[i], Hash: saved.Hash, Validity: saved.Validity})
 	}
 	if saved.Again {
 		e.Log.Infof("mask %s was there already, for runs %s: nothing has changed", saved.Short(), saved.Validity)
 	} else {
-		e.Log.Infof("mask %s: %d of %d pixels, for runs %s; to take it out of use: rawstatus save --retire %s", saved.Short(), total.Bad, total.Pixels, saved.Validity, saved.Short())
+		e.Log.Infof("mask %s: %d of %s, for runs %s; to take it out of use: rawstatus save --retire %s", saved.Short(), total.Bad, fault.Count(total.Pixels, "pixel"), saved.Validity, saved.Short())
 	}
 	if e.JSON {
 		return e.PrintJSON(list)

@@ -14,6 +14,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/simulate"
 )
 
@@ -127,7 +128,7 @@ func printTruth(w io.Writer, truth *simulate.Truth) error {
 	if len(missing) > 0 {
 		fmt.Fprintf(w, "segments that send nothing: %s\n", strings.Join(missing, " "))
 	}
-	_, err := fmt.Fprintf(w, "%d panels, %d steps of %d events; frames lost in %d events, damaged in %d\ntruth in %s\n",
-		len(truth.Panels), len(truth.Steps), truth.Config.Events, len(truth.Lost), len(truth.Damaged), truth.Path())
+	_, err := fmt.Fprintf(w, "%s, %s of %s; frames lost in %s, damaged in %d\ntruth in %s\n",
+		fault.Count(len(truth.Panels), "panel"), fault.Count(len(truth.Steps), "step"), fault.Count(truth.Config.Events, "event"), fault.Count(len(truth.Lost), "event"), len(truth.Damaged), truth.Path())
 	return err
 }

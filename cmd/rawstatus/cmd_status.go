@@ -97,7 +97,7 @@ func showReport(c *cli.Context, e *environment, r *slurm.Report) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %.12s, attempt %d, %d tasks: %s\n", r.Plan, r.Attempts, len(r.Tasks), counts(r))
+	fmt.Fprintf(&b, "plan %.12s, attempt %d, %s: %s\n", r.Plan, r.Attempts, fault.Count(len(r.Tasks), "task"), counts(r))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "WHAT\tSTATE\tATTEMPT\tJOB\tNODE\tELAPSED\tMAX RSS\tEXIT\tRESTARTS\tREASON")
 	var failures []slurm.JobState

@@ -93,7 +93,7 @@ func runSubmit(c *cli.Context, e *environment, words []string) error {
 		return err
 	}
 	shown := newCounters(e, chain.Request.Post)
-	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%d tasks submitted", len(chain.Plan.Tasks))})
+	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(chain.Plan.Tasks), "task"))})
 	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
 		return err
 	}
@@ -185,7 +185,7 @@ func notTwice(c *cli.Context, chain *slurm.Chain) error {
 		return fault.New(fault.Busy, "the jobs of this plan are at work already (attempt %d)", r.Attempts).
 			WithHint("see them with `rawstatus status %s`, end them with `rawstatus cancel %s`", slurm.Quote(chain.Work), slurm.Quote(chain.Work))
 	case r.Counts[slurm.StateDone] > 0 && r.Counts[slurm.StateDone] < len(r.Tasks):
-		return fault.New(fault.Usage, "this plan was submitted before, %d of %d tasks are done", r.Counts[slurm.StateDone], len(r.Tasks)).
+		return fault.New(fault.Usage, "this plan was submitted before, %d of %s are done", r.Counts[slurm.StateDone], fault.Count(len(r.Tasks), "task")).
 			WithHint("submit just the rest with: rawstatus rerun --work %s", slurm.Quote(chain.Work))
 	}
 	return nil
@@ -237,7 +237,7 @@ func showDraft(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		fmt.Fprintf(&b, "# %s\n%s\n", filepath.Join(slurm.Dir(chain.Work, chain.Plan), name), texts[name])
 	}
-	fmt.Fprintf(&b, "# plan %.12s: %d tasks, nothing was submitted\n%s\n", chain.Plan.ID, len(chain.Plan.Tasks), strings.Join(lines, "\n"))
+	fmt.Fprintf(&b, "# plan %.12s: %s, nothing was submitted\n%s\n", chain.Plan.ID, fault.Count(len(chain.Plan.Tasks), "task"), strings.Join(lines, "\n"))
 	_, err = io.WriteString(e.Stdout, b.String())
 	return err
 }
@@ -252,9 +252,9 @@ func showSubmitted(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 		tasks += len(chunk.Indices)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %.12s, attempt %d: %d tasks", chain.Plan.ID, a.Number, tasks)
+	fmt.Fprintf(&b, "plan %.12s, attempt %d: %s", chain.Plan.ID, a.Number, fault.Count(tasks, "task"))
 	if ids := a.Arrays(); len(ids) > 0 {
-		fmt.Fprintf(&b, " in array %s (%d MB, %d cores, %s each)", strings.Trim(fmt.Sprint(ids), "[]"), a.Task.MemMB, a.Task.CPUs, a.Task.Time.Round(time.Second))
+		fmt.Fprintf(&b, " in array %s (%d MB, %s, %s each)", strings.Trim(fmt.Sprint(ids), "[]"), a.Task.MemMB, fault.Count(a.Task.CPUs, "core"), a.Task.Time.Round(time.Second))
 	}
 	fmt.Fprintf(&b, ", reduce %d", a.ReduceJob)
 	if a.DeployJob != 0 {

@@ -54,7 +54,7 @@ func newTaskCommand(e *environment) *cli.Command {
 			if e.JSON {
 				return e.PrintJSON(map[string]any{"plan": p.ID, "tasks": tasks})
 			}
-			_, err = fmt.Fprintf(e.Stdout, "%d tasks of plan %.12s done\n", len(tasks), p.ID)
+			_, err = fmt.Fprintf(e.Stdout, "%s of plan %.12s done\n", fault.Count(len(tasks), "task"), p.ID)
 			return err
 		},
 	}
@@ -76,7 +76,7 @@ func workFlags() []cli.Flag {
 func ofPlan(e *environment, p *plan.Plan, tasks []int) []int {
 	beyond := func(n int) bool { return n >= len(p.Tasks) }
 	if i := slices.IndexFunc(tasks, beyond); i >= 0 {
-		e.Log.Warnf("plan %.12s has %d tasks, the last is %d: nothing to do for task %d and above", p.ID, len(p.Tasks), len(p.Tasks)-1, tasks[i])
+		e.Log.Warnf("plan %.12s has %s, the last is %d: nothing to do for task %d and above", p.ID, fault.Count(len(p.Tasks), "task"), len(p.Tasks)-1, tasks[i])
 	}
 	return slices.DeleteFunc(slices.Clone(tasks), beyond)
 }
@@ -93,7 +93,7 @@ func allTasks(p *plan.Plan) []int {
 func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int, shown *counters) error {
 	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
 		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
-	e.Log.Infof("kernel %s, %d workers", kernel.Name(), opt.Workers)
+	e.Log.Infof("kernel %s, %s", kernel.Name(), fault.Count(opt.Workers, "worker"))
 	var bytes int64
 	for _, n := range tasks {
 		bytes += p.Tasks[n].Bytes

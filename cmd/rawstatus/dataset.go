@@ -93,6 +93,6 @@ func indexDetector(c *cli.Context, e *environment, allHeaders bool) (*frame.Inde
 		return nil, fault.New(fault.Usage, "%v has several detectors", x.Run).
 			WithHint("pick one with -d: %s", strings.Join(names, ", "))
 	}
-	e.Log.Infof("indexed %d events of %s in %d files in %.2f s", len(x.Events), x.Panels[0].Detector, len(x.Files), time.Since(begin).Seconds())
+	e.Log.Infof("indexed %s of %s in %s in %.2f s", fault.Count(len(x.Events), "event"), x.Panels[0].Detector, fault.Count(len(x.Files), "file"), time.Since(begin).Seconds())
 	return x, nil
 }

@@ -224,7 +224,7 @@ func reportFacts(e *environment, p *plan.Plan, sum *reduce.Summary, opt reportOp
 	d := p.Dataset
 	out := []report.Fact{
 		{Name: "experiment", Value: d.Run.Experiment}, {Name: "run", Value: fmt.Sprintf("%d, begin %s", d.Run.Number, d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339))},
-		{Name: "detector", Value: fmt.Sprintf("%s (%s), %d panels", d.Detector, d.Type, len(d.Panels))},
+		{Name: "detector", Value: fmt.Sprintf("%s (%s), %s", d.Detector, d.Type, fault.Count(len(d.Panels), "panel"))},
 		{Name: "events", Value: fmt.Sprint(d.Events)}, {Name: "profile", Value: fmt.Sprintf("%s, constants of type %s", sum.Params.Profile, sum.Params.CType)},
 		{Name: "rules", Value: rulesText(sum.Params.Rules)},
 	}

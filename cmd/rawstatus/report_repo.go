@@ -207,7 +207,7 @@ func reportOfRun(ctx context.Context, e *environment, r *repo.Repo, s repoSubjec
 			return report.Made{}, err
 		}
 	}
-	page.Facts = []report.Fact{{Name: "experiment", Value: s.exp}, {Name: "run", Value: fmt.Sprint(run)}, {Name: "detector", Value: fmt.Sprintf("%s (%s), %d panels", f.detector, f.dettype, len(f.panels))},
+	page.Facts = []report.Fact{{Name: "experiment", Value: s.exp}, {Name: "run", Value: fmt.Sprint(run)}, {Name: "detector", Value: fmt.Sprintf("%s (%s), %s", f.detector, f.dettype, fault.Count(len(f.panels), "panel"))},
 		{Name: "repository", Value: r.Root}, {Name: "values", Value: "not in the repository: rawstatus report --work shows them"}}
 	for _, name := range slices.Sorted(keysOf(notes)) {
 		page.Facts = append(page.Facts, report.Fact{Name: name, Value: notes[name]})
@@ -293,7 +293,7 @@ func reportOfRuns(ctx context.Context, e *environment, r *repo.Repo, s repoSubje
 	if err != nil {
 		return err
 	}
-	page := report.Series{Title: fmt.Sprintf("%s %s, %d runs", s.exp, f.detector, len(s.runs)), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains}
+	page := report.Series{Title: fmt.Sprintf("%s %s, %s", s.exp, f.detector, fault.Count(len(s.runs), "run")), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains}
 	if page.Panels, err = f.axes(r); err != nil {
 		return err
 	}
@@ -348,7 +348,7 @@ func fileRune(r rune) rune {
 func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, items []*campaign.State, path string) (bool, error) {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b *campaign.State) int { return a.Run - b.Run })
-	page := report.Series{Title: fmt.Sprintf("%s %s, %d runs", items[0].Experiment, items[0].Detector, len(items)), Subtitle: "profile " + items[0].Profile}
+	page := report.Series{Title: fmt.Sprintf("%s %s, %s", items[0].Experiment, items[0].Detector, fault.Count(len(items), "run")), Subtitle: "profile " + items[0].Profile}
 	files := map[string]string{}
 	at := map[string]int{}
 	for _, s := range items {
@@ -412,6 +412,6 @@ func writeSeries(ctx context.Context, e *environment, r *repo.Repo, page report.
 	if err := atomicfile.Write(path, atomicfile.Options{Mode: fs.FileMode(e.Site.FileMode)}, b.Write); err != nil {
 		return err
 	}
-	e.Log.Infof("report %s: %d runs", path, len(b.Runs()))
+	e.Log.Infof("report %s: %s", path, fault.Count(len(b.Runs()), "run"))
 	return nil
 }

@@ -169,13 +169,13 @@ func (a *userArray) planes(s *publish.Subject, k pick) (list []userPlane, notes 
 	}
 	n := len(a.shape)
 	if n < 2 || n > 4 || len(a.values) == 0 {
-		return nil, nil, a.misshapen(s, "has %d dimensions and %d values", n, len(a.values))
+		return nil, nil, a.misshapen(s, "has %d dimensions and %s", n, fault.Count(len(a.values), "value"))
 	}
 	a.panelsFirst(s)
 	gains := []string{k.gain}
 	if n == 4 {
 		if gains = modes; a.shape[0] != len(modes) || k.gain != "" {
-			return nil, nil, a.misshapen(s, "has %d gain modes where one of %d is wanted", a.shape[0], len(modes))
+			return nil, nil, a.misshapen(s, "has %s where one of %d is wanted", fault.Count(a.shape[0], "gain mode"), len(modes))
 		}
 	}
 	wanted, err := k.panels(s)
@@ -185,7 +185,7 @@ func (a *userArray) planes(s *publish.Subject, k pick) (list []userPlane, notes 
 	rows, cols := a.shape[n-2], a.shape[n-1]
 	for _, p := range wanted {
 		if p.Rows > 0 && (p.Rows != rows || p.Cols != cols) {
-			return nil, nil, a.misshapen(s, "has panels of %d x %d pixels", rows, cols)
+			return nil, nil, a.misshapen(s, "has panels of %d x %s", rows, fault.Count(cols, "pixel"))
 		}
 	}
 	count, at := 1, map[string]int{wanted[0].Dir: 0}
@@ -232,15 +232,15 @@ func (a *userArray) positions(s *publish.Subject, count int) (at map[string]int,
 			at[p.Dir] = p.Slot
 		}
 		if count > len(s.Panels) {
-			notes = append(notes, fmt.Sprintf("the array has %d panels, the run %d: those without a panel are left out", count, len(s.Panels)))
+			notes = append(notes, fmt.Sprintf("the array has %s, the run %d: those without a panel are left out", fault.Count(count, "panel"), len(s.Panels)))
 		}
 	case len(s.Panels):
 		for i, p := range s.Panels {
 			at[p.Dir] = i
 		}
-		notes = append(notes, fmt.Sprintf("the array has one plane for each of the %d panels of the run, in the order of their segments", count))
+		notes = append(notes, fmt.Sprintf("the array has one plane for each of the %s of the run, in the order of their segments", fault.Count(count, "panel")))
 	default:
-		return nil, nil, a.misshapen(s, "has %d panels", count)
+		return nil, nil, a.misshapen(s, "has %s", fault.Count(count, "panel"))
 	}
 	return at, notes, nil
 }
@@ -254,6 +254,6 @@ func (a *userArray) misshapen(s *publish.Subject, format string, args ...any) *f
 	if n := len(family.GainModes); n > 0 {
 		text += fmt.Sprintf(", %v for all gain modes", append([]int{n}, shape...))
 	}
-	return fault.New(fault.Input, "%q: an array of shape %v %s, detector %s (%s) has %d panels", a.path, a.shape, fmt.Sprintf(format, args...), s.Detector, s.Type, len(s.Panels)).
+	return fault.New(fault.Input, "%q: an array of shape %v %s, detector %s (%s) has %s", a.path, a.shape, fmt.Sprintf(format, args...), s.Detector, s.Type, fault.Count(len(s.Panels), "panel")).
 		WithHint("shapes that fit: %s", text)
 }

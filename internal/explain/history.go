@@ -87,13 +87,13 @@ func (h *History) Sentence() string {
 	var s string
 	switch {
 	case judged == 0:
-		return fmt.Sprintf("judged in none of %d runs", len(h.Runs))
+		return fmt.Sprintf("judged in none of %s", fault.Count(len(h.Runs), "run"))
 	case h.Bad == 0:
-		s = fmt.Sprintf("good in all of %d runs", judged)
+		s = fmt.Sprintf("good in all of %s", fault.Count(judged, "run"))
 	case h.Good == 0:
-		s = fmt.Sprintf("bad in all of %d runs, since %v", judged, h.Since)
+		s = fmt.Sprintf("bad in all of %s, since %v", fault.Count(judged, "run"), h.Since)
 	default:
-		s = fmt.Sprintf("bad in %d of %d runs, first in %v, %d changes", h.Bad, judged, h.First, h.Changes)
+		s = fmt.Sprintf("bad in %d of %s, first in %v, %s", h.Bad, fault.Count(judged, "run"), h.First, fault.Count(h.Changes, "change"))
 		if h.Changes == 1 {
 			s = strings.TrimSuffix(s, "s")
 		}

@@ -55,7 +55,7 @@ type Chip struct {
 // shape sets what follows from the size of the panel.
 func (p *Pixel) shape(rows, cols int) error {
 	if p.Row < 0 || p.Row >= rows || p.Col < 0 || p.Col >= cols {
-		return fault.New(fault.Usage, "row %d column %d is not in panel %s of %d x %d pixels", p.Row, p.Col, p.Panel, rows, cols).
+		return fault.New(fault.Usage, "row %d column %d is not in panel %s of %d x %s", p.Row, p.Col, p.Panel, rows, fault.Count(cols, "pixel")).
 			WithHint("rows and columns count from 0")
 	}
 	p.Rows, p.Cols = rows, cols

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"rawstatus/internal/fault"
 )
 
 // WriteText writes the answer for people.
@@ -50,7 +52,7 @@ func (v *Verdict) write(b *strings.Builder) {
 		}
 	}
 	if f := v.Frames; f != nil {
-		fmt.Fprintf(b, "  %d of %d events used, %d missing, %d damaged\n", f.Used, f.Events, f.Missing, f.Damaged)
+		fmt.Fprintf(b, "  %d of %s used, %d missing, %d damaged\n", f.Used, fault.Count(f.Events, "event"), f.Missing, f.Damaged)
 	}
 	fmt.Fprintf(b, "  5 x 5 pixels around it (- outside the panel):\n")
 	for _, line := range v.Around {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
 )
@@ -253,8 +254,8 @@ func (r *Rule) surroundings(around []Area, sc *repo.Sidecar) {
 	}
 	switch r.Name {
 	case "ROW_COL":
-		r.Rule = fmt.Sprintf("%s; %s; %d of the %d pixels that touch it are bad", text(around[1], "line_fraction"), text(around[2], "line_fraction"),
-			around[3].Bad, around[3].Pixels)
+		r.Rule = fmt.Sprintf("%s; %s; %d of the %s that touch it are bad", text(around[1], "line_fraction"), text(around[2], "line_fraction"),
+			around[3].Bad, fault.Count(around[3].Pixels, "pixel"))
 	case "ASIC":
 		r.Rule = text(around[0], "asic_fraction")
 	}

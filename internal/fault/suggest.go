@@ -10,7 +10,7 @@ import (
 func Nearest(word string, names []string) string {
 	best, near := 3, ""
 	for _, name := range names {
-		if len(name) < 2 {
+		if len(name) < 2 || len(word) < 2 {
 			continue
 		}
 		d := smetrics.WagnerFischer(word, name, 1, 1, 1)

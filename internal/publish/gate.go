@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/stats/status"
 )
 
@@ -199,7 +200,7 @@ func (p *Plan) become(is func(fraction float64) bool, than string) string {
 		return ""
 	}
 	s := p.Stretches[worst]
-	return fmt.Sprintf("%d pixels become bad (%.3f %%)%s, for runs %s", s.NewlyBad, percent(s.NewlyBad, p.weighed), than, s.Runs[0].Runs())
+	return fmt.Sprintf("%s become bad (%.3f %%)%s, for runs %s", fault.Count(s.NewlyBad, "pixel"), percent(s.NewlyBad, p.weighed), than, s.Runs[0].Runs())
 }
 
 func constant(_ Gate, p *Plan) string {
@@ -228,7 +229,7 @@ func shapes(_ Gate, p *Plan) string {
 func cleared(_ Gate, p *Plan) string {
 	for _, s := range p.Stretches {
 		if s.NewlyGood >= 100 && 2*s.NewlyGood >= s.Bad {
-			return fmt.Sprintf("%d of %d bad pixels become good, for runs %s", s.NewlyGood, s.Bad, s.Runs[0].Runs())
+			return fmt.Sprintf("%d of %s become good, for runs %s", s.NewlyGood, fault.Count(s.Bad, "bad pixel"), s.Runs[0].Runs())
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 )
@@ -35,7 +36,7 @@ func (p *Plan) Runs(of []int, more int) []RunImpact {
 
 // WriteRuns prints runs as a table.
 func WriteRuns(w io.Writer, list []RunImpact, of, more int) {
-	fmt.Fprintf(w, "%d of %d runs with data change their mask by more than %d pixels\n", len(list), of, more)
+	fmt.Fprintf(w, "%d of %s with data change their mask by more than %s\n", len(list), fault.Count(of, "run"), fault.Count(more, "pixel"))
 	if len(list) > 0 {
 		fmt.Fprintf(w, "%6s %10s %10s  %s\n", "run", "newly bad", "newly good", "now")
 	}

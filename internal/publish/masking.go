@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
@@ -128,7 +129,7 @@ func (p PixelAt) words(a *calib.Array) (words []PlaneWord, err error) {
 		l.count = shape[0]
 	}
 	if len(gains)*l.count*l.pixels != len(a.Values) || l.count > 1 && p.Slot >= l.count {
-		return nil, fmt.Errorf("an array %v has no panel %d of %d x %d pixels", a.Shape, p.Slot, p.Rows, p.Cols)
+		return nil, fmt.Errorf("an array %v has no panel %d of %d x %s", a.Shape, p.Slot, p.Rows, fault.Count(p.Cols, "pixel"))
 	}
 	for g, gain := range gains {
 		base, step := l.at(g, p.Slot)

@@ -475,7 +475,7 @@ func (m *Merged) Text(w io.Writer) {
 		fmt.Fprintf(w, "  segment %d%s  panel %s: ", p.Slot, gainText(p.GainMode), p.Panel)
 		switch {
 		case len(p.Sources) > 0:
-			fmt.Fprintf(w, "%d of %d pixels bad\n", p.Bad, p.Pixels)
+			fmt.Fprintf(w, "%d of %s bad\n", p.Bad, fault.Count(p.Pixels, "pixel"))
 		case p.Filled != "":
 			fmt.Fprintf(w, "no status file, taken as %s\n", p.Filled)
 		default:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
 )
@@ -134,7 +135,7 @@ func (p *Plan) Text(w io.Writer) {
 	if p.ours == nil {
 		fmt.Fprintf(w, "  mask    not complete\n")
 	} else {
-		fmt.Fprintf(w, "  mask    %d of %d pixels bad (%.3f %%) as analysis will combine it\n", p.Bad, p.Pixels, percent(p.Bad, p.Pixels))
+		fmt.Fprintf(w, "  mask    %d of %s bad (%.3f %%) as analysis will combine it\n", p.Bad, fault.Count(p.Pixels, "pixel"), percent(p.Bad, p.Pixels))
 	}
 	for _, l := range p.lines() {
 		fmt.Fprintf(w, "  %s\n", l)

@@ -127,7 +127,7 @@ func recordNamed(records []calib.Record, id string) (calib.Record, error) {
 	case 0:
 		return calib.Record{}, fault.New(fault.Usage, "there is no deployment %q", id).WithHint("mergedeploy history lists them")
 	}
-	return calib.Record{}, fault.New(fault.Usage, "%q is the beginning of %d ids", id, len(found)).WithHint("give more of the id; mergedeploy history lists them")
+	return calib.Record{}, fault.New(fault.Usage, "%q is the beginning of %s", id, fault.Count(len(found), "id")).WithHint("give more of the id; mergedeploy history lists them")
 }
 
 // undo plans to take the deployment back. One that was taken back already stays so: the same command
@@ -214,10 +214,10 @@ func (p *RollbackPlan) Text(w io.Writer) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "rollback in %s\n  undoes    %s of %s by %s, %d bad pixels\n  validity  %s\n",
-		p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, p.Undoes.Bad, p.Range)
+	fmt.Fprintf(w, "rollback in %s\n  undoes    %s of %s by %s, %s\n  validity  %s\n",
+		p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, fault.Count(p.Undoes.Bad, "bad pixel"), p.Range)
 	if p.content != nil {
-		fmt.Fprintf(w, "  restores  %s, %d bad pixels\n", p.Restores, p.Bad)
+		fmt.Fprintf(w, "  restores  %s, %s\n", p.Restores, fault.Count(p.Bad, "bad pixel"))
 		for _, l := range p.Effect.Lines() {
 			fmt.Fprintf(w, "  %s\n", l)
 		}

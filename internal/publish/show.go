@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
@@ -107,9 +108,9 @@ func (s *Shown) Text(w io.Writer) {
 	if s.Item == nil {
 		fmt.Fprintln(w, "nothing is deployed for it")
 	} else {
-		fmt.Fprintf(w, "%s, array %s, %d bad pixels\n  sha256 %s\n", s.Item.Name, calibtxt.Tuple(s.Shape, ""), s.Bad, s.Content)
+		fmt.Fprintf(w, "%s, array %s, %s\n  sha256 %s\n", s.Item.Name, calibtxt.Tuple(s.Shape, ""), fault.Count(s.Bad, "bad pixel"), s.Content)
 		for _, b := range s.Bits {
-			fmt.Fprintf(w, "  bit %5d: %d pixels\n", b.Value, b.Pixels)
+			fmt.Fprintf(w, "  bit %5d: %s\n", b.Value, fault.Count(b.Pixels, "pixel"))
 		}
 	}
 	if r := s.Record; r != nil {
@@ -129,7 +130,7 @@ func (s *Shown) Text(w io.Writer) {
 		if o.Sidecar == nil {
 			continue
 		}
-		fmt.Fprintf(w, "    profile %s, %s run %d, %d frames, plan %s\n", o.Sidecar.Profile, o.Sidecar.Experiment, o.Sidecar.Number, o.Sidecar.Frames.Used, o.Sidecar.PlanID)
+		fmt.Fprintf(w, "    profile %s, %s run %d, %s, plan %s\n", o.Sidecar.Profile, o.Sidecar.Experiment, o.Sidecar.Number, fault.Count(o.Sidecar.Frames.Used, "frame"), o.Sidecar.PlanID)
 		for _, l := range o.Sidecar.Limits {
 			fmt.Fprintf(w, "    limits of %s: %g .. %g\n", l.Name, l.Lo, l.Hi)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 )
 
@@ -227,7 +228,7 @@ func (p *Plan) lines() (lines []string) {
 		case s.Unequal != "":
 			lines = append(lines, fmt.Sprintf("%s: in force is %s; %s", where, now, s.Unequal))
 		default:
-			lines = append(lines, fmt.Sprintf("%s: in force is %s, %d bad pixels; newly bad %d, newly good %d", where, now, s.Bad, s.NewlyBad, s.NewlyGood))
+			lines = append(lines, fmt.Sprintf("%s: in force is %s, %s; newly bad %d, newly good %d", where, now, fault.Count(s.Bad, "bad pixel"), s.NewlyBad, s.NewlyGood))
 		}
 	}
 	return lines

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/stats/status"
 )
 
@@ -109,7 +110,7 @@ func (b *SeriesBuilder) Add(ctx context.Context, gain, panel int, read func(run 
 			continue
 		}
 		if len(words) != n {
-			return fmt.Errorf("report: %s has %d pixels in run %d, wanted %d", p.Name, len(words), b.page.Runs[run].Run, n)
+			return fmt.Errorf("report: %s has %s in run %d, wanted %d", p.Name, fault.Count(len(words), "pixel"), b.page.Runs[run].Run, n)
 		}
 		u.there[run] = true
 		c := status.Count(words)
@@ -396,7 +397,7 @@ func (b *SeriesBuilder) trend(g int, gain string) trendChart {
 	out := trendChart{Title: title}
 	var s svg
 	s.f(`<svg class="chart" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">`, width, height, width, height,
-		esc(fmt.Sprintf("%s against %d runs, by bit; the numbers are in the table of runs.", title, len(b.page.Runs))))
+		esc(fmt.Sprintf("%s against %s, by bit; the numbers are in the table of runs.", title, fault.Count(len(b.page.Runs), "run"))))
 	for k := 1; k <= most; k *= 10 {
 		s.f(`<path class="grid" d="M%d %.1fh%d"/><text x="%d" y="%.1f" class="num end">%s</text>`, left, y(k), w, left-5, y(k)+4, spaced(k))
 	}
@@ -447,7 +448,7 @@ func oftenChart(often []int) template.HTML {
 	}
 	most := max(1, often[1])
 	s.f(`<svg class="chart" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">`, width, height, width, height,
-		esc(fmt.Sprintf("Pixels that are bad in at least k of %d runs: %d in one, %d in all.", n, often[1], often[n])))
+		esc(fmt.Sprintf("Pixels that are bad in at least k of %s: %d in one, %d in all.", fault.Count(n, "run"), often[1], often[n])))
 	for k := 1; k <= most; k *= 10 {
 		y := float64(top+t) - float64(t)*math.Log10(float64(k)+1)/math.Log10(float64(most)*1.4+1)
 		s.f(`<path class="grid" d="M%d %.1fh%d"/><text x="%d" y="%.1f" class="num end">%s</text>`, left, y, w, left-5, y+4, spaced(k))

@@ -166,10 +166,10 @@ func (c Config) check() error {
 		}
 	}
 	if c.Chunks > c.total() {
-		return bad("take fewer chunks", "%d chunks of %d events", c.Chunks, c.total())
+		return bad("take fewer chunks", "%s of %s", fault.Count(c.Chunks, "chunk"), fault.Count(c.total(), "event"))
 	}
 	if n := len(c.GainModes); n > 1 && n != c.Steps {
-		return bad("leave --steps out", "%d steps with %d gain modes", c.Steps, n)
+		return bad("leave --steps out", "%s with %s", fault.Count(c.Steps, "step"), fault.Count(n, "gain mode"))
 	}
 	for _, mode := range c.GainModes {
 		if known := modesOf(c.Type); !slices.Contains(known, mode) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/status"
@@ -89,13 +90,13 @@ func (c Config) checkScan(bad func(hint, format string, args ...any) error) erro
 	case !strings.HasPrefix(typ, "epix10ka") && !strings.HasPrefix(typ, "epixhr") || c.lcls1():
 		return bad("take epixhr2x2 or epix10ka in format xtc2", "charge injection of type %s in format %s cannot be written", c.Type, c.Format)
 	case c.Rows%2 != 0 || c.Cols%2 != 0:
-		return bad("a panel has four chips", "%d x %d pixels", c.Rows, c.Cols)
+		return bad("a panel has four chips", "%d x %s", c.Rows, fault.Count(c.Cols, "pixel"))
 	case c.Space < 1 || c.Space > 16 || c.Steps > 2*c.Space*c.Space:
-		return bad("a scan has 2 x space x space steps", "%d steps with space %d", c.Steps, c.Space)
+		return bad("a scan has 2 x space x space steps", "%s with space %d", fault.Count(c.Steps, "step"), c.Space)
 	case c.Ramp < 64 || c.Ramp > scanRamp:
-		return bad("take 64 to 1024", "a ramp of %d events", c.Ramp)
+		return bad("take 64 to 1024", "a ramp of %s", fault.Count(c.Ramp, "event"))
 	case c.Plant < 0 || c.Plant*len(Defects)*10 > c.Rows*c.Cols:
-		return bad("take fewer, or larger panels", "%d pixels of each of %d classes in a panel of %d x %d", c.Plant, len(Defects), c.Rows, c.Cols)
+		return bad("take fewer, or larger panels", "%s of each of %d classes in a panel of %d x %d", fault.Count(c.Plant, "pixel"), len(Defects), c.Rows, c.Cols)
 	case len(c.GainModes) > 1 || c.planted() != [numKinds]int{}:
 		return bad("--plant says how many pixels of each class", "a scan has its own gain modes and planted pixels")
 	}

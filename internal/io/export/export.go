@@ -101,7 +101,7 @@ func Write(w io.Writer, m *Mask, opt Options) (Result, error) {
 		return res, err
 	}
 	if opt.Picture != nil && len(opt.Picture.At) != res.Pixels {
-		return res, fault.New(fault.Input, "the geometry has %d pixels, the detector %d panels of %d x %d", len(opt.Picture.At), len(m.Panels), m.Rows, m.Cols)
+		return res, fault.New(fault.Input, "the geometry has %s, the detector %s of %d x %d", fault.Count(len(opt.Picture.At), "pixel"), fault.Count(len(m.Panels), "panel"), m.Rows, m.Cols)
 	}
 	res.Masked = m.Masked()
 	b := bufio.NewWriterSize(w, 1<<16)

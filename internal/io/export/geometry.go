@@ -137,8 +137,8 @@ func (g *Geometry) place(m *Mask) ([]placed, error) {
 			q.at, q.row = p.minSS/m.Rows, p.minSS%m.Rows
 		}
 		if q.at >= len(m.Panels) || q.row+q.rows > m.Rows || q.col+q.cols > m.Cols {
-			return nil, fault.New(fault.Input, "geometry: panel %s (fs %d..%d, ss %d..%d) is not inside one of the %d panels of %d x %d pixels",
-				p.name, p.minFS, p.maxFS, p.minSS, p.maxSS, len(m.Panels), m.Rows, m.Cols).
+			return nil, fault.New(fault.Input, "geometry: panel %s (fs %d..%d, ss %d..%d) is not inside one of the %s of %d x %s",
+				p.name, p.minFS, p.maxFS, p.minSS, p.maxSS, fault.Count(len(m.Panels), "panel"), m.Rows, fault.Count(m.Cols, "pixel")).
 				WithHint("the geometry is of another detector, or of an array in another layout")
 		}
 		out = append(out, q)

@@ -47,11 +47,11 @@ type Mask struct {
 // Check reports what is wrong with the shape of the mask.
 func (m *Mask) Check() error {
 	if m.Rows <= 0 || m.Cols <= 0 || len(m.Panels) == 0 {
-		return fault.New(fault.Input, "nothing to export: %d panels of %d x %d pixels", len(m.Panels), m.Rows, m.Cols)
+		return fault.New(fault.Input, "nothing to export: %s of %d x %s", fault.Count(len(m.Panels), "panel"), m.Rows, fault.Count(m.Cols, "pixel"))
 	}
 	for i, p := range m.Panels {
 		if len(p) != m.Rows*m.Cols {
-			return fault.New(fault.Input, "panel %d has %d pixels, wanted %d x %d", i, len(p), m.Rows, m.Cols)
+			return fault.New(fault.Input, "panel %d has %s, wanted %d x %d", i, fault.Count(len(p), "pixel"), m.Rows, m.Cols)
 		}
 	}
 	return nil

@@ -4,27 +4,22 @@ import (
 	"bufio"
 	"fmt"
 	"strings"
+
+	"rawstatus/internal/fault"
 )
 
 // heading writes the notes and counts as comment lines.
 func heading(w *bufio.Writer, mark string, m *Mask, counts string) {
-	fmt.Fprintf(w, "%s rawstatus: %s of %s: %s\n", mark, plural(m.Masked(), "masked pixel"), m.Detector, counts)
+	fmt.Fprintf(w, "%s rawstatus: %s of %s: %s\n", mark, fault.Count(m.Masked(), "masked pixel"), m.Detector, counts)
 	for _, n := range m.Notes {
 		fmt.Fprintf(w, "%s %s\n", mark, strings.Join(strings.Fields(n), " "))
 	}
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // writeList writes one line per masked pixel.
 func writeList(w *bufio.Writer, m *Mask, res *Result) error {
 	res.Masks, res.Regions = "pixels that are listed are masked", res.Masked
-	heading(w, "#", m, fmt.Sprintf("%s of %d x %d pixels", plural(len(m.Panels), "panel"), m.Rows, m.Cols))
+	heading(w, "#", m, fmt.Sprintf("%s of %d x %s", fault.Count(len(m.Panels), "panel"), m.Rows, fault.Count(m.Cols, "pixel")))
 	fmt.Fprintf(w, "# panel row column status names\n")
 	for p, words := range m.Panels {
 		for i, word := range words {
@@ -51,7 +46,7 @@ func writeDIALS(w *bufio.Writer, m *Mask, stack bool, res *Result) error {
 		res.Regions += len(r)
 		regions = append(regions, r)
 	}
-	heading(w, "#", m, plural(res.Regions, "region"))
+	heading(w, "#", m, fault.Count(res.Regions, "region"))
 	for p, list := range regions {
 		for _, r := range list {
 			if r.Pixels() == 1 {
@@ -70,7 +65,7 @@ func writeXDS(w *bufio.Writer, m *Mask, a *array, res *Result) error {
 	rows, cols := a.size()
 	rects := Rects(rows, cols, a.masked)
 	res.Regions = len(rects)
-	heading(w, "!", m, fmt.Sprintf("%s of a picture of NX= %d NY= %d", plural(len(rects), "region"), cols, rows))
+	heading(w, "!", m, fmt.Sprintf("%s of a picture of NX= %d NY= %d", fault.Count(len(rects), "region"), cols, rows))
 	for _, r := range rects {
 		fmt.Fprintf(w, "UNTRUSTED_RECTANGLE= %d %d %d %d\n", r.X0, r.X1+1, r.Y0, r.Y1+1)
 	}
@@ -132,7 +127,7 @@ func writeCrystFEL(w *bufio.Writer, m *Mask, g *Geometry, res *Result) error {
 		}
 	}
 	res.Regions = len(regions)
-	heading(w, ";", m, plural(len(regions), "region")+" "+g.about)
+	heading(w, ";", m, fault.Count(len(regions), "region")+" "+g.about)
 	prefix := g.free("badrs")
 	for i, r := range regions {
 		name := fmt.Sprintf("%s%d", prefix, i)

@@ -340,7 +340,7 @@ func noDetector(x *frame.Index, name string) error {
 	}
 	var have []string
 	for k, n := range count {
-		have = append(have, fmt.Sprintf("%s (%s, %d panels)", k.name, k.typ, n))
+		have = append(have, fmt.Sprintf("%s (%s, %s)", k.name, k.typ, fault.Count(n, "panel")))
 	}
 	slices.Sort(have)
 	why := ""
@@ -408,10 +408,10 @@ func ownEvents(x *frame.Index) *frame.Index {
 	}
 	x.Notes = slices.Clone(x.Notes)
 	if dropped := len(events) - len(x.Events); dropped > 0 {
-		x.Notes = append(x.Notes, fmt.Sprintf("%d of %d events of the run are without this detector", dropped, len(events)))
+		x.Notes = append(x.Notes, fmt.Sprintf("%d of %s of the run are without this detector", dropped, fault.Count(len(events), "event")))
 	}
 	if absent > 0 {
-		x.Notes = append(x.Notes, fmt.Sprintf("%s is absent from %d events in which it should be by its rate and readout groups", x.Panels[0].Detector, absent))
+		x.Notes = append(x.Notes, fmt.Sprintf("%s is absent from %s in which it should be by its rate and readout groups", x.Panels[0].Detector, fault.Count(absent, "event")))
 	}
 	if len(x.Events) == 0 && len(events) > 0 {
 		x.Missing = append(slices.Clone(x.Missing), fmt.Sprintf("%s is described, but no event of %d has a frame of it", x.Panels[0].Detector, len(events)))

@@ -94,7 +94,7 @@ func Streams(files []*File) ([]Stream, error) {
 		}
 		s := &list[len(list)-1]
 		if f.Chunk-len(s.Files) > maxHole {
-			return nil, fault.New(fault.Input, "%q is chunk %d of stream %d; %d chunks before it are not there", f.Path, f.Chunk, f.Stream, f.Chunk-len(s.Files))
+			return nil, fault.New(fault.Input, "%q is chunk %d of stream %d; %s before it are not there", f.Path, f.Chunk, f.Stream, fault.Count(f.Chunk-len(s.Files), "chunk"))
 		}
 		for n := len(s.Files); n < f.Chunk; n++ {
 			s.Files = append(s.Files, &File{File: frame.File{Stream: f.Stream, Chunk: n}})

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"rawstatus/internal/fault"
 )
 
 // Reading is what reading a stream has shown of it, as far as it belongs to the run.
@@ -75,13 +77,13 @@ func (r Reading) files() (missing []string) {
 	for i, f := range r.Files {
 		known := ""
 		if i < len(r.Known) && r.Known[i] > 0 {
-			known = fmt.Sprintf("; %d events are known from its smalldata", r.Known[i])
+			known = fmt.Sprintf("; %s are known from its smalldata", fault.Count(r.Known[i], "event"))
 		}
 		switch {
 		case f.IsThere() && strings.HasSuffix(f.Path, inProgress):
 			missing = append(missing, fmt.Sprintf("%q is still being written or copied: in progress", f.Path))
 		case f.IsThere() && known != "":
-			missing = append(missing, fmt.Sprintf("%q ends at byte %#x, before the last %d events of its smalldata", f.Path, f.Size, r.Known[i]))
+			missing = append(missing, fmt.Sprintf("%q ends at byte %#x, before the last %s of its smalldata", f.Path, f.Size, fault.Count(r.Known[i], "event")))
 		case f.IsThere() && f.Size == 0:
 			missing = append(missing, fmt.Sprintf("%q is empty", f.Path))
 		case !f.IsThere() && f.Small != nil:
@@ -123,8 +125,8 @@ func (r Reading) silence(all []uint64, maxLost float64) string {
 	}
 	tail := len(all) - 1 - at[len(at)-1]
 	if lost := float64(tail) / mean; !r.Ended && len(gaps) > 0 && tail > most && lost*100 > maxLost*float64(len(at)) {
-		return fmt.Sprintf(": it has %d, the last at time-stamp %d; others go on for %d events, of which about %.0f should be its own",
-			len(at), r.Times[len(r.Times)-1], tail, math.Ceil(lost))
+		return fmt.Sprintf(": it has %d, the last at time-stamp %d; others go on for %s, of which about %.0f should be its own",
+			len(at), r.Times[len(r.Times)-1], fault.Count(tail, "event"), math.Ceil(lost))
 	}
 	if len(at) < 4 {
 		return ""
@@ -134,7 +136,7 @@ func (r Reading) silence(all []uint64, maxLost float64) string {
 	long := mean * (8 + 2*math.Log(float64(len(at))))
 	for _, gap := range []int{at[0], most, tail} {
 		if lost := float64(gap) / mean; float64(gap) > long && lost*100 > maxLost*float64(len(at)) {
-			return fmt.Sprintf(": it has %d and is silent for %d events of other streams, of which about %.0f should be its own", len(at), gap, math.Ceil(lost))
+			return fmt.Sprintf(": it has %d and is silent for %s of other streams, of which about %.0f should be its own", len(at), fault.Count(gap, "event"), math.Ceil(lost))
 		}
 	}
 	return ""

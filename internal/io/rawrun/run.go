@@ -17,7 +17,7 @@ func (r Request) Pick(have []Run) (int, error) {
 	var list []string
 	var found []int
 	for i, h := range have {
-		list = append(list, fmt.Sprintf("%d (%d events)", h.Number, h.Events))
+		list = append(list, fmt.Sprintf("%d (%s)", h.Number, fault.Count(h.Events, "event")))
 		if h.Number == r.RunInFile || r.RunInFile == 0 && r.Run == h.Number {
 			found = append(found, i)
 		}
@@ -32,7 +32,7 @@ func (r Request) Pick(have []Run) (int, error) {
 		return 0, fault.New(fault.Usage, "the files are named as run %d, the data in them are of run %d", r.Run, have[0].Number).
 			WithHint("if that is the run you want, give --run-in-file %d; else the files have the wrong names", have[0].Number)
 	case r.RunInFile == 0:
-		return 0, pick(fault.New(fault.Usage, "the files hold %d runs: %v", len(have), list))
+		return 0, pick(fault.New(fault.Usage, "the files hold %s: %v", fault.Count(len(have), "run"), list))
 	case len(found) > 1:
 		return 0, fault.New(fault.Input, "the files hold run %d %d times, with other runs between", r.RunInFile, len(found))
 	}
@@ -57,6 +57,6 @@ func (r Request) CheckSize(events, panels int) error {
 	if int64(events)*int64(panels) <= freeExtents+size/bytesPerExtent {
 		return nil
 	}
-	return fault.New(fault.Input, "the files describe %d panels and %d events in only %d bytes: most of these panels cannot have frames", panels, events, size).
+	return fault.New(fault.Input, "the files describe %s and %s in only %d bytes: most of these panels cannot have frames", fault.Count(panels, "panel"), fault.Count(events, "event"), size).
 		WithHint("the Configure is damaged, or the data files are only the beginning of a run")
 }

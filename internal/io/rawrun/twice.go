@@ -71,7 +71,7 @@ func sameData(f, g *File, n int) error {
 	if b < a {
 		a, b = b, a
 	}
-	return fault.New(fault.Incomplete, "%q and %q have the same %d events: the same data lie under two names", a, b, n).
+	return fault.New(fault.Incomplete, "%q and %q have the same %s: the same data lie under two names", a, b, fault.Count(n, "event")).
 		WithHint("move the copy away, or name the files to read with --file")
 }
 

@@ -65,7 +65,7 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 		}
 	}
 	if worst != fault.OK {
-		return fault.New(worst, "%d of %d items of element %d did not succeed", failed, len(waves[wave-1].Elements[element]), element).
+		return fault.New(worst, "%d of %s of element %d did not succeed", failed, fault.Count(len(waves[wave-1].Elements[element]), "item"), element).
 			WithHint("rawstatus status %s", c.Dir)
 	}
 	return nil

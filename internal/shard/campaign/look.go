@@ -103,7 +103,7 @@ func (c *Campaign) Look(ctx context.Context, retry bool) (*View, error) {
 			return nil, fmt.Errorf("%s: %w", s.Key, err)
 		}
 		if (s.State == Waiting || s.State == Doubted) && s.Tries >= c.Request.MaxAttempts {
-			s.State, s.Reason = Failed, fmt.Sprintf("given up after %d attempts: %s", s.Tries, s.Reason)
+			s.State, s.Reason = Failed, fmt.Sprintf("given up after %s: %s", fault.Count(s.Tries, "attempt"), s.Reason)
 		}
 		v.Items = append(v.Items, s)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+
+	"rawstatus/internal/fault"
 )
 
 // StatusReader reads the status of one panel in one gain mode.
@@ -206,8 +208,8 @@ func (t *Trend) WriteText(w io.Writer) error {
 			}
 		}
 		first, last := s.Runs[0], s.Runs[len(s.Runs)-1]
-		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %d bad pixels became %d; %d turned once, %d come and go\n",
-			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, first.Bad, last.Bad, turned, unsteady); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %s became %d; %d turned once, %d come and go\n",
+			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, fault.Count(first.Bad, "bad pixel"), last.Bad, turned, unsteady); err != nil {
 			return err
 		}
 	}

@@ -150,7 +150,7 @@ func describe(x *frame.Index, par Params) (steps []described, others map[string]
 func scanOf(x *frame.Index, par Params) (scan *Scan, notes []string, err error) {
 	steps, others := describe(x, par)
 	for _, what := range slices.Sorted(mapKeys(others)) {
-		notes = append(notes, fmt.Sprintf("%d steps are no charge injection and were left out: %s", others[what], what))
+		notes = append(notes, fmt.Sprintf("%s are no charge injection and were left out: %s", fault.Count(others[what], "step"), what))
 	}
 	if len(steps) == 0 {
 		return nil, nil, fault.New(fault.Input, "%v has no step of a charge-injection scan%s", x.Run, listed(notes)).
@@ -269,7 +269,7 @@ func spaceOf(x *frame.Index, par Params, steps []described) (space int, note str
 		}
 	}
 	if space = customarySpace(x.Panels[0].Type, steps[0].lcls1); 2*space*space < most {
-		return 0, "", fault.New(fault.Input, "%v has a charge-injection scan of %d steps or more, which is not 2 x space x space", x.Run, most).
+		return 0, "", fault.New(fault.Input, "%v has a charge-injection scan of %s or more, which is not 2 x space x space", x.Run, fault.Count(most, "step")).
 			WithHint("name the distance of pulsed rows and columns with --space")
 	}
 	return space, fmt.Sprintf("the scan ends with step %d: space %d is what is customary for %s (--space)", most-1, space, x.Panels[0].Type), nil

@@ -108,7 +108,7 @@ func settleGains(ctx context.Context, x *frame.Index, family detector.Family, pa
 		s.Gains = gains
 	}
 	for _, text := range slices.Sorted(mapKeys(told)) {
-		x.Notes = append(x.Notes, fmt.Sprintf("%s (%d panels)", text, told[text]))
+		x.Notes = append(x.Notes, fmt.Sprintf("%s (%s)", text, fault.Count(told[text], "panel")))
 	}
 	return nil
 }

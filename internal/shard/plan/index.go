@@ -151,7 +151,7 @@ func (p *Plan) OpenIndex(work string) (*Index, error) {
 func column[T any](r *pack.Reader, name string, n int) ([]T, error) {
 	d, err := pack.Get[T](r, name)
 	if err == nil && len(d) != n {
-		err = fmt.Errorf("plan: array %q of the index has %d elements, wanted %d", name, len(d), n)
+		err = fmt.Errorf("plan: array %q of the index has %s, wanted %d", name, fault.Count(len(d), "element"), n)
 	}
 	return d, err
 }
@@ -204,7 +204,7 @@ func (x *Index) Frames(unit int) ([]frame.Extent, error) {
 	}
 	use, _ := x.plan.selection(x.events, extents, u.Group, u.Panel)
 	if len(use) != u.Selected {
-		return nil, fmt.Errorf("plan: %s has %d frames in the index and %d in the plan", x.plan.UnitName(unit), len(use), u.Selected)
+		return nil, fmt.Errorf("plan: %s has %s in the index and %d in the plan", x.plan.UnitName(unit), fault.Count(len(use), "frame"), u.Selected)
 	}
 	out := make([]frame.Extent, len(use))
 	for i, e := range use {

@@ -41,9 +41,9 @@ func (p *Plan) lacks(x *frame.Index) []string {
 		switch {
 		case u.Selected == 0 && p.isKnownMissing(u.Panel):
 		case u.Selected == 0:
-			out = append(out, fmt.Sprintf("%s has no usable frame in %d events%s", p.UnitName(i), u.Expected, reasons(u.Lost)))
+			out = append(out, fmt.Sprintf("%s has no usable frame in %s%s", p.UnitName(i), fault.Count(u.Expected, "event"), reasons(u.Lost)))
 		case float64(lost)*100 > p.Params.MaxLost*float64(u.Expected):
-			out = append(out, fmt.Sprintf("%s lost %d of %d events (%.3g %%, --max-lost %.3g)%s", p.UnitName(i), lost, u.Expected,
+			out = append(out, fmt.Sprintf("%s lost %d of %s (%.3g %%, --max-lost %.3g)%s", p.UnitName(i), lost, fault.Count(u.Expected, "event"),
 				100*float64(lost)/float64(u.Expected), p.Params.MaxLost, reasons(u.Lost)))
 		}
 		if missing := p.emptySteps(u); u.Selected > 0 && len(missing) > 0 {

@@ -59,8 +59,8 @@ func (p *Plan) Gates(unit int) (lo, hi []uint16, sum string, err error) {
 	want := p.MergedHeadOf(unit, &plane.Set{})
 	same := f.Kind() == MergedKind && head.Schema == want.Schema && samePixels(head.Panel, want.Panel) && slices.Equal(head.Slice, want.Slice)
 	if !same || head.GainMode != want.GainMode {
-		return nil, nil, "", fault.New(fault.Input, "gates %q are of %s (panel %q, %d x %d pixels, gain mode %q), wanted are those of %s (panel %q, %d x %d pixels, gain mode %q)",
-			path, head.Panel, head.Panel.ID, head.Panel.Rows, head.Panel.Cols, head.GainMode, want.Panel, want.Panel.ID, want.Panel.Rows, want.Panel.Cols, want.GainMode).
+		return nil, nil, "", fault.New(fault.Input, "gates %q are of %s (panel %q, %d x %s, gain mode %q), wanted are those of %s (panel %q, %d x %s, gain mode %q)",
+			path, head.Panel, head.Panel.ID, head.Panel.Rows, fault.Count(head.Panel.Cols, "pixel"), head.GainMode, want.Panel, want.Panel.ID, want.Panel.Rows, fault.Count(want.Panel.Cols, "pixel"), want.GainMode).
 			WithHint("--gates-from wants the work directory of a dark job of this detector")
 	}
 	if lo, err = pack.Get[uint16](f.Reader, plane.GateLo); err != nil {
@@ -70,7 +70,7 @@ func (p *Plan) Gates(unit int) (lo, hi []uint16, sum string, err error) {
 		return nil, nil, "", err
 	}
 	if n := p.Pixels(unit); len(lo) != n || len(hi) != n {
-		return nil, nil, "", fault.New(fault.Input, "gates %q have %d and %d pixels, the panel %d", path, len(lo), len(hi), n)
+		return nil, nil, "", fault.New(fault.Input, "gates %q have %d and %s, the panel %d", path, len(lo), fault.Count(len(hi), "pixel"), n)
 	}
 	h := sha256.New()
 	for _, e := range f.Entries() {

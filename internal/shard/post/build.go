@@ -61,7 +61,7 @@ func add(all *[]uint64, words []uint64) error {
 		return nil
 	}
 	if len(*all) != len(words) {
-		return fmt.Errorf("the gain modes of a panel have %d and %d pixels", len(*all), len(words))
+		return fmt.Errorf("the gain modes of a panel have %d and %s", len(*all), fault.Count(len(words), "pixel"))
 	}
 	for i, w := range words {
 		(*all)[i] |= w

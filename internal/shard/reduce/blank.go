@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/plan"
 )
 
@@ -29,8 +30,8 @@ func noteBlanks(p *plan.Plan, units []int, in []planes) error {
 		if float64(n)*100 <= p.Params.MaxLost*float64(unit.Expected) {
 			continue
 		}
-		text := fmt.Sprintf("%s lost %d of %d events, %d of them are nothing but zeros (--max-lost %.3g, --zero-frames keep if the detector really reads zero)",
-			p.UnitName(u), n, unit.Expected, zeros, p.Params.MaxLost)
+		text := fmt.Sprintf("%s lost %d of %s, %d of them are nothing but zeros (--max-lost %.3g, --zero-frames keep if the detector really reads zero)",
+			p.UnitName(u), n, fault.Count(unit.Expected, "event"), zeros, p.Params.MaxLost)
 		if !p.Params.AllowIncomplete {
 			return plan.Incomplete(p.Dataset.Run, []string{text})
 		}

@@ -154,7 +154,7 @@ func stepNotes(p *plan.Plan, unit int, facts []charge.StepFacts) (notes []string
 	}
 	for source, n := range sources {
 		if p.Params.Compat == "" && n > 0 {
-			add("pulsed pixels by the %s in %d steps", charge.Sources[source], n)
+			add("pulsed pixels by the %s in %s", charge.Sources[source], fault.Count(n, "step"))
 		}
 	}
 	slices.Sort(notes)
@@ -165,7 +165,7 @@ func stepNotes(p *plan.Plan, unit int, facts []charge.StepFacts) (notes []string
 		add("no complete ramp in steps %s: their pixels are not judged", Ranges(bare))
 	}
 	if others > 0 {
-		add("in %d steps more than a tenth of the pixels answer that are not pulsed", others)
+		add("in %s more than a tenth of the pixels answer that are not pulsed", fault.Count(others, "step"))
 	}
 	if len(dropped) > 0 {
 		add("frames of steps %s were left out: beyond --events, without any value, or as the original does after lost events", Ranges(dropped))
@@ -197,10 +197,10 @@ func panelNotes(p *plan.Plan, unit int, at *charge.Panel, res *charge.Verdict) (
 		case at.Mode[m].Steps == 0:
 			notes = append(notes, fmt.Sprintf("%s: no step of mode %s, which is not judged", p.UnitName(unit), charge.ModeNames[m]))
 		case n > 0:
-			notes = append(notes, fmt.Sprintf("%s: %d pixels were not tested in mode %s: never pulsed, or not for a whole ramp", p.UnitName(unit), n, charge.ModeNames[m]))
+			notes = append(notes, fmt.Sprintf("%s: %s were not tested in mode %s: never pulsed, or not for a whole ramp", p.UnitName(unit), fault.Count(n, "pixel"), charge.ModeNames[m]))
 		}
 	}
-	return append(notes, fmt.Sprintf("%s: the original's rules find %d bad pixels, those on the clock of the ramp %d, of which the original's miss %d", p.UnitName(unit), res.ByA, res.ByB, res.OnlyB))
+	return append(notes, fmt.Sprintf("%s: the original's rules find %s, those on the clock of the ramp %d, of which the original's miss %d", p.UnitName(unit), fault.Count(res.ByA, "bad pixel"), res.ByB, res.OnlyB))
 }
 
 // chargeConstants returns the writer of the gains and offsets of the lines of a panel.

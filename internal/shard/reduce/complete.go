@@ -69,6 +69,6 @@ func incomplete(work string, p *plan.Plan, lacks []Lack) error {
 	if len(lacks) > shownLacks {
 		lines = append(lines, fmt.Sprintf("... and %d more", len(lacks)-shownLacks))
 	}
-	return fault.New(fault.Incomplete, "%d of %d partials of plan %.12s are missing or unusable:\n  %s", len(lacks), len(p.Tasks), p.ID, strings.Join(lines, "\n  ")).
+	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are missing or unusable:\n  %s", len(lacks), fault.Count(len(p.Tasks), "partial"), p.ID, strings.Join(lines, "\n  ")).
 		WithHint("do them with: rawstatus task --work %s --task %s", work, Ranges(tasks))
 }

@@ -136,7 +136,7 @@ func (d *pedestals) of(p *plan.Plan, unit int) (values []float64, single bool, e
 	}
 	n := len(d.shape)
 	if n < 2 || n > 4 || d.shape[n-2] != rows || d.shape[n-1] != cols {
-		return nil, false, fault.New(fault.Input, "pedestals %q have shape %v, the panel has %d x %d pixels", d.path, d.shape, rows, cols)
+		return nil, false, fault.New(fault.Input, "pedestals %q have shape %v, the panel has %d x %s", d.path, d.shape, rows, fault.Count(cols, "pixel"))
 	}
 	at := 0
 	if n >= 3 {
@@ -158,7 +158,7 @@ func (d *pedestals) of(p *plan.Plan, unit int) (values []float64, single bool, e
 		values = append(values, whole[r*cols+slice[2]:r*cols+slice[3]]...)
 	}
 	if len(values) != panel.Pixels() {
-		return nil, false, fmt.Errorf("pedestals of %d pixels for a panel of %d", len(values), panel.Pixels())
+		return nil, false, fmt.Errorf("pedestals of %s for a panel of %d", fault.Count(len(values), "pixel"), panel.Pixels())
 	}
 	return values, d.single, nil
 }

@@ -132,7 +132,7 @@ func (s *Scanned) thresholds(q *plan.Plan, units []int, in []planes, opt ScanOpt
 		to = *opt.To
 	}
 	if !(from < to) || to-from-(to-from) != 0 || opt.Steps < 1 {
-		return nil, fault.New(fault.Usage, "no thresholds of %s from %v to %v in %d steps", opt.Rule, from, to, opt.Steps).
+		return nil, fault.New(fault.Usage, "no thresholds of %s from %v to %v in %s", opt.Rule, from, to, fault.Count(opt.Steps, "step")).
 			WithHint("the value in force is %v; give --from and --to", now)
 	}
 	var values []float64

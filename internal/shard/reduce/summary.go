@@ -120,7 +120,7 @@ func (g *GainWords) String() string {
 	if g == nil || g.Others == 0 {
 		return ""
 	}
-	text := fmt.Sprintf(", %d words (%.3g %%) of other gains in %d pixels", g.Others, 100*float64(g.Others)/float64(g.Words), g.Pixels)
+	text := fmt.Sprintf(", %d words (%.3g %%) of other gains in %s", g.Others, 100*float64(g.Others)/float64(g.Words), fault.Count(g.Pixels, "pixel"))
 	if g.Impossible > 0 {
 		text += fmt.Sprintf(", %d of them impossible", g.Impossible)
 	}
@@ -220,7 +220,7 @@ func (g *Group) write(b *strings.Builder) {
 	if g.GainMode != "" {
 		name = "gain mode " + g.GainMode
 	}
-	fmt.Fprintf(b, "\n%s, steps %s: %d of %d pixels bad (%.4f %%)\n", name, strings.Trim(fmt.Sprint(g.Steps), "[]"), g.Bad, g.Pixels,
+	fmt.Fprintf(b, "\n%s, steps %s: %d of %s bad (%.4f %%)\n", name, strings.Trim(fmt.Sprint(g.Steps), "[]"), g.Bad, fault.Count(g.Pixels, "pixel"),
 		100*float64(g.Bad)/float64(max(1, g.Pixels)))
 	for _, n := range g.Notes {
 		fmt.Fprintf(b, "note: %s\n", n)
@@ -237,7 +237,7 @@ func (g *Group) write(b *strings.Builder) {
 		if l.Row+l.Col > 0 {
 			where += fmt.Sprintf(" row %d column %d", l.Row, l.Col)
 		}
-		fmt.Fprintf(b, "limits of %s, %s: %.6g .. %.6g (centre %.6g, spread %.6g, %d values)\n", l.Name, where, l.Lo, l.Hi, l.Centre, l.Spread, l.Used)
+		fmt.Fprintf(b, "limits of %s, %s: %.6g .. %.6g (centre %.6g, spread %.6g, %s)\n", l.Name, where, l.Lo, l.Hi, l.Centre, l.Spread, fault.Count(l.Used, "value"))
 	}
 	for _, p := range g.Panels {
 		good := ""
@@ -247,7 +247,7 @@ func (g *Group) write(b *strings.Builder) {
 		if p.Stuck > 0 {
 			good += fmt.Sprintf(", %d stuck (equal to the one before)", p.Stuck)
 		}
-		fmt.Fprintf(b, "segment %2d: %d of %d events used%s%s%s, %d bad pixels\n", p.Segment, p.Frames, p.Expected, good, lostText(p.Lost), p.Gain, p.Bad)
+		fmt.Fprintf(b, "segment %2d: %d of %s used%s%s%s, %s\n", p.Segment, p.Frames, fault.Count(p.Expected, "event"), good, lostText(p.Lost), p.Gain, fault.Count(p.Bad, "bad pixel"))
 		if p.File != "" {
 			fmt.Fprintf(b, "  %s\n", p.File)
 		}
@@ -288,7 +288,7 @@ func dataOf(p *plan.Plan, unit int) repo.Sidecar {
 	if slices.ContainsFunc(p.Dataset.Panels, func(q frame.Panel) bool {
 		return len(p.Params.Segments) > 0 && !slices.Contains(p.Params.Segments, q.Segment)
 	}) {
-		sc.Part = append(sc.Part, fmt.Sprintf("limits over segments %v of %d panels (--segment)", p.Params.Segments, len(p.Dataset.Panels)))
+		sc.Part = append(sc.Part, fmt.Sprintf("limits over segments %v of %s (--segment)", p.Params.Segments, fault.Count(len(p.Dataset.Panels), "panel")))
 	}
 	return sc
 }
@@ -320,7 +320,7 @@ func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 		case sum-sum == 0:
 			sc.Limits = append(sc.Limits, q)
 		default:
-			sc.Notes = append(sc.Notes, fmt.Sprintf("limits of %s are not finite: %v .. %v, centre %v, spread %v, from %d values", l.Name, q.Lo, q.Hi, q.Centre, q.Spread, l.Used))
+			sc.Notes = append(sc.Notes, fmt.Sprintf("limits of %s are not finite: %v .. %v, centre %v, spread %v, from %s", l.Name, q.Lo, q.Hi, q.Centre, q.Spread, fault.Count(l.Used, "value")))
 		}
 	}
 	for _, f := range p.Dataset.Files {

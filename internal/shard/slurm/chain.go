@@ -171,7 +171,7 @@ func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
 		return err
 	}
 	if free := lim.MaxJobCount - running; tasks+3 > free {
-		return fault.New(fault.Slurm, "slurm: %d tasks, but the controller keeps at most %d jobs (MaxJobCount) and you have %d", tasks, lim.MaxJobCount, running).
+		return fault.New(fault.Slurm, "slurm: %s, but the controller keeps at most %s (MaxJobCount) and you have %d", fault.Count(tasks, "task"), fault.Count(lim.MaxJobCount, "job"), running).
 			WithHint("use fewer and larger tasks with --tasks, or wait")
 	}
 	jobs := []Job{c.reduceJob(a, nil)}

@@ -231,7 +231,7 @@ func (r *Report) Outcome() error {
 	if r.Reduce.State == StateFailed && len(lines) == 0 {
 		lines = append(lines, "reduce: "+r.Reduce.Reason)
 	}
-	return fault.New(fault.Incomplete, "%d of %d tasks of plan %.12s are done\n  %s", r.Counts[StateDone], len(r.Tasks), r.Plan, strings.Join(lines, "\n  ")).
+	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are done\n  %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.Plan, strings.Join(lines, "\n  ")).
 		WithHint("submit what is missing again with: rawstatus rerun --work %s", Quote(r.Work))
 }
 

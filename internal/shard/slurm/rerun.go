@@ -122,7 +122,7 @@ func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, erro
 	a := c.Again(r, tasks, lim)
 	last := r.last()
 	if last == nil || last.Try >= c.Request.MaxAttempts {
-		return r, nil, fault.New(fault.Incomplete, "%d tasks are still missing after %d attempts", len(tasks), len(r.attempts)).
+		return r, nil, fault.New(fault.Incomplete, "%s are still missing after %s", fault.Count(len(tasks), "task"), fault.Count(len(r.attempts), "attempt")).
 			WithHint("see `rawstatus status %s`, then: rawstatus rerun --work %s", Quote(c.Work), Quote(c.Work))
 	}
 	a.Try = last.Try + 1

@@ -65,7 +65,7 @@ func (w *worker) injection(shard int) (*injection, error) {
 	}
 	extents := all[sh.Lo:sh.Hi]
 	if len(at) != len(extents) {
-		return nil, fmt.Errorf("the index has %d frames, the plan %d", len(at), len(extents))
+		return nil, fmt.Errorf("the index has %s, the plan %d", fault.Count(len(at), "frame"), len(extents))
 	}
 	times := make([]int64, len(ts))
 	for i, t := range ts {
@@ -84,7 +84,7 @@ func (w *worker) injection(shard int) (*injection, error) {
 	for _, k := range at[lo:hi] {
 		n := numbers[k] - numbers[at[lo]]
 		if n >= charge.MaxEvents {
-			return nil, fault.New(fault.Input, "events %d and %d of the step are %d events apart, at most %d can be counted", at[lo], k, n, charge.MaxEvents).
+			return nil, fault.New(fault.Input, "events %d and %d of the step are %s apart, at most %d can be counted", at[lo], k, fault.Count(n, "event"), charge.MaxEvents).
 				WithHint("use fewer with --events")
 		}
 		j.events = append(j.events, int32(n))

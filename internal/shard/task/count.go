@@ -400,7 +400,7 @@ func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GatePar
 		return nil, nil, err
 	}
 	if seq.Block > len(frames) || seq.Block+seq.BlockZeros == 0 {
-		return nil, nil, fmt.Errorf("gates from %d of %d frames", seq.Block, len(frames))
+		return nil, nil, fmt.Errorf("gates from %d of %s", seq.Block, fault.Count(len(frames), "frame"))
 	}
 	lead, err := w.leading(panel, frames, seq.Block)
 	if err != nil {

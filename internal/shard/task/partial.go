@@ -78,7 +78,7 @@ func LoadPlanes(r *pack.Reader, prefix string, frames uint64, elements int) (*pl
 			continue
 		}
 		if elements >= 0 && e.Count != uint64(elements) {
-			return nil, fault.New(fault.Input, "array %q has %d elements, wanted %d", e.Name, e.Count, elements)
+			return nil, fault.New(fault.Input, "array %q has %s, wanted %d", e.Name, fault.Count(e.Count, "element"), elements)
 		}
 		data, err := r.Load(e.Name)
 		if err != nil {
