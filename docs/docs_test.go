@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"rawstatus/internal/io/elog/elogtest"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/lint"
 	"rawstatus/internal/testenv"
@@ -70,8 +71,12 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	site, url := filepath.Join(w.root, "site.toml"), serveConstants(t, bin, filepath.Join(w.root, "database"))
-	text := fmt.Sprintf("group = \"\"\ndata_roots = [%q]\nrepository = %q\nwork_root = %q\n[calibws]\nread_url = %[4]q\nwrite_url = %[4]q\n",
-		filepath.Join(w.root, "data"), filepath.Join(w.root, "constants"), filepath.Join(w.root, "scratch"), url)
+	logbook, secret := serveLogbook(t), filepath.Join(w.root, "secret.txt")
+	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("group = \"\"\ndata_roots = [%q]\nrepository = %q\nwork_root = %q\n[calibws]\nread_url = %[4]q\nwrite_url = %[4]q\n[elog]\nurl = %[5]q\nauth = \"basic\"\npassword_file = %[6]q\n",
+		filepath.Join(w.root, "data"), filepath.Join(w.root, "constants"), filepath.Join(w.root, "scratch"), url, logbook, secret)
 	if err := os.WriteFile(site, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +116,26 @@ func serveConstants(t *testing.T, bin, root string) (url string) {
 	return serving.URL
 }
 
+const password = "a password"
+
+// serveLogbook serves a logbook of the experiment and returns its address.
+func serveLogbook(t *testing.T) (url string) {
+	t.Helper()
+	s, stop := elogtest.New()
+	t.Cleanup(stop)
+	for run := 5; run <= 47; run++ {
+		s.Experiments[experiment] = append(s.Experiments[experiment], run)
+	}
+	s.Active["mfx"], s.Users["mfxopr"] = experiment, password
+	return s.URL
+}
+
 // prepare makes what the documents take for granted: raw data of the runs, results of run 9, and an array of one's own.
 func (w *world) prepare() {
 	xtc := filepath.Join(w.root, "data/mfx", experiment, "xtc")
 	for run := 5; run <= 47; run++ {
 		if run == 6 || run == 7 || run == 9 {
-			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --gain-modes g0,g1,g2 --events 12 --dead 9 --hot %d --begin 2026-01-15T20:%02d:00Z",
+			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 4 --gain-modes g0,g1,g2 --events 6 --dead 9 --hot %d --begin 2026-01-15T20:%02d:00Z",
 				xtc, experiment, run, run, run))
 		} else {
 			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --rows 16 --cols 32 --events 20 --begin 2026-01-15T20:%02d:00Z", xtc, experiment, run, run))
@@ -125,8 +144,25 @@ func (w *world) prepare() {
 	w.must(fmt.Sprintf("rawstatus run --quiet --exp %s --run 9 -d jungfrau", experiment))
 	calib := filepath.Join(w.root, "data/mfx", experiment, "calib") // a deployment before, so that rollback has something to restore
 	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -D", experiment, calib))
-	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -R 9-end --force-no-effect -D", experiment, calib))
-	if err := npy.Write(filepath.Join(w.root, "mask.npy"), []int{1, 512, 1024}, make([]uint16, 512*1024)); err != nil {
+	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -R 7-end --force-no-effect -D", experiment, calib))
+	var psana, crystfel strings.Builder // geometries, as analysis has them
+	for p := range 4 {
+		fmt.Fprintf(&psana, "IP 0 JUNGFRAU:V2 %d 0 %d 0 0 0 0 0 0 0\n", p, 50000*p)
+		fmt.Fprintf(&crystfel, "p%[1]d/min_fs = 0\np%[1]d/max_fs = 1023\np%[1]d/min_ss = %[2]d\np%[1]d/max_ss = %[3]d\n", p, 512*p, 512*p+511)
+	}
+	geometry := filepath.Join(calib, "Jungfrau::CalibV1/jungfrau/geometry")
+	if err := os.MkdirAll(geometry, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Symlink(calib, filepath.Join(w.root, "calib")); err != nil {
+		w.t.Fatal(err)
+	}
+	for path, text := range map[string]string{filepath.Join(geometry, "0-end.data"): psana.String(), filepath.Join(w.root, "jungfrau.geom"): crystfel.String()} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := npy.Write(filepath.Join(w.root, "mask.npy"), []int{4, 512, 1024}, slices.Repeat([]uint16{1}, 4*512*1024)); err != nil {
 		w.t.Fatal(err)
 	}
 }
