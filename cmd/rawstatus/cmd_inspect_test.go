@@ -25,7 +25,7 @@ func TestInspectRun(t *testing.T) {
 	for _, want := range []string{
 		"1 Configure, 1 BeginRun, 1 BeginStep, 1 Enable, 2 L1Accept",
 		"epixquad (epix10ka) raw: segments 0-3", "epixquadhw (epixquad) config: segments 0",
-		"run 109 of ueddaq02", "begins 2021-02-23T20:34:21.839351174Z", "2 events",
+		"run 109 of ueddaq02", "begins 2021-02-23T12:34:21.839351174-08:00", "2 events",
 		"epixquad segment 3  epix10ka  352 x 384    2 present  3926196238-0176373505-4043309078-0000000000-0000000000-0000000000-0000000000",
 		"0     2       FL", "note: no EndRun in stream [0]",
 	} {

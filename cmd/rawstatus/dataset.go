@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,6 +65,11 @@ func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 	}
 	d.Files, d.RunInFile, d.Roots = filesOf(c), c.Int("run-in-file"), e.Site.DataRoots
 	d.Frames.Type = c.String("det-type")
+	if len(d.Files) == 1 && d.Dir == "" {
+		if st, err := os.Stat(d.Files[0]); err == nil && st.IsDir() { // people name the folder as they name a file
+			d.Dir, d.Files = d.Files[0], nil
+		}
+	}
 	if npy := func(path string) bool { return filepath.Ext(path) == ".npy" }; c.IsSet("det-type") && !slices.ContainsFunc(d.Files, npy) {
 		return d, fault.New(fault.Usage, "--det-type is for frames in a .npy file: raw data say their type themselves").WithHint("leave it out")
 	}

@@ -409,7 +409,7 @@ func TestExplainFile(t *testing.T) {
 	}
 	code, stdout, stderr := call(t, "explain", "--site", site, "--file", files[0], "1", "31", "0")
 	for _, want := range []string{"run 1 of tstx1, status_data: 1 = RMS_HIGH", "1 RMS_HIGH (noisy): rms > ", "values are not known: no plan in work directory",
-		"bad in the chip: 1 of 1536", "-      -      -      -      -", "bad in all of 1 runs, since run 1 of tstx1"} {
+		"bad in the chip: 1 of 1536", "-      -      -      -      -", "bad in all of 1 run, since run 1 of tstx1"} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, lacks %q: %s%s", code, want, stdout, stderr)
 		}

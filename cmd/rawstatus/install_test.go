@@ -40,7 +40,7 @@ func TestBashCompletion(t *testing.T) {
 	bash, script := shell(t, "bash"), completion(t, "bash")
 	for words, want := range map[string]string{
 		"sca":                 "scan",
-		"run --rep":           "--repository --repo --replace",
+		"run --repl":          "--replace",
 		"run --read m":        "mapped",
 		"task --workers 2 --": "--work",
 		"reduce --bet":        "",

@@ -234,7 +234,7 @@ func TestPostFailure(t *testing.T) {
 	constants := t.TempDir()
 	must(t, fault.OK, append([]string{"run", "--profile", "dark", "-C", "status_data", "-o", constants}, data...)...)
 	// Another profile has written this type: reduce refuses to replace it.
-	code, _, stderr := call(t, append([]string{"run", "--post", "--profile", "data", "--gain-mode", "g0", "-C", "status_data", "-o", constants}, data...)...)
+	code, _, stderr := call(t, append([]string{"run", "--post", "--profile", "data", "--step", "0", "-C", "status_data", "-o", constants}, data...)...)
 	if code == int(fault.OK) {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}

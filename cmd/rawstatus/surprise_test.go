@@ -17,7 +17,8 @@ const calls = `
 0 inspect D/tstx00417-r0007-s000-c000.xtc2 --json | "format"
 0 --quiet inspect --names J/tstx00417-r0008-s000-c000.xtc2 | jungfrau
 11 inspect D/tstx00417-r0007-s000-c000.xtc2 J/tstx00417-r0008-s000-c000.xtc2 | are both chunk 0
-10 inspect D | is a directory
+10 inspect D | there is tstx00417 runs 7
+0 inspect D -e tstx00417 -r 7 | 40 L1Accept
 10 inspect D/none.xtc2 | check the path
 2 inspect | or files
 2 run | no constants repository

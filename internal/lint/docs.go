@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// assignment is a variable that is set for one command.
+var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+
 // CommandLine is a command line that a document shows.
 type CommandLine struct {
 	Where string            // file:line
@@ -30,6 +33,9 @@ func CommandLines(document string, programs ...string) (list []CommandLine, err 
 	files := map[string]string{}
 	add := func(line int, command string, spanned bool) {
 		words := Words(command)
+		for len(words) > 0 && assignment.MatchString(words[0]) {
+			words = words[1:]
+		}
 		if len(words) == 0 || !slices.Contains(programs, words[0]) || spanned && len(words) < 3 && !strings.Contains(command, " -") {
 			return
 		}

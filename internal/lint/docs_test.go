@@ -47,3 +47,27 @@ func TestUndefined(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandLines(t *testing.T) {
+	text := "Use `prog show --all` or `other x`, see `prog run`, not `prog`.\n```\n$ prog run -e 'a b' \\\n    -r 7  # comment --no\nV=1 prog ls | grep -v x\nprogress bar\n```\n" +
+		"```toml\n# x.toml\na = 1\n```\n```\nprog x.toml\n```\n"
+	path := filepath.Join(t.TempDir(), "a.md")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list, err := CommandLines(path, "prog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range list {
+		got = append(got, strings.TrimPrefix(c.Where, path)+" "+strings.Join(strings.Fields(c.Line), " "))
+	}
+	want := []string{":1 prog show --all", ":3 prog run -e 'a b' -r 7", ":5 V=1 prog ls | grep -v x", ":13 prog x.toml"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if last := list[len(list)-1]; last.Files["x.toml"] != "# x.toml\na = 1\n" {
+		t.Errorf("files %q", last.Files)
+	}
+}

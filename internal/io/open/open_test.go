@@ -240,7 +240,7 @@ func TestWrongRun(t *testing.T) {
 		{Dataset{Files: []string{filepath.Join(dir, "x.xtc2")}}, fault.Input, "x.xtc2", ""},
 		{Dataset{Files: []string{dir + ".xtc2"}}, fault.Input, dir, ""},
 		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Streams: []int{3}}, fault.Input, "no stream", "[3]"},
-		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Detector: "jungfrau"}, fault.Input, `"jungfrau"`, "det (tdet, 1 panels)"},
+		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Detector: "jungfrau"}, fault.Input, `"jungfrau"`, "det (tdet, 1 panel)"},
 		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, RunInFile: 3}, fault.Input, "no run 3", "--run-in-file"},
 	} {
 		_, err := Index(context.Background(), c.d, quick)

@@ -356,7 +356,7 @@ func TestRunsOfAFile(t *testing.T) {
 		put(BeginRun, 6, value(info, 0, "exp1", uint32(6))).put(BeginStep, 7).put(L1Accept, 8, img)
 	req := requestOf(p)
 	_, err := BuildIndex(context.Background(), req, rawrun.Options{})
-	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "5 (2 events) 6 (1 events)") {
+	if fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "5 (2 events) 6 (1 event)") {
 		t.Errorf("no run asked for: %v", err)
 	}
 	req.RunInFile = 7
@@ -545,7 +545,7 @@ func TestIncompleteRuns(t *testing.T) {
 		note        string
 		noSmalldata bool
 	}{
-		"truncated tail": {do: edit(data(1, 0), short(100)), first: all, second: map[frame.State]int{present: 19, truncated: 1}, incomplete: "the last 1 events of its smalldata"},
+		"truncated tail": {do: edit(data(1, 0), short(100)), first: all, second: map[frame.State]int{present: 19, truncated: 1}, incomplete: "the last 1 event of its smalldata"},
 		"truncated tail without smalldata": {do: edit(data(1, 0), short(100)), noSmalldata: true,
 			first: all, second: map[frame.State]int{present: 19, missing: 1}, incomplete: "left in the file"},
 		"chunk missing": {do: remove(data(0, 1)), first: map[frame.State]int{present: 10, missing: 10}, second: all, incomplete: `chunk 1 not found: chunk file "tst-r0003-s000-c001.xtc2" was announced`},

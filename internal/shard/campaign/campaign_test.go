@@ -246,7 +246,7 @@ func TestTrendAndTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, want := range []string{"no ...", "runs 2 to 9: 1 bad pixels became 2; 1 turned once, 1 come and go"} {
+	for _, want := range []string{"no ...", "runs 2 to 9: 1 bad pixel became 2; 1 turned once, 1 come and go"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)
 		}

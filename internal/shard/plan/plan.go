@@ -182,7 +182,7 @@ func (p *Plan) seal() error {
 		return fmt.Errorf("plan: could not read back: %w", err)
 	}
 	q := *p
-	q.ID, q.Input, q.Shards, q.Tasks, q.Dataset.Index, q.Dataset.Notes = "", "", nil, nil, "", nil
+	q.ID, q.Input, q.Shards, q.Tasks, q.Dataset.Index, q.Dataset.Notes, q.Dataset.Aliases = "", "", nil, nil, "", nil, nil
 	q.Params.GatesFrom = "" // the units have the hashes of the gates
 	if p.Input, err = digest(q); err != nil {
 		return err
