@@ -94,7 +94,7 @@ func runDeploy(c *cli.Context, e *environment) error {
 	}
 	var res deployResult
 	for try := 0; ; try++ {
-		plan, errPlan := publish.NewPlan(c.Context, place, standing, m, ctype, validity, gate)
+		plan, errPlan := planFor(c, place, standing, m, validity, gate)
 		if errPlan != nil {
 			return errPlan
 		}
@@ -118,6 +118,22 @@ func runDeploy(c *cli.Context, e *environment) error {
 		return errors.Join(err, e.PrintJSON(res))
 	}
 	return err
+}
+
+// planFor plans the deployment. Without -R a repeated command is for the runs that it was for the first time.
+func planFor(c *cli.Context, place calib.Place, standing *publish.Standing, m *publish.Merged, validity calib.Range, gate publish.Gate) (*publish.Plan, error) {
+	plan, err := publish.NewPlan(c.Context, place, standing, m, ctype, validity, gate)
+	if err != nil || c.String("validity") != "" || c.Bool("automatic") {
+		return plan, err
+	}
+	records, err := place.Records()
+	if err != nil {
+		return nil, err
+	}
+	if runs, same := plan.Repeats(records); same && runs != validity {
+		return publish.NewPlan(c.Context, place, standing, m, ctype, runs, gate)
+	}
+	return plan, nil
 }
 
 // maxPlans bounds how often a deployment is planned again because others were faster.

@@ -110,13 +110,27 @@ func (p *Plan) Refused() []Finding {
 	return slices.DeleteFunc(slices.Clone(p.Findings), func(f Finding) bool { return !f.Refuses || f.Forced })
 }
 
+// Repeats returns the runs of the last deployment on record if it is this one, for whichever runs. A command without
+// -R that is given again, also after a kill, means that deployment and not a second one.
+func (p *Plan) Repeats(records []calib.Record) (calib.Range, bool) {
+	for _, r := range slices.Backward(records) {
+		if r.Undoes != "" || r.State != calib.Done && r.State != calib.Intent || calib.Undone(records, r.ID) != nil {
+			continue
+		}
+		return r.Range, r.Key == p.key(r.Range)
+	}
+	return calib.Range{}, false
+}
+
 // Key identifies the deployment within its place: what, for which runs, made of which files, with which choices.
-func (p *Plan) Key() string {
+func (p *Plan) Key() string { return p.key(p.Range) }
+
+func (p *Plan) key(runs calib.Range) string {
 	var inputs []string
 	for _, in := range p.merged.inputs() {
 		inputs = append(inputs, in.CType+" "+in.Panel+" "+in.GainMode+" "+in.SHA256)
 	}
-	b, err := json.Marshal([]any{p.Range, p.CType, p.Array, inputs, p.Choices})
+	b, err := json.Marshal([]any{runs, p.CType, p.Array, inputs, p.Choices})
 	if err != nil {
 		panic("publish: a key does not encode: " + err.Error())
 	}

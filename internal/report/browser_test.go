@@ -218,9 +218,7 @@ func TestTableAndLists(t *testing.T) {
 	s := small
 	s.bad = 0.01
 	m := newPage(t, s, nil)
-	for i := range m.units[1][3].Status { // one unit without change
-		m.units[1][3].Baselines[0][i] = m.units[1][3].Status[i]
-	}
+	copy(m.units[1][3].Baselines[0], m.units[1][3].Status) // one unit without change
 	m = newPageOf(t, m)
 	tab := m.open(t, browser.Start(t), "")
 	var sorted []int

@@ -273,7 +273,7 @@ func (b *Builder) meta(d detail, put func(id string, data []byte)) *metaPage {
 }
 
 func (p Panel) forMeta() metaPanel {
-	return metaPanel{p.Name, p.ID, p.Rows, p.Cols, p.ASICRows, p.ASICCols}
+	return metaPanel(p)
 }
 
 // view is what the template shows.
