@@ -141,7 +141,7 @@ func (w *world) prepare() {
 			w.must(fmt.Sprintf("rawstatus simulate --quiet --out %s -e %s -r %d --panels 1 --rows 16 --cols 32 --events 20 --begin 2026-01-15T20:%02d:00Z", xtc, experiment, run, run))
 		}
 	}
-	w.must(fmt.Sprintf("rawstatus simulate --quiet --scan chargeinj --out %s -e %s -r 50 --rows 40 --cols 48 --ramp 256", xtc, experiment))
+	w.must(fmt.Sprintf("rawstatus simulate --quiet --scan chargeinj --out %s -e mfxlx4219 -r 50 --rows 40 --cols 48 --ramp 256", filepath.Join(w.root, "data/mfx/mfxlx4219/xtc")))
 	w.must(fmt.Sprintf("rawstatus run --quiet --exp %s --run 9 -d jungfrau", experiment))
 	calib := filepath.Join(w.root, "data/mfx", experiment, "calib") // a deployment before, so that rollback has something to restore
 	w.must(fmt.Sprintf("mergedeploy --quiet -e %s -r 9 -d jungfrau -c %s -D", experiment, calib))
