@@ -270,3 +270,45 @@ func TestPlanted(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasureAOfOwnRules wants the original's words from our rules, too, on sets that its upper limit of periods does not
+// spoil: what is better here flags no more and no fewer of their pixels.
+func TestMeasureAOfOwnRules(t *testing.T) {
+	root := filepath.Join(testenv.Shared(t), "golden_ci")
+	names := []string{"a", "e"}
+	if !testing.Short() {
+		names = append(names, "c")
+	}
+	for _, name := range names {
+		p, steps := set(t, filepath.Join(root, name))
+		v := judgeOwn(t, p, steps, 3)
+		want := golden.ReadNpy(t, filepath.Join(root, name, "orig", "status_ci.npy")).V
+		const own = status.ChargeClock | status.NoData
+		many := uint64(status.ManyPeriods | status.ManyPeriods<<1)
+		for i := range want {
+			if got := v.Status[i] &^ (own | many); got != uint64(want[i])&^many {
+				t.Errorf("set %s row %d column %d: %#x, wanted %#x", name, i/p.Cols, i%p.Cols, got, uint64(want[i])&^many)
+			}
+		}
+	}
+}
+
+// TestWholePanelOfShortRamps wants no false pixel among very many of which each line has few points.
+func TestWholePanelOfShortRamps(t *testing.T) {
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
+		p := simulate.NewPulser(seed+1, 288, 384, 1, 128)
+		p.Phase, p.Frames = int(seed*37), 2*p.Period+20
+		sim := simulate.NewInjection(p)
+		var steps [][][]uint16
+		for i := range 2 {
+			steps = append(steps, stepFrames(t, sim, p, i, ""))
+		}
+		planted := sim.Planted()
+		delete(planted, "crosstalk") // no pixel has a neighbour that is not pulsed
+		checkPlanted(t, p, planted, judgeOwn(t, p, steps, seed))
+	}
+}

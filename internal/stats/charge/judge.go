@@ -33,6 +33,7 @@ type Cut struct {
 	Used            int // values behind them
 	BitLow, BitHigh uint64
 	of              func(i int) float64
+	scatter         bool // it is a mean square: few points make its high values common
 }
 
 // Value returns the quantity of a cut by pixel, NaN where there is none.
@@ -162,15 +163,16 @@ func (j *judge) cuts() {
 		unit string
 		bits uint64
 		most float64
+		sq   bool
 		of   func(Line) float64
 	}{
-		{"offset", "ADU", status.LineOffset, full, func(l Line) float64 { return l.Offset }},
-		{"gain", "ADU per ramp unit", status.LineGain, full / 10, func(l Line) float64 { return l.Gain }},
-		{"chi2", "ADU²", status.LineChi2, math.Inf(1), func(l Line) float64 { return l.Chi2 }},
+		{"offset", "ADU", status.LineOffset, full, false, func(l Line) float64 { return l.Offset }},
+		{"gain", "ADU per ramp unit", status.LineGain, full / 10, false, func(l Line) float64 { return l.Gain }},
+		{"chi2", "ADU²", status.LineChi2, math.Inf(1), true, func(l Line) float64 { return l.Chi2 }},
 	} {
 		for line, label := range status.ChargeLines {
 			m, r := line/2, line%2
-			c := Cut{Name: q.name + " " + label, Unit: q.unit, Inclusive: true, of: func(i int) float64 { return q.of(j.v.Line[m][r][i]) }}
+			c := Cut{Name: q.name + " " + label, Unit: q.unit, Inclusive: true, scatter: q.sq, of: func(i int) float64 { return q.of(j.v.Line[m][r][i]) }}
 			c.BitLow, c.BitHigh = status.ChargePair(q.bits, line)
 			j.cut(c, m, q.most)
 		}
@@ -184,6 +186,9 @@ func (j *judge) cuts() {
 //
 // Where spr is 0 more than half of the values are the median, and the comparisons leave it out (not in
 // compat). Without values in sel nothing is judged.
+//
+// A mean square of few points is skew: with some ten thousand pixels good ones lie above such a hi. Its cube root is nearly
+// normal (Wilson and Hilferty, 1931), so hi is the larger one of the two limits (not in compat).
 func (j *judge) cut(c Cut, m int, most float64) {
 	var sel []float64
 	for i, tested := range j.tested[m] {
@@ -197,6 +202,9 @@ func (j *judge) cut(c Cut, m int, most float64) {
 	c.Med, c.Spr = medianSpread(sel)
 	c.Lo = math.Max(c.Med-float64(j.NSigma*c.Spr), 0)
 	c.Hi = math.Min(c.Med+float64(j.NSigma*c.Spr), most)
+	if c.scatter && !j.Compat {
+		c.Hi = math.Max(c.Hi, j.cubicHigh(c, m))
+	}
 	j.v.Cuts = append(j.v.Cuts, c)
 	leave := c.Spr == 0 && !j.Compat
 	for i, tested := range j.tested[m] {
@@ -211,6 +219,19 @@ func (j *judge) cut(c Cut, m int, most float64) {
 			j.flag(i, c.BitHigh)
 		}
 	}
+}
+
+// cubicHigh returns the upper limit of a quantity on the scale of its cube root.
+func (j *judge) cubicHigh(c Cut, m int) float64 {
+	var roots []float64
+	for i, tested := range j.tested[m] {
+		if a := c.of(i); tested && a > 0 {
+			roots = append(roots, math.Cbrt(a))
+		}
+	}
+	med, spr := medianSpread(roots)
+	hi := med + float64(j.NSigma*spr)
+	return hi * hi * hi
 }
 
 // medianSpread returns the median of v and that of the distances from it. It reorders v.
