@@ -105,12 +105,13 @@ func TestCurlConformance(t *testing.T) {
 	})
 }
 
-func docsIn(t *testing.T, s *service, db string) []Doc {
+func docsIn(t *testing.T, s *service, db string) []newDoc {
 	t.Helper()
-	docs, _, err := s.store("").Client.Find(t.Context(), db, "epix10ka_000001", map[string]any{})
-	if err != nil {
+	var raw []json.RawMessage
+	if err := s.store("").Client.get(t.Context(), decode(&raw), nil, db, "epix10ka_000001"); err != nil {
 		t.Fatal(err)
 	}
+	docs, _ := parseDocs[newDoc](raw, db)
 	return docs
 }
 
@@ -130,11 +131,11 @@ func TestTwoDatabases(t *testing.T) {
 		t.Fatalf("%d and %d documents, want one each", len(exp), len(det))
 	}
 	d := exp[0]
-	want := Doc{ID: d.ID, Experiment: "xpptut15", Run: 10, RunEnd: 20.0, Detector: "epix10ka_000001", CType: "status_extra", DType: "ndarray",
-		TimeSec: float64(rec.RunTime.Unix()), TimeStamp: "2026-01-02T03:04:05-0800", Version: d.Version, Comment: "", UID: access.Login(), Host: access.Host(), Cwd: d.Cwd,
-		DataID: d.DataID, ExpDataID: 0.0, ExpDocID: 0.0, DetName: "epixquad", LongName: longName, ShortName: "epix10ka_000001",
-		DetType: "epix10ka", RunOrig: 12.0, StampOrig: "2026-01-02T03:04:05-0800", FileName: "/repo/merged.txt", ExtPars: d.ExtPars,
-		DataType: "ndarray", DataDType: "uint64", DataSize: "60", DataNDim: "4", DataShape: "(3, 1, 4, 5)"}
+	want := newDoc{Doc: Doc{ID: d.ID, Run: 10, RunEnd: 20.0, Detector: "epix10ka_000001", DataID: d.DataID, ExtPars: d.ExtPars, DataType: "ndarray",
+		DataDType: "uint64", DataShape: "(3, 1, 4, 5)"}, Experiment: "xpptut15", CType: "status_extra", DType: "ndarray", TimeSec: rec.RunTime.Unix(),
+		TimeStamp: "2026-01-02T03:04:05-0800", Version: d.Version, UID: access.Login(), Host: access.Host(), Cwd: d.Cwd, ExpDataID: 0.0, ExpDocID: 0.0,
+		DetName: "epixquad", LongName: longName, ShortName: "epix10ka_000001", DetType: "epix10ka", RunOrig: 12, StampOrig: "2026-01-02T03:04:05-0800",
+		FileName: "/repo/merged.txt", DataSize: "60", DataNDim: "4"}
 	if d != want {
 		t.Errorf("document\n%+v\nwant\n%+v", d, want)
 	}
@@ -486,7 +487,7 @@ func TestDocumentsOfOthers(t *testing.T) {
 		func(d *Doc) { d.DataType = "any" },
 		func(d *Doc) { d.DataID = "../../x" },
 	} {
-		d := docsIn(t, s, "cdb_xpptut15")[0]
+		d := docsIn(t, s, "cdb_xpptut15")[0].Doc
 		spoil(&d)
 		if _, _, err := s.store("").Client.read(t.Context(), "cdb_xpptut15", d); fault.CodeOf(err) != fault.Input {
 			t.Errorf("%+v: %v", d, err)

@@ -17,39 +17,43 @@ import (
 	"rawstatus/internal/io/calib"
 )
 
-// Doc is a document of a constant. The fields that are read here take what others write into them; those
-// that are written only may hold anything. Numbers that describe the data are strings in the database.
+// Doc is what is read of a document of a constant; it takes what others write.
 type Doc struct {
-	ID         text  `json:"_id,omitempty"`
-	Experiment any   `json:"experiment"`
-	Run        whole `json:"run"`
-	RunEnd     any   `json:"run_end"` // number or "end"
-	Detector   any   `json:"detector"`
-	CType      any   `json:"ctype"`
-	DType      any   `json:"dtype"` // "ndarray"
-	TimeSec    any   `json:"time_sec"`
-	TimeStamp  any   `json:"time_stamp"`
-	Version    any   `json:"version"`
-	Comment    any   `json:"comment"`
-	UID        any   `json:"uid"`
-	Host       any   `json:"host"`
-	Cwd        any   `json:"cwd"`
-	DataID     text  `json:"id_data"`
-	ExpDataID  any   `json:"id_data_exp"` // 0 in the experiment's database
-	ExpDocID   any   `json:"id_doc_exp"`
-	DetName    any   `json:"detname"`
-	LongName   any   `json:"longname"`
-	ShortName  any   `json:"shortname"`
-	DetType    any   `json:"dettype"`
-	RunOrig    any   `json:"run_orig"`
-	StampOrig  any   `json:"tstamp_orig"`
-	FileName   any   `json:"iofname"`
-	ExtPars    any   `json:"extpars"` // JSON text
-	DataType   text  `json:"data_type"`
-	DataDType  text  `json:"data_dtype"`
-	DataSize   any   `json:"data_size"`
-	DataNDim   any   `json:"data_ndim"`
-	DataShape  any   `json:"data_shape"` // text of a Python tuple; a list is taken as well
+	ID        text  `json:"_id,omitempty"`
+	Detector  any   `json:"detector"`
+	Run       whole `json:"run"`
+	RunEnd    any   `json:"run_end"` // number or "end"
+	DataID    text  `json:"id_data"`
+	ExtPars   any   `json:"extpars"` // JSON text
+	DataType  text  `json:"data_type"`
+	DataDType text  `json:"data_dtype"`
+	DataShape any   `json:"data_shape"` // text of a Python tuple; a list is taken as well
+}
+
+// newDoc is a whole document, as it is posted. Numbers that describe the data are strings in the database.
+type newDoc struct {
+	Doc
+	Experiment string `json:"experiment"`
+	CType      string `json:"ctype"`
+	DType      string `json:"dtype"` // "ndarray"
+	TimeSec    int64  `json:"time_sec"`
+	TimeStamp  string `json:"time_stamp"`
+	Version    string `json:"version"`
+	Comment    string `json:"comment"`
+	UID        string `json:"uid"`
+	Host       string `json:"host"`
+	Cwd        string `json:"cwd"`
+	ExpDataID  any    `json:"id_data_exp"` // 0 in the experiment's database
+	ExpDocID   any    `json:"id_doc_exp"`
+	DetName    string `json:"detname"`
+	LongName   string `json:"longname"`
+	ShortName  string `json:"shortname"`
+	DetType    string `json:"dettype"`
+	RunOrig    int    `json:"run_orig"`
+	StampOrig  string `json:"tstamp_orig"`
+	FileName   string `json:"iofname"`
+	DataSize   string `json:"data_size"`
+	DataNDim   string `json:"data_ndim"`
 }
 
 // text is a string; a number stands for its digits, {"$oid": "x"} for x.

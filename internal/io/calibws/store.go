@@ -231,17 +231,17 @@ func (s *Store) take(ctx context.Context, rec *calib.Record, step *calib.Step) e
 }
 
 // doc describes a deployment for the database of a step.
-func (s *Store) doc(rec *calib.Record, a *calib.Array, step int) (*Doc, error) {
+func (s *Store) doc(rec *calib.Record, a *calib.Array, step int) (*newDoc, error) {
 	ext, err := json.Marshal(extPars{Content: "extended parameters dict->json->str", Command: strings.Join(rec.Command, " "), Deploy: rec.ID, SHA256: rec.Content})
 	if err != nil {
 		return nil, fmt.Errorf("could not encode the parameters of a document: %w", err)
 	}
-	d := &Doc{Experiment: rec.Experiment, Run: whole(rec.Range.Begin), RunEnd: "end", Detector: s.short, CType: s.CType, DType: "ndarray",
-		TimeSec: rec.RunTime.Unix(), TimeStamp: stamp(rec.RunTime), Version: rec.Version, Comment: rec.Comment, UID: rec.Login, Host: rec.Host,
-		Cwd: rec.Cwd, DataID: text(rec.Steps[step].Data), ExpDataID: 0, ExpDocID: 0, DetName: s.DetName, LongName: s.LongName, ShortName: s.short,
-		DetType: s.DetType, RunOrig: rec.Run, StampOrig: stamp(rec.RunTime), FileName: rec.Source, ExtPars: string(ext),
-		DataType: "ndarray", DataDType: "uint64", DataSize: strconv.Itoa(len(a.Values)), DataNDim: strconv.Itoa(len(a.Shape)),
-		DataShape: calibtxt.Tuple(a.Shape, " ")}
+	d := &newDoc{Doc: Doc{Run: whole(rec.Range.Begin), RunEnd: "end", Detector: s.short, DataID: text(rec.Steps[step].Data), ExtPars: string(ext),
+		DataType: "ndarray", DataDType: "uint64", DataShape: calibtxt.Tuple(a.Shape, " ")},
+		Experiment: rec.Experiment, CType: s.CType, DType: "ndarray", TimeSec: rec.RunTime.Unix(), TimeStamp: stamp(rec.RunTime), Version: rec.Version,
+		Comment: rec.Comment, UID: rec.Login, Host: rec.Host, Cwd: rec.Cwd, ExpDataID: 0, ExpDocID: 0, DetName: s.DetName, LongName: s.LongName,
+		ShortName: s.short, DetType: s.DetType, RunOrig: rec.Run, StampOrig: stamp(rec.RunTime), FileName: rec.Source,
+		DataSize: strconv.Itoa(len(a.Values)), DataNDim: strconv.Itoa(len(a.Shape))}
 	if rec.Range.End < calib.Last {
 		d.RunEnd = rec.Range.End
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -48,10 +49,9 @@ type entry struct {
 	word       uint64
 }
 
-// psana returns the word that analysis uses for a run; 0 for nothing. It follows CALIB_REPO 7.4 and
+// resolve returns the word that analysis uses for each run; 0 for nothing. It follows CALIB_REPO 7.4 and
 // LCLS2_CALIBDB 2.2 to the letter, slowly: sort, then the last one that has the run.
-func psana(entries []entry, run int) uint64 {
-	run = min(run, 9999)
+func resolve(entries []entry) map[int]uint64 {
 	var own, detector []entry
 	for _, e := range entries {
 		if e.detector {
@@ -64,22 +64,17 @@ func psana(entries []entry, run int) uint64 {
 	slices.SortStableFunc(own, func(a, b entry) int { return b.end - a.end })
 	slices.SortStableFunc(own, func(a, b entry) int { return a.begin - b.begin })
 	slices.SortStableFunc(detector, func(a, b entry) int { return int(a.time - b.time) })
-	word := uint64(0)
-	for _, e := range detector {
-		word = e.word
-	}
-	for _, e := range own {
-		if e.begin <= run && run <= e.end {
-			word = e.word
-		}
-	}
-	return word
-}
-
-func resolve(entries []entry) map[int]uint64 {
 	uses := map[int]uint64{}
 	for _, run := range runsAsked() {
-		uses[run] = psana(entries, run)
+		uses[run] = 0
+		for _, e := range detector {
+			uses[run] = e.word
+		}
+		for _, e := range own {
+			if e.begin <= min(run, 9999) && min(run, 9999) <= e.end {
+				uses[run] = e.word
+			}
+		}
 	}
 	return uses
 }
@@ -131,7 +126,9 @@ type model struct {
 // failf ends the test with the history.
 func (m *model) failf(format string, args ...any) {
 	m.t.Helper()
-	m.t.Fatalf("%s\nhistory:\n  %s", fmt.Sprintf(format, args...), strings.Join(m.log, "\n  "))
+	test, seed, _ := strings.Cut(m.t.Name(), "/")
+	m.t.Fatalf("%s\nhistory:\n  %s\nrepeat with: go test ./internal/io/calib/calibtest -run '^%s$' -model.seed=%s -model.n=1",
+		fmt.Sprintf(format, args...), strings.Join(m.log, "\n  "), test, seed)
 }
 
 func (m *model) say(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
@@ -530,6 +527,7 @@ const (
 // TestMain makes the test binary a process that does one operation.
 func TestMain(m *testing.M) {
 	if os.Getenv(worldEnv) == "" {
+		debug.SetGCPercent(800) // thousands of small worlds: collecting them would take half of the time
 		os.Exit(m.Run())
 	}
 	if err := child(strings.Fields(os.Getenv(worldEnv)), strings.Fields(os.Getenv(specEnv))); err != nil {
@@ -700,14 +698,11 @@ func playAll(t *testing.T, histories int, fresh func(t *testing.T) world) {
 		n = histories
 	}
 	for i := range uint64(n) {
-		ok := t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
+		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
+			t.Parallel()
 			r := rand.New(rand.NewPCG(seed+i, 14))
 			m := &model{t: t, r: r, w: fresh(t)}
 			m.play(2+r.IntN(6), (seed+i)%2 == 1)
 		})
-		if !ok {
-			name, _, _ := strings.Cut(t.Name(), "/")
-			t.Fatalf("repeat with: go test ./internal/io/calib/calibtest -run '^%s$' -model.seed=%d -model.n=1", name, seed+i)
-		}
 	}
 }

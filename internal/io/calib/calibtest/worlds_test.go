@@ -31,7 +31,7 @@ import (
 
 // TestModelDirectory plays histories in a calibration directory in memory.
 func TestModelDirectory(t *testing.T) {
-	playAll(t, 150, func(*testing.T) world {
+	playAll(t, few(1000), func(*testing.T) world {
 		mem := disk.NewMemory(nil)
 		return &directory{mem: mem, files: mem, root: "/calib"}
 	})
@@ -39,7 +39,7 @@ func TestModelDirectory(t *testing.T) {
 
 // TestModelDatabase plays histories in the databases of a service in memory.
 func TestModelDatabase(t *testing.T) {
-	playAll(t, 100, func(*testing.T) world {
+	playAll(t, few(1000), func(*testing.T) world {
 		d := &database{mem: disk.NewMemory(nil), files: disk.NewMemory(nil), root: "/db", ledger: "/ledger", url: "http://127.0.0.1/"}
 		d.start()
 		return d
@@ -48,12 +48,12 @@ func TestModelDatabase(t *testing.T) {
 
 // TestModelFiles plays histories in a real directory: processes are killed at any moment, and work at once.
 func TestModelFiles(t *testing.T) {
-	playAll(t, few(25), func(t *testing.T) world { return &directory{files: files, root: filepath.Join(t.TempDir(), "calib")} })
+	playAll(t, few(150), func(t *testing.T) world { return &directory{files: files, root: filepath.Join(t.TempDir(), "calib")} })
 }
 
 // TestModelHTTP does the same in a service over HTTP.
 func TestModelHTTP(t *testing.T) {
-	playAll(t, few(25), func(t *testing.T) world {
+	playAll(t, few(150), func(t *testing.T) world {
 		d := &database{files: files, root: filepath.Join(t.TempDir(), "db"), ledger: filepath.Join(t.TempDir(), "ledger")}
 		d.start()
 		s := httptest.NewUnstartedServer(d.handler)
@@ -65,10 +65,10 @@ func TestModelHTTP(t *testing.T) {
 	})
 }
 
-// few bounds the histories of short tests, whose processes take time.
+// few bounds the histories of short tests: the race detector makes each take ten times as long.
 func few(n int) int {
 	if testing.Short() {
-		return 6
+		return n / 20
 	}
 	return n
 }
