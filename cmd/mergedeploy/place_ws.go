@@ -126,6 +126,9 @@ func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 
 // remember lets later commands find the place by experiment and detector.
 func remember(p *calibws.Store) error {
+	if _, err := p.Ledger.Load(); err != nil { // what is no ledger is not written to
+		return err
+	}
 	if err := p.Ledger.Disk.Make(p.Ledger.Dir); err != nil {
 		return err
 	}

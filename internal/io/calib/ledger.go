@@ -27,8 +27,29 @@ type Ledger struct {
 
 func (l *Ledger) path() string { return filepath.Join(l.Dir, "ledger.jsonl") }
 
+// inPlace refuses links in place of the ledger's directories: what is read and written there is ours.
+func (l *Ledger) inPlace() error {
+	for _, dir := range []string{l.Dir, filepath.Dir(l.contentPath(""))} {
+		kind, err := l.Disk.Kind(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("could not look for the ledger: %w", err)
+		}
+		if kind != fs.ModeDir {
+			return fault.New(fault.Input, "%q is not a directory (%v): a ledger is not read or written through it", dir, kind).
+				WithHint("look who has put it there, and remove it; mergedeploy verify then shows what is deployed")
+		}
+	}
+	return nil
+}
+
 // Load returns one record per deployment in its last state, oldest first.
 func (l *Ledger) Load() ([]Record, error) {
+	if err := l.inPlace(); err != nil {
+		return nil, err
+	}
 	text, err := disk.ReadFile(l.Disk, l.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -70,6 +91,9 @@ func (l *Ledger) Append(r Record) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("could not encode a record: %w", err)
+	}
+	if err := l.inPlace(); err != nil {
+		return err
 	}
 	if err := l.Disk.Make(l.Dir); err != nil {
 		return err
@@ -135,6 +159,9 @@ func (l *Ledger) Keep(sum string, open func() (io.ReadCloser, error)) error {
 	if err := checkSum(sum); err != nil {
 		return err
 	}
+	if err := l.inPlace(); err != nil {
+		return err
+	}
 	path := l.contentPath(sum)
 	if _, err := l.Disk.Kind(path); err == nil {
 		return l.Disk.Sync(filepath.Dir(path)) // an interrupted call may have left it visible only
@@ -175,6 +202,9 @@ var encoders = sync.Pool{New: func() any {
 // Content opens a stored content.
 func (l *Ledger) Content(sum string) (io.ReadCloser, error) {
 	if err := checkSum(sum); err != nil {
+		return nil, err
+	}
+	if err := l.inPlace(); err != nil {
 		return nil, err
 	}
 	f, err := l.Disk.Open(l.contentPath(sum))

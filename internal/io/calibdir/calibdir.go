@@ -113,7 +113,7 @@ func (d *Dir) Sum(_ context.Context, item calib.Item) (string, error) { return d
 
 // sum returns the SHA-256 of a file here; empty when there is none.
 func (d *Dir) sum(name string) (string, error) {
-	f, err := d.Disk.Open(filepath.Join(d.path(), name))
+	f, err := d.Disk.Follow(filepath.Join(d.path(), name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -136,7 +136,7 @@ func sumOf(r io.Reader) (string, error) {
 func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, error) {
 	path := filepath.Join(d.path(), item.Name)
 	return readArray(path, func() (io.ReadCloser, int64, error) {
-		f, err := d.Disk.Open(path)
+		f, err := d.Disk.Follow(path)
 		if err != nil {
 			return nil, 0, fault.New(fault.Input, "could not read a deployed constant: %w", err)
 		}

@@ -339,9 +339,9 @@ func TestNoWayOut(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("keep"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"0-end.data", "HISTORY", "../.lock"} {
+	for _, name := range []string{"0-end.data", "HISTORY", "../.lock", ".ledger/ledger.jsonl"} {
 		d := newDir(filepath.Join(root, strings.Trim(name, "./")))
-		if err := os.MkdirAll(d.path(), 0o775); err != nil {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(d.path(), name)), 0o775); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Symlink(secret, filepath.Join(d.path(), name)); err != nil {
@@ -356,6 +356,60 @@ func TestNoWayOut(t *testing.T) {
 		if _, err := New(root, name, "s", "status_extra", files, time.UTC); fault.CodeOf(err) != fault.Input {
 			t.Errorf("group %q: %v", name, err)
 		}
+	}
+}
+
+// TestLedgerIsOurs: a ledger is not read through links, and nobody waits for the other end of a pipe in its
+// place. A constant that is a link is read, since psana reads it.
+func TestLedgerIsOurs(t *testing.T) {
+	for _, name := range []string{"", "ledger.jsonl", "content"} {
+		theirs, ours := newDir(t.TempDir()), newDir(t.TempDir())
+		rec := calibtest.MustDeploy(t, theirs.Place(), "0-end", 7, 1)
+		at := filepath.Join(ours.ledger().Dir, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o775); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(theirs.ledger().Dir, name), at); err != nil {
+			t.Fatal(err)
+		}
+		records, err := ours.Place().Records()
+		if fault.CodeOf(err) != fault.Input || records != nil {
+			t.Errorf("%q: %d records, %v", name, len(records), err)
+		}
+		if _, err := ours.Kept(t.Context(), rec); fault.CodeOf(err) != fault.Input {
+			t.Errorf("%q: content: %v", name, err)
+		}
+	}
+	d := newDir(t.TempDir())
+	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+	if err := os.Remove(d.ledger().Dir + "/ledger.jsonl"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(d.ledger().Dir+"/ledger.jsonl", 0o664); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Place().Records(); fault.CodeOf(err) != fault.Input {
+		t.Errorf("a pipe as ledger: %v", err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere.data")
+	if err := os.Rename(filepath.Join(d.path(), "0-end.data"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(d.path(), "0-end.data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(d.ledger().Dir + "/ledger.jsonl"); err != nil {
+		t.Fatal(err)
+	}
+	if got := calibtest.Used(t, d.Place(), 7); got != 1 {
+		t.Errorf("through a link run 7 uses %d", got)
+	}
+	rec := calibtest.MustDeploy(t, d.Place(), "0-end", 7, 2)
+	if _, err := d.Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := calibtest.Used(t, d.Place(), 7); got != 1 {
+		t.Errorf("after the rollback run 7 uses %d", got)
 	}
 }
 

@@ -71,7 +71,7 @@ func (d *Dir) Begin(_ context.Context, rec *calib.Record, content *calib.Content
 		}
 		rec.Steps = []calib.Step{{Name: name, Was: was, Now: content.SHA256}}
 		if was != "" {
-			open := func() (io.ReadCloser, error) { return d.Disk.Open(filepath.Join(d.path(), name)) }
+			open := func() (io.ReadCloser, error) { return d.Disk.Follow(filepath.Join(d.path(), name)) }
 			if err := d.ledger().Keep(was, open); err != nil {
 				return nil, err
 			}

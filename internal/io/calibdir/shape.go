@@ -15,7 +15,7 @@ import (
 // from all of it.
 func (d *Dir) Shape(ctx context.Context, item calib.Item) ([]int, error) {
 	path := filepath.Join(d.path(), item.Name)
-	f, err := d.Disk.Open(path)
+	f, err := d.Disk.Follow(path)
 	if err != nil {
 		return nil, fault.New(fault.Input, "could not read a deployed constant: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/filelock"
@@ -27,8 +28,10 @@ type Disk interface {
 	List(dir string) ([]Entry, error)
 	// Kind returns the type bits of what a path names, without following a link.
 	Kind(path string) (fs.FileMode, error)
-	// Open opens a file for reading.
+	// Open opens a file for reading; a link or anything else in its place is an error.
 	Open(path string) (File, error)
+	// Follow opens what a name leads to, also through links, as other programs would read it.
+	Follow(path string) (File, error)
 	// Replace writes a file under another name, lets check read it back, and then makes it visible at
 	// once. With keep it takes mode and group of the file that it replaces, but never lets everybody write.
 	Replace(path string, keep bool, write func(io.Writer) error, check func(File) error) error
@@ -107,20 +110,34 @@ type openFile struct {
 func (f openFile) Size() int64 { return f.size }
 
 // Open implements Disk.
-func (d Files) Open(path string) (File, error) {
-	f, err := os.Open(path)
+func (Files) Open(path string) (File, error) { return openFlag(path, syscall.O_NOFOLLOW) }
+
+// Follow implements Disk.
+func (Files) Follow(path string) (File, error) { return openFlag(path, 0) }
+
+// openFlag opens a regular file. It does not wait for the other end of a pipe.
+func openFlag(path string, flag int) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flag, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, notAFile(path, fs.ModeSymlink)
+	}
 	if err != nil {
 		return nil, err
 	}
 	st, err := f.Stat()
-	if err == nil && st.IsDir() {
-		err = &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+	if err == nil && !st.Mode().IsRegular() {
+		err = notAFile(path, st.Mode().Type())
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return openFile{f, st.Size()}, nil
+}
+
+func notAFile(path string, kind fs.FileMode) error {
+	return fault.New(fault.Input, "%q is not a file (%v): nothing is read through it", path, kind).
+		WithHint("look who has put it there, and remove it")
 }
 
 // Replace implements Disk.

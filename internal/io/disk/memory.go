@@ -200,6 +200,17 @@ func (m *Memory) Open(name string) (File, error) {
 	return m.base.Open(name)
 }
 
+// Follow implements Disk.
+func (m *Memory) Follow(name string) (File, error) {
+	m.mu.Lock()
+	_, known := m.names[name]
+	m.mu.Unlock()
+	if !known && m.base != nil {
+		return m.base.Follow(name)
+	}
+	return m.Open(name)
+}
+
 // Replace implements Disk.
 func (m *Memory) Replace(name string, _ bool, write func(io.Writer) error, check func(File) error) error {
 	if _, err := m.List(path.Dir(name)); err != nil {
