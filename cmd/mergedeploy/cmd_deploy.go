@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -70,10 +69,6 @@ func runDeploy(c *cli.Context, e *environment) error {
 		return err
 	}
 	warnBackend(c, e, s.subject)
-	validity, err := validityOf(c, place, s.subject.Run.Number)
-	if err != nil {
-		return err
-	}
 	standing, err := publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
 		p, err := placeFor(c, e, s.repo, s.subject, ctype)
 		if err != nil {
@@ -94,7 +89,7 @@ func runDeploy(c *cli.Context, e *environment) error {
 	}
 	var res deployResult
 	for try := 0; ; try++ {
-		plan, errPlan := planFor(c, place, standing, m, validity, gate)
+		plan, errPlan := planFor(c, place, standing, m, gate)
 		if errPlan != nil {
 			return errPlan
 		}
@@ -120,40 +115,21 @@ func runDeploy(c *cli.Context, e *environment) error {
 	return err
 }
 
-// planFor plans the deployment. Without -R a repeated command is for the runs that it was for the first time.
-func planFor(c *cli.Context, place calib.Place, standing *publish.Standing, m *publish.Merged, validity calib.Range, gate publish.Gate) (*publish.Plan, error) {
-	plan, err := publish.NewPlan(c.Context, place, standing, m, ctype, validity, gate)
-	if err != nil || c.String("validity") != "" || c.Bool("automatic") {
-		return plan, err
+// planFor plans the deployment.
+func planFor(c *cli.Context, place calib.Place, standing *publish.Standing, m *publish.Merged, gate publish.Gate) (*publish.Plan, error) {
+	text := c.String("validity")
+	if text == "" {
+		return publish.NewPlanOfRun(c.Context, place, standing, m, ctype, gate)
 	}
-	records, err := place.Records()
+	runs, err := calib.ParseRange(text)
 	if err != nil {
 		return nil, err
 	}
-	if runs, same := plan.Repeats(records); same && runs != validity {
-		return publish.NewPlan(c.Context, place, standing, m, ctype, runs, gate)
-	}
-	return plan, nil
+	return publish.NewPlan(c.Context, place, standing, m, ctype, runs, gate)
 }
 
 // maxPlans bounds how often a deployment is planned again because others were faster.
 const maxPlans = 50
-
-// validityOf returns the runs of -R. Without it constants are for the runs from this one on; while nothing
-// is in force, those that a person deploys are for all runs.
-func validityOf(c *cli.Context, place calib.Place, run int) (calib.Range, error) {
-	if text := c.String("validity"); text != "" {
-		return calib.ParseRange(text)
-	}
-	items, _, err := place.Items(c.Context)
-	if err != nil {
-		return calib.Range{}, err
-	}
-	if len(items) == 0 && !c.Bool("automatic") {
-		run = 0
-	}
-	return calib.ParseRange(fmt.Sprintf("%d-end", run))
-}
 
 // gateOf makes the gate: each limit from its flag, else from the site file, else the default.
 func gateOf(c *cli.Context, e *environment, dettype string) (publish.Gate, error) {

@@ -39,6 +39,7 @@ type Plan struct {
 
 	merged    *Merged
 	run       int
+	now       string // what the run uses now
 	changes   []calib.Change
 	standing  *Standing
 	ours      *flags
@@ -63,6 +64,9 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
 		Source: m.Path, Shape: m.Shape, ShapeFrom: m.ShapeFrom, Choices: m.Choices, Notes: notes,
 		merged: m, run: m.Run.Number}
+	if i := calib.Pick(items, p.run); i >= 0 {
+		p.now = items[i].Name
+	}
 	p.Against = p.affected()
 	p.ambiguous = ambiguous(append(slices.Clone(items), targets...))
 	if m.array != nil {
@@ -75,6 +79,35 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 		p.Notes = append(p.Notes, standing.Notes...)
 	}
 	p.Findings = g.weigh(p)
+	return p, nil
+}
+
+// NewPlanOfRun is NewPlan where nobody has said for which runs: for those from this one on, and for all while nothing is
+// in force and a person looks at the plan. A command that is given again, also after a kill, means the deployment that
+// it was and not a second one.
+func NewPlanOfRun(ctx context.Context, place calib.Place, standing *Standing, m *Merged, ctype string, g Gate) (*Plan, error) {
+	if m.Run.Number > calib.Last {
+		return nil, fault.New(fault.Input, "run %d: runs above %d cannot be looked up by analysis", m.Run.Number, calib.Last).WithHint("say with -R for which runs the constants are")
+	}
+	items, _, err := place.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs := calib.Range{Begin: m.Run.Number, End: calib.Last}
+	if len(items) == 0 && !g.Automatic {
+		runs.Begin = 0
+	}
+	p, err := NewPlan(ctx, place, standing, m, ctype, runs, g)
+	if err != nil || g.Automatic {
+		return p, err
+	}
+	records, err := place.Records()
+	if err != nil {
+		return nil, err
+	}
+	if again, same := p.repeats(records); same && again != runs {
+		return NewPlan(ctx, place, standing, m, ctype, again, g)
+	}
 	return p, nil
 }
 
@@ -110,14 +143,14 @@ func (p *Plan) Refused() []Finding {
 	return slices.DeleteFunc(slices.Clone(p.Findings), func(f Finding) bool { return !f.Refuses || f.Forced })
 }
 
-// Repeats returns the runs of the last deployment on record if it is this one, for whichever runs. A command without
-// -R that is given again, also after a kill, means that deployment and not a second one.
-func (p *Plan) Repeats(records []calib.Record) (calib.Range, bool) {
+// repeats returns the runs of the deployment on record that this one repeats: of the same content, and what the run
+// uses now, or interrupted.
+func (p *Plan) repeats(records []calib.Record) (calib.Range, bool) {
 	for _, r := range slices.Backward(records) {
-		if r.Undoes != "" || r.State != calib.Done && r.State != calib.Intent || calib.Undone(records, r.ID) != nil {
-			continue
+		ours := r.State == calib.Intent || r.State == calib.Done && calib.Undone(records, r.ID) == nil && slices.ContainsFunc(r.Steps, func(s calib.Step) bool { return s.Name == p.now })
+		if ours && r.Undoes == "" {
+			return r.Range, r.Key == p.key(r.Range)
 		}
-		return r.Range, r.Key == p.key(r.Range)
 	}
 	return calib.Range{}, false
 }

@@ -288,3 +288,77 @@ func TestReadBack(t *testing.T) {
 		t.Errorf("the old one stays: %v", err)
 	}
 }
+
+// TestRepeatedCommand gives commands without -R again: one that is the deployment that the run uses does nothing, whatever
+// was deployed for other runs meanwhile; any other one is a deployment for the runs from its own on.
+func TestRepeatedCommand(t *testing.T) {
+	s := newScene(t, "cam", "cam")
+	s.status(7, 0, "", 1, 1, repo.Sidecar{})
+	s.status(20, 0, "", 2, 1, repo.Sidecar{})
+	place := s.dir("status_extra").Place()
+	command := func(run int, runs string, want string, wantUnchanged bool) calib.Record {
+		t.Helper()
+		subject, err := Find(t.Context(), s.repo, Wanted{Experiment: "mfxx1", Run: run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Merge(t.Context(), s.repo, subject, MergeOptions{CType: "status_extra"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p *Plan
+		if runs == "" {
+			p, err = NewPlanOfRun(t.Context(), place, nil, m, "status_extra", DefaultGate)
+		} else {
+			var r calib.Range
+			if r, err = calib.ParseRange(runs); err == nil {
+				p, err = NewPlan(t.Context(), place, nil, m, "status_extra", r, DefaultGate)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, unchanged, err := p.Execute(t.Context(), place, nil, "")
+		if err != nil || rec.Range.String() != want || unchanged != wantUnchanged {
+			t.Fatalf("run %d -R %q: runs %s, unchanged %v, %v; want %s, %v", run, runs, rec.Range, unchanged, err, want, wantUnchanged)
+		}
+		return rec
+	}
+	back := func(of calib.Record) {
+		t.Helper()
+		if _, err := place.Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, of.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := func() calib.Record {
+		records, err := place.Records()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return records[len(records)-1]
+	}
+	first := command(7, "", "0-end", false)
+	command(7, "", "0-end", true)
+	later := command(20, "", "20-end", false)
+	command(7, "", "0-end", true) // another deployment in between, for runs that this one is not about
+	command(20, "", "20-end", true)
+	back(later)
+	command(7, "", "0-end", true)
+	command(20, "", "20-end", false) // taken back, and wanted again
+	over := command(20, "0-end", "0-end", false)
+	on := command(7, "", "7-end", false) // all runs use another one now: this one is for its own and later
+	back(on)
+	back(over)
+	command(7, "", "0-end", true) // the rollback has brought it back
+	narrow := command(20, "5-10", "5-10", false)
+	command(7, "", "7-end", false)
+	back(last())
+	back(narrow)
+	command(7, "7-30", "7-30", false)
+	back(last())
+	s.status(7, 0, "", 3, 1, repo.Sidecar{}) // judged again
+	command(7, "", "7-end", false)
+	command(7, "", "7-end", true)
+	back(last())
+	back(first)
+}
