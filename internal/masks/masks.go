@@ -32,6 +32,8 @@ type plane struct {
 	slot  int
 	gain  string
 	words []uint64
+	// gainMap are the gain modes among which the pixels of the panel are divided; empty: all pixels are in each.
+	gainMap []string
 }
 
 // source is what the files say together.
@@ -146,7 +148,7 @@ func (s *source) split(path string, read *repo.Read, sc *repo.Sidecar) error {
 			if i := slices.IndexFunc(s.planes, func(q plane) bool { return q.slot == slot && q.gain == gain }); i >= 0 {
 				return fault.New(fault.Input, "%q is a second file of segment %d %s", path, slot, gain).WithHint("name one type of constants of one run")
 			}
-			s.planes = append(s.planes, plane{slot, gain, words})
+			s.planes = append(s.planes, plane{slot, gain, words, sc.GainMap})
 		}
 	}
 	return nil
@@ -202,6 +204,9 @@ func (s *source) mask(c Choice) (*export.Mask, error) {
 			m.Panels[at] = make([]uint64, len(p.words))
 		}
 		for i, word := range p.words {
+			if word&status.NoData != 0 && s.elsewhere(p, i, gains) {
+				word &^= status.NoData
+			}
 			m.Panels[at][i] |= word & chosen
 		}
 	}
@@ -220,6 +225,14 @@ func (s *source) mask(c Choice) (*export.Mask, error) {
 		m.Notes = append(m.Notes, fmt.Sprintf("and from %d more files", n))
 	}
 	return m, nil
+}
+
+// elsewhere reports whether a gain map puts a pixel without data into another of the gain modes that are combined, where
+// it has data.
+func (s *source) elsewhere(p plane, pixel int, gains []string) bool {
+	return len(p.gainMap) > 0 && slices.ContainsFunc(s.planes, func(q plane) bool {
+		return q.slot == p.slot && q.gain != p.gain && slices.Contains(p.gainMap, q.gain) && slices.Contains(gains, q.gain) && q.words[pixel]&status.NoData == 0
+	})
 }
 
 func gainNote(gains []string) string {

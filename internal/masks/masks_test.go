@@ -112,6 +112,42 @@ func TestGainsAndBits(t *testing.T) {
 	}
 }
 
+// TestGainMap combines gain modes among which a gain map divides the pixels.
+func TestGainMap(t *testing.T) {
+	r, _ := repository(t, []int{0}, nil)
+	for _, mapped := range []bool{true, false} {
+		for k, gain := range []string{"g0", "g1"} {
+			w := make([]uint64, rows*cols)
+			for i := range w {
+				if i%2 != k || i == 4 || i == 5 {
+					w[i] = status.NoData
+				} else if i%7 == 0 {
+					w[i] = 2
+				}
+			}
+			sc := repo.Sidecar{Profile: "data", Family: repo.FamilyDark}
+			if mapped {
+				sc.GainMap = []string{"g0", "g1"}
+			}
+			sf := repo.StatusFile{DetType: "jungfrau", DetName: "jf", Panel: "id-0", CType: "status_data", GainMode: gain, Rows: rows, Cols: cols,
+				Run: frame.Run{Experiment: "mfxx1", Number: 7, Begin: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+			if _, _, err := r.WriteStatus(t.Context(), sf, w, sc, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := load(t, r, Wanted{Experiment: "mfxx1", Run: 7, Detector: "jf", CType: "status_data"}, Choice{})
+		for i, word := range m.Panels[0] {
+			if want := !mapped || i == 4 || i == 5 || i%7 == 0; (word != 0) != want {
+				t.Errorf("mapped %v, pixel %d: %d, want masked %v", mapped, i, word, want)
+			}
+		}
+		one := load(t, r, Wanted{Experiment: "mfxx1", Run: 7, Detector: "jf", CType: "status_data"}, Choice{Gains: []string{"g0"}})
+		if one.Panels[0][1]&status.NoData == 0 {
+			t.Error("of one gain mode, a pixel of another one is not masked")
+		}
+	}
+}
+
 // TestArrays wants an array of the whole detector to be what its planes are, in every shape that is deployed.
 func TestArrays(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))

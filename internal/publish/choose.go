@@ -88,7 +88,7 @@ func (m *Merged) readSource(r *repo.Repo, p *Plane, f repo.Found) (*Source, erro
 	}
 	if sc := file.Sidecar; sc != nil {
 		s.Family, s.Profile, s.PlanID, s.Version, s.Mask, s.detector = sc.Family, sc.Profile, sc.PlanID, sc.Version, sc.Mask, sc.DetName
-		s.Partial = strings.Join(sc.Incomplete, "; ")
+		s.Partial, s.gainMap = strings.Join(sc.Incomplete, "; "), sc.GainMap
 		rules, err := json.Marshal(sc.Parameters)
 		if err != nil {
 			return nil, fault.New(fault.Input, "the sidecar of %q: %w", f.Path, err)

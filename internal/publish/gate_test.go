@@ -53,6 +53,12 @@ func (s *scene) status(run, segment int, gain string, bad int, word uint64, sc r
 	for i := range bad {
 		a[i] = word
 	}
+	s.words(run, segment, gain, rows, cols, a, sc)
+}
+
+// words writes a file.
+func (s *scene) words(run, segment int, gain string, rows, cols int, a []uint64, sc repo.Sidecar) {
+	s.t.Helper()
 	if sc.Profile == "" {
 		sc.Profile = "dark"
 	}
@@ -309,6 +315,55 @@ func TestGateMissingGain(t *testing.T) {
 	if err := two("bad", g).Allowed(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestGainMap deploys a run whose pixels are in two gain modes: each pixel is judged in its own, and where it has no data
+// because of that, that is no reason to mask it.
+func TestGainMap(t *testing.T) {
+	const rows, cols = 352, 384
+	s := newScene(t, "epix10ka", "epix")
+	high, medium, want := make([]uint64, rows*cols), make([]uint64, rows*cols), map[int]bool{}
+	for i := range high {
+		own, other := &high[i], &medium[i]
+		if i%3 == 0 {
+			own, other = other, own
+		}
+		*other = status.NoData
+		switch i % 1009 {
+		case 7:
+			*own = 1
+		case 8: // no data in its own mode either, as a pixel that is stuck in another one
+			*own = status.NoData
+		case 9:
+			*own = status.LowStats
+		default:
+			continue
+		}
+		want[i] = true
+	}
+	maps := []string{"FH", "FM"}
+	s.words(1, 0, "FH", rows, cols, high, repo.Sidecar{PlanID: "a", GainMap: maps})
+	s.words(1, 0, "FM", rows, cols, medium, repo.Sidecar{PlanID: "a", GainMap: maps})
+	opt := MergeOptions{MissingGain: map[string]string{"": "copy:FH"}}
+	p := s.plan(1, "0-end", DefaultGate, opt)
+	wantFindings(t, p)
+	if p.Bad != len(want) {
+		t.Errorf("%d pixels masked, want %d", p.Bad, len(want))
+	}
+	for gain := range 7 {
+		for i, word := range p.merged.array.Values[gain*rows*cols:][:rows*cols] {
+			if (word != 0) != want[i] {
+				t.Fatalf("plane %d pixel %d: %d, want bad %v", gain, i, word, want[i])
+			}
+		}
+	}
+	// The same files without the map: what has no data in a gain mode is bad there.
+	s.words(2, 0, "FH", rows, cols, high, repo.Sidecar{PlanID: "b"})
+	s.words(2, 0, "FM", rows, cols, medium, repo.Sidecar{PlanID: "b"})
+	wantFindings(t, s.plan(2, "0-end", DefaultGate, opt), "all-bad!", "unjudged!", "many-new!")
+	// Files of two runs are no partners.
+	s.words(3, 0, "FH", rows, cols, high, repo.Sidecar{PlanID: "c", GainMap: maps})
+	wantFindings(t, s.plan(3, "0-end", DefaultGate, opt), "all-bad!", "unjudged!", "many-new!")
 }
 
 // TestGateTarget weighs the place: another experiment, constants of equal runs.

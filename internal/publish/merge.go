@@ -105,6 +105,8 @@ type Source struct {
 	byPerson bool   // a mask, also without a sidecar: it only adds bad pixels
 	detector string // whose part the panel was
 	rules    string // parameters of the rules, as text to compare
+	gainMap  []string
+	noData   []bool // with a gain map: the pixels that have NO_DATA
 	values   []uint64
 	shape    []int
 }
@@ -204,6 +206,7 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		}
 		sources = append(sources, voted...)
 		for _, s := range read {
+			s.keepNoData()
 			s.values = nil
 			p.Sources = append(p.Sources, s)
 		}
@@ -425,11 +428,14 @@ func (m *Merged) sidecar(p *Plane) repo.Sidecar {
 	families := map[string]bool{}
 	for _, s := range p.Sources {
 		families[s.Family] = true
+		sc.GainMap = append(sc.GainMap, s.gainMap...)
 		sc.Inputs = append(sc.Inputs, repo.Input{Path: s.Path, SHA256: s.SHA256})
 		if s.Partial != "" {
 			sc.Incomplete = append(sc.Incomplete, s.CType+": "+s.Partial)
 		}
 	}
+	slices.Sort(sc.GainMap)
+	sc.GainMap = slices.Compact(sc.GainMap)
 	sc.Family = strings.ReplaceAll(list(families), ", ", "+")
 	counts := status.Count(p.values)
 	for _, b := range status.Table {

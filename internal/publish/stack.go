@@ -91,6 +91,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 
 // place puts the planes of one panel into the array.
 func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
+	applyGainMaps(planes)
 	for gain, p := range planes {
 		choice, own := choices[p.GainMode]
 		if !own {

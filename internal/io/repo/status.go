@@ -74,11 +74,14 @@ type Sidecar struct {
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Incomplete []string       `json:"incomplete,omitempty"` // what --allow-incomplete has accepted
 	Part       []string       `json:"part,omitempty"`       // why it is not made from all frames and panels of the run
-	Notes      []string       `json:"notes,omitempty"`
-	PlanID     string         `json:"plan_id,omitempty"`
-	Inputs     []Input        `json:"inputs"`
-	Version    string         `json:"version"`
-	Mask       *Mask          `json:"mask,omitempty"` // of a mask made by a person
+	// GainMap are the gain modes of the panel's pixels where the configuration gives them different ones. Pixels of the
+	// others have NO_DATA here and are judged in the files of their own modes.
+	GainMap []string `json:"gain_map,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+	PlanID  string   `json:"plan_id,omitempty"`
+	Inputs  []Input  `json:"inputs"`
+	Version string   `json:"version"`
+	Mask    *Mask    `json:"mask,omitempty"` // of a mask made by a person
 	// StatusSHA256 binds the sidecar to the bytes of its status file. WriteStatus fills it in.
 	StatusSHA256 string `json:"status_sha256"`
 	// Replaces is there only while a status file is being replaced: the sidecar of the old one.

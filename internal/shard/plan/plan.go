@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/stats/feature"
@@ -85,6 +86,23 @@ func (g Group) part(s *frame.Step, panel int) (p frame.GainPart, ok bool) {
 		}
 	}
 	return p, false
+}
+
+// GainMap returns the gain modes among which a gain map divides the pixels of a unit's panel, nil without a map.
+func (p *Plan) GainMap(unit int) (modes []string) {
+	u := p.Units[unit]
+	for _, number := range p.Groups[u.Group].Steps {
+		s := p.step(int32(number))
+		if s == nil || s.Gain(u.Panel).Map == 0 {
+			continue
+		}
+		for _, part := range partsOf(s, u.Panel) {
+			if part.Mode != "" && !slices.Contains(modes, part.Mode) {
+				modes = append(modes, part.Mode)
+			}
+		}
+	}
+	return modes
 }
 
 // Unit is one panel in one group: one status file.

@@ -282,6 +282,7 @@ func dataOf(p *plan.Plan, unit int) repo.Sidecar {
 	sc := repo.Sidecar{Aliases: p.Dataset.Aliases, Profile: p.Params.Profile, Family: string(p.Params.Family()), PlanID: p.ID, Version: p.Software, Incomplete: p.Incomplete,
 		Frames: repo.Frames{Events: u.Expected, Used: u.Selected - u.Lost[zeroState], Zeros: u.Lost[zeroState], Missing: u.Lost[frame.Missing.String()],
 			Damaged: u.Expected - u.Selected - u.Lost[frame.Missing.String()], Steps: p.Groups[u.Group].Steps}}
+	sc.GainMap = p.GainMap(unit)
 	if u.Selected < u.Usable {
 		sc.Part = append(sc.Part, fmt.Sprintf("%d of %d usable frames (--step, --skip, --events)", u.Selected, u.Usable))
 	}

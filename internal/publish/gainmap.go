@@ -1,0 +1,66 @@
+package publish
+
+import (
+	"fmt"
+	"slices"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/stats/status"
+)
+
+// keepNoData keeps which pixels of a source of a run with a gain map have no data.
+func (s *Source) keepNoData() {
+	if len(s.gainMap) == 0 {
+		return
+	}
+	s.noData = make([]bool, len(s.values))
+	for i, word := range s.values {
+		s.noData[i] = word&status.NoData != 0
+	}
+}
+
+// applyGainMaps gives the pixels that a gain map puts into another gain mode of the panel the word that they have there.
+// Analysis masks what is bad in any plane, so that NO_DATA in the planes of the other modes would mask every pixel of
+// such a run. Pixels without data in all modes of the map keep NO_DATA.
+func applyGainMaps(planes []*Plane) {
+	merged := make([][]uint64, len(planes)) // before any word is taken over
+	for k, p := range planes {
+		merged[k] = p.values
+	}
+	for _, p := range planes {
+		moved := 0
+		for _, s := range p.Sources {
+			for k, q := range planes {
+				t := q.partner(&s)
+				if q == p || t == nil {
+					continue
+				}
+				if moved == 0 {
+					p.values = slices.Clone(p.values)
+				}
+				for i, none := range s.noData {
+					if none && !t.noData[i] && p.values[i]&status.NoData != 0 {
+						p.values[i] = p.values[i]&^status.NoData | merged[k][i]
+						moved++
+					}
+				}
+			}
+		}
+		if moved > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s in another gain mode by the gain map: taken as in that mode", fault.Count(moved, "pixel")))
+		}
+	}
+}
+
+// partner returns the source of the plane that has other pixels of the same panel in the same run.
+func (p *Plane) partner(s *Source) *Source {
+	if !slices.Contains(s.gainMap, p.GainMode) {
+		return nil
+	}
+	for i := range p.Sources {
+		if t := &p.Sources[i]; t.CType == s.CType && t.PlanID == s.PlanID && t.noData != nil {
+			return t
+		}
+	}
+	return nil
+}
