@@ -160,21 +160,20 @@ func measure(c *cli.Context, e *environment, a *explain.Answer, v *explain.Verdi
 		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: %s is of run %d of %s", work, p.Dataset.Run.Number, p.Dataset.Run.Experiment))
 		return nil
 	}
-	values, err := valuesOf(c.Context, work, p, a.Pixel, v)
+	known, err := reasonsOf(c.Context, work, p, a.Pixel, v)
 	if err != nil {
 		return err
 	}
-	if values == nil {
+	if !known {
 		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: what %s has counted makes another status of this pixel", work))
 		return nil
 	}
-	v.Measure(values, work)
 	return nil
 }
 
-// valuesOf returns what the rules have compared for the pixel, by bit; nil when the work directory judges it otherwise than
+// reasonsOf adds what the rules have compared for the pixel; false when the work directory judges it otherwise than
 // the file, or does not know it.
-func valuesOf(ctx context.Context, work string, p *plan.Plan, at explain.Pixel, v *explain.Verdict) (values map[uint64]float64, err error) {
+func reasonsOf(ctx context.Context, work string, p *plan.Plan, at explain.Pixel, v *explain.Verdict) (known bool, err error) {
 	err = reduce.View(ctx, work, p, func(g *reduce.Group, panels []*reduce.Judged) error {
 		if g.GainMode != v.GainMode {
 			return nil
@@ -184,12 +183,17 @@ func valuesOf(ctx context.Context, work string, p *plan.Plan, at explain.Pixel, 
 			if panel.Segment != at.Segment || panel.Sub != at.Sub || pixel >= len(panels[i].Status) || panels[i].Status[pixel] != v.Word {
 				continue
 			}
-			values = map[uint64]float64{}
+			var reasons []explain.Reason
 			for _, r := range panels[i].Explain(pixel) {
-				values[r.Bit] = r.Value
+				reasons = append(reasons, explain.Reason(r))
 			}
+			v.Measure(reasons, work)
+			if traces := panels[i].Traces; traces != nil {
+				v.Traces = traces(pixel)
+			}
+			known = true
 		}
 		return nil
 	})
-	return values, err
+	return known, err
 }

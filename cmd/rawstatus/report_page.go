@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/report"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/verdict"
@@ -86,9 +87,11 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 	b := report.New(page)
 	gain := 0
 	var limits []report.Fact
+	var traces []report.Trace
 	err = reduce.View(ctx, work, p, func(g *reduce.Group, judged []*reduce.Judged) error {
 		facts.Gains[gain] = verdict.Gain{Name: gains[gain], Sharper: g.Sharper, Bounded: reduce.Bounded(sum.Params, g.Limits)}
 		limits = append(limits, limitFacts(gains[gain], g)...)
+		traces = append(traces, reportTraces(g, judged)...)
 		for _, l := range g.Bits {
 			for i := range page.Bits {
 				if page.Bits[i].Value == l.Value {
@@ -120,7 +123,32 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 	page.Findings = verdict.Judge(facts)
 	page.Facts = append(reportFacts(e, p, sum, opt), limits...)
 	b.Describe(page.Facts, page.Findings)
+	b.Draw(traces)
 	return writeReport(e, opt.path, b)
+}
+
+// reportTraces says how the answer of a pixel to the pulser is drawn; none where the profile is another.
+func reportTraces(g *reduce.Group, judged []*reduce.Judged) (out []report.Trace) {
+	length := 0
+	for _, j := range judged {
+		length = max(length, j.Ramp)
+	}
+	if length == 0 {
+		return nil
+	}
+	typical := map[string]float64{}
+	for _, l := range g.Limits {
+		typical[l.Name] = float64(l.Centre)
+	}
+	for m, mode := range charge.ModeNames {
+		t := report.Trace{Name: mode, Length: length, Switch: "switch " + mode, Typical: typical}
+		for k := range t.Offset {
+			label := status.ChargeLines[2*m+k]
+			t.Offset[k], t.Slope[k] = "offset "+label, "gain "+label
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // reportAxes returns the names of the gain modes or steps that are judged, and the panels, by segment.

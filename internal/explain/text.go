@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/stats/charge"
 )
 
 // WriteText writes the answer for people.
@@ -51,6 +52,9 @@ func (v *Verdict) write(b *strings.Builder) {
 			fmt.Fprintf(b, "    %s\n", r.text())
 		}
 	}
+	for _, t := range v.Traces {
+		writeTrace(b, t)
+	}
 	if f := v.Frames; f != nil {
 		fmt.Fprintf(b, "  %d of %s used, %d missing, %d damaged\n", f.Used, fault.Count(f.Events, "event"), f.Missing, f.Damaged)
 	}
@@ -73,6 +77,23 @@ func (v *Verdict) write(b *strings.Builder) {
 		fmt.Fprintf(b, "  note: %s\n", n)
 	}
 	fmt.Fprintf(b, "  %s\n", v.File)
+}
+
+// writeTrace writes the lines of a pixel over the ramp of the pulser.
+func writeTrace(b *strings.Builder, t charge.Trace) {
+	at := "does not switch"
+	if t.Switch != nil {
+		at = fmt.Sprintf("switches at %.2f ramp units", *t.Switch)
+	}
+	fmt.Fprintf(b, "  trace %s: %s; %s on the pixel's clock, %s; gain bit in none of %d, set more than once in %d, always set in %d\n", t.Mode, at,
+		fault.Count(t.Periods, "period"), fault.Count(t.Ramps, "complete ramp"), t.NoRise, t.Multi, t.Always)
+	for _, l := range t.Lines {
+		if !l.Fitted {
+			fmt.Fprintf(b, "    %s: no line, %s\n", l.Name, fault.Count(int(l.Points), "point"))
+			continue
+		}
+		fmt.Fprintf(b, "    %s: %.4f + %.6f x ADU at x ramp units, chi2 %.4g ADU², %s\n", l.Name, l.Offset, l.Gain, l.Chi2, fault.Count(int(l.Points), "point"))
+	}
 }
 
 // shownRuns is how many runs of a history are listed.

@@ -9,6 +9,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/status"
 )
 
@@ -29,6 +30,8 @@ type Verdict struct {
 	Around [][]*uint64 `json:"around"`
 	Areas  []Area      `json:"areas"`
 	Notes  []string    `json:"notes,omitempty"`
+	// Traces are the lines that the pixel draws over the ramp of a pulser; profile ci, where the counts are at hand.
+	Traces []charge.Trace `json:"traces,omitempty"`
 }
 
 // Rule is one rule and its outcome.
@@ -41,6 +44,7 @@ type Rule struct {
 	// Limit belongs to this pixel's panel and chip. Nil where the rule has none, or the file does not say it.
 	Limit    *float64 `json:"limit,omitempty"`
 	High     bool     `json:"high,omitempty"` // beyond means above the limit
+	Low      *float64 `json:"low,omitempty"`  // of a rule with two limits: beyond means below this one, too
 	Equal    bool     `json:"equal,omitempty"`
 	Quantity string   `json:"quantity,omitempty"`
 	Unit     string   `json:"unit,omitempty"`
@@ -156,21 +160,47 @@ func rules(p *Pixel, e Event, sc *repo.Sidecar, around []Area) []Rule {
 	return out
 }
 
-// compared are the quantities that have limits in a sidecar, with the bits below and above them.
-var compared = []struct {
+// comparison is a quantity that has limits in a sidecar, with the bits below and above them.
+type comparison struct {
 	name, sigmas string // of the limit, and of the parameters with its numbers of sigma
 	low, high    uint64
 	family       status.Family
 	equal        bool
-}{
-	{"rms", "rmsn", status.RmsLow, status.RmsHigh, status.Dark, false},
-	{"average", "intn", status.AveLow, status.AveHigh, status.Dark, false},
-	{"F2 mean", "", status.MeanLow, status.MeanHigh, status.Features, true},
-	{"F3 std", "", status.StdLow, status.StdHigh, status.Features, true},
-	{"F6 residual", "", status.ResidLow, status.ResidHigh, status.Features, true},
-	{"F6 spread", "", status.SpreadLow, status.SpreadHigh, status.Features, true},
-	{"F11 max - pedestal", "", status.MaxLow, status.MaxHigh, status.Features, true},
+	unit         string // empty: ADU
 }
+
+var compared = append([]comparison{
+	{"rms", "rmsn", status.RmsLow, status.RmsHigh, status.Dark, false, ""},
+	{"average", "intn", status.AveLow, status.AveHigh, status.Dark, false, ""},
+	{"F2 mean", "", status.MeanLow, status.MeanHigh, status.Features, true, ""},
+	{"F3 std", "", status.StdLow, status.StdHigh, status.Features, true, ""},
+	{"F6 residual", "", status.ResidLow, status.ResidHigh, status.Features, true, ""},
+	{"F6 spread", "", status.SpreadLow, status.SpreadHigh, status.Features, true, ""},
+	{"F11 max - pedestal", "", status.MaxLow, status.MaxHigh, status.Features, true, ""},
+}, chargeCompared()...)
+
+// chargeCompared are the quantities of charge injection.
+func chargeCompared() (out []comparison) {
+	for _, q := range []struct {
+		name, unit string
+		bits       uint64
+	}{{"offset", "", status.LineOffset}, {"gain", slopeUnit, status.LineGain}, {"chi2", "ADU²", status.LineChi2}} {
+		for line, label := range status.ChargeLines {
+			low, high := status.ChargePair(q.bits, line)
+			out = append(out, comparison{q.name + " " + label, chargeSigmas, low, high, status.Charge, true, q.unit})
+		}
+	}
+	for m, mode := range charge.ModeNames {
+		out = append(out, comparison{"switch " + mode, chargeSigmas, status.SwitchOff << m, status.SwitchOff << m, status.Charge, false, "ramp units"})
+	}
+	return append(out, comparison{"cross-talk", chargeSigmas, status.CrossTalk, status.CrossTalk, status.Charge, false, slopeUnit})
+}
+
+const (
+	chargeChi2   = status.LineChi2 * 0xff
+	slopeUnit    = "ADU per ramp unit"
+	chargeSigmas = "ci_nsigm" // the parameter with the width of all limits of charge injection
+)
 
 // limits makes the rules that compare with a limit, with the limits that hold for the pixel.
 func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
@@ -185,11 +215,16 @@ func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
 		if l == nil {
 			continue
 		}
-		rule := Rule{Quantity: c.name, Unit: "ADU", Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
+		rule := Rule{Quantity: c.name, Unit: cmp.Or(c.unit, "ADU"), Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
 		low, high := rule, rule
-		low.Bit, low.Limit, low.Sigmas = c.low, &l.Lo, sigmas(sc, c.sigmas+"lo", l.Centre, -l.Spread, l.Lo)
-		high.Bit, high.High, high.Limit, high.Sigmas = c.high, true, &l.Hi, sigmas(sc, c.sigmas+"hi", l.Centre, l.Spread, l.Hi)
-		out = append(out, low, high)
+		low.Bit, low.Limit, low.Sigmas = c.low, &l.Lo, sigmas(sc, c.sigmas, "lo", l.Centre, -l.Spread, l.Lo)
+		high.Bit, high.High, high.Limit, high.Sigmas = c.high, true, &l.Hi, sigmas(sc, c.sigmas, "hi", l.Centre, l.Spread, l.Hi)
+		if c.low == c.high {
+			high.Low = &l.Lo
+		} else {
+			out = append(out, low)
+		}
+		out = append(out, high)
 	}
 	if sc.Family != string(status.Dark) || sc.Profile != string(status.ProfileDark) && sc.Profile != string(status.ProfileData) || sc.Parameters == nil {
 		return out
@@ -205,10 +240,14 @@ func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
 }
 
 // sigmas returns the number of spreads between centre and limit: the parameter's, if the limit was found with it. The rules of
-// features have one for both sides.
-func sigmas(sc *repo.Sidecar, name string, centre, spread, limit float64) float64 {
-	if name == "lo" || name == "hi" {
+// features and charge injection have one for both sides.
+func sigmas(sc *repo.Sidecar, name, side string, centre, spread, limit float64) float64 {
+	switch name {
+	case "":
 		name = "snrmax"
+	case chargeSigmas:
+	default:
+		name += side
 	}
 	n := number(sc, name)
 	if n > 0 && math.Abs(centre+float64(n*spread)-limit) <= 1e-9*math.Abs(limit) {
@@ -240,6 +279,9 @@ func number(sc *repo.Sidecar, name string) float64 {
 // condition writes the rule with its numbers.
 func (r *Rule) condition() string {
 	op := map[[2]bool]string{{true, false}: ">", {true, true}: ">=", {false, false}: "<", {false, true}: "<="}[[2]bool{r.High, r.Equal}]
+	if r.Low != nil {
+		return fmt.Sprintf("%s < %.6g or > %.6g", r.Quantity, *r.Low, *r.Limit)
+	}
 	return fmt.Sprintf("%s %s %.6g", r.Quantity, op, *r.Limit)
 }
 
@@ -261,20 +303,40 @@ func (r *Rule) surroundings(around []Area, sc *repo.Sidecar) {
 	}
 }
 
-// Measure adds the values that the rules have compared, by bit, and a note of where they come from.
-func (v *Verdict) Measure(values map[uint64]float64, from string) {
-	for i := range v.Rules {
-		r := &v.Rules[i]
-		value, ok := values[r.Bit]
-		if !ok || r.Limit == nil {
+// Reason is what a rule has compared.
+type Reason struct {
+	status.Criterion
+	Quantity, Unit string
+	Value          float64
+}
+
+// Measure adds what the rules have compared, and a note of where it comes from. Rules of which the sidecar has no limit
+// get theirs here.
+func (v *Verdict) Measure(reasons []Reason, from string) {
+	for _, x := range reasons {
+		i := slices.IndexFunc(v.Rules, func(r Rule) bool { return r.Bit == x.Bit && (r.Limit == nil || r.High == x.High) })
+		if i < 0 {
 			continue
 		}
-		r.Value = &value
+		r := &v.Rules[i]
+		if math.IsNaN(x.Value) {
+			continue
+		}
+		if r.Limit == nil {
+			r.Limit, r.High, r.Equal, r.Quantity, r.Unit = &x.Limit, x.High, x.Inclusive, x.Quantity, x.Unit
+			r.Rule = r.condition()
+		}
+		r.Value = &x.Value
 		c := status.Criterion{Bit: r.Bit, High: r.High, Inclusive: r.Equal, Limit: *r.Limit}
 		if r.Spread != nil {
 			c.Spread = *r.Spread
 		}
-		if d := c.Distance(value); !math.IsNaN(d) {
+		d := c.Distance(x.Value)
+		if r.Low != nil {
+			c.High, c.Limit = false, *r.Low
+			d = max(d, c.Distance(x.Value))
+		}
+		if !math.IsNaN(d) {
 			r.Distance = &d
 		}
 	}
@@ -300,8 +362,12 @@ func (r *Rule) text() string {
 		fmt.Fprintf(&b, ", %.2f sigma %s", math.Abs(*r.Distance), way)
 	}
 	switch sign := map[bool]string{true: "+", false: "-"}[r.High]; {
+	case r.Low != nil:
+		fmt.Fprintf(&b, " (centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
 	case r.Sigmas > 0:
 		fmt.Fprintf(&b, " (limit %.6g %s %g x %.6g)", *r.Centre, sign, r.Sigmas, *r.Spread)
+	case r.Spread != nil && r.Bit&chargeChi2 != 0:
+		fmt.Fprintf(&b, " (limit by cube roots; centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
 	case r.Spread != nil:
 		fmt.Fprintf(&b, " (absolute limit; centre %.6g, sigma %.6g)", *r.Centre, *r.Spread)
 	}

@@ -48,11 +48,15 @@ func ClassOf(b status.Bit) Class {
 			return Noise
 		}
 		return Hot
-	case "gain":
+	case "gain", "OFFSET", "GAIN", "switch":
 		return Gain
+	case "CHI2":
+		return Noise
+	case "periods":
+		return Quiet
 	case "flatness":
 		return Flatness
-	case "spatial":
+	case "spatial", "crosstalk":
 		return Spatial
 	case "unjudged":
 		return Unjudged

@@ -139,6 +139,13 @@ type (
 		Units      []*metaUnit    `json:"units"`
 		Listed     int            `json:"listed"`
 		Colours    []byte         `json:"colours"` // base64
+		Traces     []metaTrace    `json:"traces"`
+	}
+	metaTrace struct {
+		Name    string     `json:"name"`
+		Length  int        `json:"length"`
+		Numbers []int      `json:"q"`       // offset, slope, offset, slope, switch: quantities, -1: none
+		Typical []*float64 `json:"typical"` // likewise
 	}
 	metaPanel struct {
 		Name     string `json:"name"`
@@ -218,6 +225,7 @@ func (b *Builder) meta(d detail, put func(id string, data []byte)) *metaPage {
 	for _, q := range b.quantities {
 		m.Quantities = append(m.Quantities, metaQuantity{q.Name, q.Unit, q.Map})
 	}
+	m.Traces = b.traces()
 	worth := map[int]bool{}
 	for _, f := range b.page.Findings {
 		for g := range b.page.Gains {
@@ -270,6 +278,24 @@ func (b *Builder) meta(d detail, put func(id string, data []byte)) *metaPage {
 		m.Units = append(m.Units, x)
 	}
 	return m
+}
+
+// traces finds the quantities of the page's traces.
+func (b *Builder) traces() []metaTrace {
+	out := []metaTrace{}
+	for _, t := range b.lines {
+		x := metaTrace{Name: t.Name, Length: t.Length}
+		for _, name := range []string{t.Offset[0], t.Slope[0], t.Offset[1], t.Slope[1], t.Switch} {
+			x.Numbers = append(x.Numbers, slices.IndexFunc(b.quantities, func(q Quantity) bool { return q.Name == name }))
+			v, ok := t.Typical[name]
+			if !ok {
+				v = math.NaN()
+			}
+			x.Typical = append(x.Typical, number(v))
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 func (p Panel) forMeta() metaPanel {

@@ -316,8 +316,31 @@ const inspect = async () => {
 	row('frames', (d, u) => el('td', {className: 'n'}, units[u].frames ? spaced(units[u].frames) : '\u2013'));
 	const chipR = a.asicRows || a.rows, chipC = a.asicCols || a.cols, across = Math.ceil(a.cols / chipC);
 	box.replaceChildren(el('h3', null, `${a.name}, row ${r}, column ${c}`), el('div', {className: 'hint'}, `panel ${a.id || a.name}; chip ${Math.floor(r / chipR) * across + Math.floor(c / chipC)}, there row ${r % chipR}, column ${c % chipC}`),
-		el('table', null, el('thead', null, head), el('tbody', null, ...rows)), el('h4', null, 'neighbours, 5 × 5'), ...gains.map((g, k) => all[k] ? near(all[k], g) : null).filter(Boolean),
+		...traces(p, i), el('table', null, el('thead', null, head), el('tbody', null, ...rows)), el('h4', null, 'neighbours, 5 × 5'), ...gains.map((g, k) => all[k] ? near(all[k], g) : null).filter(Boolean),
 		el('p', {className: 'hint'}, 'Values with \u2248 are of the map around the pixel; those of listed pixels are exact. \u03c3: beyond (+) or inside (\u2212) a limit, in spreads of the pixels behind it.'));
+};
+// traces draws how the pixel answers the pulser, and the median pixel beside it.
+const traces = (p, i) => {
+	const at = gains.map((_, g) => list.at.get(firsts[unitOf(p, g)] + i)).find(x => x !== undefined), out = [];
+	for (const t of meta.traces) {
+		const own = t.q.map(q => at === undefined || q < 0 ? NaN : list.value[q](at)), typical = t.typical.map(v => v === null ? NaN : v);
+		const W = 300, H = 130, L = 44, B = 18, ends = ([b0, g0, b1, g1, sw]) => {
+			const s = Number.isNaN(sw) ? t.length : Math.min(sw, t.length), lines = [];
+			if (g0 || b0) lines.push([[0, b0], [s, b0 + g0 * s]]);
+			if ((g1 || b1) && s < t.length) lines.push([[s, b1 + g1 * s], [t.length, b1 + g1 * t.length]]);
+			return lines.filter(l => l.flat().every(Number.isFinite));
+		};
+		const mine = ends(own), usual = ends(typical), top = Math.max(1, ...[...mine, ...usual].flat().map(q => q[1])), svg = 'http://www.w3.org/2000/svg';
+		const put = (tag, attributes, text) => { const e = document.createElementNS(svg, tag); for (const k in attributes) e.setAttribute(k, attributes[k]); if (text !== undefined) e.textContent = text; return e; };
+		const X = x => (L + x / t.length * (W - L - 8)).toFixed(1), Y = y => (H - B - Math.max(y, 0) / top * (H - B - 8)).toFixed(1), path = l => l.map(([a, b]) => `M${X(a[0])} ${Y(a[1])}L${X(b[0])} ${Y(b[1])}`).join('');
+		const words = own.every(Number.isNaN) ? 'not known: only listed pixels have exact values' : mine.length === 0 ? 'no line' :
+			`${fixed(own[0])} + ${own[1].toFixed(3)} x` + (Number.isNaN(own[4]) ? ', does not switch' : ` to ${fixed(own[4])}, then ${fixed(own[2])} + ${own[3].toFixed(3)} x`);
+		const e = put('svg', {class: 'chart trace', viewBox: `0 0 ${W} ${H}`, width: W, height: H, role: 'img', 'aria-label': `${t.name}: ${words} ADU; the dashed lines are the median pixel`});
+		e.append(put('path', {class: 'axis', d: `M${L} 8V${H - B}H${W - 8}`}), put('path', {class: 'curve thin', d: path(usual), 'stroke-dasharray': '4 3'}), put('path', {class: 'curve own', d: path(mine)}),
+			put('text', {class: 'num end', x: L - 4, y: 14}, top.toFixed(0)), put('text', {class: 'num end', x: L - 4, y: H - B}, '0'), put('text', {class: 'num end', x: W - 8, y: H - 4}, t.length), put('text', {class: 'num', x: L, y: H - 4}, `${t.name}, ramp units`));
+		out.push(el('figure', {className: 'tracebox'}, e, el('figcaption', {className: 'hint'}, `${t.name}: ${words}`)));
+	}
+	return out.length ? [el('h4', null, 'answer to the pulser / ADU'), ...out] : [];
 };
 const near = (d, gain) => {
 	const canvas = el('canvas', {className: 'near', width: 5, height: 5, style: 'width:80px;height:80px;display:inline-block;margin-right:8px', title: gain}), image = new ImageData(5, 5), back = background(d);

@@ -53,6 +53,17 @@ type Fact struct{ Name, Value string }
 // Wide reports whether the value needs a whole line.
 func (f Fact) Wide() bool { return len(f.Value) > 90 }
 
+// Trace is how a pixel answers a pulser: a line up to where it switches, another one from there. Its numbers are
+// quantities of the page, by name; where one is unknown the line is left out.
+type Trace struct {
+	Name    string
+	Length  int                // of the ramp
+	Offset  [2]string          // value of each line at the begin of the ramp
+	Slope   [2]string          // of each line, per unit of the ramp
+	Switch  string             // where the second line begins
+	Typical map[string]float64 // the median pixel
+}
+
 // Section is a further table of the page, e.g. the stretches of runs of a deployment.
 type Section struct {
 	Title, Text string
@@ -106,6 +117,7 @@ type Builder struct {
 	quantities []Quantity // without values
 	units      []*unit    // by gain*panels + panel; nil: there is none
 	listed     []entry    // of all units, as far as the page has room
+	lines      []Trace
 }
 
 // New begins a page.
@@ -132,6 +144,9 @@ func (b *Builder) AddGain(ctx context.Context, gain int, units []Unit) error {
 	}
 	return g.Wait()
 }
+
+// Draw sets the traces that the inspector draws for a pixel.
+func (b *Builder) Draw(traces []Trace) { b.lines = traces }
 
 // Describe sets what is known only when all pixels were seen.
 func (b *Builder) Describe(facts []Fact, findings []verdict.Finding) {

@@ -57,7 +57,7 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	rules := p.Params.ChargeJudging()
 	ramps := 0
 	for i, u := range units {
-		panel, frames := p.Panel(u), uint64(0)
+		panel, frames, ramp := p.Panel(u), uint64(0), 0
 		at := charge.NewPanel(panel.Rows, panel.Cols)
 		if in[i].set != nil {
 			var facts []charge.StepFacts
@@ -71,16 +71,22 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 			}
 			v.notes = append(v.notes, notes...)
 			for _, f := range facts {
-				ramps += f.Ramps
+				ramps, ramp = ramps+f.Ramps, max(ramp, f.Length)
 			}
 			frames = in[i].set.Frames
 		}
 		res := at.Judge(rules)
 		v.notes = append(v.notes, panelNotes(p, u, at, res)...)
+		traces := func(pixel int) []charge.Trace { return at.Traces(res, pixel) }
+		for m, limit := range res.Response {
+			if limit == limit && !rules.Compat {
+				v.limits = append(v.limits, Limit{Name: silentName(m), Panels: []int{i}, Lo: Number(limit), Hi: Number(limit), Centre: Number(limit)})
+			}
+		}
 		for _, c := range res.Cuts {
 			v.limits = append(v.limits, Limit{Name: c.Name, Panels: []int{i}, Lo: Number(c.Lo), Hi: Number(c.Hi), Centre: Number(c.Med), Spread: Number(c.Spr), Used: c.Used})
 		}
-		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res)}}
+		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res, rules), Traces: traces, Ramp: ramp}}
 		if p.Params.CIConstants != "" && in[i].set != nil {
 			one.constants = chargeConstants(p.Params.CIConstants, res)
 		}
@@ -239,8 +245,11 @@ func chargeConstants(style string, res *charge.Verdict) func(context.Context, *r
 	}
 }
 
+// silentName is the quantity that tells pixels without an answer from those that only never switch.
+func silentName(mode int) string { return "slope without gain bit " + charge.ModeNames[mode] }
+
 // chargeQuantities are the numbers that the rules compare, for explanations.
-func chargeQuantities(at *charge.Panel, res *charge.Verdict) (out []Quantity) {
+func chargeQuantities(at *charge.Panel, res *charge.Verdict, rules charge.Rules) (out []Quantity) {
 	for _, c := range res.Cuts {
 		q := Quantity{Name: c.Name, Unit: c.Unit, Value: c.Value}
 		for _, high := range []bool{false, true} {
@@ -254,10 +263,22 @@ func chargeQuantities(at *charge.Panel, res *charge.Verdict) (out []Quantity) {
 	}
 	for m, mode := range charge.ModeNames {
 		d := &at.Mode[m]
-		if d.Steps > 0 {
-			out = append(out, Quantity{Name: "periods " + mode, Unit: "periods", Value: values(d.Periods),
-				Tested: []Tested{{Criterion: status.Criterion{Bit: status.FewPeriods << m, Limit: 1}}}})
+		if d.Steps == 0 {
+			continue
 		}
+		periods := Quantity{Name: "periods " + mode, Unit: "periods", Value: values(d.Periods), Tested: []Tested{{Criterion: status.Criterion{Bit: status.FewPeriods << m, Limit: 1}}}}
+		if rules.MaxPeriods > 0 {
+			periods.Tested = append(periods.Tested, Tested{Criterion: status.Criterion{Bit: status.ManyPeriods << m, High: true, Limit: float64(rules.MaxPeriods)}})
+		}
+		out = append(out, periods)
+		if rules.Compat {
+			continue
+		}
+		out = append(out, Quantity{Name: "ramps with wrong gain bit " + mode, Unit: "of all", Value: func(i int) float64 { return d.Ramp[i].Wrong() },
+			Tested: []Tested{{Criterion: status.Criterion{Bit: status.GainFlips << m, High: true, Limit: rules.Flips}}}})
+		out = append(out, Quantity{Name: silentName(m), Unit: "ADU per ramp unit", Value: d.Silent, Tested: []Tested{
+			{Criterion: status.Criterion{Bit: status.NoResponse << m, Limit: res.Response[m]}},
+			{Criterion: status.Criterion{Bit: status.NeverSwitch << m, High: true, Inclusive: true, Limit: res.Response[m]}}}})
 	}
 	return out
 }

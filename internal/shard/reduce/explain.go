@@ -3,6 +3,7 @@ package reduce
 import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/status"
@@ -41,6 +42,9 @@ type Judged struct {
 	Status     []uint64
 	Quantities []Quantity
 	Set        *plane.Set // exact counts; nil: no frame
+	// Traces returns how a pixel answered the pulser; nil: the profile is not ci.
+	Traces func(pixel int) []charge.Trace
+	Ramp   int // events of the longest complete ramp, 0 where there is none
 
 	cols int
 }

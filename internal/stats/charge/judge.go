@@ -47,6 +47,8 @@ type Verdict struct {
 	Untested [Modes]int // pixels without a complete ramp
 	ByA, ByB int        // bad pixels by measure A, by measure B
 	OnlyB    int        // bad pixels that measure A has not found
+	// Response is the slope below which a pixel without gain bit does not answer; NaN where nothing tells.
+	Response [Modes]float64
 }
 
 // judge evaluates one panel.
@@ -247,17 +249,20 @@ func medianSpread(v []float64) (med, spr float64) {
 func (j *judge) own(m int) float64 {
 	d := &j.Mode[m]
 	var slopes, points []float64
-	point := func(i int) float64 { return float64(d.Ramp[i].SV) / float64(d.Ramp[i].Switches) }
+	point := func(i int) float64 { return d.Ramp[i].Switch() }
 	for i, tested := range j.tested[m] {
-		if !tested || d.Ramp[i].Switches == 0 {
+		v := point(i)
+		if !tested || v != v {
 			continue
 		}
-		points = append(points, point(i))
+		points = append(points, v)
 		if s, ok := d.Own[i].Slope(); ok {
 			slopes = append(slopes, s)
 		}
 	}
 	slope := quantile.Median(slopes)
+	response := float64(j.Response * slope)
+	j.v.Response[m] = response
 	c := Cut{Name: "switch " + ModeNames[m], Unit: "ramp units", of: point, BitLow: status.SwitchOff << m, BitHigh: status.SwitchOff << m, Used: len(points)}
 	c.Med, c.Spr = medianSpread(points)
 	half := math.Max(float64(j.NSigma*c.Spr), j.SwitchMin)
@@ -269,19 +274,17 @@ func (j *judge) own(m int) float64 {
 		if !tested {
 			continue
 		}
-		r := &d.Ramp[i]
-		always := r.Always == r.Ramps
-		switch s, _ := d.Own[i].Slope(); {
-		case r.NoRise < r.Ramps:
-		case math.Abs(s) < j.Response*slope:
+		switch s := d.Silent(i); {
+		case math.IsNaN(s):
+		case s < response:
 			j.flag(i, status.NoResponse<<m)
 		default:
 			j.flag(i, status.NeverSwitch<<m)
 		}
-		if always || float64(r.Multi) > j.Flips*float64(r.Ramps) {
+		if d.Ramp[i].Wrong() > j.Flips {
 			j.flag(i, status.GainFlips<<m)
 		}
-		if r.Switches > 0 && !always && (point(i) < c.Lo || point(i) > c.Hi) {
+		if at := point(i); at < c.Lo || at > c.Hi {
 			j.flag(i, status.SwitchOff<<m)
 		}
 	}

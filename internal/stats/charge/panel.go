@@ -1,6 +1,9 @@
 package charge
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Sums are the result of one step of a panel: what Step has counted, by pulsed pixel.
 type Sums struct {
@@ -26,6 +29,38 @@ type RampSum struct {
 	Multi    uint32 // with more than one rise
 	Switches uint32 // rises behind SV and SVV
 	SV, SVV  int64  // sums over the first rise and its square
+}
+
+// stuck reports whether the gain bit was set in all frames.
+func (r *RampSum) stuck() bool { return r.Always == r.Ramps }
+
+// Switch returns the mean place on the ramp at which the pixel switches, NaN where it does not.
+func (r *RampSum) Switch() float64 {
+	if r.Switches == 0 || r.stuck() {
+		return math.NaN()
+	}
+	return float64(r.SV) / float64(r.Switches)
+}
+
+// Wrong returns the fraction of the ramps in which the gain bit was set more than once, 1 for a bit that is always
+// set. NaN: there is no complete ramp.
+func (r *RampSum) Wrong() float64 {
+	switch {
+	case r.Ramps == 0:
+		return math.NaN()
+	case r.stuck():
+		return 1
+	}
+	return float64(r.Multi) / float64(r.Ramps)
+}
+
+// Silent returns the size of the slope of a pixel whose gain bit was never seen in a complete ramp, NaN for others.
+func (d *Mode) Silent(i int) float64 {
+	if r := &d.Ramp[i]; r.Ramps == 0 || r.NoRise < r.Ramps {
+		return math.NaN()
+	}
+	s, _ := d.Own[i].Slope()
+	return math.Abs(s)
 }
 
 // Sums returns what was counted; all frames have been added. A pixel with fewer than least points in a
