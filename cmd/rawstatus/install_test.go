@@ -72,14 +72,16 @@ func TestFishCompletion(t *testing.T) {
 // TestZshCompletion completes in an interactive zsh.
 func TestZshCompletion(t *testing.T) {
 	zsh, script := shell(t, "zsh"), completion(t, "zsh")
-	// A pseudo terminal with the completion loaded; what Tab leaves of the line is read back.
-	text := `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z "PROMPT=; autoload -Uz compinit; compinit -u -D; source $1; LISTMAX=0"
-zpty -w z "echo rea''dy"; zpty -r -m z seen '*ready*'; zpty -n -w z "$2"$'\t'; zpty -n -w z $'\C-ae''cho "<"\C-e">"\n'; zpty -r -m z seen '*<*>*'; print -r -- $seen`
-	for line, want := range map[string]string{"rawstatus sca": "rawstatus scan ", "rawstatus run --read m": "--read mapped "} {
+	// A pseudo terminal with the completion loaded. The keys are sent when the line editor says that it reads them: before,
+	// the terminal would echo them. The last key prints the line as Tab has left it.
+	text := `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z "PROMPT=; autoload -Uz compinit; compinit -u -D; source $1; LISTMAX=0
+zle-line-init() { print -n rea''dy; }; show() { print -r -- '<'\$BUFFER'>'; }; zle -N show; bindkey '^X' show; zle -N zle-line-init"
+zpty -r -m z seen '*ready*'; zpty -n -w z "$2"$'\t\C-x'; zpty -r -m z seen '*<raw*>*'; print -r -- $seen`
+	for line, want := range map[string]string{"rawstatus sca": "rawstatus scan ", "rawstatus run --read m": "rawstatus run --read mapped "} {
 		cmd := exec.Command(zsh, "-f", "-c", text, "zsh", script, line)
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=dumb")
 		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), want) {
+		if err != nil || !strings.Contains(string(out), "<"+want+">") {
 			t.Errorf("%q: got %q, want %q, %v", line, out, want, err)
 		}
 	}
