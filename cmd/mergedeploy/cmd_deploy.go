@@ -194,6 +194,6 @@ func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Pl
 		e.Log.Infof("already in force: deployment %s of %s", rec.ID, rec.Time.Format(time.RFC3339))
 		return nil
 	}
-	e.Log.Infof("deployed %s: %s in %s, %s", rec.ID, rec.Name, plan.Place, fault.Count(rec.Bad, "bad pixel"))
+	e.Log.Infof("deployed %s: %s in %s, %s", rec.ID, rec.Name, place, fault.Count(rec.Bad, "bad pixel"))
 	return nil
 }

@@ -267,16 +267,34 @@ func differentPlans(_ Gate, p *Plan) string {
 	return "judged under another plan or other rules than the panels before it: " + few(mixed) + "; run its reduction again"
 }
 
-// otherExperiment compares the place with the experiment by the names in its path.
+// otherExperiment compares the place with the experiment: by the names in its path, also behind links, and by what was
+// deployed there before.
 func otherExperiment(_ Gate, p *Plan) string {
 	exp := p.merged.Run.Experiment
-	parts := strings.Split(filepath.ToSlash(p.Place), "/")
-	for i, part := range parts {
-		if i+1 < len(parts) && parts[i+1] == "calib" && isExperiment.MatchString(part) && part != exp {
-			return fmt.Sprintf("%s is the calibration directory of %s, the run is of %s", p.Place, part, exp)
+	for _, path := range []string{p.Place, behindLinks(p.Place)} {
+		parts := strings.Split(filepath.ToSlash(path), "/")
+		for i, part := range parts {
+			if i+1 < len(parts) && parts[i+1] == "calib" && isExperiment.MatchString(part) && part != exp {
+				return fmt.Sprintf("%s is the calibration directory of %s, the run is of %s", path, part, exp)
+			}
 		}
 	}
+	if p.other != "" {
+		return fmt.Sprintf("what was deployed to %s before is of %s, the run is of %s", p.Place, p.other, exp)
+	}
 	return ""
+}
+
+// behindLinks resolves the links in the part of a path that exists.
+func behindLinks(path string) string {
+	rest := ""
+	for at := path; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+	return path
 }
 
 // isExperiment matches the names of experiments, such as mfx101332224 and xpptut15.

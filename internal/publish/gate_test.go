@@ -378,6 +378,28 @@ func TestGateTarget(t *testing.T) {
 		}
 		wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}), want...)
 	}
+	// Links do not hide whose directory it is, and a directory of any name belongs to who has deployed there.
+	s.root = filepath.Join(t.TempDir(), "mine")
+	theirs := filepath.Join(t.TempDir(), "mfxlr2319", "calib")
+	if err := os.MkdirAll(theirs, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(theirs, s.root); err != nil {
+		t.Fatal(err)
+	}
+	wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}), "experiment!")
+	s.root = filepath.Join(t.TempDir(), "scratch")
+	p := s.plan(1, "0-end", DefaultGate, MergeOptions{})
+	p.merged.Run.Experiment = "mfxlr2319"
+	rec, _, err := p.Execute(t.Context(), s.dir("status_extra").Place(), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}), "experiment!")
+	if _, err := s.dir("status_extra").Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}))
 	for _, other := range []string{"0-9999.data", "00-end.data"} {
 		s.root = filepath.Join(t.TempDir(), "calib")
 		s.deployed("status_extra", other, []int{10, 10}, all(1))

@@ -40,6 +40,7 @@ type Plan struct {
 	merged    *Merged
 	run       int
 	now       string // what the run uses now
+	other     string // experiment of earlier deployments to the place, if it is another one
 	changes   []calib.Change
 	standing  *Standing
 	ours      *flags
@@ -67,6 +68,9 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 	if i := calib.Pick(items, p.run); i >= 0 {
 		p.now = items[i].Name
 	}
+	if p.other, err = ofAnother(place, m.Run.Experiment); err != nil {
+		return nil, err
+	}
 	p.Against = p.affected()
 	p.ambiguous = ambiguous(append(slices.Clone(items), targets...))
 	if m.array != nil {
@@ -80,6 +84,20 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 	}
 	p.Findings = g.weigh(p)
 	return p, nil
+}
+
+// ofAnother returns the experiment of a deployment in the ledger that is of another one; empty: none is.
+func ofAnother(place calib.Place, exp string) (string, error) {
+	records, err := place.Records()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range slices.Backward(records) {
+		if r.State == calib.Done && r.Undoes == "" && r.Experiment != exp && calib.Undone(records, r.ID) == nil {
+			return r.Experiment, nil
+		}
+	}
+	return "", nil
 }
 
 // NewPlanOfRun is NewPlan where nobody has said for which runs: for those from this one on, and for all while nothing is

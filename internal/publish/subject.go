@@ -72,8 +72,16 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Run.Experiment == "" {
-		s.Run.Experiment = w.Experiment
+	wanted := w.Experiment
+	if wanted == "" && w.Raw != nil {
+		wanted = w.Raw.Experiment
+	}
+	switch {
+	case s.Run.Experiment == "":
+		s.Run.Experiment = wanted
+	case wanted != "" && wanted != s.Run.Experiment:
+		return nil, fault.New(fault.Usage, "the raw data are of experiment %s, not %s", s.Run.Experiment, wanted).
+			WithHint("if %s is meant, leave the name of the experiment out", s.Run.Experiment)
 	}
 	if s.Run.Experiment == "" {
 		return nil, fault.New(fault.Usage, "the raw data do not tell their experiment").WithHint("give -e")

@@ -40,7 +40,7 @@ func (s *Store) Place() calib.Place { return calib.Place{Store: s, Ledger: s.Led
 
 // String implements calib.Store.
 func (s *Store) String() string {
-	where := fmt.Sprintf("cdb_%s (%s has no short name yet)", s.Experiment, s.LongName)
+	where := fmt.Sprintf("cdb_%s and the detector's own (%s of %s, without short name yet)", s.Experiment, s.DetType, fault.Count(strings.Count(s.LongName, "_"), "panel"))
 	if short := s.short; short != "" {
 		where = ""
 		for _, db := range s.read(short) {
