@@ -23,24 +23,34 @@ var inspectorNames = map[string]string{"INT_HIGH": "n_hi", "INT_LOW": "n_lo", "G
 func TestInspectorShowsExplain(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	b := browser.Start(t)
-	dark := simulate.Config{Dir: t.TempDir(), Experiment: "tstx00117", Run: 5, Panels: 2, Rows: 32, Cols: 48, Events: 40, Dead: 3, Hot: 3, Noisy: 3, Saturated: 3, Cold: 3}
-	truth, err := simulate.Write(t.Context(), dark)
-	if err != nil {
-		t.Fatal(err)
+	dark := simulate.Config{Dir: t.TempDir(), Experiment: "tstx00117", Panels: 2, Rows: 32, Cols: 48, Events: 40}
+	var runs []*simulate.Truth
+	for run, bad := range []int{2, 3, 1, 3, 3} { // of each kind, the same ones where there are as many
+		cfg := dark
+		cfg.Run, cfg.Dead, cfg.Hot, cfg.Noisy, cfg.Saturated, cfg.Cold = run+1, bad, bad, bad, bad, bad
+		truth, err := simulate.Write(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, truth)
 	}
-	t.Run("data", func(t *testing.T) { compareInspector(t, b, truth, "data") })
+	t.Run("data", func(t *testing.T) { compareInspector(t, b, runs, "data") })
 	scan := chargeRun(t, simulate.Config{Type: "epixhr2x2", Rows: 24, Cols: 30, Space: 2, Ramp: 128, Seed: 7})
-	t.Run("ci", func(t *testing.T) { compareInspector(t, b, scan, "ci") })
+	t.Run("ci", func(t *testing.T) { compareInspector(t, b, []*simulate.Truth{scan}, "ci") })
 }
 
-func compareInspector(t *testing.T, b *browser.Browser, truth *simulate.Truth, profile string) {
+func compareInspector(t *testing.T, b *browser.Browser, runs []*simulate.Truth, profile string) {
+	truth := runs[len(runs)-1]
 	dir, c := t.TempDir(), truth.Config
 	repo, work := filepath.Join(dir, "repo"), filepath.Join(dir, "work")
+	for _, r := range runs {
+		must(t, fault.OK, "run", "--quiet", "--profile", profile, "-e", c.Experiment, "-r", strconv.Itoa(r.Config.Run), "--dir", c.Dir, "-o", repo, "--work", filepath.Join(dir, strconv.Itoa(r.Config.Run)))
+	}
 	must(t, fault.OK, "run", "--quiet", "--profile", profile, "-e", c.Experiment, "-r", strconv.Itoa(c.Run), "--dir", c.Dir, "-o", repo, "--work", work, "--report")
 	tab := b.Open(1400, 900)
 	tab.Load("file://" + filepath.Join(work, "report.html"))
 	tab.Until("window.report && (report.ready || report.error)")
-	seen := map[string]bool{}
+	seen, since := map[string]bool{}, map[string]bool{}
 	for p, panel := range truth.Panels {
 		for _, kind := range panel.Planted {
 			row, col := kind.Pixels[0]/panel.Cols, kind.Pixels[0]%panel.Cols
@@ -57,13 +67,14 @@ func compareInspector(t *testing.T, b *browser.Browser, truth *simulate.Truth, p
 					seen[r.Quantity] = true
 				}
 			}
+			since[compareHistory(t, rows, &a.History[0])] = true
 			var drawn []string
 			tab.Eval(`[...document.querySelectorAll('#inspector figcaption')].map(e => e.textContent)`, &drawn)
 			compareTraces(t, drawn, &v)
 		}
 	}
-	if len(seen) < 2 {
-		t.Errorf("compared only %v", seen)
+	if len(seen) < 2 || len(runs) > 1 && len(since) < 2 {
+		t.Errorf("compared only %v, bad since %v", seen, since)
 	}
 	if f := tab.Faults(); len(f) > 0 {
 		t.Errorf("the page did what it must not: %q", f)
@@ -116,6 +127,21 @@ func compareRule(t *testing.T, rows [][2]string, r explain.Rule) {
 			t.Errorf("%s: distance %q, wanted %q", name, shown, far)
 		}
 	}
+}
+
+// compareHistory wants the history of the pixel and returns since when it is bad.
+func compareHistory(t *testing.T, rows [][2]string, h *explain.History) string {
+	t.Helper()
+	since := "\u2013"
+	if h.Since != nil {
+		since = fmt.Sprintf("run %d", h.Since.Run)
+	}
+	for _, want := range [][2]string{{"bad since", since}, {"runs bad", strconv.Itoa(h.Bad)}, {"runs judged", strconv.Itoa(h.Bad + h.Good)}} {
+		if !slices.Contains(rows, want) {
+			t.Errorf("the inspector lacks %q: %q", want, rows)
+		}
+	}
+	return since
 }
 
 func compareTraces(t *testing.T, drawn []string, v *explain.Verdict) {

@@ -84,7 +84,7 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 	if len(opt.baselines) > 0 {
 		facts.Baseline = &opt.baselines[0].facts
 	}
-	b := report.New(page)
+	b, past := report.New(page), newPastRuns(e, sum)
 	gain := 0
 	var limits []report.Fact
 	var traces []report.Trace
@@ -105,7 +105,7 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 			if !ok {
 				continue
 			}
-			unit, err := reportUnit(p, j, k, g.GainMode, opt.baselines)
+			unit, err := reportUnit(p, j, k, g.GainMode, opt.baselines, past)
 			if err != nil {
 				return err
 			}
@@ -124,6 +124,7 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 	page.Facts = append(reportFacts(e, p, sum, opt), limits...)
 	b.Describe(page.Facts, page.Findings)
 	b.Draw(traces)
+	b.Runs(past.names)
 	return writeReport(e, opt.path, b)
 }
 
@@ -190,7 +191,7 @@ type comparedUnit struct {
 	newly int
 }
 
-func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline) (comparedUnit, error) {
+func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline, past *pastRuns) (comparedUnit, error) {
 	u := comparedUnit{Unit: report.Unit{Panel: at, Expected: p.Units[j.Unit].Expected, Frames: int(j.Frames), Status: j.Status}}
 	for i, b := range baselines {
 		words, err := b.words(p.Panel(j.Unit), gain)
@@ -206,6 +207,11 @@ func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines [
 			u.newly = d.NewlyBad
 		}
 	}
+	panel := p.Panel(j.Unit)
+	history, err := past.quantities(gain, panel.Segment, panel.Sub, j.Status)
+	if err != nil {
+		return u, err
+	}
 	for _, q := range j.Quantities {
 		r := report.Quantity{Name: q.Name, Unit: q.Unit, Map: q.Unit == "ADU", Value: q.Value}
 		for _, t := range q.Tested {
@@ -220,6 +226,7 @@ func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines [
 			}
 		}
 	}
+	u.Quantities = append(u.Quantities, history...)
 	return u, nil
 }
 

@@ -325,7 +325,7 @@ func reportOfCampaign(ctx context.Context, e *environment, dir string, v *campai
 		if len(order) > 1 {
 			path = filepath.Join(dir, "report-"+strings.Map(fileRune, name)+".html")
 		}
-		done, err := campaignSeries(ctx, e, r, bySeries[name], path)
+		done, err := campaignSeries(ctx, e, r, dir, bySeries[name], path)
 		if err != nil {
 			return paths, err
 		}
@@ -345,10 +345,11 @@ func fileRune(r rune) rune {
 }
 
 // campaignSeries makes the page of one series; false: nothing of it is done.
-func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, items []*campaign.State, path string) (bool, error) {
+func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, dir string, items []*campaign.State, path string) (bool, error) {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b *campaign.State) int { return a.Run - b.Run })
 	page := report.Series{Title: fmt.Sprintf("%s %s, %s", items[0].Experiment, items[0].Detector, fault.Count(len(items), "run")), Subtitle: "profile " + items[0].Profile}
+	page.Facts = []report.Fact{{Name: "campaign", Value: dir}, {Name: "experiment", Value: items[0].Experiment}, {Name: "detector", Value: items[0].Detector}, {Name: "profile", Value: items[0].Profile}}
 	files := map[string]string{}
 	at := map[string]int{}
 	for _, s := range items {

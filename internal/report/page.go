@@ -140,6 +140,7 @@ type (
 		Listed     int            `json:"listed"`
 		Colours    []byte         `json:"colours"` // base64
 		Traces     []metaTrace    `json:"traces"`
+		Runs       []string       `json:"runs"`
 	}
 	metaTrace struct {
 		Name    string     `json:"name"`
@@ -225,7 +226,7 @@ func (b *Builder) meta(d detail, put func(id string, data []byte)) *metaPage {
 	for _, q := range b.quantities {
 		m.Quantities = append(m.Quantities, metaQuantity{q.Name, q.Unit, q.Map})
 	}
-	m.Traces = b.traces()
+	m.Traces, m.Runs = b.traces(), append([]string{}, b.runs...)
 	worth := map[int]bool{}
 	for _, f := range b.page.Findings {
 		for g := range b.page.Gains {

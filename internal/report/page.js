@@ -20,7 +20,7 @@ const el = (tag, props, ...kids) => {
 };
 const THIN = '\u202f';
 const spaced = n => Math.abs(n) < 10000 ? String(n).replace('-', '\u2212') : String(n).replace('-', '\u2212').replace(/\B(?=(\d{3})+$)/g, THIN);
-const fixed = (v, unit) => v === null || Number.isNaN(v) ? '\u2013' : unit === 'frames' ? spaced(Math.round(v)) : v.toFixed(Math.abs(v) < 100 ? 2 : 1).replace('-', '\u2212');
+const fixed = (v, unit) => v === null || Number.isNaN(v) ? '\u2013' : unit === 'run' ? meta.runs[v] : unit === 'frames' || unit === 'runs' ? spaced(Math.round(v)) : v.toFixed(Math.abs(v) < 100 ? 2 : 1).replace('-', '\u2212');
 const raw = async id => {
 	const e = $(id);
 	if (!e) return null;

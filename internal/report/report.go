@@ -118,6 +118,7 @@ type Builder struct {
 	units      []*unit    // by gain*panels + panel; nil: there is none
 	listed     []entry    // of all units, as far as the page has room
 	lines      []Trace
+	runs       []string
 }
 
 // New begins a page.
@@ -144,6 +145,15 @@ func (b *Builder) AddGain(ctx context.Context, gain int, units []Unit) error {
 	}
 	return g.Wait()
 }
+
+// Units of quantities that are no measured values.
+const (
+	RunUnit   = "run"  // a position in the list of Builder.Runs
+	CountUnit = "runs" // a number of runs
+)
+
+// Runs names the runs that quantities of RunUnit speak of.
+func (b *Builder) Runs(names []string) { b.runs = names }
 
 // Draw sets the traces that the inspector draws for a pixel.
 func (b *Builder) Draw(traces []Trace) { b.lines = traces }

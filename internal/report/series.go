@@ -97,7 +97,7 @@ func (b *SeriesBuilder) Add(ctx context.Context, gain, panel int, read func(run 
 	n, runs := p.Rows*p.Cols, len(b.page.Runs)
 	flips, times, since := make([]byte, n), make([]byte, n), make([]byte, n)
 	u := &seriesUnit{there: make([]bool, runs), bad: make([]int, runs), newly: make([]int, runs), gone: make([]int, runs), bit: make([]map[uint64]int, runs)}
-	first := true
+	seen := make([]bool, n) // judged in an earlier run
 	for run := range runs {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -121,6 +121,8 @@ func (b *SeriesBuilder) Add(ctx context.Context, gain, panel int, read func(run 
 		for i, w := range words {
 			was := since[i] != 0
 			switch {
+			case w&status.NotJudged != 0: // neither good nor bad
+				continue
 			case w != 0:
 				times[i]++
 				if !was {
@@ -129,7 +131,7 @@ func (b *SeriesBuilder) Add(ctx context.Context, gain, panel int, read func(run 
 			default:
 				since[i] = 0
 			}
-			if !first && was != (w != 0) {
+			if seen[i] && was != (w != 0) {
 				flips[i] += min(1, 255-flips[i])
 				if was {
 					u.gone[run]++
@@ -137,8 +139,8 @@ func (b *SeriesBuilder) Add(ctx context.Context, gain, panel int, read func(run 
 					u.newly[run]++
 				}
 			}
+			seen[i] = true
 		}
-		first = false
 	}
 	u.often, u.began = make([]int, runs+1), make([]int, runs)
 	for i, k := range times {

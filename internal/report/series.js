@@ -57,7 +57,7 @@ const show = async change => {
 	if (fresh) {
 		data = await load(s.g * P + s.p);
 		const a = panels[s.p];
-		if (!('z' in change)) { s.z = [2, 1, .5, .25].find(z => a.cols * z <= frame.clientWidth && a.rows * z <= 600) || .25; s.x = a.cols / 2; s.y = a.rows / 2; }
+		if (!('z' in change)) { s.z = [8, 4, 2, 1, .5, .25].find(z => a.cols * z <= frame.clientWidth && a.rows * z <= 600) || .25; s.x = a.cols / 2; s.y = a.rows / 2; }
 		frame.style.height = Math.max(300, Math.min(600, a.rows * s.z + 20)) + 'px';
 	}
 	picture = null;

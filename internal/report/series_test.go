@@ -61,7 +61,7 @@ func fate(words [][][][]uint64, g, p, i int) (flips, times, since int) {
 	var history []bool
 	var at []int
 	for run := range words {
-		if w := words[run][g][p]; w != nil {
+		if w := words[run][g][p]; w != nil && w[i]&status.NotJudged == 0 {
 			history, at = append(history, w[i] != 0), append(at, run)
 		}
 	}
