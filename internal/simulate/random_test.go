@@ -79,6 +79,7 @@ type randomRun struct {
 	usage    bool   // it must be refused with code 2
 	may      bool   // it may be refused: something is lost, if only in a stream without panels
 	torn     bool   // there is perhaps nothing left that can be read (code 10)
+	mapped   bool   // the configuration gives pixels different gains
 }
 
 // String describes the run for a failure.
@@ -97,11 +98,12 @@ func newRandomRun(seed uint64, dir string) (*randomRun, error) {
 	if c.Format = XTC2; r.IntN(2) == 0 {
 		c.Format = XTC1
 	}
-	switch r.IntN(3) {
+	switch r.IntN(4) {
 	case 0:
 		c.Type, c.Panels = "jungfrau", 2
-		if c.GainModes = []string{"g0", "g1", "g2"}[:c.Steps]; c.Steps == 1 {
-			c.GainModes = c.GainModes[:1]
+	case 3:
+		if c.Type, c.Panels = "epix10ka", 1+r.IntN(3); c.Format == XTC1 {
+			c.Type, c.Panels = "jungfrau", 2
 		}
 	case 1:
 		c.Type, c.Panels = "epix100", 1
@@ -110,6 +112,9 @@ func newRandomRun(seed uint64, dir string) (*randomRun, error) {
 	}
 	if c.Format == XTC2 && c.Type != "jungfrau" {
 		c.Panels = 1 + r.IntN(4)
+	}
+	for modes := modesOf(c.Type); len(modes) > 0 && len(c.GainModes) < c.Steps; {
+		c.GainModes = append(c.GainModes, modes[r.IntN(len(modes))])
 	}
 	switch r.IntN(8) {
 	case 0:
@@ -127,8 +132,13 @@ func newRandomRun(seed uint64, dir string) (*randomRun, error) {
 		}
 	}
 	var err error
-	if r.want, err = slowRead(dir, r.lcls1()); err != nil {
+	if r.want, err = slowRead(dir, r.lcls1(), r.pixels()); err != nil {
 		return nil, err
+	}
+	for n := r.IntN(3); n > 0 && r.multiGain(); n-- {
+		if err := r.gainDeed(); err != nil {
+			return r, err
+		}
 	}
 	for range r.IntN(3) {
 		if err := r.deed(); err != nil || r.must || r.usage {
@@ -295,6 +305,10 @@ func (r *randomRun) deed() error {
 			return os.Rename(f.path, f.path+".inprogress")
 		},
 		func() error { return r.otherRun(files) },
+		func() error { return r.loseBegin(f) },
+	}
+	if r.multiGain() && r.IntN(3) == 0 {
+		return r.loseBegin(f)
 	}
 	return deeds[r.IntN(len(deeds))]()
 }
@@ -362,7 +376,7 @@ func (r *randomRun) hole(f dataFile, others bool) error {
 		r.may = true
 		// Where each event is in one stream, or there is one stream only, nothing else tells of it; the events of
 		// the slow detector are few.
-		r.untraced = r.untraced || !others || r.lcls1() || f.stream == 90 || r.slow > 0 && r.cfg.Streams == 1
+		r.untraced = r.untraced || !others || r.lcls1() || f.stream == 90 || r.slow > 0 && r.cfg.Streams == 1 || r.cfg.LostEvents > 0 // perhaps the same event
 	}
 	return err
 }
@@ -473,6 +487,44 @@ func (r *randomRun) dropTransition(f dataFile, files []dataFile) error {
 		}
 	}
 	return err
+}
+
+// loseBegin takes a BeginStep that another stream has out of a stream, and its smalldata away.
+func (r *randomRun) loseBegin(f dataFile) error {
+	run, err := slowRead(r.cfg.Dir, r.lcls1(), 0)
+	if err != nil {
+		return err
+	}
+	var others []uint64
+	for stream, begins := range run.took {
+		if stream != f.stream {
+			others = append(others, begins...)
+		}
+	}
+	mine := slices.DeleteFunc(run.took[f.stream], func(ts uint64) bool { return !slices.Contains(others, ts) })
+	if len(mine) == 0 || f.stream == 90 {
+		return nil
+	}
+	lost := mine[r.IntN(len(mine))]
+	for _, g := range r.files() {
+		if g.stream != f.stream {
+			continue
+		}
+		if err := os.Remove(r.smallOf(g)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_, err := r.rewrite(g, func(list []datagram) []datagram {
+			return slices.DeleteFunc(list, func(d datagram) bool { return d.service == 6 && d.ts == lost })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r.note("losebegin of step %d in stream %d", r.want.step(lost), f.stream)
+	if i := slices.IndexFunc(r.files(), func(g dataFile) bool { return g.stream != f.stream }); i >= 0 && r.IntN(2) == 0 {
+		return r.loseBegin(r.files()[i])
+	}
+	return nil
 }
 
 // twice repeats an event.
@@ -614,7 +666,7 @@ func (r *randomRun) verdict() (x *frame.Index, lacks []string, err error) {
 
 // judge compares what the program says with what is so.
 func (r *randomRun) judge() (code fault.Code, problem string) {
-	have, err := slowRead(r.cfg.Dir, r.lcls1())
+	have, err := slowRead(r.cfg.Dir, r.lcls1(), r.pixels())
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -642,7 +694,10 @@ func (r *randomRun) judge() (code fault.Code, problem string) {
 	case code == fault.OK && lost > 0 && !r.untraced:
 		return code, fmt.Sprintf("%d frames are lost, and it is accepted: notes %q", lost, x.Notes)
 	case code == fault.OK:
-		return code, r.compare(x, have)
+		if problem := r.compare(x, have); problem != "" || !r.multiGain() {
+			return code, problem
+		}
+		return code, r.judgeGains(x, have)
 	}
 	return code, ""
 }
@@ -702,7 +757,7 @@ func (r *randomRun) compare(x *frame.Index, have *slowRun) string {
 			if want[ts] == nil {
 				want[ts] = map[int]place{}
 			}
-			want[ts][p.segment] = place{f.path, f.off, r.want.step(ts)}
+			want[ts][p.segment] = place{f.path, f.off, have.step(ts)}
 		}
 	}
 	if reflect.DeepEqual(got, want) {

@@ -19,6 +19,8 @@ import (
 type slowFrame struct {
 	path string
 	off  int64 // of the first pixel
+	// words are its pixels, if they were asked for.
+	words []uint16
 }
 
 // slowPanel names a panel.
@@ -34,10 +36,12 @@ type slowRun struct {
 	begins []uint64                           // BeginSteps
 	ends   map[int]bool                       // EndRun by stream
 	events map[uint64]bool
+	claims []slowClaim      // of the gain
+	took   map[int][]uint64 // BeginSteps by stream
 }
 
 func newSlowRun() *slowRun {
-	return &slowRun{map[uint64]map[slowPanel]slowFrame{}, map[uint64]map[slowPanel]bool{}, nil, map[int]bool{}, map[uint64]bool{}}
+	return &slowRun{map[uint64]map[slowPanel]slowFrame{}, map[uint64]map[slowPanel]bool{}, nil, map[int]bool{}, map[uint64]bool{}, nil, map[int][]uint64{}}
 }
 
 // step is the number of the step at a time.
@@ -69,10 +73,10 @@ func (r *slowRun) add(ts uint64, p slowPanel, f slowFrame, usable bool) {
 	r.frames[ts][p] = f
 }
 
-var slowName = regexp.MustCompile(`-r(\d+)-s(\d+)-c(\d+)\.xtc2?$`)
+var slowName = regexp.MustCompile(`-r(\d+)-s(\d+)-c(\d+)(?:\.smd)?\.xtc2?$`)
 
-// slowRead reads the data files of a folder, stream by stream, chunk by chunk.
-func slowRead(dir string, lcls1 bool) (*slowRun, error) {
+// slowRead reads the data files of a folder, stream by stream, chunk by chunk, and the pixels of frames of so many.
+func slowRead(dir string, lcls1 bool, pixels int) (*slowRun, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -111,7 +115,30 @@ func slowRead(dir string, lcls1 bool) (*slowRun, error) {
 	}
 	slices.Sort(r.begins)
 	r.begins = slices.Compact(r.begins)
-	return r, nil
+	return r, r.pixels(pixels)
+}
+
+// pixels reads the words of all frames.
+func (r *slowRun) pixels(n int) error {
+	files := map[string][]byte{}
+	for ts, panels := range r.frames {
+		for p, f := range panels {
+			if files[f.path] == nil {
+				b, err := os.ReadFile(f.path)
+				if err != nil {
+					return err
+				}
+				files[f.path] = b
+			}
+			b := files[f.path][f.off:]
+			f.words = make([]uint16, min(n, len(b)/2))
+			for i := range f.words {
+				f.words[i] = u16(b[2*i:])
+			}
+			r.frames[ts][p] = f
+		}
+	}
+	return nil
 }
 
 // slowNames is what a reader of frames must know of a description.
@@ -119,6 +146,7 @@ type slowNames struct {
 	panel  slowPanel
 	frame  bool
 	fields int
+	text   []byte // from the first field on
 }
 
 const slowStr = 256
@@ -141,10 +169,12 @@ func (r *slowRun) readXtc2(b []byte, stream int, path string, names map[uint32]s
 			clear(names)
 			slowXtc2(b, at+24, end, func(typ uint16, src uint32, _ uint16, from, to int) {
 				if typ == 4 {
-					n := slowNames{fields: (to - from - 1036) / 524}
+					n := slowNames{fields: (to - from - 1036) / 524, text: b[from+1036 : to]}
 					n.panel.detector, n.panel.segment = text(b[from+4+slowStr:][:slowStr]), int(u32(b[from+1032:]))
 					n.frame = text(b[from+4+3*slowStr:][:slowStr]) == "raw" && n.fields > 0 && slices.Contains([]string{"raw", "image"}, text(b[from+1036+260:][:slowStr]))
 					names[src&0x0fffffff] = n
+				} else if typ == 1 {
+					r.claims2(b, from, to, names[src&0x0fffffff], slowClaim{stream: stream, ts: ts, path: path})
 				}
 			})
 		case 4: // BeginRun
@@ -154,6 +184,12 @@ func (r *slowRun) readXtc2(b []byte, stream int, path string, names map[uint32]s
 			r.ends[stream] = true
 		case 6: // BeginStep
 			r.begins = append(r.begins, ts)
+			r.took[stream] = append(r.took[stream], ts)
+			slowXtc2(b, at+24, end, func(typ uint16, src uint32, _ uint16, from, to int) {
+				if n, ok := names[src&0x0fffffff]; ok && typ == 1 {
+					r.claims2(b, from, to, n, slowClaim{stream: stream, ts: ts, step: true, path: path})
+				}
+			})
 		case 12:
 			if *ended {
 				break
@@ -171,7 +207,7 @@ func (r *slowRun) readXtc2(b []byte, stream int, path string, names map[uint32]s
 						pixels, bad = int64(from), bad|own
 					}
 				})
-				r.add(ts, n.panel, slowFrame{path, pixels}, bad&0x2f == 0 && pixels >= 0)
+				r.add(ts, n.panel, slowFrame{path: path, off: pixels}, bad&0x2f == 0 && pixels >= 0)
 			})
 			if damage&0x29 != 0 && len(r.lost[ts]) == 0 { // of the whole datagram, and of no panel alone
 				for p, f := range r.frames[ts] {
@@ -211,6 +247,8 @@ func (r *slowRun) readXtc1(b []byte, stream int, path string, ended *bool) {
 		}
 		ts := uint64(u32(b[at+4:]))<<32 | uint64(u32(b[at:]))
 		switch b[at+11] & 0xf {
+		case 4:
+			r.configs(b, at+40, end, slowClaim{stream: stream, ts: ts, path: path})
 		case 6:
 			*ended = false
 		case 7:
@@ -218,6 +256,8 @@ func (r *slowRun) readXtc1(b []byte, stream int, path string, ended *bool) {
 			r.ends[stream] = true
 		case 8:
 			r.begins = append(r.begins, ts)
+			r.took[stream] = append(r.took[stream], ts)
+			r.configs(b, at+40, end, slowClaim{stream: stream, ts: ts, step: true, path: path})
 		case 12:
 			if *ended {
 				break
@@ -254,8 +294,25 @@ func (r *slowRun) leaves(b []byte, at, end int, ts uint64, path string) {
 		}
 		for p := range panels {
 			if head >= 0 && to > at+20 {
-				r.add(ts, slowPanel{fmt.Sprint(phy), p}, slowFrame{path, int64(at + 20 + head + p*size)}, damage == 0)
+				r.add(ts, slowPanel{fmt.Sprint(phy), p}, slowFrame{path: path, off: int64(at + 20 + head + p*size)}, damage == 0)
 			}
+		}
+		at = to
+	}
+}
+
+// configs reads the configurations of Jungfraus below a container.
+func (r *slowRun) configs(b []byte, at, end int, c slowClaim) {
+	for at+20 <= end {
+		to := at + int(u32(b[at+16:]))
+		if to < at+20 || to > end {
+			return
+		}
+		switch typ := u32(b[at+12:]); {
+		case typ&0xffff == 1:
+			r.configs(b, at+20, to, c)
+		case typ&0xffff == 107:
+			r.claims1(b, at+20, fmt.Sprint(u32(b[at+8:])), c)
 		}
 		at = to
 	}

@@ -175,14 +175,32 @@ func (b *builder) payload(ctx context.Context, s *fileScan, r *record) (payload,
 	return plain{at: r.at, size: r.n, first: r.peek[:r.have], read: read}, nil
 }
 
-// numberSteps numbers the calib cycles of the run. Streams that have all of them count; in one that has
-// lost some, a cycle is known by its time.
+// numberSteps numbers the calib cycles of the run: those of the stream that has most of them, and those that only other
+// streams of the same clock have. In a stream that has lost some, a cycle is known by its time.
 func (b *builder) numberSteps() {
+	var most *stream
 	for _, st := range b.streams {
-		if len(st.cycles) > len(b.begins) {
-			b.begins = st.cycles
+		if most == nil || len(st.cycles) > len(most.cycles) {
+			most = st
 		}
 	}
+	b.begins = slices.Clone(most.cycles)
+	times := map[uint64]bool{}
+	for _, c := range most.cycles {
+		times[c.ts] = true
+	}
+	for _, st := range b.streams {
+		common := slices.ContainsFunc(st.cycles, func(c cycle) bool { return times[c.ts] })
+		if st.control() || !common && (st.scans[0].begin == 0 || st.scans[0].begin != most.scans[0].begin) {
+			continue // its clock is another
+		}
+		for _, c := range st.cycles {
+			if !times[c.ts] {
+				b.begins, times[c.ts] = append(b.begins, c), true
+			}
+		}
+	}
+	slices.SortStableFunc(b.begins, func(c, d cycle) int { return cmp.Compare(c.ts, d.ts) })
 	streams := slices.Clone(b.streams)
 	slices.SortStableFunc(streams, func(s, t *stream) int { return cmp.Compare(len(t.cycles), len(s.cycles)) })
 	for _, d := range b.bySrc {
@@ -247,10 +265,17 @@ func (st *stream) step(cycle int32, ts uint64, b *builder) int32 {
 
 // stepOfConfig returns the step from which on a configuration is in force.
 func (st *stream) stepOfConfig(c configured, b *builder) int32 {
-	if c.cycle < 0 {
-		return -1
+	cycle := c.cycle
+	if cycle >= 0 && c.within {
+		cycle++
 	}
-	return st.step(c.cycle, st.cycles[c.cycle].ts, b)
+	switch {
+	case cycle < 0:
+		return -1
+	case int(cycle) == len(st.cycles):
+		return int32(len(b.begins)) // behind the last step
+	}
+	return st.step(cycle, st.cycles[cycle].ts, b)
 }
 
 // merged is an event of the run: that of a DAQ stream, and frames of slow recorders for the same shot.

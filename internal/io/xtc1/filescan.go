@@ -54,10 +54,11 @@ type runMark struct {
 
 // configured is a configuration object and since when it is in force.
 type configured struct {
-	src   source
-	cycle int32
-	setup *setup
-	why   error // why there is no setup
+	src    source
+	cycle  int32
+	within bool // a Configure told it: in a cycle, it holds from the next one on
+	setup  *setup
+	why    error // why there is no setup
 }
 
 // fileScan is what one file has for the index.
@@ -208,15 +209,15 @@ func (s *fileScan) event(d *datagram) {
 
 // configure reads one leaf of a transition.
 func (s *fileScan) configure(d *datagram, l *leaf) error {
-	id := l.id()
+	id, from := l.id(), configured{src: l.source(), cycle: int32(len(s.cycles)) - 1, within: d.service() == trConfigure}
 	shape := isConfig(id) && l.level() == levelSource
 	if !shape && id != idAliasConfig && id != idRunControlConfig || l.payload() == 0 {
 		return nil
 	}
 	if l.damage != 0 || d.cut || l.payload() > maxConfig || l.isCompact() {
 		if shape {
-			s.configs = append(s.configs, configured{src: l.source(), cycle: int32(len(s.cycles)) - 1,
-				why: fmt.Errorf("its %s (%d bytes, damage %#x) cannot be used", typeName(id), l.payload(), l.damage)})
+			from.why = fmt.Errorf("its %s (%d bytes, damage %#x) cannot be used", typeName(id), l.payload(), l.damage)
+			s.configs = append(s.configs, from)
 		}
 		return nil
 	}
@@ -232,8 +233,8 @@ func (s *fileScan) configure(d *datagram, l *leaf) error {
 			s.cycles[n-1].doc = controls(l.version(), b)
 		}
 	default:
-		set, why := parseConfig(id, l.version(), b)
-		s.configs = append(s.configs, configured{l.source(), int32(len(s.cycles)) - 1, set, why})
+		from.setup, from.why = parseConfig(id, l.version(), b)
+		s.configs = append(s.configs, from)
 	}
 	return nil
 }
