@@ -44,26 +44,27 @@ func (h *pastRuns) name(f repo.Name) int16 {
 
 // quantities returns since which run a pixel is bad without interruption, in how many runs it was, and how many judged it.
 // Runs that could not judge it neither begin nor end a stretch.
-func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) ([]report.Quantity, error) {
+// before is the sidecar of the youngest run before, as far as there is one.
+func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) (list []report.Quantity, before *repo.Sidecar, err error) {
 	path := h.file(gain, segment, sub)
 	panel := filepath.Dir(filepath.Dir(path))
 	own, ok := repo.ParseName(filepath.Base(path), filepath.Base(filepath.Dir(path)))
 	if path == "" || !ok {
-		return pastQuantities(nil, make([]uint8, len(words)), make([]uint8, len(words))), nil
+		return pastQuantities(nil, make([]uint8, len(words)), make([]uint8, len(words))), nil, nil
 	}
 	r := repo.New(filepath.Dir(filepath.Dir(panel)), nil, h.e.Site.Location())
 	files, _, err := r.Files(filepath.Base(filepath.Dir(panel)), filepath.Base(panel), own.CType)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var before []repo.Found   // of equal runs the preferred file
+	var earlier []repo.Found  // of equal runs the preferred file
 	for _, f := range files { // by time
 		same := func(x repo.Name) bool { return x.Run == f.Run && x.Experiment == f.Experiment && x.Stamp == f.Stamp }
 		if same(own) {
 			break
 		}
-		if !f.Slice && f.GainMode == own.GainMode && !slices.ContainsFunc(before, func(x repo.Found) bool { return same(x.Name) }) {
-			before = append(before, f)
+		if !f.Slice && f.GainMode == own.GainMode && !slices.ContainsFunc(earlier, func(x repo.Found) bool { return same(x.Name) }) {
+			earlier = append(earlier, f)
 		}
 	}
 	since := make([]int16, len(words)) // -1: good
@@ -88,16 +89,17 @@ func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) ([]
 			}
 		}
 	}
-	for _, f := range before[max(0, len(before)-historyRuns):] {
+	for _, f := range earlier[max(0, len(earlier)-historyRuns):] {
 		read, err := r.ReadStatus(f.Path, nil)
 		if err != nil || len(read.Values) != len(words) {
 			h.e.Log.Warnf("the history in the report lacks %q: %v", f.Path, err)
 			continue
 		}
+		before = read.Sidecar
 		add(f.Name, read.Values)
 	}
 	add(own, words)
-	return pastQuantities(since, bad, judged), nil
+	return pastQuantities(since, bad, judged), before, nil
 }
 
 // pastQuantities makes the quantities; since is nil where nothing is known.

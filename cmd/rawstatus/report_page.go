@@ -111,6 +111,9 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 			}
 			f := reduce.Facts(p, j.Unit, k, gain, j)
 			f.NewlyBad = unit.newly
+			if sc := unit.before; sc != nil && sc.Level != nil && sc.Profile == sum.Params.Profile && sum.Params.Profile == string(status.ProfileDark) {
+				f.Pedestal, f.Before, f.BeforeRun = j.Level(), &verdict.Pedestal{Mean: sc.Level.Mean, Spread: sc.Level.Spread}, fmt.Sprintf("run %d", sc.Run.Number)
+			}
 			facts.Units = append(facts.Units, f)
 			units = append(units, unit.Unit)
 		}
@@ -188,7 +191,8 @@ func segmentName(p frame.Panel) string {
 // comparedUnit is a unit of a report and its newly bad pixels.
 type comparedUnit struct {
 	report.Unit
-	newly int
+	newly  int
+	before *repo.Sidecar // of the youngest run before
 }
 
 func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline, past *pastRuns) (comparedUnit, error) {
@@ -208,10 +212,11 @@ func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines [
 		}
 	}
 	panel := p.Panel(j.Unit)
-	history, err := past.quantities(gain, panel.Segment, panel.Sub, j.Status)
+	history, before, err := past.quantities(gain, panel.Segment, panel.Sub, j.Status)
 	if err != nil {
 		return u, err
 	}
+	u.before = before
 	for _, q := range j.Quantities {
 		r := report.Quantity{Name: q.Name, Unit: q.Unit, Map: q.Unit == "ADU", Value: q.Value}
 		for _, t := range q.Tested {

@@ -70,6 +70,7 @@ type Sidecar struct {
 	frame.Run
 	Frames     Frames         `json:"frames"`
 	BadPixels  int            `json:"bad_pixels"` // pixels whose word is not 0
+	Level      *Level         `json:"level,omitempty"`
 	Limits     []Limit        `json:"limits,omitempty"`
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Incomplete []string       `json:"incomplete,omitempty"` // what --allow-incomplete has accepted
@@ -86,6 +87,12 @@ type Sidecar struct {
 	StatusSHA256 string `json:"status_sha256"`
 	// Replaces is there only while a status file is being replaced: the sidecar of the old one.
 	Replaces *Sidecar `json:"replaces,omitempty"`
+}
+
+// Level is the mean of the averages of good pixels, and their standard deviation, in ADU.
+type Level struct {
+	Mean   float64 `json:"mean"`
+	Spread float64 `json:"std"`
 }
 
 // of gives the sidecar of the status file with that hash, or nil.

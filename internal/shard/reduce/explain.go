@@ -1,12 +1,15 @@
 package reduce
 
 import (
+	"math"
+
 	"rawstatus/internal/detector"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/status"
+	"rawstatus/internal/stats/verdict"
 )
 
 // Quantity is what rules compare with limits: a number for every pixel of a panel.
@@ -66,6 +69,34 @@ func (j *Judged) Explain(pixel int) []Reason {
 		}
 	}
 	return out
+}
+
+// Level returns where the averages of the good pixels lie; nil: nothing has averages, or no pixel is good.
+func (j *Judged) Level() *verdict.Pedestal {
+	for _, q := range j.Quantities {
+		if q.Name != "average" {
+			continue
+		}
+		var n, sum, dev float64
+		for i, w := range j.Status {
+			if w == 0 {
+				n++
+				sum += q.Value(i)
+			}
+		}
+		if n == 0 {
+			return nil
+		}
+		mean := sum / n
+		for i, w := range j.Status {
+			if w == 0 {
+				d := q.Value(i) - mean
+				dev += float64(d * d)
+			}
+		}
+		return &verdict.Pedestal{Mean: mean, Spread: math.Sqrt(dev / n)}
+	}
+	return nil
 }
 
 func values[T plane.Number | float64](v []T) func(int) float64 {

@@ -324,6 +324,9 @@ func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 			sc.Notes = append(sc.Notes, fmt.Sprintf("limits of %s are not finite: %v .. %v, centre %v, spread %v, from %s", l.Name, q.Lo, q.Hi, q.Centre, q.Spread, fault.Count(l.Used, "value")))
 		}
 	}
+	if l := v.panels[i].Level(); l != nil {
+		sc.Level = &repo.Level{Mean: l.Mean, Spread: l.Spread}
+	}
 	for _, f := range p.Dataset.Files {
 		sc.Inputs = append(sc.Inputs, repo.Input{Path: f.Path, Size: f.Size, MTime: f.ModTime.UTC().Format(time.RFC3339Nano)})
 	}

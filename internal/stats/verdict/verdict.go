@@ -6,6 +6,7 @@ package verdict
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"rawstatus/internal/stats/status"
@@ -68,7 +69,13 @@ type Unit struct {
 	WrongGain        int              // pixels with wrong gain bits
 	NewlyBad         int              // against Facts.Baseline
 	Occupancy        status.Occupancy // empty: not looked at
+	// Pedestal is where the averages of the good pixels lie, Before where they lay in the run of that name; nil: not known.
+	Pedestal, Before *Pedestal
+	BeforeRun        string
 }
+
+// Pedestal is the mean of the averages of a panel's good pixels and their standard deviation, ADU.
+type Pedestal struct{ Mean, Spread float64 }
 
 // Baseline is what the status was compared with.
 type Baseline struct {
@@ -85,6 +92,7 @@ const (
 	BluntFraction = 0.1   // of the pixels that limits find, more with robust limits
 	BluntPixels   = 10    // fewer are not worth a word
 	StaleDays     = 30
+	MovedSigmas   = 3 // the mean of a panel's pedestals, in their spread
 	fewLines      = 4 // bad rows and columns that are named
 )
 
@@ -130,6 +138,9 @@ func (f Facts) judgeUnit(u Unit, add adder) {
 	}
 	if float64(u.WrongGain) > float64(GainFraction*float64(u.Pixels)) {
 		add(Check, "gain bits", "", u.Panel, u.Gain, "%s: %d pixels have wrong gain bits", u.Name, u.WrongGain)
+	}
+	if a, b := u.Pedestal, u.Before; a != nil && b != nil && math.Abs(a.Mean-b.Mean) > float64(MovedSigmas*b.Spread) {
+		add(Check, "pedestal", "", u.Panel, u.Gain, "%s: the mean pedestal of the good pixels is %.1f ADU, in %s it was %.1f with a spread of %.1f", u.Name, a.Mean, u.BeforeRun, b.Mean, b.Spread)
 	}
 	for _, a := range u.Occupancy.Chips {
 		if a.MostlyBad() && a.Pixels() < u.Pixels {
