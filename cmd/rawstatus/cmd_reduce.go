@@ -73,11 +73,11 @@ func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
 
 // reduceFlags say where results go.
 func reduceFlags() []cli.Flag {
-	return []cli.Flag{
+	return append(productFlags(), []cli.Flag{
 		command.Repository(),
 		&cli.BoolFlag{Name: "replace", Usage: "replace status files of another profile, or of more of the run than this result"},
 		&cli.BoolFlag{Name: "report", Usage: "write <work>/report.html as well: the bad pixels to look at"},
-	}
+	}...)
 }
 
 // repository gives the constants repository in force.
@@ -121,6 +121,9 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 	}
 	logParameters(e, q, work)
 	opt := reduce.Options{Repo: l.repo, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
+	if opt.Products, err = productOptions(c, e, q); err != nil {
+		return err
+	}
 	progress := e.Progress(int64(len(p.Units)), "panels")
 	opt.Progress = progress.Add
 	var sum *reduce.Summary

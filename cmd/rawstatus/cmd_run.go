@@ -29,6 +29,9 @@ func runRun(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	if _, err := wantedProducts(c, e, p); err != nil {
+		return err
+	}
 	l, err := openLog(e, p, start)
 	if err != nil {
 		return err

@@ -108,12 +108,17 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	if c.Bool("report") {
 		r.ReduceWords = append(r.ReduceWords, "--report")
 	}
-	return r, nil
+	products, err := productWords(c)
+	r.ReduceWords = append(r.ReduceWords, products...)
+	return r, err
 }
 
 // request makes what every attempt at a plan starts from.
 func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
 	r, err := baseRequest(c, e)
+	if err == nil {
+		_, err = wantedProducts(c, e, p)
+	}
 	if err != nil {
 		return r, err
 	}

@@ -34,6 +34,9 @@ type Site struct {
 	// KnownMissing are ids of panels that may be missing from runs.
 	KnownMissing []string `toml:"known_missing" sep:","`
 
+	// Products are the constants of dark runs that are written beside the status.
+	Products []string `toml:"products" sep:","`
+
 	CalibWS CalibWS           `toml:"calibws"`
 	Slurm   Slurm             `toml:"slurm"`
 	Elog    Elog              `toml:"elog"`

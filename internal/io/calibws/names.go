@@ -65,6 +65,9 @@ func (s *Store) Resolve(ctx context.Context) error {
 	return err
 }
 
+// Short is the detector's short name after [Store.Resolve]; empty while it has none.
+func (s *Store) Short() string { return s.short }
+
 // shortName returns the short name of the detector; with create it makes one for a new detector, else the
 // name of an unknown one is empty.
 func (s *Store) shortName(ctx context.Context, create bool) (string, error) {

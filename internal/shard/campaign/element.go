@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -74,15 +75,15 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call) Outcome {
 	begin := time.Now().UTC()
 	work := c.Work(p.Key)
-	o, worked := Outcome{}, ""
+	o, worked, profile := Outcome{}, "", ""
 	if partials, err := c.plan(p.Key); err == nil && partials != nil {
-		worked = partials.Plan.ID
+		worked, profile = partials.Plan.ID, partials.Plan.Params.Profile
 	}
 	if len(p.Tasks) > 0 {
 		o = call(ctx, "task", "--work", work, "--task", reduce.Ranges(p.Tasks), "--workers", workers)
 	}
 	if o.Code == int(fault.OK) && c.complete(p.Key) {
-		o = call(ctx, append([]string{"reduce", "--work", work}, c.Request.ReduceWords...)...)
+		o = call(ctx, append([]string{"reduce", "--work", work}, reduceWords(c.Request.ReduceWords, profile)...)...)
 		if o.Code == int(fault.OK) && c.Request.Post {
 			// A logbook that is away changes nothing for the item: what is not sent is kept in its work directory.
 			call(ctx, "post", "--work", work)
@@ -105,4 +106,11 @@ func (c *Campaign) complete(key string) bool {
 		}
 	}
 	return true
+}
+
+// reduceWords are the words for the reduction of an item: products are of dark runs only.
+func reduceWords(words []string, profile string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(word string) bool {
+		return strings.HasPrefix(word, "--products=") && profile != plan.ProfileDark
+	})
 }

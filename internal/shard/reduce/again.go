@@ -30,9 +30,13 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 	}
 	sum := newSummary(work, q)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
+	if err := CheckProducts(q, opt.Products.Names); err != nil {
+		return nil, err
+	}
 	if err := mayReplace(q, opt.Repo, dirs, opt.Replace); err != nil {
 		return nil, err
 	}
+	out := newProducts(work, q, opt, dirs)
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
@@ -64,13 +68,16 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 			sum.Changes = append(sum.Changes, Change{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, GainMode: p.Groups[g].GainMode,
 				Diff: d.Table(q.Params.Family())})
 		}
-		if err := sum.write(ctx, q, opt.Repo, opt.Replace, dirs, g, units, is); err != nil {
+		if err := sum.write(ctx, q, opt.Repo, opt.Replace, out, g, units, is); err != nil {
 			return nil, err
 		}
 	}
 	sum.Incomplete = q.Incomplete
 	if opt.Repo == nil {
 		return sum, nil
+	}
+	if err := sum.merge(ctx, out); err != nil {
+		return nil, err
 	}
 	return sum, sum.save(work, opt.Mode)
 }

@@ -88,7 +88,7 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		}
 		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res, rules), Traces: traces, Ramp: ramp}}
 		if p.Params.CIConstants != "" && in[i].set != nil {
-			one.constants = chargeConstants(p.Params.CIConstants, res)
+			one.extra = chargeConstants(p.Params.CIConstants, res)
 		}
 		v.panels = append(v.panels, one)
 	}

@@ -62,9 +62,10 @@ type judgement struct {
 // judged is the judgement of one panel.
 type judged struct {
 	Judged
-	counts status.Counts
-	// constants writes what else the profile makes of a panel and returns the paths; nil: nothing.
-	constants func(ctx context.Context, r *repo.Repo, sf repo.StatusFile) ([]string, error)
+	counts    status.Counts
+	constants *constants // of profile dark
+	// extra writes what else the profile makes of a panel and returns the paths; nil: nothing.
+	extra func(ctx context.Context, r *repo.Repo, sf repo.StatusFile) ([]string, error)
 }
 
 // judge evaluates the rules of a plan over what the units of a group have.
@@ -132,7 +133,7 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	}
 	quantities := darkQuantities(panels, res)
 	for i, r := range res.Panels {
-		v.panels = append(v.panels, judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, Quantities: quantities[i]}})
+		v.panels = append(v.panels, judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, Quantities: quantities[i]}, constants: constantsOf(&panels[i], r)})
 	}
 	for _, g := range res.Groups {
 		if g.Judged == 0 {
@@ -147,6 +148,15 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		}
 	}
 	return v, nil
+}
+
+// constantsOf returns the numbers of a panel that products are made of. A pixel without any frame has no extremes: 0.
+func constantsOf(in *status.PanelPlanes, r status.PanelResult) *constants {
+	c := &constants{ave: r.Ave, rms: r.Rms, min: in.MinValue, max: in.MaxValue}
+	if in.Frames == 0 || c.min == nil {
+		c.min, c.max = make([]uint16, len(r.Status)), make([]uint16, len(r.Status))
+	}
+	return c
 }
 
 // darkPlanes gives the planes of a unit as the rules want them.

@@ -21,6 +21,8 @@ type Options struct {
 	Repo    *repo.Repo
 	Replace bool        // replace status files of another profile
 	Mode    fs.FileMode // of files in the work directory, 0 = 0664
+	// Products are the constants of a dark run that are written beside the status.
+	Products ProductOptions
 	// Progress, if any, is told of each unit of the plan that has been read, from many goroutines.
 	Progress func(units int64)
 }
@@ -33,9 +35,13 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	}
 	sum := newSummary(work, p)
 	dirs := repo.PanelDirs(p.Dataset.Panels)
+	if err := CheckProducts(p, opt.Products.Names); err != nil {
+		return nil, err
+	}
 	if err := mayReplace(p, opt.Repo, dirs, opt.Replace); err != nil {
 		return nil, err
 	}
+	out := newProducts(work, p, opt, dirs)
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) {
 			in, err := mergePartials(work, p, unit)
@@ -62,11 +68,14 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 		if err != nil {
 			return nil, err
 		}
-		if err := sum.write(ctx, p, opt.Repo, opt.Replace, dirs, g, units, v); err != nil {
+		if err := sum.write(ctx, p, opt.Repo, opt.Replace, out, g, units, v); err != nil {
 			return nil, err
 		}
 	}
 	sum.Incomplete = p.Incomplete
+	if err := sum.merge(ctx, out); err != nil {
+		return nil, err
+	}
 	return sum, sum.save(work, opt.Mode)
 }
 
@@ -108,22 +117,34 @@ func gatesOnly(p *plan.Plan, units []int) bool {
 	return slices.ContainsFunc(units, func(u int) bool { return p.Params.Sequence(p.Units[u].Selected).Stage1Only })
 }
 
+// merge puts the products of gain modes and panels together.
+func (s *Summary) merge(ctx context.Context, out *products) (err error) {
+	s.Products, err = out.merge(ctx)
+	s.Notes = append(slices.Clip(s.Notes), out.notes...)
+	return err
+}
+
 // write puts the judgement of a group into the summary and, unless r is nil, into the repository.
-func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, group int, units []int, v *judgement) error {
+func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, out *products, group int, units []int, v *judgement) error {
 	gs := groupSummary(p, group, units, v)
 	gs.Findings = findings(p, &gs, units, v)
 	for _, f := range gs.Findings {
 		s.Warnings = append(s.Warnings, f.String())
 	}
 	if r != nil {
+		written, err := out.group(ctx, units, v)
+		if err != nil {
+			return err
+		}
 		for i, u := range units {
-			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, dirs), v.panels[i].Status, sidecar(p, u, i, v), replace)
+			gs.Panels[i].Constants = written[i]
+			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, out.dirs), v.panels[i].Status, sidecar(p, u, i, v), replace)
 			if err != nil {
 				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}
 			gs.Panels[i].File = path
-			if constants := v.panels[i].constants; constants != nil {
-				if gs.Panels[i].Constants, err = constants(ctx, r, statusFile(p, u, dirs)); err != nil {
+			if write := v.panels[i].extra; write != nil {
+				if gs.Panels[i].Constants, err = write(ctx, r, statusFile(p, u, out.dirs)); err != nil {
 					return fmt.Errorf("could not write the constants of %s: %w", p.UnitName(u), err)
 				}
 			}

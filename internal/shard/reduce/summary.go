@@ -37,7 +37,8 @@ type Summary struct {
 	Events     int         `json:"events"` // of the run
 	Work       string      `json:"work"`
 	Groups     []Group     `json:"groups"`
-	Changes    []Change    `json:"changes,omitempty"` // against the rules before, when rules were changed
+	Products   []string    `json:"products,omitempty"` // files of whole detectors, in all gain modes
+	Changes    []Change    `json:"changes,omitempty"`  // against the rules before, when rules were changed
 	Incomplete []string    `json:"incomplete,omitempty"`
 	Notes      []string    `json:"notes,omitempty"`
 	Warnings   []string    `json:"warnings,omitempty"`
@@ -195,6 +196,9 @@ func (s *Summary) WriteText(w io.Writer, zone *time.Location) error {
 	}
 	for i := range s.Groups {
 		s.Groups[i].write(&b)
+	}
+	for _, path := range s.Products {
+		fmt.Fprintf(&b, "put together: %s\n", path)
 	}
 	s.writeChanges(&b)
 	_, err := io.WriteString(w, b.String())

@@ -1,0 +1,130 @@
+package calibtxt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// digits holds the four digits of 0..9999.
+var digits = func() (d [10000][4]byte) {
+	for i := range d {
+		d[i] = [4]byte{byte('0' + i/1000), byte('0' + i/100%10), byte('0' + i/10%10), byte('0' + i%10)}
+	}
+	return d
+}()
+
+// largestFixed bounds the values that AppendFixed writes by integer arithmetic: three decimals of a smaller
+// value leave bits below one half in a float64.
+const largestFixed = 1 << 32
+
+// AppendFixed appends v as C's %.3f does: the exact value of v rounded to three decimals, half to even. NaN and
+// infinities are nan, inf and -inf.
+func AppendFixed(b []byte, v float64) []byte {
+	if !(v >= 0 && v < largestFixed) || v == 0 && math.Signbit(v) {
+		switch {
+		case math.IsNaN(v):
+			return append(b, "nan"...)
+		case math.IsInf(v, 1):
+			return append(b, "inf"...)
+		case math.IsInf(v, -1):
+			return append(b, "-inf"...)
+		}
+		return strconv.AppendFloat(b, v, 'f', 3, 64)
+	}
+	t := float64(v * 1000)
+	k := uint64(t)
+	switch half := t - float64(k) - 0.5; {
+	case half > 0:
+		k++
+	case half == 0:
+		// t may be rounded: what it lost decides, and on a true tie the even digit.
+		if lost := math.FMA(v, 1000, -t); lost > 0 || lost == 0 && k&1 == 1 {
+			k++
+		}
+	}
+	whole, frac := k/1000, k%1000
+	if whole >= 10000 {
+		d := &digits[frac]
+		return append(strconv.AppendUint(b, whole, 10), '.', d[1], d[2], d[3])
+	}
+	// All eight characters at once; leading zeros are shifted out.
+	skip := 4 - decimals(whole)
+	low, high := binary.LittleEndian.Uint32(digits[whole][:]), binary.LittleEndian.Uint32(digits[frac][:])
+	text := (uint64(high)&^0xff|'.')<<32 | uint64(low)
+	n := len(b)
+	b = binary.LittleEndian.AppendUint64(b, text>>(8*skip))
+	return b[:n+8-skip]
+}
+
+// appendShort appends a whole number, with a short way for those of up to four digits.
+func appendShort(b []byte, v uint64) []byte {
+	if v >= 10000 {
+		return strconv.AppendUint(b, v, 10)
+	}
+	d := &digits[v]
+	switch {
+	case v >= 1000:
+		return append(b, d[0], d[1], d[2], d[3])
+	case v >= 100:
+		return append(b, d[1], d[2], d[3])
+	case v >= 10:
+		return append(b, d[2], d[3])
+	}
+	return append(b, d[3])
+}
+
+// AppendFixedRows appends rows of cols values, each as %.3f, as numpy.savetxt writes them. len(a) is a multiple of
+// cols.
+func AppendFixedRows(b []byte, a []float64, cols int) []byte {
+	checkRows(len(a), cols)
+	for len(a) > 0 {
+		for _, v := range a[:cols] {
+			b = append(AppendFixed(b, v), ' ')
+		}
+		b[len(b)-1] = '\n'
+		a = a[cols:]
+	}
+	return b
+}
+
+// AppendIntRows appends rows of cols values, each as %<width>i, as numpy.savetxt writes them.
+func AppendIntRows[T uint16 | uint64](b []byte, a []T, cols, width int) []byte {
+	checkRows(len(a), cols)
+	for len(a) > 0 {
+		for _, v := range a[:cols] {
+			for w := decimals(uint64(v)); w < width; w++ {
+				b = append(b, ' ')
+			}
+			b = append(appendShort(b, uint64(v)), ' ')
+		}
+		b[len(b)-1] = '\n'
+		a = a[cols:]
+	}
+	return b
+}
+
+// decimals returns the number of digits of v.
+func decimals(v uint64) int {
+	switch {
+	case v < 10:
+		return 1
+	case v < 100:
+		return 2
+	case v < 1000:
+		return 3
+	case v < 10000:
+		return 4
+	}
+	return 4 + decimals(v/10000)
+}
+
+func checkRows(values, cols int) {
+	if cols <= 0 || values%cols != 0 {
+		panic(fmt.Sprintf("io/calibtxt: %d values do not make rows of %d", values, cols))
+	}
+}
+
+// Text returns the header of an array of a type as numpy names it, with the empty line that ends it.
+func (h Header) Text(dtype string) []byte { return h.append(nil, dtype) }
