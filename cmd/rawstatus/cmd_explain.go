@@ -83,7 +83,7 @@ type explanation struct {
 // look finds the deployed constants of the run's experiment. A place that cannot be read is said and hides nothing else.
 func (x *explanation) look(ctx context.Context, e *environment, r *repo.Repo) error {
 	p, v := x.Pixel, x.Verdicts[len(x.Verdicts)-1]
-	places, beside, err := publish.Places(e.Site, r, v.Experiment, p.DetType, p.Detector, "status_extra")
+	places, beside, err := publish.Places(e.Site, r, v.Experiment, v.Run, p.DetType, p.Detector, "status_extra")
 	if err != nil {
 		return err
 	}

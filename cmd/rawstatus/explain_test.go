@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,8 +17,12 @@ import (
 
 	"rawstatus/internal/explain"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calibserve"
 	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/simulate"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv"
 )
@@ -452,5 +458,35 @@ func TestExplainOriginalFiles(t *testing.T) {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, lacks %q: %s%s", code, want, stdout, stderr)
 		}
+	}
+}
+
+// TestExplainDatabase wants constants in the calibration database to be shown whoever has deployed them: here from another
+// repository.
+func TestExplainDatabase(t *testing.T) {
+	t.Setenv("RAWSTATUS_SITE", "")
+	t.Setenv("CALIB_JWT", "")
+	web := httptest.NewServer((&calibserve.Server{Root: t.TempDir(), Disk: disk.Files{Policy: &access.Policy{}}, Writable: true}).Handler())
+	t.Cleanup(web.Close)
+	for _, v := range []string{"READ", "WRITE"} {
+		t.Setenv("RAWSTATUS_CALIBWS_"+v+"_URL", web.URL+"/calib_ws/")
+	}
+	dir := t.TempDir()
+	truth, err := simulate.Write(t.Context(), simulate.Config{Dir: dir, Experiment: "tstx00117", Run: 5, Panels: 1, Events: 12, Noisy: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"theirs", "ours"} {
+		must(t, fault.OK, "run", "--quiet", "-e", "tstx00117", "-r", "5", "--dir", dir, "-o", filepath.Join(dir, name), "--work", filepath.Join(dir, name+"-work"))
+	}
+	out, err := exec.Command(filepath.Join(programs(t), "mergedeploy"), "deploy", "-e", "tstx00117", "-r", "5", "--dir", dir, "-o", filepath.Join(dir, "theirs"), "--backend", "calibws", "--missing-gain", "good", "-D").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p := truth.Panels[0]
+	i := p.Planted[0].Pixels[0]
+	code, stdout, stderr := call(t, "explain", "-o", filepath.Join(dir, "ours"), "0", strconv.Itoa(i/p.Cols), strconv.Itoa(i%p.Cols))
+	if code != 0 || !strings.Contains(stdout, "MASKED (g0 1") || !strings.Contains(stdout, "deployed by another program") {
+		t.Errorf("exit code %d, the constant in the database is not told: %s%s", code, stdout, stderr)
 	}
 }

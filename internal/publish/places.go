@@ -1,12 +1,15 @@
 package publish
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"rawstatus/internal/config"
 	"rawstatus/internal/fault"
@@ -45,9 +48,32 @@ func LedgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
 	return filepath.Join(r.TypeDir(dettype), "merge_tmp", "ledger-"+name)
 }
 
+// identityOf returns how the database names a detector, by the panels that the repository has of a run; without LongName
+// where they do not tell.
+func identityOf(r *repo.Repo, exp string, run int, dettype, det string) (id Identity, err error) {
+	found, err := r.Locate(exp, run, "")
+	if err != nil {
+		return id, err
+	}
+	found = slices.DeleteFunc(found, func(l repo.Located) bool { return !l.IsOf(det) || l.DetType != dettype })
+	slices.SortFunc(found, func(a, b repo.Located) int { return cmp.Or(a.Segment-b.Segment, a.Sub-b.Sub) })
+	words := []string{strings.ToLower(dettype)}
+	for _, l := range found {
+		if repo.IsSegmentName(l.Panel) || l.Segment < 0 {
+			return id, nil
+		}
+		words = append(words, l.Panel)
+	}
+	if long := strings.Join(words, "_"); len(found) > 0 && calibws.CheckLongName(long) == nil {
+		id = Identity{LongName: long, DetType: words[0], DetName: det}
+	}
+	return id, nil
+}
+
 // Places returns the places that hold constants of a detector in an experiment, to look at them: the calibration directory,
-// and the database if something was deployed to it from this repository. Notes say where nothing was looked at.
-func Places(site *config.Site, r *repo.Repo, exp, dettype, det, ctype string) (places []calib.Place, notes []string, err error) {
+// and the database if something was deployed to it from this repository, or if the site names it and the repository has all
+// panels of the run, which make the name of the detector there. Notes say where nothing was looked at.
+func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, ctype string) (places []calib.Place, notes []string, err error) {
 	root, err := CalibRoot(site, exp)
 	if err != nil {
 		notes = append(notes, err.Error())
@@ -69,11 +95,15 @@ func Places(site *config.Site, r *repo.Repo, exp, dettype, det, ctype string) (p
 	}
 	dir := LedgerDir(r, dettype, exp, det, "")
 	text, err := os.ReadFile(filepath.Join(dir, "detector.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return places, append(notes, "nothing was deployed to the calibration database from this repository"), nil
-	}
 	var id Identity
-	if err == nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && site.Origin("calibws.read_url") == "default":
+		return places, append(notes, "nothing was deployed to the calibration database from this repository, and the site file names none (calibws.read_url)"), nil
+	case errors.Is(err, fs.ErrNotExist):
+		if id, err = identityOf(r, exp, run, dettype, det); id.LongName == "" && err == nil {
+			return places, append(notes, "the calibration database was not looked at: the ids of the panels, which make the name of the detector there, are not known"), nil
+		}
+	case err == nil:
 		err = json.Unmarshal(text, &id)
 	}
 	if err != nil {
