@@ -95,12 +95,10 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publis
 			return calib.Place{}, err
 		}
 	}
-	if suffix != "" {
-		if err := access.CheckName("suffix", suffix); err != nil {
-			return calib.Place{}, err
-		}
-	}
 	if err := calibws.CheckLongName(id.LongName); err != nil {
+		return calib.Place{}, err
+	}
+	if err := calibws.CheckSuffix(id.LongName, id.DetType, suffix); err != nil {
 		return calib.Place{}, err
 	}
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,

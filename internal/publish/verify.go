@@ -115,5 +115,5 @@ func (v *Verified) Text(w io.Writer) {
 	}
 	printList(w, "note", v.Notes)
 	printList(w, "PROBLEM", v.Problems)
-	fmt.Fprintf(w, "%s: %d constants, %s\n", v.Place, v.Checked, fault.Count(len(v.Problems), "problem"))
+	fmt.Fprintf(w, "%s: %s, %s\n", v.Place, fault.Count(v.Checked, "constant"), fault.Count(len(v.Problems), "problem"))
 }

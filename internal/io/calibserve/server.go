@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/disk"
 )
@@ -218,10 +219,12 @@ func answer(w http.ResponseWriter, r *http.Request, h func(r *http.Request) (any
 			status = e.status
 		case errors.As(err, &tooLarge):
 			status = http.StatusRequestEntityTooLarge
+		case fault.IsFull(err):
+			status = http.StatusInsufficientStorage
 		case errors.Is(err, fs.ErrNotExist):
 			status, err = http.StatusNotFound, errors.New("there is no such thing")
 		}
-		http.Error(w, err.Error(), status)
+		http.Error(w, fault.Message(err), status)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -576,6 +577,32 @@ func TestAddress(t *testing.T) {
 		if SameHost(tt.a, tt.b) != tt.same {
 			t.Errorf("%s and %s: %v", tt.a, tt.b, !tt.same)
 		}
+	}
+}
+
+// TestSuffix: psana2 takes names of private databases that are shorter than 50 bytes.
+func TestSuffix(t *testing.T) {
+	for suffix, good := range map[string]bool{"": true, "me": true, strings.Repeat("x", 29): true, strings.Repeat("x", 30): false, "../x": false} {
+		if err := CheckSuffix(longName, "epix10ka", suffix); (err == nil) != good {
+			t.Errorf("%q: %v", suffix, err)
+		}
+	}
+}
+
+// TestServiceFull: a full disk of the service is said, and is worth another try.
+func TestServiceFull(t *testing.T) {
+	full := disk.NewMemory(nil).Process(func(primitive, _ string) error {
+		if primitive == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	s := httptest.NewServer((&calibserve.Server{Root: "/db", Disk: full, Writable: true}).Handler())
+	defer s.Close()
+	c := &Client{ReadURL: s.URL, WriteURL: s.URL}
+	_, err := c.PostDocument(t.Context(), "cdb_x", "det", map[string]any{"run": 1})
+	if fault.CodeOf(err) != fault.Temporary || !strings.HasPrefix(fault.Message(err), "disk full: ") || !strings.Contains(fault.HintOf(err), "machine of the service") {
+		t.Errorf("%v (code %d, hint %q)", err, fault.CodeOf(err), fault.HintOf(err))
 	}
 }
 

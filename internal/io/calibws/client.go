@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -155,6 +156,9 @@ func refusal(status int, method, address, text string) error {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return say(fault.Usage).WithHint("you may not write here: get a Kerberos ticket (kinit), or set CALIB_JWT; detector databases are written by experts, and so are deletions")
+	case status == http.StatusInsufficientStorage:
+		return fault.New(fault.Temporary, "calibws: %s %s: the service has no room left: %w", method, address, syscall.ENOSPC).
+			WithHint("make room on the machine of the service, then run the same command again: what has arrived is kept")
 	case status == http.StatusTooManyRequests, status/100 == 5:
 		return say(fault.Temporary).WithHint("the service is busy or broken: run the same command again later")
 	}

@@ -31,6 +31,26 @@ func CheckLongName(name string) error {
 	return nil
 }
 
+// CheckSuffix refuses the suffix of a private database (empty: none) that makes the database's name longer than psana2 takes.
+func CheckSuffix(longName, detType, suffix string) error {
+	if suffix == "" {
+		return nil
+	}
+	if err := access.CheckName("suffix", suffix); err != nil {
+		return err
+	}
+	short := longName
+	if len(longName) >= maxPlainName {
+		short = detType + "_000001" // all short names are as long
+	}
+	const most = 49
+	if name := "cdb_" + short + "_" + suffix; len(name) > most {
+		return fault.New(fault.Usage, "the private database %s would have a name of %d bytes, psana2 takes at most %d", name, len(name), most).
+			WithHint("give a suffix that is shorter by %d", len(name)-most)
+	}
+	return nil
+}
+
 // namesDB is the database of short names.
 const namesDB = "cdb_detnames"
 
