@@ -254,7 +254,7 @@ func (m *Merged) checkTree(tree *repo.Repo) error {
 	if tree == nil {
 		return nil
 	}
-	if s, _ := m.source(func(s *Source) bool { return strings.HasPrefix(s.Path, tree.Root+string(filepath.Separator)) }); s != nil {
+	if s := m.source(func(s *Source) bool { return strings.HasPrefix(s.Path, tree.Root+string(filepath.Separator)) }); s != nil {
 		return nil
 	}
 	return fault.New(fault.Input, "the tree of the dark jobs has no status for %s: %s", m.Stamp, m.lookedFor(tree)).

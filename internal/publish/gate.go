@@ -140,7 +140,7 @@ var Rules = []Rule{
 		return fmt.Sprintf("run %d itself will not use it", p.run)
 	}},
 	{Name: "incomplete", What: "made from incomplete data", check: func(_ Gate, p *Plan) string {
-		s, _ := p.merged.source(func(s *Source) bool { return s.Partial != "" })
+		s := p.merged.source(func(s *Source) bool { return s.Partial != "" })
 		if s == nil {
 			return ""
 		}
@@ -308,22 +308,30 @@ func otherRun(g Gate, p *Plan) string {
 		return ""
 	}
 	ofRun := func(run int) bool {
-		s, _ := m.source(func(s *Source) bool { return !s.byPerson && s.Experiment == m.Run.Experiment && s.Run == run })
+		s := m.source(func(s *Source) bool { return !s.byPerson && s.Experiment == m.Run.Experiment && s.Run == run })
 		return s != nil
 	}
-	youngest, _ := m.source(func(s *Source) bool { return !s.byPerson })
+	youngest := m.source(func(s *Source) bool { return !s.byPerson })
 	if youngest == nil || ofRun(m.Run.Number) || g.SourceRun >= 0 && ofRun(g.SourceRun) {
 		return ""
 	}
 	return fmt.Sprintf("no status file is of run %d; used is, for example, %s of %s run %d", m.Run.Number, youngest.CType, youngest.Experiment, youngest.Run)
 }
 
+// old names the oldest source when it is too old.
 func old(g Gate, p *Plan) string {
-	s, plane := p.merged.source(func(s *Source) bool { return !s.byPerson && !s.Begin.IsZero() && p.merged.At.Sub(s.Begin) > g.MaxAge })
-	if s == nil {
+	var oldest *Source
+	var of *Plane
+	p.merged.each(func(s *Source, plane *Plane) bool {
+		if !s.byPerson && !s.Begin.IsZero() && (oldest == nil || s.Begin.Before(oldest.Begin)) {
+			oldest, of = s, plane
+		}
+		return true
+	})
+	if oldest == nil || p.merged.At.Sub(oldest.Begin) <= g.MaxAge {
 		return ""
 	}
-	return fmt.Sprintf("%s of segment %d%s is %.0f days older than the run (%s run %d)", s.CType, plane.Slot, gainText(plane.GainMode), p.merged.At.Sub(s.Begin).Hours()/24, s.Experiment, s.Run)
+	return fmt.Sprintf("%s of segment %d%s is %.0f days older than the run (%s run %d)", oldest.CType, of.Slot, gainText(of.GainMode), p.merged.At.Sub(oldest.Begin).Hours()/24, oldest.Experiment, oldest.Run)
 }
 
 func masksOnly(_ Gate, p *Plan) string {
@@ -347,16 +355,26 @@ func unknownBits(_ Gate, p *Plan) string {
 	return ""
 }
 
-// source returns the first source, in the order of planes, for which is holds, and its plane; else nil.
-func (m *Merged) source(is func(*Source) bool) (*Source, *Plane) {
+// each visits the sources in the order of planes until visit returns false.
+func (m *Merged) each(visit func(*Source, *Plane) bool) {
 	for i := range m.Planes {
 		for j := range m.Planes[i].Sources {
-			if s := &m.Planes[i].Sources[j]; is(s) {
-				return s, &m.Planes[i]
+			if !visit(&m.Planes[i].Sources[j], &m.Planes[i]) {
+				return
 			}
 		}
 	}
-	return nil, nil
+}
+
+// source returns the first source for which is holds, else nil.
+func (m *Merged) source(is func(*Source) bool) (found *Source) {
+	m.each(func(s *Source, _ *Plane) bool {
+		if is(s) {
+			found = s
+		}
+		return found == nil
+	})
+	return found
 }
 
 // unknown returns a bit of the merged words that has no meaning in any of the families that it comes from, 0 if

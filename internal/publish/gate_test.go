@@ -410,6 +410,43 @@ func TestGateTarget(t *testing.T) {
 	}
 }
 
+// TestGateWarnings: what a person is told and may pass over.
+func TestGateWarnings(t *testing.T) {
+	g := DefaultGate
+	g.MaxNew, g.MaxWarn = 1, 1
+	s := newScene(t, "cam", "cam")
+	s.mask(1, "1-end", 5)
+	wantFindings(t, s.plan(1, "0-end", g, MergeOptions{}), "masks-only")
+	s.status(1, 0, "", 2, 1, repo.Sidecar{})
+	wantFindings(t, s.plan(1, "0-end", g, MergeOptions{}))
+	s.status(40, 0, "", 2, 1, repo.Sidecar{}) // with the mask of run 1, whose age does not matter
+	wantFindings(t, s.plan(40, "0-end", g, MergeOptions{}))
+	s = newScene(t, "cam", "cam")
+	s.status(1, 1, "", 2, 1, repo.Sidecar{})
+	s.status(3, 2, "", 2, 1, repo.Sidecar{})
+	s.status(40, 0, "", 2, 1, repo.Sidecar{})
+	p := s.plan(40, "0-end", g, MergeOptions{})
+	if wantFindings(t, p, "old"); !strings.Contains(p.Findings[0].Text, "39 days older") {
+		t.Errorf("the oldest is of run 1: %s", p.Findings[0].Text)
+	}
+
+	s = newScene(t, "epix10ka", "epix")
+	for _, gain := range []string{"FH", "FM", "FL", "AHL-H", "AML-M"} {
+		s.status(1, 0, gain, 90*384, 1, repo.Sidecar{}) // more than half of two chips, which have 176 rows
+		s.status(2, 0, gain, 500, 1, repo.Sidecar{})
+		s.status(3, 0, gain, 501, 1, repo.Sidecar{})
+	}
+	wantFindings(t, s.plan(1, "0-end", g, MergeOptions{}), "asic")
+	s.deployed("status_extra", "0-end.data", []int{7, 1, 352, 384}, func(i int) uint64 {
+		if i%(352*384) < 1001 {
+			return 1
+		}
+		return 0
+	})
+	wantFindings(t, s.plan(2, "0-end", g, MergeOptions{}), "cleared")
+	wantFindings(t, s.plan(3, "0-end", g, MergeOptions{})) // less than half
+}
+
 // broken is a store whose constants cannot be read.
 type broken struct{ *calibdir.Dir }
 
