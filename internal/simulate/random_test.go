@@ -306,6 +306,7 @@ func (r *randomRun) deed() error {
 		},
 		func() error { return r.otherRun(files) },
 		func() error { return r.loseBegin(f) },
+		func() error { return r.loseConfigure(f, others) },
 	}
 	if r.multiGain() && r.IntN(3) == 0 {
 		return r.loseBegin(f)
@@ -527,6 +528,21 @@ func (r *randomRun) loseBegin(f dataFile) error {
 	return nil
 }
 
+// loseConfigure takes the Configure out of a stream of LCLS-II, where no other stream has it.
+func (r *randomRun) loseConfigure(f dataFile, others bool) error {
+	if r.lcls1() || f.chunk > 0 {
+		return nil
+	}
+	changed, err := r.rewrite(f, func(list []datagram) []datagram {
+		return slices.DeleteFunc(list, func(d datagram) bool { return d.service == 2 })
+	})
+	if changed {
+		r.note("loseconfigure of %s", filepath.Base(f.path))
+		r.must, r.torn = true, !others
+	}
+	return err
+}
+
 // twice repeats an event.
 func (r *randomRun) twice(f dataFile) error {
 	nth, later := r.IntN(20), r.IntN(3)
@@ -584,7 +600,7 @@ func (r *randomRun) copied(f dataFile) error {
 			events++
 		}
 	}
-	if events < 2 || f.chunk > 0 {
+	if events < 2 {
 		return nil
 	}
 	stream := f.stream + 50
@@ -594,6 +610,8 @@ func (r *randomRun) copied(f dataFile) error {
 	to := regexp.MustCompile(`-s\d+-`).ReplaceAllString(filepath.Base(f.path), fmt.Sprintf("-s%03d-", stream))
 	if r.IntN(2) == 0 {
 		to = regexp.MustCompile(`-c\d+\.`).ReplaceAllString(filepath.Base(f.path), fmt.Sprintf("-c%03d.", r.cfg.Chunks))
+	} else { // the first chunk of a stream
+		to = regexp.MustCompile(`-c\d+\.`).ReplaceAllString(to, "-c000.")
 	}
 	r.note("copy %s to %s", filepath.Base(f.path), to)
 	r.must, r.mention = true, to

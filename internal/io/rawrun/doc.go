@@ -9,7 +9,8 @@
 //   - Chunks of a stream are numbered without holes from 0; a chunk that another file announces or whose
 //     smalldata file is there belongs to the run.
 //   - A file whose name or size says that it is still being written is not complete.
-//   - A file that cannot be read to its end is cut or damaged.
+//   - A file that cannot be read to its end is cut or damaged, and so is a stream of LCLS-II with events
+//     before its Configure, which only that stream has.
 //   - A stream without EndRun, where another stream has it, is cut. Where none has it, a stream that ends
 //     earlier than the others is cut, unless what it lacks by its own rate is less than Options.MaxLost.
 //   - A stream that is silent for much longer than its own rhythm explains has lost events (Judge).

@@ -75,12 +75,12 @@ func sameData(f, g *File, n int) error {
 		WithHint("move the copy away, or name the files to read with --file")
 }
 
-// Copies refuses two streams that have the same data although their events have equal times by design:
-// the beginnings of their first files and of their first events are the same bytes. Each element has the
-// events of one stream in order.
-func Copies(streams [][]Event) error {
+// Copies refuses two files that have the same data although events of different streams have equal times by
+// design: the beginnings of the files and of their first events are the same bytes. Each element has the
+// events of one file in order.
+func Copies(files [][]Event) error {
 	heads := map[string][]int{}
-	for i, events := range streams {
+	for i, events := range files {
 		if len(events) == 0 || !events[0].File.IsThere() {
 			continue
 		}
@@ -90,7 +90,7 @@ func Copies(streams [][]Event) error {
 			return err
 		}
 		for _, j := range heads[string(head)] {
-			if err := copies(streams[j], events); err != nil {
+			if err := copies(files[j], events); err != nil {
 				return err
 			}
 		}

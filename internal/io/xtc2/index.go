@@ -51,7 +51,7 @@ func (b *builder) scanStreams(ctx context.Context) error {
 	}
 	var events [][]rawrun.Event
 	for _, s := range b.scans {
-		events = append(events, s.eventsOfFile(0))
+		events = append(events, s.eventsByFile()...)
 	}
 	if err := rawrun.Copies(events); err != nil {
 		return err
@@ -116,6 +116,9 @@ func (b *builder) finish(ctx context.Context, x *frame.Index, run *runGroups) er
 	list := make([]rawrun.Reading, len(b.scans))
 	for i, s := range b.scans {
 		list[i] = rawrun.Reading{Stream: rawrun.Stream{Number: s.stream.Number, Files: s.files}, Ended: run.ended[i] || !run.last, Known: s.known, Problems: s.missing}
+		if n := s.undescribed(); n > 0 && len(list[i].NotFound()) == 0 {
+			list[i].Problems = append(slices.Clip(s.missing), fmt.Sprintf("stream %d: %s before any Configure, which says what is in them", s.stream.Number, fault.Count(n, "event")))
+		}
 		x.Notes = append(append(x.Notes, s.notes...), s.counts.List()...)
 		if s.broken.n > 0 {
 			x.Notes = append(x.Notes, fmt.Sprintf("stream %d: %d events could not be read to their end, the first: %v", s.stream.Number, s.broken.n, s.broken.err))

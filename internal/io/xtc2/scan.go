@@ -148,14 +148,25 @@ func (s *scan) read(ctx context.Context, from func(context.Context) error) error
 	return cmp.Or(err, s.events.Wait())
 }
 
-// eventsOfFile lists the events that lie in a file.
-func (s *scan) eventsOfFile(file int32) (events []rawrun.Event) {
+// eventsByFile lists the events that lie in each file.
+func (s *scan) eventsByFile() [][]rawrun.Event {
+	files := make([][]rawrun.Event, len(s.files))
 	for i := range s.entries {
-		if e := &s.entries[i]; e.service.IsEvent() && e.file == file {
-			events = append(events, rawrun.Event{TS: e.ts, File: s.files[e.file], Off: e.off, Size: e.size})
+		if e := &s.entries[i]; e.service.IsEvent() {
+			files[e.file] = append(files[e.file], rawrun.Event{TS: e.ts, File: s.files[e.file], Off: e.off, Size: e.size})
 		}
 	}
-	return events
+	return files
+}
+
+// undescribed counts the events before the first Configure.
+func (s *scan) undescribed() (n int) {
+	for i := range s.entries {
+		if e := &s.entries[i]; e.service.IsEvent() && e.config < 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // dropTwice leaves out events that come again.
@@ -232,6 +243,10 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 		if h.Service() == Configure {
 			s.configs = append(s.configs, newConfig(table))
 			e.config = s.config()
+			if h.Damage()&DamageCorrupted != 0 {
+				s.missing = append(s.missing, fail(w.f, h.Offset, "Configure", "no damage", fmt.Sprintf("%#x: what it describes is not read", h.Damage()), nil).Error())
+			}
+			s.checkSegments(w.f, h)
 			for _, id := range table.Doubles {
 				s.counts.Add("NamesId %#x is described twice in a Configure; the last description counts", id)
 			}
@@ -246,6 +261,19 @@ func (s *scan) transition(w *window, h Header, file int32) error {
 	}
 	s.entries = append(s.entries, e)
 	return nil
+}
+
+// maxSegment bounds the numbers of panels: a deployed array has a place for each up to the highest.
+const maxSegment = 511
+
+// checkSegments objects to numbers of panels that cannot be.
+func (s *scan) checkSegments(f *File, h Header) {
+	for _, g := range s.configs[s.config()].segments {
+		if g.number > maxSegment {
+			s.missing = append(s.missing, fail(f, h.Offset, "Configure", fmt.Sprintf("segments of %s up to %d", g.detector, maxSegment), fmt.Sprint(g.number), nil).Error())
+			return
+		}
+	}
 }
 
 // fromData reads all datagram headers of the stream's files.
