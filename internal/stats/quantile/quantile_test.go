@@ -74,6 +74,52 @@ func TestSelectEqualsSorting(t *testing.T) {
 	}
 }
 
+// TestMedianOfMany compares with a sorted copy, for values that a sample misleads about, too.
+func TestMedianOfMany(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	kinds := map[string]func(i, n int) float64{
+		"normal":   func(int, int) float64 { return 1000 + 15*r.NormFloat64() },
+		"signs":    func(int, int) float64 { return (r.Float64() - 0.5) * math.Pow(2, float64(r.IntN(2000)-1000)) },
+		"equal":    func(int, int) float64 { return 7 },
+		"few":      func(int, int) float64 { return float64(r.IntN(3)) },
+		"halves":   func(i, n int) float64 { return float64(i % 2) },
+		"sorted":   func(i, n int) float64 { return float64(i) },
+		"misled":   func(i, n int) float64 { return float64(i % (n / 1024)) },
+		"infinite": func(i, n int) float64 { return math.Inf(1 - 2*(i%2)) },
+		"zeros":    func(i, n int) float64 { return math.Copysign(0, float64(i%3)-1) },
+	}
+	for name, f := range kinds {
+		for _, n := range []int{8191, 8192, 8193, 20000, 65536} {
+			v := make([]float64, n)
+			for i := range v {
+				v[i] = f(i, n)
+			}
+			sorted := slices.Sorted(slices.Values(v))
+			want := (sorted[(n-1)/2] + sorted[n/2]) / 2
+			got := quantile.Median(v)
+			if got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Errorf("%s of %d: %v, want %v", name, n, got, want)
+			}
+			if slices.Sort(v); !slices.Equal(v, sorted) {
+				t.Errorf("%s of %d: values were lost", name, n)
+			}
+		}
+	}
+}
+
+func BenchmarkMedian(b *testing.B) {
+	r := rand.New(rand.NewPCG(13, 14))
+	v, w := make([]float64, 65536), make([]float64, 65536)
+	for i := range v {
+		v[i] = 1000 + 15*r.NormFloat64()
+	}
+	b.SetBytes(8 * 65536)
+	for b.Loop() {
+		copy(w, v)
+		quantile.Median(w)
+	}
+}
+
 func TestFrameMedian(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	var hist [1 << 16]uint32

@@ -52,23 +52,23 @@ func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
 // more counts the pixels of a chip that r calls good and p's limits do not.
 func (r *DarkResult) more(p DarkParams, t tile, cols int) (n int) {
 	o := &r.Panels[t.panel]
-	var ave, rms []float64
-	each := func(visit func(i int)) {
-		for row := t.r0; row < t.r1; row++ {
-			for i := row*cols + t.c0; i < row*cols+t.c1; i++ {
-				if o.Status[i]&NotJudged == 0 {
-					visit(i)
-				}
+	size := (t.r1 - t.r0) * (t.c1 - t.c0)
+	ave, rms := make([]float64, 0, size), make([]float64, 0, size)
+	for row := t.r0; row < t.r1; row++ {
+		for i := row*cols + t.c0; i < row*cols+t.c1; i++ {
+			if o.Status[i]&NotJudged == 0 {
+				ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i])
 			}
 		}
 	}
-	each(func(i int) { ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i]) })
 	a := limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
 	s := limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
-	each(func(i int) {
-		if o.Status[i] == 0 && (o.Ave[i] < a.Lo || o.Ave[i] > a.Hi || o.Rms[i] < s.Lo || o.Rms[i] > s.Hi) {
-			n++
+	for row := t.r0; row < t.r1; row++ {
+		for i := row*cols + t.c0; i < row*cols+t.c1; i++ {
+			if o.Status[i] == 0 && (o.Ave[i] < a.Lo || o.Ave[i] > a.Hi || o.Rms[i] < s.Lo || o.Rms[i] > s.Hi) {
+				n++
+			}
 		}
-	})
+	}
 	return n
 }
