@@ -42,7 +42,8 @@ type Entry struct {
 	Attr   int    `json:"attr,omitempty"`
 	Offset uint64 `json:"offset"`
 	Length uint64 `json:"length"`
-	SHA256 string `json:"sha256"`
+	Tile   int    `json:"tile,omitempty"`   // elements of a tile; 0: not stored in tiles
+	SHA256 string `json:"sha256,omitempty"` // of the stored bytes; tiles have checksums of their own
 }
 
 type footer struct {
@@ -61,7 +62,10 @@ type Writer struct {
 
 // scratch is memory for one array at a time. New memory costs more than what is done in it: all writers and
 // readers of the process share some.
-type scratch struct{ plain, stored []byte }
+type scratch struct {
+	plain, stored    []byte
+	values, expected [TileSize]uint64 // of a tile
+}
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
@@ -208,6 +212,9 @@ func NewReader(name string, src io.ReaderAt, size int64) (*Reader, error) {
 		if _, dup := r.index[e.Name]; dup || elementSize(e.DType) == 0 || e.Count > maxElements {
 			return fail(int64(e.Offset), "array %q (dtype %q, %d elements) is a duplicate, of unknown type or too large", e.Name, e.DType, e.Count)
 		}
+		if tiles := (e.Count + TileSize - 1) / TileSize; e.Tile != 0 && (e.Tile != TileSize || e.Length < tiles*tileHead) {
+			return fail(int64(e.Offset), "array %q has tiles of %d elements in %d bytes, wanted tiles of %d in at least %d", e.Name, e.Tile, e.Length, TileSize, tiles*tileHead)
+		}
 		r.index[e.Name] = i
 		at += e.Length
 	}
@@ -238,11 +245,13 @@ func (r *Reader) Entries() []Entry { return r.foot.Arrays }
 
 // Load reads, verifies and decodes one array; the result has the type of Array.Data.
 func (r *Reader) Load(name string) (any, error) {
-	i, ok := r.index[name]
-	if !ok {
-		return nil, &Error{File: r.name, What: fmt.Sprintf("no array %q", name)}
+	e, err := r.entry(name)
+	if err != nil {
+		return nil, err
 	}
-	e := r.foot.Arrays[i]
+	if e.Tile != 0 {
+		return nil, r.damaged(e, 0, "array %q is stored in tiles", name)
+	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	if err := r.stored(e, s); err != nil {
@@ -265,11 +274,31 @@ func (r *Reader) Load(name string) (any, error) {
 	return unshuffle(plain, e), nil
 }
 
-// stored reads the bytes of an array and compares their checksum.
-func (r *Reader) stored(e Entry, s *scratch) error {
+// entry finds an array.
+func (r *Reader) entry(name string) (Entry, error) {
+	i, ok := r.index[name]
+	if !ok {
+		return Entry{}, &Error{File: r.name, What: fmt.Sprintf("no array %q", name)}
+	}
+	return r.foot.Arrays[i], nil
+}
+
+// read reads the stored bytes of an array.
+func (r *Reader) read(e Entry, s *scratch) error {
 	s.stored = slices.Grow(s.stored[:0], int(e.Length))[:e.Length]
 	if _, err := r.src.ReadAt(s.stored, int64(e.Offset)); err != nil {
 		return fmt.Errorf("pack: could not read array %q of %q: %w", e.Name, r.name, err)
+	}
+	return nil
+}
+
+// stored reads the bytes of an array and compares their checksums.
+func (r *Reader) stored(e Entry, s *scratch) error {
+	if err := r.read(e, s); err != nil {
+		return err
+	}
+	if e.Tile != 0 {
+		return r.verifyTiles(e, s.stored)
 	}
 	if sum := sha256.Sum256(s.stored); hex.EncodeToString(sum[:]) != e.SHA256 {
 		return &Error{File: r.name, Offset: int64(e.Offset), What: fmt.Sprintf("checksum of array %q is wrong", e.Name)}

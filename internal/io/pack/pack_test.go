@@ -2,10 +2,12 @@ package pack
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -79,15 +81,34 @@ func load(b []byte) error {
 		return err
 	}
 	for _, e := range r.Entries() {
-		if _, err := r.Load(e.Name); err != nil {
+		read := r.Load
+		if e.Tile != 0 {
+			read = func(name string) (any, error) { return r.LoadTiles(name, nil) }
+		}
+		if _, err := read(e.Name); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.Verify()
 }
 
 func TestEveryDamageIsSeen(t *testing.T) {
-	b := write(t, sample(20))
+	everyDamage(t, write(t, sample(20)))
+	var b bytes.Buffer
+	w, _ := NewWriter(&b, "test")
+	for _, a := range sample(20)[:6] {
+		if err := w.AddTiles(a, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(head{"p", 7}); err != nil {
+		t.Fatal(err)
+	}
+	everyDamage(t, b.Bytes())
+}
+
+func everyDamage(t *testing.T, b []byte) {
+	t.Helper()
 	if err := load(b); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +125,123 @@ func TestEveryDamageIsSeen(t *testing.T) {
 	}
 	if err := load(append(bytes.Clone(b), 0)); !errors.As(err, &typed) {
 		t.Fatalf("one byte more: %v", err)
+	}
+}
+
+// tiled writes integer arrays that look like planes, random numbers and extremes, in tiles.
+func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []Predict) {
+	kinds := []func() uint64{
+		func() uint64 { return 7 },
+		func() uint64 { return 1000 + r.Uint64N(50) },
+		func() uint64 {
+			return []uint64{0, 1, 255, 256, 65535, 65536, 1<<32 - 1, 1 << 32, math.MaxUint64}[r.IntN(9)]
+		},
+		func() uint64 { return r.Uint64() >> r.IntN(64) },
+		func() uint64 {
+			if r.IntN(100) == 0 {
+				return r.Uint64()
+			}
+			return 60000 + r.Uint64N(300)
+		},
+	}
+	for k, f := range kinds {
+		a8, a16, a32, a64, i32, i64 := make([]uint8, n), make([]uint16, n), make([]uint32, n), make([]uint64, n), make([]int32, n), make([]int64, n)
+		for i := range n {
+			x := f()
+			a8[i], a16[i], a32[i], a64[i], i32[i], i64[i] = uint8(x), uint16(x), uint32(x), x, int32(x), int64(x)
+		}
+		for j, data := range []any{a8, a16, a32, a64, i32, i64} {
+			arrays = append(arrays, Array{Name: string(rune('a'+k)) + string(rune('0'+j)), Attr: k, Data: data})
+		}
+	}
+	var b bytes.Buffer
+	w, err := NewWriter(&b, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range arrays {
+		predict = append(predict, nil)
+		if i%2 == 1 {
+			predict[i] = func(at int, dst []uint64) {
+				for i := range dst {
+					dst[i] = uint64(at+i) * 0x9e3779b97f4a7c15 >> 55
+				}
+			}
+		}
+		if err := w.AddTiles(a, predict[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(head{"p", 7}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), arrays, predict
+}
+
+func TestTilesRoundTrip(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 5, 63, 64, 65, TileSize - 1, TileSize, TileSize + 1, 3*TileSize + 100} {
+		b, arrays, predict := tiled(t, rand.New(rand.NewPCG(3, uint64(n))), n)
+		r, err := NewReader("mem", bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range arrays {
+			got, err := r.LoadTiles(a.Name, predict[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, a.Data) {
+				t.Errorf("n=%d: array %q came back different", n, a.Name)
+			}
+			if _, err := r.Load(a.Name); err == nil {
+				t.Errorf("array %q was loaded without its prediction", a.Name)
+			}
+		}
+		if err := r.Verify(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestTilesAreSmall: values near each other take the bytes of their differences, whatever a few pixels do.
+func TestTilesAreSmall(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for span, most := range map[uint64]float64{1: 0.1, 200: 1.1, 50000: 2.1, 1 << 20: 4.1} {
+		v := make([]uint64, 10*TileSize)
+		for i := range v {
+			if v[i] = 1e9 + r.Uint64N(span); r.IntN(1000) == 0 {
+				v[i] = r.Uint64()
+			}
+		}
+		var b bytes.Buffer
+		w, _ := NewWriter(&b, "test")
+		if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := float64(b.Len()) / float64(len(v)); got > most {
+			t.Errorf("span %d: %.2f bytes for a value, wanted at most %.1f", span, got, most)
+		}
+	}
+}
+
+func TestTilesKnowTheirPlace(t *testing.T) {
+	v := make([]uint16, 4*TileSize)
+	var b bytes.Buffer
+	w, _ := NewWriter(&b, "test")
+	for i := range v {
+		v[i] = uint16(i / TileSize)
+	}
+	if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(head{}); err != nil {
+		t.Fatal(err)
+	}
+	c := bytes.Clone(b.Bytes())
+	copy(c[startSize:], b.Bytes()[startSize+tileHead:][:tileHead])
+	copy(c[startSize+tileHead:], b.Bytes()[startSize:][:tileHead])
+	if err := load(c); err == nil {
+		t.Error("two tiles changed places unseen")
 	}
 }
 
@@ -131,7 +269,31 @@ func TestUnknownTypeAndNames(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add(write(f, sample(0)))
 	f.Add(write(f, sample(5)))
+	small, _, _ := tiled(f, rand.New(rand.NewPCG(1, 1)), 3)
+	f.Add(small)
 	f.Fuzz(func(t *testing.T, b []byte) { _ = load(b) })
+}
+
+// FuzzTile decodes any bytes with a right checksum, and encodes what it was given.
+func FuzzTile(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 1, 0, 1, 0, 9, 9, 9, 9, 9, 9, 9, 9, 1, 2, 1, 0, 7, 7, 7, 7, 7, 7, 7, 7}, 2)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		if len(b) < tileHead || n < 1 || n > TileSize {
+			return
+		}
+		b = bytes.Clone(b)
+		binary.LittleEndian.PutUint32(b, tileSum(b, 5))
+		v := make([]uint64, n)
+		length, wrong := checkTile(b, n, 5)
+		if wrong != "" || decodeTile(v, b[:length]) != "" {
+			return
+		}
+		again := appendTile(nil, v, 6)
+		w := make([]uint64, n)
+		if length, wrong := checkTile(again, n, 6); wrong != "" || length != len(again) || decodeTile(w, again) != "" || !slices.Equal(v, w) {
+			t.Fatalf("%v became %v: %s", v, w, wrong)
+		}
+	})
 }
 
 // BenchmarkPack writes, verifies and reads planes like those of a panel.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 )
 
 // MergedSchema is the version of a merged file's head and arrays.
-const MergedSchema = 2
+const MergedSchema = 3
 
 // MergedKind is the pack kind of merged files.
 const MergedKind = "merged"
@@ -63,20 +64,27 @@ func (p *Plan) Gates(unit int) (lo, hi []uint16, sum string, err error) {
 			path, head.Panel, head.Panel.ID, head.Panel.Rows, fault.Count(head.Panel.Cols, "pixel"), head.GainMode, want.Panel, want.Panel.ID, want.Panel.Rows, fault.Count(want.Panel.Cols, "pixel"), want.GainMode).
 			WithHint("--gates-from wants the work directory of a dark job of this detector")
 	}
-	if lo, err = pack.Get[uint16](f.Reader, plane.GateLo); err != nil {
+	set, err := LoadPlanes(f.Reader, "", head.Frames, -1)
+	if err != nil {
 		return nil, nil, "", err
 	}
-	if hi, err = pack.Get[uint16](f.Reader, plane.GateHi); err != nil {
+	if lo, err = plane.Get[uint16](set, plane.GateLo); err != nil {
+		return nil, nil, "", err
+	}
+	if hi, err = plane.Get[uint16](set, plane.GateHi); err != nil {
 		return nil, nil, "", err
 	}
 	if n := p.Pixels(unit); len(lo) != n || len(hi) != n {
 		return nil, nil, "", fault.New(fault.Input, "gates %q have %d and %s, the panel %d", path, len(lo), fault.Count(len(hi), "pixel"), n)
 	}
 	h := sha256.New()
-	for _, e := range f.Entries() {
-		if e.Name == plane.GateLo || e.Name == plane.GateHi {
-			fmt.Fprintf(h, "%s %s\n", e.Name, e.SHA256)
+	var b []byte
+	for _, gate := range [][]uint16{lo, hi} {
+		b = b[:0]
+		for _, v := range gate {
+			b = binary.LittleEndian.AppendUint16(b, v)
 		}
+		h.Write(b)
 	}
 	return lo, hi, hex.EncodeToString(h.Sum(nil)), nil
 }

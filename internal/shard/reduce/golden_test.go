@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,8 +15,8 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
-	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/testenv"
 	"rawstatus/internal/testenv/golden"
 )
@@ -243,16 +244,15 @@ func mergedPlane(t *testing.T, j job, name string) []float64 {
 	t.Helper()
 	var out []float64
 	for u := range j.plan.Units {
-		f, err := pack.Open(j.plan.MergedFile(j.work, u))
+		merged, err := loadMerged(j.work, j.plan, u)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		a, err := f.Load(name)
-		if err != nil {
-			t.Fatal(err)
+		i := slices.IndexFunc(merged.set.Planes, func(p plane.Plane) bool { return p.Name == name })
+		if i < 0 {
+			t.Fatalf("no plane %q", name)
 		}
-		v := reflect.ValueOf(a)
+		v := reflect.ValueOf(merged.set.Planes[i].Data)
 		for i := range v.Len() {
 			out = append(out, float64(v.Index(i).Uint()))
 		}

@@ -93,12 +93,10 @@ func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode
 		return err
 	}
 	return pack.WriteFile(path, atomicfile.Options{Mode: mode}, plan.MergedKind, func(out *pack.Writer) (any, error) {
-		if in.series != nil {
-			if err := out.Add(pack.Array{Name: task.Median2, Attr: int(plane.Same), Data: in.series}); err != nil {
-				return nil, err
-			}
+		if err := plan.AddPlanes(out, "", head.Frames, in.set); err != nil || in.series == nil {
+			return head, err
 		}
-		return head, task.AddPlanes(out, "", in.set)
+		return head, out.Add(pack.Array{Name: task.Median2, Attr: int(plane.Same), Data: in.series})
 	})
 }
 
@@ -129,17 +127,13 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if head.Schema != plan.MergedSchema || head.Input != p.Input {
 		return in, fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
 	}
-	in.set = &plane.Set{Frames: head.Frames, Zeros: head.Zeros, Stuck: head.Stuck}
-	for _, e := range f.Entries() {
-		data, err := f.Load(e.Name)
-		if err != nil {
-			return in, err
-		}
-		if series, ok := data.([]uint32); ok && e.Name == task.Median2 {
-			in.series = series
-			continue
-		}
-		in.set.Planes = append(in.set.Planes, plane.Plane{Name: e.Name, Op: plane.Op(e.Attr), Data: data})
+	if in.set, err = plan.LoadPlanes(f.Reader, "", head.Frames, -1); err != nil {
+		return in, err
+	}
+	in.set.Zeros, in.set.Stuck = head.Zeros, head.Stuck
+	if i := slices.IndexFunc(in.set.Planes, func(q plane.Plane) bool { return q.Name == task.Median2 }); i >= 0 {
+		in.series, _ = in.set.Planes[i].Data.([]uint32)
+		in.set.Planes = slices.Delete(in.set.Planes, i, i+1)
 	}
 	return in, nil
 }

@@ -16,7 +16,6 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
-	"rawstatus/internal/io/pack"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/testenv"
 )
@@ -95,21 +94,16 @@ func againstNumpy(t *testing.T, py string, x *frame.Index, par plan.Params) {
 		t.Fatalf("reference.py: %v\n%s", err, out)
 	}
 	for i, p := range sum.Groups[0].Panels {
-		merged, err := pack.Open(j.plan.MergedFile(j.work, i))
+		merged, err := loadMerged(j.work, j.plan, i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer merged.Close()
-		if len(merged.Entries()) < 6 {
-			t.Fatalf("panel %d has planes %v", i, merged.Entries())
+		if len(merged.set.Planes) < 6 {
+			t.Fatalf("panel %d has %d planes", i, len(merged.set.Planes))
 		}
-		for _, e := range merged.Entries() {
-			got, err := merged.Load(e.Name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := readNpy(t, dir, e.Name, i); !reflect.DeepEqual(got, want) {
-				t.Errorf("panel %d: plane %s differs from numpy's", i, e.Name)
+		for _, q := range merged.set.Planes {
+			if want := readNpy(t, dir, q.Name, i); !reflect.DeepEqual(q.Data, want) {
+				t.Errorf("panel %d: plane %s differs from numpy's", i, q.Name)
 			}
 		}
 		read, err := j.repo.ReadStatus(p.File, nil)

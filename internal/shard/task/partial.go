@@ -13,7 +13,7 @@ import (
 )
 
 // PartialSchema is the version of a partial's head and arrays.
-const PartialSchema = 2
+const PartialSchema = 3
 
 const partialKind = "partial"
 
@@ -57,37 +57,10 @@ func (h ShardHead) String() string {
 	return text
 }
 
+// frames returns how many frames were counted.
+func (h ShardHead) frames() uint64 { return uint64(h.Hi-h.Lo) - h.Zeros }
+
 func shardPrefix(position int) string { return fmt.Sprintf("%d/", position) }
-
-// AddPlanes stores the planes of a set under a prefix.
-func AddPlanes(out *pack.Writer, prefix string, set *plane.Set) error {
-	for _, p := range set.Planes {
-		if err := out.Add(pack.Array{Name: prefix + p.Name, Attr: int(p.Op), Data: p.Data}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// LoadPlanes reads the planes whose names begin with prefix, each of which must have so many elements; -1:
-// whoever takes them knows.
-func LoadPlanes(r *pack.Reader, prefix string, frames uint64, elements int) (*plane.Set, error) {
-	set := &plane.Set{Frames: frames}
-	for _, e := range r.Entries() {
-		if len(e.Name) <= len(prefix) || e.Name[:len(prefix)] != prefix {
-			continue
-		}
-		if elements >= 0 && e.Count != uint64(elements) {
-			return nil, fault.New(fault.Input, "array %q has %s, wanted %d", e.Name, fault.Count(e.Count, "element"), elements)
-		}
-		data, err := r.Load(e.Name)
-		if err != nil {
-			return nil, err
-		}
-		set.Planes = append(set.Planes, plane.Plane{Name: e.Name[len(prefix):], Op: plane.Op(e.Attr), Data: data})
-	}
-	return set, nil
-}
 
 // Partial is an opened partial of a plan.
 type Partial struct {
@@ -158,7 +131,7 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 	}
 	at := slices.Index(p.Tasks[q.Head.Task].Shards, shard)
 	head := q.Head.Shards[at]
-	set, err := LoadPlanes(q.Reader, shardPrefix(at), uint64(s.Hi-s.Lo)-head.Zeros, elements)
+	set, err := plan.LoadPlanes(q.Reader, shardPrefix(at), head.frames(), elements)
 	if err == nil {
 		set.Zeros, set.Stuck = head.Zeros, head.Stuck
 	}

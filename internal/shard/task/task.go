@@ -124,11 +124,11 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 			return nil, err
 		}
 		for i, s := range together {
-			if err := AddPlanes(out, shardPrefix(len(head.Shards)), sets[i]); err != nil {
-				return nil, err
-			}
 			h := headOf(w.plan, s)
 			h.Zeros, h.Stuck = sets[i].Zeros, sets[i].Stuck
+			if err := plan.AddPlanes(out, shardPrefix(len(head.Shards)), h.frames(), sets[i]); err != nil {
+				return nil, err
+			}
 			head.Shards = append(head.Shards, h)
 		}
 	}

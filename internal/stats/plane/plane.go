@@ -54,3 +54,24 @@ func Get[T Number](s *Set, name string) ([]T, error) {
 	}
 	return nil, fmt.Errorf("no plane %q among %v", name, names)
 }
+
+// Len returns the number of elements of the data of a plane.
+func Len(data any) int {
+	switch d := data.(type) {
+	case []uint8:
+		return len(d)
+	case []uint16:
+		return len(d)
+	case []uint32:
+		return len(d)
+	case []uint64:
+		return len(d)
+	case []int32:
+		return len(d)
+	case []int64:
+		return len(d)
+	case []float64:
+		return len(d)
+	}
+	return 0
+}

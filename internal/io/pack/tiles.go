@@ -1,0 +1,391 @@
+package pack
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+)
+
+const (
+	// TileSize is the number of elements of a tile; the last one of an array may have fewer.
+	TileSize = 8192
+	tileHead = 16 // bytes before the elements of a tile
+	// exceptionSize is the bytes of an element that does not fit the width of its tile.
+	exceptionSize = 10
+	// looked is the number of elements that the width of a tile is guessed from, outliers those of them at
+	// either end that are taken for exceptions.
+	looked, outliers = 64, 3
+)
+
+// Predict writes into dst what elements at, at+1, ... of an array are expected to be, modulo 2^64; nil
+// expects 0. Only the difference is stored: the same prediction must be made to read the array.
+type Predict func(at int, dst []uint64)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// AddTiles stores one array of integers in tiles: many times as fast as Add, and as small where predictions are
+// good or values of a tile are near each other.
+func (p *Writer) AddTiles(a Array, predict Predict) error {
+	n, dtype := tilesOf(a.Data)
+	if dtype == "" {
+		return fmt.Errorf("pack: array %q has type %T, which is not stored in tiles", a.Name, a.Data)
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	out := s.stored[:0]
+	for at := 0; at < n; at += TileSize {
+		v := s.values[:min(TileSize, n-at)]
+		elements(v, a.Data, at)
+		if predict != nil {
+			expected := s.expected[:len(v)]
+			predict(at, expected)
+			for i, x := range expected {
+				v[i] -= x
+			}
+		}
+		out = appendTile(out, v, tileSeed(a.Name, at))
+	}
+	s.stored = out
+	e := Entry{Name: a.Name, Attr: a.Attr, DType: dtype, Count: uint64(n), Tile: TileSize, Offset: p.pos, Length: uint64(len(out))}
+	if _, err := p.w.Write(out); err != nil {
+		return fmt.Errorf("pack: could not write array %q: %w", a.Name, err)
+	}
+	p.pos += e.Length
+	p.foot.Arrays = append(p.foot.Arrays, e)
+	return nil
+}
+
+// LoadTiles is Load of an array that AddTiles has stored with the same prediction. predict is called for the
+// tiles in order.
+func (r *Reader) LoadTiles(name string, predict Predict) (any, error) {
+	e, err := r.entry(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.Tile == 0 {
+		return nil, r.damaged(e, 0, "array %q is not stored in tiles", name)
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	if err := r.read(e, s); err != nil {
+		return nil, err
+	}
+	data := makeArray(e)
+	left := s.stored
+	for at := 0; at < int(e.Count); at += TileSize {
+		v := s.values[:min(TileSize, int(e.Count)-at)]
+		offset := len(s.stored) - len(left)
+		n, wrong := checkTile(left, len(v), tileSeed(name, at))
+		if wrong == "" {
+			wrong = decodeTile(v, left[:n])
+		}
+		if wrong != "" {
+			return nil, r.damaged(e, offset, "array %q, tile at element %d: %s", name, at, wrong)
+		}
+		if predict != nil {
+			expected := s.expected[:len(v)]
+			predict(at, expected)
+			for i, x := range expected {
+				v[i] += x
+			}
+		}
+		if !setElements(data, at, v) {
+			return nil, r.damaged(e, offset, "array %q, tile at element %d: a value does not fit %s", name, at, e.DType)
+		}
+		left = left[n:]
+	}
+	return data, nil
+}
+
+// verifyTiles checks the checksum of every tile.
+func (r *Reader) verifyTiles(e Entry, stored []byte) error {
+	left := stored
+	for at := 0; at < int(e.Count); at += TileSize {
+		n, wrong := checkTile(left, min(TileSize, int(e.Count)-at), tileSeed(e.Name, at))
+		if wrong != "" {
+			return r.damaged(e, len(stored)-len(left), "array %q, tile at element %d: %s", e.Name, at, wrong)
+		}
+		left = left[n:]
+	}
+	if len(left) > 0 {
+		return r.damaged(e, len(stored)-len(left), "array %q has %d bytes after its last tile", e.Name, len(left))
+	}
+	return nil
+}
+
+func (r *Reader) damaged(e Entry, at int, format string, args ...any) error {
+	return &Error{File: r.name, Offset: int64(e.Offset) + int64(at), What: fmt.Sprintf(format, args...)}
+}
+
+// tileSeed makes the checksum of a tile that of its place, too: tiles that change places are seen.
+func tileSeed(name string, at int) uint32 {
+	return crc32.Update(uint32(at), castagnoli, []byte(name))
+}
+
+// tileSum is the checksum of a tile: of all but the checksum itself.
+func tileSum(tile []byte, seed uint32) uint32 {
+	return crc32.Update(crc32.Update(seed, castagnoli, tile[4:tileHead]), castagnoli, tile[tileHead:])
+}
+
+// appendTile appends the tile of values v in the width that takes the fewest bytes.
+func appendTile(dst []byte, v []uint64, seed uint32) []byte {
+	start := len(dst)
+	some := sampleOf(v)
+	for _, width := range []int{0, 1, 2, 4, 8} {
+		base, ok := baseFor(v[0], some, width)
+		if !ok {
+			continue
+		}
+		next := max(1, 2*width)
+		most := (next - width) * len(v) / exceptionSize // more exceptions take more than the next width
+		dst = slices.Grow(dst[:start], tileHead+len(v)*width+most*exceptionSize)[:start+tileHead+len(v)*width]
+		head := dst[start:][:tileHead]
+		exceptions := pack(dst[start+tileHead:], v, base, width, most)
+		if exceptions == nil {
+			continue
+		}
+		binary.LittleEndian.PutUint64(head[8:], base)
+		binary.LittleEndian.PutUint16(head[4:], uint16(width))
+		binary.LittleEndian.PutUint16(head[6:], uint16(len(*exceptions)))
+		for _, i := range *exceptions {
+			dst = binary.LittleEndian.AppendUint16(dst, i)
+			dst = binary.LittleEndian.AppendUint64(dst, v[i])
+		}
+		break
+	}
+	binary.LittleEndian.PutUint32(dst[start:], tileSum(dst[start:], seed))
+	return dst
+}
+
+// sampleOf returns some values relative to the first, sorted.
+func sampleOf(v []uint64) []int64 {
+	var some [looked]int64
+	n := min(looked, len(v))
+	for i := range n {
+		some[i] = int64(v[i*(len(v)/n)] - v[0])
+	}
+	slices.SortFunc(some[:n], cmp.Compare)
+	return some[:n]
+}
+
+// baseFor returns the base with which values like some, relative to first, fit into a width.
+func baseFor(first uint64, some []int64, width int) (base uint64, ok bool) {
+	if width == 8 {
+		return 0, true
+	}
+	cut := min(outliers, (len(some)-1)/2)
+	lo, hi := some[cut], some[len(some)-1-cut]
+	span, room := uint64(hi)-uint64(lo), uint64(1)<<(8*width)-1
+	if span > room {
+		return 0, false
+	}
+	// Sums of squares reach far up, and not far down.
+	return first + uint64(lo) - (room-span)/4, true
+}
+
+// pack writes v - base in so many bytes each and returns where that does not fit; nil if that is in more than
+// most places.
+func pack(dst []byte, v []uint64, base uint64, width, most int) *[]uint16 {
+	var exceptions []uint16
+	room := uint64(1)<<(8*width) - 1
+	switch width {
+	case 0:
+		for i, x := range v {
+			if x != base {
+				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
+					return nil
+				}
+			}
+		}
+	case 1:
+		dst = dst[:len(v)]
+		for i, x := range v {
+			d := x - base
+			dst[i] = byte(d)
+			if d > room {
+				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
+					return nil
+				}
+			}
+		}
+	case 2:
+		for i, x := range v {
+			d := x - base
+			binary.LittleEndian.PutUint16(dst[2*i:], uint16(d))
+			if d > room {
+				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
+					return nil
+				}
+			}
+		}
+	case 4:
+		for i, x := range v {
+			d := x - base
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(d))
+			if d > room {
+				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
+					return nil
+				}
+			}
+		}
+	case 8:
+		for i, x := range v {
+			binary.LittleEndian.PutUint64(dst[8*i:], x-base)
+		}
+	}
+	return &exceptions
+}
+
+// checkTile verifies the tile of n elements that b begins with and returns its length, or what is wrong.
+func checkTile(b []byte, n int, seed uint32) (length int, wrong string) {
+	if len(b) < tileHead {
+		return 0, fmt.Sprintf("%d bytes are left, a tile has at least %d", len(b), tileHead)
+	}
+	width, exceptions := int(binary.LittleEndian.Uint16(b[4:])), int(binary.LittleEndian.Uint16(b[6:]))
+	if !slices.Contains([]int{0, 1, 2, 4, 8}, width) || exceptions > n {
+		return 0, fmt.Sprintf("%d bytes for an element and %d exceptions of %d", width, exceptions, n)
+	}
+	length = tileHead + n*width + exceptions*exceptionSize
+	if length > len(b) {
+		return 0, fmt.Sprintf("%d bytes are left, the tile has %d", len(b), length)
+	}
+	if tileSum(b[:length], seed) != binary.LittleEndian.Uint32(b) {
+		return 0, "checksum is wrong"
+	}
+	return length, ""
+}
+
+// decodeTile reads a tile that was checked.
+func decodeTile(v []uint64, b []byte) (wrong string) {
+	width, exceptions := int(binary.LittleEndian.Uint16(b[4:])), int(binary.LittleEndian.Uint16(b[6:]))
+	base, src := binary.LittleEndian.Uint64(b[8:]), b[tileHead:]
+	switch width {
+	case 0:
+		for i := range v {
+			v[i] = base
+		}
+	case 1:
+		for i, x := range src[:len(v)] {
+			v[i] = base + uint64(x)
+		}
+	case 2:
+		for i := range v {
+			v[i] = base + uint64(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+	case 4:
+		for i := range v {
+			v[i] = base + uint64(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case 8:
+		for i := range v {
+			v[i] = base + binary.LittleEndian.Uint64(src[8*i:])
+		}
+	}
+	src = src[len(v)*width:]
+	for range exceptions {
+		i := int(binary.LittleEndian.Uint16(src))
+		if i >= len(v) {
+			return fmt.Sprintf("exception at element %d of %d", i, len(v))
+		}
+		v[i], src = binary.LittleEndian.Uint64(src[2:]), src[exceptionSize:]
+	}
+	return ""
+}
+
+// tilesOf returns number and type of the elements; "" where they are not integers.
+func tilesOf(data any) (n int, dtype string) {
+	switch v := data.(type) {
+	case []uint8:
+		return len(v), "u1"
+	case []uint16:
+		return len(v), "u2"
+	case []uint32:
+		return len(v), "u4"
+	case []uint64:
+		return len(v), "u8"
+	case []int32:
+		return len(v), "i4"
+	case []int64:
+		return len(v), "i8"
+	}
+	return 0, ""
+}
+
+// elements writes the elements from at on into dst; negative ones modulo 2^64.
+func elements(dst []uint64, data any, at int) {
+	switch v := data.(type) {
+	case []uint8:
+		widen(dst, v[at:])
+	case []uint16:
+		widen(dst, v[at:])
+	case []uint32:
+		widen(dst, v[at:])
+	case []uint64:
+		copy(dst, v[at:])
+	case []int32:
+		widen(dst, v[at:])
+	case []int64:
+		widen(dst, v[at:])
+	}
+}
+
+type integer interface {
+	uint8 | uint16 | uint32 | uint64 | int32 | int64
+}
+
+func widen[T integer](dst []uint64, v []T) {
+	v = v[:len(dst)]
+	for i, x := range v {
+		dst[i] = uint64(x)
+	}
+}
+
+func makeArray(e Entry) any {
+	switch n := int(e.Count); e.DType {
+	case "u1":
+		return make([]uint8, n)
+	case "u2":
+		return make([]uint16, n)
+	case "u4":
+		return make([]uint32, n)
+	case "u8":
+		return make([]uint64, n)
+	case "i4":
+		return make([]int32, n)
+	case "i8":
+		return make([]int64, n)
+	}
+	return []float64(nil) // setElements refuses it
+}
+
+// setElements writes v to the elements from at on and reports whether all fit their type.
+func setElements(data any, at int, v []uint64) bool {
+	switch d := data.(type) {
+	case []uint8:
+		return narrow(d[at:], v)
+	case []uint16:
+		return narrow(d[at:], v)
+	case []uint32:
+		return narrow(d[at:], v)
+	case []uint64:
+		return narrow(d[at:], v)
+	case []int32:
+		return narrow(d[at:], v)
+	case []int64:
+		return narrow(d[at:], v)
+	}
+	return false
+}
+
+func narrow[T integer](dst []T, v []uint64) bool {
+	dst = dst[:len(v)]
+	var lost uint64
+	for i, x := range v {
+		t := T(x)
+		dst[i] = t
+		lost |= uint64(t) ^ x
+	}
+	return lost == 0
+}
