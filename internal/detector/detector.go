@@ -22,6 +22,9 @@ type Family struct {
 	// GainModes are the known gain modes in the order of the planes of a deployed array; empty for
 	// single-gain detectors.
 	GainModes []string
+	// GainPlanes is the number of gain planes of a deployed array of a type whose modes are not told apart
+	// here: a status then holds for all of them. 0: as many as GainModes.
+	GainPlanes int
 	// GainPatterns are the gain bits, in their place, of words of each of GainModes, and NeverPattern those that
 	// no mode has; 0: every mode's words are possible.
 	GainPatterns []uint16
@@ -102,8 +105,8 @@ var families = []Family{
 	{Type: "epix100a", Rows: 704, Cols: 768, DataBits: 0x3fff, ASICRows: 352, ASICCols: 384, CalibGroup: "Epix100a::CalibV1"},
 	{Type: "epixhr2x2", Rows: 288, Cols: 384, DataBits: 0x3fff, GainBits: 0xc000, ASICRows: 144, ASICCols: 192, CalibGroup: "Epixhr2x2::CalibV1"},
 	{Type: "epixhremu", Rows: 144, Cols: 768, DataBits: 0x3fff, GainBits: 0xc000, ASICRows: 144, ASICCols: 192, CalibGroup: "Epixhremu::CalibV1"},
-	{Type: "epixm320", Rows: 192, Cols: 384, DataBits: 0x7fff, GainBits: 0x8000, CalibGroup: "Epixm320::CalibV1"},
-	{Type: "epixuhr", Rows: 168, Cols: 192, DataBits: 0x07ff, GainBits: 0x0800, CalibGroup: "Epixuhr::CalibV1"},
+	{Type: "epixm320", GainPlanes: 3, Rows: 192, Cols: 384, DataBits: 0x7fff, GainBits: 0x8000, CalibGroup: "Epixm320::CalibV1"},
+	{Type: "epixuhr", GainPlanes: 8, Rows: 168, Cols: 192, DataBits: 0x07ff, GainBits: 0x0800, CalibGroup: "Epixuhr::CalibV1"},
 	{Type: "epixuhr3x2", Rows: 336, Cols: 576, DataBits: 0x0ffe, GainBits: 0x0001, ASICRows: 168, ASICCols: 192, CalibGroup: "Epixuhr3x2::CalibV1"},
 	{Type: "cspad", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{32}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad::CalibV1", AlwaysStacked: true},
 	{Type: "cspad2x2", Rows: 185, Cols: 388, DataBits: 0x3fff, PanelCounts: []int{2}, ASICRows: 185, ASICCols: 194, CalibGroup: "CsPad2x2::CalibV1", AlwaysStacked: true, PanelsLast: true},

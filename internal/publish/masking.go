@@ -120,6 +120,8 @@ func (p PixelAt) words(a *calib.Array) (words []PlaneWord, err error) {
 	shape, gains := a.Shape, []string{""}
 	if n := len(family.GainModes); n > 0 && len(shape) > 2 && shape[0] == n {
 		gains, shape = family.GainModes, shape[1:]
+	} else if n := family.GainPlanes; n > 0 && len(shape) == 4 && shape[0] == n {
+		gains, shape = slices.Repeat(gains, n), shape[1:]
 	}
 	l := layout{count: 1, pixels: p.Rows * p.Cols, last: family.PanelsLast && len(shape) == 3}
 	switch {

@@ -316,7 +316,7 @@ func playModel(t *testing.T, histories int, ws bool, fresh func() func() calib.P
 
 // TestModelDirectory publishes into a calibration directory.
 func TestModelDirectory(t *testing.T) {
-	playModel(t, 50, false, func() func() calib.Place {
+	playModel(t, 30, false, func() func() calib.Place {
 		files := disk.NewMemory(nil)
 		return func() calib.Place {
 			d, err := calibdir.New("/calib", "Group::CalibV1", "cam", "status_extra", files, time.UTC)
@@ -344,7 +344,7 @@ func (s service) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestModelDatabase publishes into the databases of a service.
 func TestModelDatabase(t *testing.T) {
-	playModel(t, 50, true, func() func() calib.Place {
+	playModel(t, 30, true, func() func() calib.Place {
 		files := disk.NewMemory(nil)
 		client := &http.Client{Transport: service{(&calibserve.Server{Root: "/db", Disk: files, Writable: true}).Handler()}}
 		return func() calib.Place {

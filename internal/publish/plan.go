@@ -75,8 +75,8 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 	p.ambiguous = ambiguous(append(slices.Clone(items), targets...))
 	if m.array != nil {
 		p.Array = calib.SumArray(m.array)
-		p.ours = flagsOf(m.array, len(m.gains()))
-		p.count(standing.mask(ctx, standing.pixelStatus(p.Against), len(m.gains())))
+		p.ours = flagsOf(m.array, m.planes())
+		p.count(standing.mask(ctx, standing.pixelStatus(p.Against), m.planes()))
 	}
 	p.weighStretches(ctx, place, items)
 	if standing != nil {

@@ -89,6 +89,8 @@ func TestShapes(t *testing.T) {
 			func(m *Merged, g, s, i int) uint64 { return m.array.Values[(4*g+s)*352*384+i] }},
 		{"jungfrau", []int{0}, []string{"g0", "g1", "g2"}, 512, 1024, []int{3, 1, 512, 1024},
 			func(m *Merged, g, _, i int) uint64 { return m.array.Values[g*512*1024+i] }},
+		{"epixm320", []int{0, 1, 2, 3}, []string{""}, 192, 384, []int{3, 4, 192, 384}, everyPlane(3)},
+		{"epixuhr", []int{0, 1}, []string{""}, 168, 192, []int{8, 2, 168, 192}, everyPlane(8)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.typ, func(t *testing.T) {
@@ -117,6 +119,42 @@ func TestShapes(t *testing.T) {
 				t.Errorf("the file of the array is not what is deployed (%v, %v)", err, errText)
 			}
 		})
+	}
+}
+
+// everyPlane returns the word of a pixel where the gain modes are not told apart: it is that of every plane.
+func everyPlane(planes int) func(m *Merged, gain, segment, pixel int) uint64 {
+	return func(m *Merged, _, s, i int) uint64 {
+		pixels := m.Panels[0].Rows * m.Panels[0].Cols
+		word := m.array.Values[s*pixels+i]
+		for plane := range planes {
+			if m.array.Values[(plane*len(m.Panels)+s)*pixels+i] != word {
+				return 0xbad
+			}
+		}
+		return word
+	}
+}
+
+// TestPlanesInForce: what is in force tells whether the array has an axis of gain modes that are not told apart.
+func TestPlanesInForce(t *testing.T) {
+	for name, shape := range map[string][]int{"none": nil, "one": {2, 168, 192}, "eight": {8, 2, 168, 192}, "more panels": {8, 4, 168, 192}} {
+		r := newRepo(t)
+		for segment := range 2 {
+			put(t, r, "epixuhr", "det", segment, 168, 192, "", func(i int) uint64 { return uint64(i % 2) })
+		}
+		m := merge(t, r, MergeOptions{Standing: &Standing{Shape: shape, From: name}, MissingPanel: "bad"})
+		want := shape
+		if want == nil {
+			want = []int{8, 2, 168, 192}
+		}
+		n := 1
+		for _, d := range want {
+			n *= d
+		}
+		if !slices.Equal(m.Shape, want) || m.Misfit != "" || len(m.array.Values) != n || m.array.Values[n/2+1] == 0 {
+			t.Errorf("%s: shape %v, %s", name, m.Shape, m.Misfit)
+		}
 	}
 }
 

@@ -32,8 +32,12 @@ func (m *Merged) fit(rows, cols int, standing *Standing) {
 		m.panels = want[axis]
 		m.Shape = m.shape(rows, cols)
 	}
+	if m.family.GainPlanes > 1 && len(want) == len(m.Shape)-1 {
+		m.onePlane = true
+		m.Shape = m.shape(rows, cols)
+	}
 	if !slices.Equal(long(want), long(m.Shape)) {
-		m.panels = 0
+		m.panels, m.onePlane = 0, false
 		m.Shape, m.ShapeFrom = m.shape(rows, cols), "of the detector type, NOT that of "+standing.From
 		m.Misfit = fmt.Sprintf("the array is %v, %s is %v", m.Shape, standing.From, want)
 		return
@@ -83,6 +87,9 @@ func (m *Merged) stack(opt MergeOptions) error {
 		m.Planes[i].values = nil
 	}
 	m.noteTwins()
+	if n := m.planes(); n > len(m.gains()) {
+		m.Notes = append(m.Notes, fmt.Sprintf("the gain modes of %s are not told apart: its status holds for all %d planes of the array", m.Type, n))
+	}
 	if len(m.Missing) > 0 {
 		m.array = nil
 	}
@@ -111,10 +118,16 @@ func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) err
 		if values == nil {
 			continue // it is on the list of what is missing
 		}
-		if base, step := l.at(gain, p.Slot); step == 1 {
-			copy(m.array.Values[base:base+l.pixels], values)
-		} else {
-			l.put(m.array.Values, gain, p.Slot, func(i int) uint64 { return values[i] })
+		copies := 1
+		if len(planes) == 1 { // modes that are not told apart
+			copies = m.planes()
+		}
+		for plane := gain; plane < gain+copies; plane++ {
+			if base, step := l.at(plane, p.Slot); step == 1 {
+				copy(m.array.Values[base:base+l.pixels], values)
+			} else {
+				l.put(m.array.Values, plane, p.Slot, func(i int) uint64 { return values[i] })
+			}
 		}
 	}
 	return nil
@@ -141,7 +154,7 @@ func (m *Merged) noteTwins() {
 
 // fill gives all pixels of a panel, in all gain modes, one word.
 func (m *Merged) fill(l layout, slot int, word uint64) {
-	for gain := range m.gains() {
+	for gain := range m.planes() {
 		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
 	}
 }
@@ -264,9 +277,17 @@ func (s *Subject) gains() []string {
 	return []string{""}
 }
 
+// planes is the number of gain planes of the deployed array.
+func (s *Subject) planes() int {
+	if s.onePlane {
+		return 1
+	}
+	return max(s.family.GainPlanes, len(s.gains()))
+}
+
 // stacked tells whether the deployed array has a panel axis.
 func (s *Subject) stacked() bool {
-	return s.family.AlwaysStacked || len(s.Panels) > 1 || len(s.family.GainModes) > 0
+	return s.family.AlwaysStacked || len(s.Panels) > 1 || s.planes() > 1
 }
 
 // count is the length of the panel axis.
@@ -341,8 +362,8 @@ func (s *Subject) shape(rows, cols int) []int {
 	case s.stacked():
 		shape = append([]int{s.count()}, shape...)
 	}
-	if len(s.family.GainModes) > 0 {
-		shape = append([]int{len(s.family.GainModes)}, shape...)
+	if n := s.planes(); n > 1 {
+		shape = append([]int{n}, shape...)
 	}
 	return shape
 }

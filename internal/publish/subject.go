@@ -25,7 +25,8 @@ type Subject struct {
 	Origin   string    `json:"origin"`    // where this knowledge comes from
 	Notes    []string  `json:"notes,omitempty"`
 	family   detector.Family
-	panels   int // length of the panel axis where what is in force has more panels than the run; 0: no more
+	onePlane bool // what is in force has no axis of gain modes, although the type has several
+	panels   int  // length of the panel axis where what is in force has more panels than the run; 0: no more
 }
 
 // Panel is one panel of the subject.

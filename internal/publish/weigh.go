@@ -73,7 +73,7 @@ func (p *Plan) stretches() (list []Stretch) {
 // weighStretches compares the new constant with what is in force, for every stretch of runs that changes.
 func (p *Plan) weighStretches(ctx context.Context, place calib.Place, items []calib.Item) {
 	p.Stretches = p.stretches()
-	planes := len(p.merged.gains())
+	planes := p.merged.planes()
 	now := map[string]*flags{}
 	sums, problems := map[string]string{}, map[string]string{}
 	for i := range p.Stretches {
