@@ -95,10 +95,16 @@ func (j *nightJob) call(t *testing.T, want fault.Code, args ...string) (stdout, 
 	return out.String(), err.String()
 }
 
+// submit adds what args do not say themselves.
 func (j *nightJob) submit(t *testing.T, want fault.Code, args ...string) (stdout, stderr string) {
 	t.Helper()
-	return j.call(t, want, append([]string{"submit", "--exp", nightExperiment, "--run", "3", "--dir", j.data, "--work", j.work, "--settle", "0s",
-		"--tasks", fmt.Sprint(nightPanels), "--cpus-per-task", "1"}, args...)...)
+	all := append([]string{"submit", "--exp", nightExperiment, "--run", "3", "--dir", j.data, "--settle", "0s", "--cpus-per-task", "1"}, args...)
+	for _, value := range [][2]string{{"--work", j.work}, {"--tasks", fmt.Sprint(nightPanels)}} {
+		if !slices.Contains(args, value[0]) {
+			all = append(all, value[:]...)
+		}
+	}
+	return j.call(t, want, all...)
 }
 
 // watch waits for the end of all jobs.
@@ -215,7 +221,7 @@ func (n *night) deployed(t *testing.T) {
 	single, j := trees["single commands"], trees["submit"]
 	single.call(t, 0, "run", "--exp", nightExperiment, "--run", "3", "--dir", n.data, "--work", filepath.Join(single.dir, "quiet"))
 	cmd := exec.Command(filepath.Join(n.bin, "mergedeploy"), "-e", nightExperiment, "-r", "3", "-d", nightDetector, "--dir", n.data, "--site", filepath.Join(single.dir, "site.toml"),
-		"-c", filepath.Join(single.dir, "calib"), "-D")
+		"-R", "3-end", "-c", filepath.Join(single.dir, "calib"), "-D")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mergedeploy: %v\n%s", err, out)
 	}
@@ -275,23 +281,13 @@ func (n *night) outOfMemory(t *testing.T) {
 	j.same(t)
 }
 
-// outOfTime gives a task so little of a core that Slurm's signal finds it at work.
+// outOfTime stops a task at work until Slurm's signal waits for it.
 func (n *night) outOfTime(t *testing.T) {
-	const cpu = "/sys/fs/cgroup/cpu"
-	if _, err := os.Stat(cpu + "/cpu.cfs_quota_us"); err != nil {
-		t.Skip("needs the cpu cgroup of version 1")
-	}
-	slow := fmt.Sprintf("%s/rawstatus-slow-%d", cpu, os.Getpid())
-	if err := os.Mkdir(slow, 0o755); err != nil {
-		t.Skip(err)
-	}
-	defer os.Remove(slow)
-	for file, value := range map[string]string{"cpu.cfs_period_us": "500000", "cpu.cfs_quota_us": "1000"} {
-		if err := os.WriteFile(filepath.Join(slow, file), []byte(value), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 1 ]] || echo $$ > ` + slow + "/cgroup.procs"})
+	const sigterm = `'^ShdPnd:.*[4-7c-f][0-9a-f]{3}$'` // of /proc/PID/status
+	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 1 ]] || { ` +
+		`until [[ /proc/$$/exe -ef ` + filepath.Join(n.bin, "rawstatus") + ` ]]; do :; done; kill -STOP $$; ` +
+		`until ls -l /proc/$$/fd | grep -q 'xtc2$'; do kill -CONT $$; sleep 0.003; kill -STOP $$; done; ` +
+		`until grep -qE ` + sigterm + ` /proc/$$/status; do sleep 0.1; done; kill -CONT $$; } &`})
 	j.submit(t, 0, "--time", "2", "--tasks", "2")
 	j.watch(t, 0)
 	all := j.attempts(t)
