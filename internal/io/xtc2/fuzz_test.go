@@ -3,6 +3,7 @@ package xtc2
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -242,6 +243,53 @@ func FuzzIndex(f *testing.F) {
 			want, wantErr := indexWith(t, data, smd, rawrun.Options{Reads: 2, AllHeaders: true})
 			if (err == nil) != (wantErr == nil) || err == nil && len(got.Headings) == 0 && !reflect.DeepEqual(got, want) {
 				t.Fatalf("%+v %v, with all headers %+v %v", got, err, want, wantErr)
+			}
+		}
+	})
+}
+
+// FuzzPulsed feeds configurations of pixels and compares the pulsed ones with those found pixel by pixel on the panel.
+func FuzzPulsed(f *testing.F) {
+	f.Add(uint32(4), uint32(2), uint32(3), true, bytes.Repeat([]byte{1, 0, 13, 8}, 7))
+	f.Add(uint32(0), uint32(4), uint32(6), false, bytes.Repeat([]byte{17, 0, 0xff}, 8))
+	f.Add(uint32(0xffffffff), uint32(0xffff), uint32(0), true, []byte(nil))
+	f.Fuzz(func(t *testing.T, a, rows, cols uint32, asics bool, data []byte) {
+		b := &Block{Names: &Names{DetType: "epix10ka", Fields: []Field{{Name: "cbitsConfig", Type: UInt8, Rank: 2}}}, data: data}
+		dims := []uint32{rows, cols}
+		if asics {
+			b.Names.Fields = []Field{{Name: "asicPixelConfig", Type: UInt8, Rank: 3}, {Name: "trbit", Type: UInt8, Rank: 1}}
+			dims = []uint32{a, rows, cols}
+		}
+		b.shapes = make([]byte, 2*shapeSize)
+		for i, d := range dims {
+			binary.LittleEndian.PutUint32(b.shapes[4*i:], d)
+		}
+		binary.LittleEndian.PutUint32(b.shapes[shapeSize:], uint32(len(data)%5))
+		p, ok := b.pulsedMap()
+		if !ok {
+			return
+		}
+		n := p.rows * p.cols
+		if n > len(data) || n < 1 || p.bits != nil && len(p.bits) != (n+7)/8 {
+			t.Fatalf("%d x %d pixels in %d bytes of %d", p.rows, p.cols, len(p.bits), len(data))
+		}
+		if p.bits == nil {
+			p.bits = make([]byte, (n+7)/8)
+		}
+		half, across := p.rows/2, p.cols/2
+		for i := range n {
+			r, c, at := i/p.cols, i%p.cols, i
+			if asics { // ASICs 2 and 1 above, turned, 3 and 0 below
+				upper, left := r < half, c < across
+				y, x := r%half, c%across
+				if upper {
+					y, x = half-1-y, across-1-x
+				}
+				asic := map[[2]bool]int{{true, true}: 2, {true, false}: 1, {false, true}: 3, {false, false}: 0}[[2]bool{upper, left}]
+				at = (asic*half+y)*across + x
+			}
+			if got := p.bits[i/8]>>(i%8)&1 != 0; got != (data[at]&testBit != 0) {
+				t.Fatalf("row %d column %d: pulsed %v", r, c, got)
 			}
 		}
 	})
