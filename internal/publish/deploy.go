@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"rawstatus/internal/fault"
@@ -16,12 +17,15 @@ func (p *Plan) Allowed() error {
 	if len(refused) == 0 {
 		return nil
 	}
-	var names []string
+	var names, over []string
 	for _, f := range refused {
 		names = append(names, f.Rule)
+		if !slices.Contains(over, f.Over) {
+			over = append(over, f.Over)
+		}
 	}
 	return fault.New(fault.Refused, "deployment refused: %s: %s", strings.Join(names, ", "), refused[0].Text).
-		WithHint("look at the plan above; to override: %s", refused[0].Over)
+		WithHint("look at the plan above; to override: %s", strings.Join(over, "; "))
 }
 
 // Execute carries the plan out. unchanged reports that the very same deployment is in force already.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/calibtxt"
@@ -309,7 +310,11 @@ func TestGateMissingGain(t *testing.T) {
 	}
 	wantFindings(t, two("", DefaultGate), "missing!")
 	wantFindings(t, two("copy:FH", DefaultGate))
-	wantFindings(t, two("bad", DefaultGate), "all-bad!", "unjudged!", "many-new!")
+	p = two("bad", DefaultGate)
+	wantFindings(t, p, "all-bad!", "unjudged!", "many-new!")
+	if hint := fault.HintOf(p.Allowed()); !strings.HasSuffix(hint, "to override: --force-all-bad; --force-unjudged; --force-many-new") {
+		t.Errorf("hint %q", hint)
+	}
 	g := DefaultGate
 	g.Force = []string{"all-bad", "unjudged", "many-new"}
 	if err := two("bad", g).Allowed(); err != nil {
