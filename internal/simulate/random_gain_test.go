@@ -307,13 +307,13 @@ func (r *slowRun) units(m *slowModes, begins []uint64, det string, pixels int) (
 			}
 		}
 	}
-	unknown := -1
+	unknown := map[int]int{} // groups without a mode by segment: their files would have one name
 	for key := range units {
-		if key.mode == "" && unknown >= 0 && unknown != key.bits {
-			return nil, nobodyKnows
-		}
 		if key.mode == "" {
-			unknown = key.bits
+			unknown[key.segment]++
+		}
+		if unknown[key.segment] > 1 {
+			return nil, nobodyKnows
 		}
 	}
 	return units, ""
