@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
@@ -369,6 +370,25 @@ func TestGainMap(t *testing.T) {
 	// Files of two runs are no partners.
 	s.words(3, 0, "FH", rows, cols, high, repo.Sidecar{PlanID: "c", GainMap: maps})
 	wantFindings(t, s.plan(3, "0-end", DefaultGate, opt), "all-bad!", "unjudged!", "many-new!")
+}
+
+// TestMountedElsewhere merges the files of a panel that was a part of another detector when they were written.
+func TestMountedElsewhere(t *testing.T) {
+	s := newScene(t, "epix10ka", "epixquad")
+	s.status(1, 0, "FH", 3, 1, repo.Sidecar{})
+	subject := &Subject{Detector: "epix2", Type: "epix10ka", Run: of(2), At: of(2).Begin, Panels: []Panel{{Dir: "id-00", Segment: 5, Slot: 5}}}
+	subject.family, _ = detector.Lookup("epix10ka")
+	m, err := Merge(t.Context(), s.repo, subject, MergeOptions{CType: "status_extra"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := m.Planes[0]
+	if p.Bad != 3 || len(p.Sources) != 1 || !strings.Contains(p.Sources[0].Reason, "written when the panel was a part of epixquad") {
+		t.Errorf("%+v", p)
+	}
+	if files, err := filepath.Glob(filepath.Join(s.repo.Root, "epix10ka", "id-00", "status_merged", "*_FH.txt")); len(files) != 1 {
+		t.Errorf("merged: %v %v", files, err)
+	}
 }
 
 // TestGateTarget weighs the place: another experiment, constants of equal runs.
