@@ -28,7 +28,7 @@ type deployResult struct {
 }
 
 func newDeployCommand(e *environment) *cli.Command {
-	flags := slices.Concat(subjectFlags(), mergeFlags(), placeFlags(), command.In(command.Deployment, []cli.Flag{
+	flags := slices.Concat(subjectFlags(), darkFlags(), mergeFlags(), darkLimits(), placeFlags(), command.In(command.Deployment, []cli.Flag{
 		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", DefaultText: "RUN-end; 0-end while nothing is in force and a person deploys"}, command.Parses(calib.ParseRange)),
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
@@ -59,6 +59,9 @@ func newDeployCommand(e *environment) *cli.Command {
 }
 
 func runDeploy(c *cli.Context, e *environment) error {
+	if wantsDark(c) {
+		return runDark(c, e)
+	}
 	s, err := begin(c, e)
 	if err != nil {
 		return err
@@ -139,7 +142,7 @@ func gateOf(c *cli.Context, e *environment, dettype string) (publish.Gate, error
 		flag string
 		site *float64
 		to   *float64
-	}{{"max-bad", site.MaxBad, &gate.MaxBad}, {"max-new", site.MaxNew, &gate.MaxNew}, {"max-unjudged", site.MaxUnjudged, &gate.MaxUnseen}, {"max-age", site.MaxAge, &days}} {
+	}{{"max-bad", site.MaxBad, &gate.MaxBad}, {"max-new", site.MaxNew, &gate.MaxNew}, {"max-unjudged", site.MaxUnjudged, &gate.MaxUnseen}, {"max-shift", site.MaxShift, &gate.MaxShift}, {"max-age", site.MaxAge, &days}} {
 		switch {
 		case c.IsSet(l.flag):
 			*l.to = c.Float64(l.flag)
@@ -147,7 +150,7 @@ func gateOf(c *cli.Context, e *environment, dettype string) (publish.Gate, error
 			*l.to = *l.site
 		}
 	}
-	for _, r := range publish.Rules {
+	for _, r := range slices.Concat(publish.Rules, publish.DarkRules) {
 		if c.Bool("force-" + r.Name) {
 			gate.Force = append(gate.Force, r.Name)
 		}

@@ -20,6 +20,7 @@ func newRollbackCommand(e *environment) *cli.Command {
 			"was in force before; what came later stays. Where that cannot be done exactly it is refused. With --to an earlier\n" +
 			"content is deployed again for the same runs. The ledger keeps all contents, so --to also undoes a rollback.",
 		Flags: append(lookFlags(),
+			&cli.BoolFlag{Name: "dark", Usage: "take a set of constants of a dark run back, all its types; --of names the set"},
 			&cli.StringFlag{Name: "of", Usage: "`ID` of the deployment to take back", DefaultText: "the last one"},
 			&cli.StringFlag{Name: "to", Usage: "`ID` of the deployment whose content is deployed again, or none for an array that masks nothing"},
 			command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "undo the last deployment for these `RUNS`", DefaultText: "the last of all"}, command.Parses(calib.ParseRange)),
@@ -36,6 +37,9 @@ type rollbackResult struct {
 }
 
 func runRollback(c *cli.Context, e *environment) error {
+	if c.Bool("dark") {
+		return rollbackSet(c, e)
+	}
 	place, err := placeNamed(c, e, true)
 	if err != nil {
 		return err

@@ -30,7 +30,17 @@ func lookFlags() []cli.Flag {
 		command.Repository(),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` (source); may be left out when there is only one"},
+		command.Choice(&cli.StringFlag{Name: "type", Usage: "`TYPE` of constants", Value: ctype}, deployedTypes()...),
 	})...)
+}
+
+// deployedTypes are the types of constants that are deployed from here.
+func deployedTypes() []string {
+	types := []string{ctype}
+	for _, p := range repo.Products {
+		types = append(types, string(p))
+	}
+	return types
 }
 
 // placeFor returns the place in which the constants of a subject, of one type, are deployed.
@@ -48,9 +58,14 @@ func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, 
 
 // placeNamed returns the place that the flags of lookFlags name. With writing it is one to be changed.
 func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
+	return placeOf(c, e, c.String("type"), writing)
+}
+
+// placeOf is placeNamed for a type of constants.
+func placeOf(c *cli.Context, e *environment, ctype string, writing bool) (calib.Place, error) {
 	det := c.String("det")
 	if backend(c, det == "" || strings.Contains(det, ":")) == backendWS {
-		return wsPlaceNamed(c, e, writing)
+		return wsPlaceNamed(c, e, ctype, writing)
 	}
 	root, err := publish.CalibRoot(e.Site, c.String("exp"))
 	if err != nil {

@@ -102,7 +102,7 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publis
 		return calib.Place{}, err
 	}
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
-		Ledger: &calib.Ledger{Dir: publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
+		Ledger: &calib.Ledger{Dir: publish.LedgerOfType(publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), ctype), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
 	return s.Place(), nil
 }
 
@@ -134,7 +134,7 @@ func remember(p *calibws.Store) error {
 	if err != nil {
 		return err
 	}
-	return p.Ledger.Disk.Replace(filepath.Join(p.Ledger.Dir, "detector.json"), false, func(w io.Writer) error {
+	return p.Ledger.Disk.Replace(filepath.Join(publish.LedgerOfDetector(p.Ledger.Dir, p.CType), "detector.json"), false, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	}, nil)
@@ -142,7 +142,7 @@ func remember(p *calibws.Store) error {
 
 // wsPlaceNamed returns the place that -e and -d name: a detector that was deployed from here, or a long or
 // short name.
-func wsPlaceNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
+func wsPlaceNamed(c *cli.Context, e *environment, ctype string, writing bool) (calib.Place, error) {
 	r, err := repository(e)
 	if err != nil {
 		return calib.Place{}, err

@@ -104,6 +104,7 @@ type Limits struct {
 	MaxBad      *float64 `toml:"max_bad" from:"0" to:"1"`      // gate of deployments: fraction of a panel that may be bad
 	MaxNew      *float64 `toml:"max_new" from:"0" to:"1"`      // ... fraction of the pixels that may become bad
 	MaxUnjudged *float64 `toml:"max_unjudged" from:"0" to:"1"` // ... fraction of a panel that may be not judged
+	MaxShift    *float64 `toml:"max_shift" from:"0" to:"1e6"`  // ... sigmas that pedestals of a chip may move
 	MaxAge      *float64 `toml:"max_age" from:"0" to:"1e6"`    // ... days that the run behind a status file may be older
 
 	MissingGain *[]string `toml:"missing_gain"` // what gain modes without a status file are, as --missing-gain says it

@@ -18,6 +18,7 @@ type Gate struct {
 	MaxNew    float64       // fraction of all pixels that may become bad
 	MaxWarn   float64       // fraction of all pixels that may become bad without a warning
 	MaxUnseen float64       // fraction of a panel that may be not judged
+	MaxShift  float64       // sigmas by which the pedestals of a chip may move
 	MaxAge    time.Duration // of the run behind the oldest file, without a warning
 	Automatic bool          // nobody looks at the plan
 	SourceRun int           // run whose status is meant where this one has none; negative: not said
@@ -25,7 +26,7 @@ type Gate struct {
 }
 
 // DefaultGate has the limits in force where nothing else is said.
-var DefaultGate = Gate{MaxBad: 0.5, MaxNew: 0.1, MaxWarn: 0.01, MaxUnseen: 0.5, MaxAge: 30 * 24 * time.Hour, SourceRun: -1}
+var DefaultGate = Gate{MaxBad: 0.5, MaxNew: 0.1, MaxWarn: 0.01, MaxUnseen: 0.5, MaxShift: 10, MaxAge: 30 * 24 * time.Hour, SourceRun: -1}
 
 // Finding is one thing that a rule of the gate has to say.
 type Finding struct {

@@ -70,6 +70,22 @@ func identityOf(r *repo.Repo, exp string, run int, dettype, det string) (id Iden
 	return id, nil
 }
 
+// LedgerOfType returns the ledger of a type of constants: that of status_extra stands in the directory of LedgerDir itself.
+func LedgerOfType(dir, ctype string) string {
+	if ctype == "status_extra" {
+		return dir
+	}
+	return filepath.Join(dir, ctype)
+}
+
+// LedgerOfDetector is the inverse of LedgerOfType.
+func LedgerOfDetector(dir, ctype string) string {
+	if ctype == "status_extra" {
+		return dir
+	}
+	return filepath.Dir(dir)
+}
+
 // Places returns the places that hold constants of a detector in an experiment, to look at them: the calibration directory,
 // and the database if something was deployed to it from this repository, or if the site names it and the repository has all
 // panels of the run, which make the name of the detector there. Notes say where nothing was looked at.
@@ -110,6 +126,6 @@ func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, 
 		return nil, nil, fault.New(fault.Input, "the ledger %q cannot be read: %w", dir, err)
 	}
 	s := &calibws.Store{Client: &calibws.Client{ReadURL: site.CalibWS.ReadURL, WriteURL: site.CalibWS.WriteURL}, Experiment: exp, DetName: id.DetName,
-		DetType: id.DetType, LongName: id.LongName, CType: ctype, Ledger: &calib.Ledger{Dir: dir, Disk: disk.Files{Policy: r.Policy}}}
+		DetType: id.DetType, LongName: id.LongName, CType: ctype, Ledger: &calib.Ledger{Dir: LedgerOfType(dir, ctype), Disk: disk.Files{Policy: r.Policy}}}
 	return append(places, s.Place()), notes, nil
 }

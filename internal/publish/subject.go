@@ -131,11 +131,15 @@ func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
 			WithHint("name one with -d")
 	}
 	s := &Subject{Detector: names[0], Type: x.Panels[0].Type, Run: x.Run, Origin: "raw data"}
-	for i, dir := range repo.PanelDirs(x.Panels) {
-		p := x.Panels[i]
+	s.setPanels(x.Panels)
+	return s, nil
+}
+
+func (s *Subject) setPanels(panels []frame.Panel) {
+	for i, dir := range repo.PanelDirs(panels) {
+		p := panels[i]
 		s.Panels = append(s.Panels, Panel{Dir: dir, ID: p.ID, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
 	}
-	return s, nil
 }
 
 // fromRepository takes what sidecars, file names and alias records tell.

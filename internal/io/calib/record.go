@@ -48,9 +48,11 @@ type Record struct {
 	// RunTime is the begin of the run, in the time zone of the site.
 	RunTime  time.Time `json:"run_time,omitzero"`
 	Detector string    `json:"detector,omitempty"`
-	CType    string    `json:"ctype,omitempty"`
-	Range    Range     `json:"validity"`
-	Name     string    `json:"name,omitempty"` // of the item that decides
+	// Set is what the deployments of a set of types, which belong together, have in common.
+	Set   string `json:"set,omitempty"`
+	CType string `json:"ctype,omitempty"`
+	Range Range  `json:"validity"`
+	Name  string `json:"name,omitempty"` // of the item that decides
 
 	// The content.
 	Source  string `json:"source,omitempty"`         // file that it was copied from

@@ -3,8 +3,11 @@ package calib
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"math"
+	"slices"
 
 	"rawstatus/internal/fault"
 )
@@ -45,11 +48,57 @@ type Store interface {
 	End(ctx context.Context, rec *Record) error
 }
 
-// Array is a status array.
+// Array is an array of constants: of words, or, of the types of [RealType], of float32 numbers, each as its bits.
 type Array struct {
 	Shape  []int
 	Values []uint64
+	Real   bool // float32
 }
+
+// DType is the type of the values as numpy names it.
+func (a *Array) DType() string {
+	if a.Real {
+		return "float32"
+	}
+	return "uint64"
+}
+
+// Raw writes the values as their bytes, little-endian.
+func (a *Array) Raw(w io.Writer) error {
+	width := 8
+	if a.Real {
+		width = 4
+	}
+	b := make([]byte, 0, 1<<16)
+	for chunk := range slices.Chunk(a.Values, cap(b)/width) {
+		b = b[:0]
+		for _, v := range chunk {
+			if a.Real {
+				b = binary.LittleEndian.AppendUint32(b, uint32(v))
+			} else {
+				b = binary.LittleEndian.AppendUint64(b, v)
+			}
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Number returns the value of an element as a number.
+func (a *Array) Number(i int) float64 {
+	if a.Real {
+		return float64(math.Float32frombits(uint32(a.Values[i])))
+	}
+	return float64(a.Values[i])
+}
+
+// RealBits returns a number as an element of an array of float32.
+func RealBits(v float64) uint64 { return uint64(math.Float32bits(float32(v))) }
+
+// RealType reports whether constants of a type are float32 numbers for analysis.
+func RealType(ctype string) bool { return ctype == "pedestals" || ctype == "pixel_rms" }
 
 // Content is what is to be deployed.
 type Content struct {

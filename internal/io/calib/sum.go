@@ -2,25 +2,18 @@ package calib
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 )
 
 // SumArray is the hash of shape and values, whatever a file says besides.
 func SumArray(a *Array) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "uint64 %v\n", a.Shape)
-	b := make([]byte, 0, 1<<16)
-	for chunk := range slices.Chunk(a.Values, cap(b)/8) {
-		b = b[:0]
-		for _, v := range chunk {
-			b = binary.LittleEndian.AppendUint64(b, v)
-		}
-		h.Write(b)
+	fmt.Fprintf(h, "%s %v\n", a.DType(), a.Shape)
+	if err := a.Raw(h); err != nil {
+		panic("calib: a hash does not take what is written: " + err.Error())
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

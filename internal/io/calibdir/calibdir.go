@@ -135,7 +135,7 @@ func sumOf(r io.Reader) (string, error) {
 // Read implements calib.Store.
 func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, error) {
 	path := filepath.Join(d.path(), item.Name)
-	return readArray(path, func() (io.ReadCloser, int64, error) {
+	return readArray(path, calib.RealType(d.CType), func() (io.ReadCloser, int64, error) {
 		f, err := d.Disk.Follow(path)
 		if err != nil {
 			return nil, 0, fault.New(fault.Input, "could not read a deployed constant: %w", err)
@@ -144,15 +144,29 @@ func (d *Dir) Read(_ context.Context, item calib.Item) (*calib.Array, string, er
 	})
 }
 
-// readArray reads a text as psana does, whole numbers exactly, and returns the SHA-256 of its bytes. The
-// size that open returns may be -1.
-func readArray(name string, open func() (r io.ReadCloser, size int64, err error)) (*calib.Array, string, error) {
+// readArray reads a text as psana does, whole numbers exactly, or with real as float32 numbers, and returns the SHA-256
+// of its bytes. The size that open returns may be -1.
+func readArray(name string, real bool, open func() (r io.ReadCloser, size int64, err error)) (*calib.Array, string, error) {
 	r, size, err := open()
 	if err != nil {
 		return nil, "", err
 	}
 	defer r.Close()
 	h := sha256.New()
+	if real {
+		a, err := calibtxt.Load(io.TeeReader(r, h), size, name)
+		if err != nil {
+			return nil, "", err
+		}
+		out := &calib.Array{Shape: a.Shape, Real: true}
+		for _, v := range a.Floats {
+			out.Values = append(out.Values, calib.RealBits(v))
+		}
+		for _, v := range a.Ints {
+			out.Values = append(out.Values, calib.RealBits(float64(int64(v))))
+		}
+		return out, hex.EncodeToString(h.Sum(nil)), nil
+	}
 	if s, err := calibtxt.ReadStatus(io.TeeReader(r, h), size, name, nil); err == nil && s.Header {
 		return &calib.Array{Shape: s.Shape, Values: s.Values}, hex.EncodeToString(h.Sum(nil)), nil
 	}
@@ -209,7 +223,7 @@ func (d *Dir) Kept(_ context.Context, rec calib.Record) (calib.Content, error) {
 		c.Path = filepath.Join(d.ledger().Dir, "content", rec.Content)
 	}
 	var err error
-	c.Array, c.SHA256, err = readArray("content of "+rec.ID, func() (io.ReadCloser, int64, error) {
+	c.Array, c.SHA256, err = readArray("content of "+rec.ID, calib.RealType(d.CType), func() (io.ReadCloser, int64, error) {
 		r, err := c.Open()
 		return r, -1, err
 	})

@@ -19,6 +19,35 @@ var digits = func() (d [10000][4]byte) {
 // value leave bits below one half in a float64.
 const largestFixed = 1 << 32
 
+// thousandths returns v in thousandths: its exact value rounded, half to even. v is not negative and below
+// largestFixed.
+func thousandths(v float64) uint64 {
+	t := float64(v * 1000)
+	k := uint64(t)
+	switch half := t - float64(k) - 0.5; {
+	case half > 0:
+		k++
+	case half == 0:
+		// t may be rounded: what it lost decides, and on a true tie the even digit.
+		if lost := math.FMA(v, 1000, -t); lost > 0 || lost == 0 && k&1 == 1 {
+			k++
+		}
+	}
+	return k
+}
+
+// Fixed returns the number that stands in the text of AppendFixed.
+func Fixed(v float64) float64 {
+	if v >= 0 && v < largestFixed {
+		return float64(thousandths(v)) / 1000
+	}
+	w, err := strconv.ParseFloat(string(AppendFixed(nil, v)), 64)
+	if err != nil {
+		panic("io/calibtxt: " + err.Error())
+	}
+	return w
+}
+
 // AppendFixed appends v as C's %.3f does: the exact value of v rounded to three decimals, half to even. NaN and
 // infinities are nan, inf and -inf.
 func AppendFixed(b []byte, v float64) []byte {
@@ -33,17 +62,7 @@ func AppendFixed(b []byte, v float64) []byte {
 		}
 		return strconv.AppendFloat(b, v, 'f', 3, 64)
 	}
-	t := float64(v * 1000)
-	k := uint64(t)
-	switch half := t - float64(k) - 0.5; {
-	case half > 0:
-		k++
-	case half == 0:
-		// t may be rounded: what it lost decides, and on a true tie the even digit.
-		if lost := math.FMA(v, 1000, -t); lost > 0 || lost == 0 && k&1 == 1 {
-			k++
-		}
-	}
+	k := thousandths(v)
 	whole, frac := k/1000, k%1000
 	if whole >= 10000 {
 		d := &digits[frac]

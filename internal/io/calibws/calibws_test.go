@@ -473,7 +473,7 @@ func TestDocumentsOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.DataType, d.DataDType = "ndarray", "uint64"
-		a, _, err := d.array(strings.NewReader(strings.Repeat("\x01", 16)), 16)
+		a, _, err := d.array(strings.NewReader(strings.Repeat("\x01", 16)), 16, false)
 		if r, ok := d.validity(); err != nil || !slices.Equal(a.Shape, []int{1, 2}) || !ok || r != (calib.Range{Begin: 7, End: 9}) {
 			t.Errorf("%s: %+v, runs %v, %v", doc, a, r, err)
 		}
@@ -490,7 +490,7 @@ func TestDocumentsOfOthers(t *testing.T) {
 	} {
 		d := docsIn(t, s, "cdb_xpptut15")[0].Doc
 		spoil(&d)
-		if _, _, err := s.store("").Client.read(t.Context(), "cdb_xpptut15", d); fault.CodeOf(err) != fault.Input {
+		if _, _, err := s.store("").Client.read(t.Context(), "cdb_xpptut15", d, false); fault.CodeOf(err) != fault.Input {
 			t.Errorf("%+v: %v", d, err)
 		}
 	}
@@ -713,7 +713,7 @@ func FuzzDoc(f *testing.F) {
 				return // only slow
 			}
 		}
-		a, _, err := d.array(bytes.NewReader(data), -1)
+		a, _, err := d.array(bytes.NewReader(data), -1, false)
 		if err == nil && len(a.Values) == 0 {
 			t.Errorf("an array of shape %v without values", a.Shape)
 		}

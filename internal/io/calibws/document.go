@@ -205,8 +205,33 @@ func parseShape(v any) ([]int, error) {
 // maxValues bounds what a document can make us allocate: eight times the largest detector.
 const maxValues = 8 * 3 * 32 * 512 * 1024
 
+// numbers turns the elements of floating types into float32.
+var numbers = map[text]func(b []byte) uint64{
+	"float32": func(b []byte) uint64 { return uint64(binary.LittleEndian.Uint32(b)) },
+	"float64": func(b []byte) uint64 { return calib.RealBits(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
+}
+
+// element returns how elements of the document's data are read: as words, or with real as float32 numbers, whatever
+// they are stored as.
+func (d *Doc) element(real bool) (width int, read func(b []byte) uint64, err error) {
+	width, words := map[text]int{"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8}[d.DataDType]
+	number, floats := numbers[d.DataDType]
+	read = func(b []byte) uint64 { return word(b, width) }
+	switch {
+	case d.DataType != "ndarray" || !words && !floats:
+		err = fmt.Errorf("data of type %s %s are not an array that is known", d.DataType, d.DataDType)
+	case floats && !real:
+		err = fmt.Errorf("data of type %s %s are not status words", d.DataType, d.DataDType)
+	case floats:
+		width, read = map[text]int{"float32": 4, "float64": 8}[d.DataDType], number
+	case real:
+		read = func(b []byte) uint64 { return calib.RealBits(float64(word(b, width))) }
+	}
+	return width, read, err
+}
+
 // array returns the values of a document's data, of which size bytes are announced (-1: none are).
-func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
+func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, error) {
 	bad := func(err error) error {
 		return fault.New(fault.Input, "calibws: document %s of %v: %w", d.ID, d.Detector, err)
 	}
@@ -214,9 +239,9 @@ func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
 	if err != nil {
 		return nil, "", bad(err)
 	}
-	width, ok := map[text]int{"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8}[d.DataDType]
-	if !ok || d.DataType != "ndarray" {
-		return nil, "", bad(fmt.Errorf("data of type %s %s are not status words", d.DataType, d.DataDType))
+	width, read, err := d.element(real)
+	if err != nil {
+		return nil, "", bad(err)
 	}
 	n := 1
 	for _, k := range shape {
@@ -225,7 +250,7 @@ func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
 	if size >= 0 && size != int64(n*width) {
 		return nil, "", bad(fmt.Errorf("the data have %d bytes, shape %v of %s takes %d", size, shape, d.DataDType, n*width))
 	}
-	a := &calib.Array{Shape: shape}
+	a := &calib.Array{Shape: shape, Real: real}
 	if size >= 0 {
 		a.Values = make([]uint64, 0, n)
 	}
@@ -239,7 +264,7 @@ func (d *Doc) array(r io.Reader, size int64) (*calib.Array, string, error) {
 		h.Write(part)
 		left -= len(part)
 		for ; len(part) > 0; part = part[width:] {
-			a.Values = append(a.Values, word(part, width))
+			a.Values = append(a.Values, read(part))
 		}
 	}
 	if m, _ := io.ReadFull(r, b[:1]); m > 0 {
@@ -263,6 +288,7 @@ func word(b []byte, width int) uint64 {
 // rawReader delivers an array as the bytes that the database stores.
 type rawReader struct {
 	values []uint64
+	real   bool
 	rest   []byte
 	buf    [1 << 15]byte
 }
@@ -274,10 +300,15 @@ func (r *rawReader) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		n := min(len(r.values), len(r.buf)/8)
-		for i, v := range r.values[:n] {
-			binary.LittleEndian.PutUint64(r.buf[8*i:], v)
+		r.rest = r.buf[:0]
+		for _, v := range r.values[:n] {
+			if r.real {
+				r.rest = binary.LittleEndian.AppendUint32(r.rest, uint32(v))
+			} else {
+				r.rest = binary.LittleEndian.AppendUint64(r.rest, v)
+			}
 		}
-		r.values, r.rest = r.values[n:], r.buf[:8*n]
+		r.values = r.values[n:]
 	}
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
@@ -287,10 +318,14 @@ func (r *rawReader) Read(p []byte) (int, error) {
 // rawBody is an array as it is sent, and its SHA-256.
 func rawBody(a *calib.Array) (*body, string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, &rawReader{values: a.Values}); err != nil {
+	if _, err := io.Copy(h, &rawReader{values: a.Values, real: a.Real}); err != nil {
 		return nil, "", err
 	}
-	return &body{int64(8 * len(a.Values)), "application/octet-stream", func() io.Reader { return &rawReader{values: a.Values} }},
+	width := 8
+	if a.Real {
+		width = 4
+	}
+	return &body{int64(width * len(a.Values)), "application/octet-stream", func() io.Reader { return &rawReader{values: a.Values, real: a.Real} }},
 		hex.EncodeToString(h.Sum(nil)), nil
 }
 
@@ -298,9 +333,9 @@ func rawBody(a *calib.Array) (*body, string, error) {
 const stampForm = "2006-01-02T15:04:05-0700"
 
 // read returns the array of a document and the SHA-256 of its bytes.
-func (c *Client) read(ctx context.Context, db string, d Doc) (a *calib.Array, sum string, err error) {
+func (c *Client) read(ctx context.Context, db string, d Doc, real bool) (a *calib.Array, sum string, err error) {
 	err = c.Data(ctx, db, string(d.DataID), func(r *answered) error {
-		a, sum, err = d.array(r, r.size)
+		a, sum, err = d.array(r, r.size, real)
 		return err
 	})
 	return a, sum, err

@@ -135,7 +135,7 @@ func (s *Store) Read(ctx context.Context, item calib.Item) (*calib.Array, string
 	if err != nil {
 		return nil, "", err
 	}
-	return s.Client.read(ctx, db, d)
+	return s.Client.read(ctx, db, d, calib.RealType(s.CType))
 }
 
 // Kept implements calib.Store: data are never deleted in the database.
@@ -144,13 +144,14 @@ func (s *Store) Kept(ctx context.Context, rec calib.Record) (calib.Content, erro
 	if i < 0 {
 		return calib.Content{}, fault.New(fault.Input, "%s %s has left no data", rec.Action, rec.ID)
 	}
-	d := Doc{ID: text(rec.ID), DataID: text(rec.Steps[i].Data), DataType: "ndarray", DataDType: "uint64", DataShape: calibtxt.Tuple(rec.Shape, " ")}
-	a, sum, err := s.Client.read(ctx, rec.Steps[i].DB, d)
+	real := calib.RealType(s.CType)
+	d := Doc{ID: text(rec.ID), DataID: text(rec.Steps[i].Data), DataType: "ndarray", DataDType: text((&calib.Array{Real: real}).DType()), DataShape: calibtxt.Tuple(rec.Shape, " ")}
+	a, sum, err := s.Client.read(ctx, rec.Steps[i].DB, d, real)
 	if err != nil {
 		return calib.Content{}, err
 	}
 	return calib.Content{Path: rec.Source, SHA256: sum, Array: a,
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(&rawReader{values: a.Values}), nil }}, nil
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(&rawReader{values: a.Values, real: a.Real}), nil }}, nil
 }
 
 // Lock implements calib.Store.
@@ -237,7 +238,7 @@ func (s *Store) doc(rec *calib.Record, a *calib.Array, step int) (*newDoc, error
 		return nil, fmt.Errorf("could not encode the parameters of a document: %w", err)
 	}
 	d := &newDoc{Doc: Doc{Run: whole(rec.Range.Begin), RunEnd: "end", Detector: s.short, DataID: text(rec.Steps[step].Data), ExtPars: string(ext),
-		DataType: "ndarray", DataDType: "uint64", DataShape: calibtxt.Tuple(a.Shape, " ")},
+		DataType: "ndarray", DataDType: text(a.DType()), DataShape: calibtxt.Tuple(a.Shape, " ")},
 		Experiment: rec.Experiment, CType: s.CType, DType: "ndarray", TimeSec: rec.RunTime.Unix(), TimeStamp: stamp(rec.RunTime), Version: rec.Version,
 		Comment: rec.Comment, UID: rec.Login, Host: rec.Host, Cwd: rec.Cwd, ExpDataID: 0, ExpDocID: 0, DetName: s.DetName, LongName: s.LongName,
 		ShortName: s.short, DetType: s.DetType, RunOrig: rec.Run, StampOrig: stamp(rec.RunTime), FileName: rec.Source,

@@ -324,3 +324,45 @@ func (w *products) concat(path string, name repo.Product, shape []int, files []s
 		return nil
 	})
 }
+
+// Constants are the constants that a dark run has of one unit.
+type Constants struct {
+	Panel    int // position in the plan's panels
+	GainMode string
+	Frames   uint64 // 0: the panel has none
+	Ave, Rms []float64
+	Status   []uint64
+	Min, Max []uint16
+}
+
+// DarkConstants returns the constants of all units of a plan of profile dark, by the rules of its last reduction, from
+// what is stored of it.
+func DarkConstants(ctx context.Context, work string, p *plan.Plan) ([]Constants, error) {
+	if err := CheckProducts(p, repo.DarkSet); err != nil {
+		return nil, err
+	}
+	q, err := InForce(work, p)
+	if err != nil {
+		return nil, err
+	}
+	var out []Constants
+	for g := range p.Groups {
+		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
+		if err != nil {
+			return nil, err
+		}
+		if gatesOnly(p, units) {
+			return nil, fault.New(fault.Usage, "the job in %q makes gates for others: it has no constants", work)
+		}
+		v, err := judge(q, units, in)
+		if err != nil {
+			return nil, err
+		}
+		for i, u := range units {
+			c := v.panels[i].constants
+			out = append(out, Constants{Panel: p.Units[u].Panel, GainMode: p.Groups[g].GainMode, Frames: v.panels[i].Frames, Ave: c.ave, Rms: c.rms,
+				Status: v.panels[i].Status, Min: c.min, Max: c.max})
+		}
+	}
+	return out, nil
+}

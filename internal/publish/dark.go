@@ -1,0 +1,441 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
+	"rawstatus/internal/version"
+)
+
+// DarkUnit is what a dark run tells of one panel in one gain mode.
+type DarkUnit struct {
+	Panel    int // position among the panels of the run
+	GainMode string
+	Frames   uint64 // 0: nothing is known
+	Ave, Rms []float64
+	Status   []uint64
+	Min, Max []uint16
+}
+
+// DarkRun is what a dark run tells of a detector, with the knowledge of where it comes from.
+type DarkRun struct {
+	Run          frame.Run
+	Detector     string
+	Type         string
+	Panels       []frame.Panel
+	Units        []DarkUnit
+	KnownMissing []string // ids or directories of panels that may be without data
+	Incomplete   []string
+	Source       string // file that leads back to the counts
+	PlanID       string
+}
+
+// Subject is the detector of the run as the deployment knows it.
+func (d *DarkRun) Subject(r *repo.Repo) (*Subject, error) {
+	s := &Subject{Detector: d.Detector, Type: d.Type, Run: d.Run, At: d.Run.Begin, Stamp: r.Stamp(d.Run.Begin), Origin: "the plan of the dark run"}
+	s.setPanels(d.Panels)
+	s.family, _ = detector.Lookup(d.Type)
+	// RunTime of records is in the zone of the site.
+	s.Run.Begin = s.Run.Begin.In(r.Loc)
+	return s, s.slots()
+}
+
+// DarkPlan is a deployment of a set of types of constants of one dark run, which can be looked at before it is done.
+type DarkPlan struct {
+	Detector  string      `json:"detector"`
+	Run       string      `json:"run"`
+	Range     calib.Range `json:"validity"`
+	Shape     []int       `json:"shape"`
+	ShapeFrom string      `json:"shape_from"`
+	Parts     []DarkPart  `json:"types"`
+	Shifts    []Shift     `json:"pedestal_shifts,omitempty"` // of chips, against what is in force; the largest first
+	Bad       int         `json:"bad_pixels"`                // with any bit in any gain mode that analysis combines
+	Pixels    int         `json:"pixels"`
+	Findings  []Finding   `json:"findings"`
+	Notes     []string    `json:"notes,omitempty"`
+
+	dark    *DarkRun
+	merged  *Merged // shape and layout
+	bySlot  map[int]map[string]*DarkUnit
+	missing []string
+	choices []string
+	at      time.Time
+}
+
+// DarkPart is one type of the set.
+type DarkPart struct {
+	CType  repo.Product `json:"ctype"`
+	Place  string       `json:"place"`
+	Target string       `json:"target"`
+	Effect calib.Effect `json:"effect"`
+	DType  string       `json:"dtype"`
+	Array  string       `json:"array_sha256"`
+	// Deployed is the record when it was done; Unchanged tells that it was in force already.
+	Deployed  *calib.Record `json:"deployed,omitempty"`
+	Unchanged bool          `json:"unchanged,omitempty"`
+
+	place   calib.Place
+	array   *calib.Array
+	changes []calib.Change
+	header  calibtxt.Header
+	raw     bool
+}
+
+// DarkOptions say what is deployed where.
+type DarkOptions struct {
+	Products     []repo.Product
+	Place        func(ctype string) (calib.Place, error)
+	Range        calib.Range
+	Standing     *Standing
+	Gate         Gate
+	MissingGain  map[string]string // by gain mode, "" for the others: bad
+	MissingPanel string            // bad: NO_DATA
+	Raw          bool              // the places keep bytes and no text
+}
+
+// NewDarkPlan plans to deploy types of constants of a dark run, and weighs them by the gate's rules together: what is
+// wrong with one of them refuses all.
+func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location, opt DarkOptions) (*DarkPlan, error) {
+	p := &DarkPlan{Detector: d.Detector, Run: fmt.Sprintf("%s run %d (%s)", d.Run.Experiment, d.Run.Number, s.Stamp), Range: opt.Range,
+		dark: d, merged: &Merged{Subject: *s}, bySlot: map[int]map[string]*DarkUnit{}}
+	rows, cols := d.Panels[0].Rows, d.Panels[0].Cols
+	for _, q := range d.Panels {
+		if q.Rows != rows || q.Cols != cols {
+			return nil, fault.New(fault.Input, "the panels of %s differ in size: they make no array", d.Detector)
+		}
+	}
+	p.merged.fit(rows, cols, opt.Standing)
+	p.Shape, p.ShapeFrom = p.merged.Shape, p.merged.ShapeFrom
+	for i := range d.Units {
+		u := &d.Units[i]
+		slot := p.slotOf(d.Panels[u.Panel])
+		if p.bySlot[slot] == nil {
+			p.bySlot[slot] = map[string]*DarkUnit{}
+		}
+		if u.Frames > 0 {
+			p.bySlot[slot][u.GainMode] = u
+		}
+	}
+	if err := p.settle(opt); err != nil {
+		return nil, err
+	}
+	for _, name := range opt.Products {
+		if err := p.add(ctx, name, loc, opt); err != nil {
+			return nil, err
+		}
+	}
+	p.count()
+	if err := p.weighShifts(ctx, opt); err != nil {
+		return nil, err
+	}
+	p.weigh(opt.Gate)
+	return p, nil
+}
+
+func (p *DarkPlan) slotOf(q frame.Panel) int {
+	i := slices.IndexFunc(p.merged.Panels, func(x Panel) bool { return x.Segment == q.Segment && x.Sub == q.Sub })
+	return p.merged.Panels[i].Slot
+}
+
+// settle lists which panels and gain modes nothing is known of, and takes those as NO_DATA that the user, the site or
+// the way analysis works lets be.
+func (p *DarkPlan) settle(opt DarkOptions) error {
+	l := p.merged.layout()
+	highest := p.merged.Panels[len(p.merged.Panels)-1].Slot
+	for slot := range l.count {
+		if !p.merged.stacked() {
+			slot = highest
+		}
+		at := slices.IndexFunc(p.merged.Panels, func(x Panel) bool { return x.Slot == slot })
+		if len(p.bySlot[slot]) == 0 {
+			known := at >= 0 && (slices.Contains(p.dark.KnownMissing, p.merged.Panels[at].ID) || slices.Contains(p.dark.KnownMissing, p.merged.Panels[at].Dir))
+			name := fmt.Sprintf("segment %d", slot)
+			switch {
+			case known:
+				p.Notes = append(p.Notes, name+" is known to be missing: NO_DATA")
+			case slot > highest && slot < p.merged.padded():
+				p.Notes = append(p.Notes, name+" pads the array to the size that analysis knows: NO_DATA")
+			case opt.MissingPanel == "bad":
+				p.choices = append(p.choices, name+" has no data: taken as bad (--missing-panel)")
+			case opt.MissingPanel != "":
+				return fault.New(fault.Usage, "--missing-panel=%s: a panel without data has no pedestals that are good", opt.MissingPanel).WithHint("bad fills it with NO_DATA")
+			default:
+				p.missing = append(p.missing, name+" has no data")
+			}
+			continue
+		}
+		for gain, mode := range p.merged.gains() {
+			if p.bySlot[slot][mode] != nil {
+				continue
+			}
+			name := fmt.Sprintf("segment %d gain mode %s", slot, mode)
+			choice, own := opt.MissingGain[mode]
+			if !own {
+				choice = opt.MissingGain[""]
+			}
+			switch {
+			case gain >= usedPlanes && choice == "":
+				p.Notes = append(p.Notes, name+" is not measured, and not used by analysis unless asked for: NO_DATA")
+			case choice == "bad":
+				p.choices = append(p.choices, name+" has no data: taken as bad (--missing-gain)")
+			case choice != "":
+				return fault.New(fault.Usage, "--missing-gain=%s: a gain mode without data has no pedestals that are good", choice).WithHint("bad fills it with NO_DATA")
+			default:
+				p.missing = append(p.missing, name+" has no data")
+			}
+		}
+	}
+	p.Notes = append(p.Notes, p.choices...)
+	return nil
+}
+
+// add makes the array of a type and looks at its place.
+func (p *DarkPlan) add(ctx context.Context, name repo.Product, loc *time.Location, opt DarkOptions) error {
+	place, err := opt.Place(string(name))
+	if err != nil {
+		return err
+	}
+	items, notes, err := place.Items(ctx)
+	if err != nil {
+		return err
+	}
+	changes, err := place.Outlook(ctx, items, opt.Range)
+	if err != nil {
+		return err
+	}
+	targets := place.Target(opt.Range)
+	part := DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: calib.EffectOf(items, opt.Range, targets...), DType: name.DType(),
+		place: place, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
+	part.Array = calib.SumArray(part.array)
+	part.header.Shape = part.array.Shape
+	part.header.FileName = part.Target
+	p.Notes = append(p.Notes, notes...)
+	p.Parts = append(p.Parts, part)
+	return nil
+}
+
+// stack puts the values of a type together. Where nothing is known numbers are 0 and the status is NO_DATA.
+func (p *DarkPlan) stack(name repo.Product) *calib.Array {
+	n, l := 1, p.merged.layout()
+	for _, d := range p.Shape {
+		n *= d
+	}
+	a := &calib.Array{Shape: p.Shape, Values: make([]uint64, n), Real: name.Real()}
+	highest := p.merged.Panels[len(p.merged.Panels)-1].Slot
+	for slot := range l.count {
+		if !p.merged.stacked() {
+			slot = highest
+		}
+		for gain, mode := range p.merged.gains() {
+			switch u := p.bySlot[slot][mode]; {
+			case u != nil:
+				l.put(a.Values, gain, slot, u.values(name))
+			case name == repo.PixelStatus:
+				l.put(a.Values, gain, slot, func(int) uint64 { return status.NoData })
+			}
+		}
+	}
+	return a
+}
+
+// values returns the elements of a type: numbers as float32 of what the text of three decimals says.
+func (u *DarkUnit) values(name repo.Product) func(i int) uint64 {
+	switch name {
+	case repo.Pedestals:
+		return func(i int) uint64 { return calib.RealBits(calibtxt.Fixed(u.Ave[i])) }
+	case repo.PixelRMS:
+		return func(i int) uint64 { return calib.RealBits(calibtxt.Fixed(u.Rms[i])) }
+	case repo.PixelMin:
+		return func(i int) uint64 { return uint64(u.Min[i]) }
+	case repo.PixelMax:
+		return func(i int) uint64 { return uint64(u.Max[i]) }
+	}
+	return func(i int) uint64 { return u.Status[i] }
+}
+
+// count counts pixels as analysis combines them.
+func (p *DarkPlan) count() {
+	f := flagsOf(p.stackedStatus(), len(p.merged.gains()))
+	p.Pixels = len(f.bits)
+	for i := range f.bits {
+		if f.bad(i) {
+			p.Bad++
+		}
+	}
+}
+
+// stackedStatus is the array of the status, whether or not it is deployed.
+func (p *DarkPlan) stackedStatus() *calib.Array {
+	for i := range p.Parts {
+		if p.Parts[i].CType == repo.PixelStatus {
+			return p.Parts[i].array
+		}
+	}
+	return p.stack(repo.PixelStatus)
+}
+
+// Refused lists the findings that stop the deployment.
+func (p *DarkPlan) Refused() []Finding { return (&Plan{Findings: p.Findings}).Refused() }
+
+// Allowed returns the refusal of the gate as an error, or nil.
+func (p *DarkPlan) Allowed() error { return (&Plan{Findings: p.Findings}).Allowed() }
+
+// Text prints the plan.
+func (p *DarkPlan) Text(w io.Writer) {
+	fmt.Fprintf(w, "deployment of the constants of dark run %s for %s\n  source  %s\n  runs    %s\n", p.Run, p.Detector, p.dark.Source, p.Range)
+	for i := range p.Parts {
+		q := &p.Parts[i]
+		fmt.Fprintf(w, "  %-13s %s %s -> %s  %s\n", q.CType, calibtxt.Tuple(p.Shape, ""), q.DType, q.Place, q.Target)
+		for _, l := range q.Effect.Lines() {
+			fmt.Fprintf(w, "                %s\n", l)
+		}
+	}
+	fmt.Fprintf(w, "  shape %s\n  status %d of %s bad (%.3f %%) as analysis combines it\n", p.ShapeFrom, p.Bad, fault.Count(p.Pixels, "pixel"), percent(p.Bad, p.Pixels))
+	for i, s := range p.Shifts {
+		if i == shownShifts {
+			break
+		}
+		fmt.Fprintf(w, "  pedestals moved: %s\n", s)
+	}
+	printList(w, "  note", p.Notes)
+	for _, f := range p.Findings {
+		fmt.Fprintf(w, "  %s\n", f)
+	}
+}
+
+// key identifies the deployment of a part within its place.
+func (p *DarkPlan) key(part *DarkPart) string {
+	b, err := json.Marshal([]any{p.Range, part.CType, part.Array, p.dark.PlanID, p.choices})
+	if err != nil {
+		panic("publish: a key does not encode: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// write writes the array of a part: as its bytes, or as the text that stands in a calibration directory.
+func (q *DarkPart) write(w io.Writer) error {
+	if q.raw {
+		return q.array.Raw(w)
+	}
+	if _, err := w.Write(q.header.Text(q.DType)); err != nil {
+		return err
+	}
+	cols := q.array.Shape[len(q.array.Shape)-1]
+	row := make([]float64, cols)
+	var b []byte
+	for at := 0; at < len(q.array.Values); at += cols {
+		if !q.array.Real {
+			b = calibtxt.AppendIntRows(b[:0], q.array.Values[at:at+cols], cols, 0)
+		} else {
+			for i := range row {
+				row[i] = q.array.Number(at + i)
+			}
+			b = calibtxt.AppendFixedRows(b[:0], row, cols)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *DarkPart) content(source string) (calib.Content, int64, error) {
+	h := sha256.New()
+	var n counter
+	if err := q.write(io.MultiWriter(h, &n)); err != nil {
+		return calib.Content{}, 0, err
+	}
+	open := func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		fault.Start(func() error { return q.write(w) }, func(err error) { w.CloseWithError(err) })
+		return r, nil
+	}
+	return calib.Content{Path: source, SHA256: hex.EncodeToString(h.Sum(nil)), Open: open, Array: q.array}, int64(n), nil
+}
+
+// Remember calls a function for the store of each part.
+func (p *DarkPlan) Remember(f func(calib.Store) error) error {
+	for i := range p.Parts {
+		if err := f(p.Parts[i].place.Store); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Execute deploys all types of the set, or none: when one fails, those before it are taken back. With dry nothing is
+// written.
+func (p *DarkPlan) Execute(ctx context.Context, command []string, comment string, dry bool) error {
+	if err := p.Allowed(); err != nil {
+		return err
+	}
+	set := calib.NewID(time.Now())
+	for i := range p.Parts {
+		q := &p.Parts[i]
+		place := q.place
+		if dry {
+			place = place.DryRun()
+		}
+		content, size, err := q.content(p.dark.Source)
+		if err == nil {
+			rec := calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment, Experiment: p.dark.Run.Experiment,
+				Run: p.dark.Run.Number, RunTime: p.merged.Run.Begin, Detector: p.Detector, Set: set, CType: string(q.CType), Range: p.Range, Array: q.Array, Size: size,
+				Shape: p.Shape, Key: p.key(q), Choices: p.choices, Seen: q.changes,
+				Inputs: []calib.Input{{Path: p.dark.Source, CType: string(q.CType), PlanID: p.dark.PlanID, Version: version.String()}}}
+			if q.CType == repo.PixelStatus {
+				rec.Bad = status.Count(q.array.Values).Bad
+			}
+			for _, f := range p.Findings {
+				if f.Forced {
+					rec.Forced = append(rec.Forced, f.Rule)
+				}
+			}
+			rec, q.Unchanged, err = place.Deploy(ctx, rec, content)
+			q.Deployed = &rec
+		}
+		if err != nil {
+			q.Deployed = nil
+			return p.takeBack(ctx, i, command, dry, fmt.Errorf("could not deploy %s: %w", q.CType, err))
+		}
+	}
+	return nil
+}
+
+// takeBack undoes the parts before one that has failed.
+func (p *DarkPlan) takeBack(ctx context.Context, failed int, command []string, dry bool, cause error) error {
+	ctx = context.WithoutCancel(ctx) // a set is whole or not there, also after an interrupt
+	var left []string
+	for i := failed - 1; i >= 0 && !dry; i-- {
+		q := &p.Parts[i]
+		if q.Unchanged {
+			continue
+		}
+		rec := calib.Record{Action: calib.ActionRollback, Version: version.String(), Command: command, Experiment: p.dark.Run.Experiment, Run: p.dark.Run.Number,
+			RunTime: p.merged.Run.Begin, Detector: p.Detector, Set: q.Deployed.Set, CType: string(q.CType), Range: p.Range,
+			Comment: "rollback of " + q.Deployed.ID + ": the rest of the set could not be deployed"}
+		if _, err := q.place.Undo(ctx, rec, q.Deployed.ID); err != nil {
+			left = append(left, fmt.Sprintf("%s (%v)", q.CType, err))
+		}
+		q.Deployed = nil
+	}
+	if left != nil {
+		return fault.New(fault.CodeOf(cause), "%w; what was deployed before could not be taken back: %s", cause, strings.Join(left, "; ")).
+			WithHint("run the same command again: it deploys the rest; or mergedeploy rollback --dark")
+	}
+	return fault.New(fault.CodeOf(cause), "%w; nothing of the set is deployed", cause).WithHint("remove the cause and run the same command again")
+}
