@@ -25,10 +25,11 @@ build: ## bin/rawstatus and bin/mergedeploy
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 install: build ## programs, man pages, completion, job scripts and example site files below PREFIX (/usr/local)
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/rawstatus/slurm' '$(DESTDIR)$(PREFIX)/share/rawstatus/site' \
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/rawstatus/slurm' '$(DESTDIR)$(PREFIX)/share/rawstatus/site' '$(DESTDIR)$(PREFIX)/share/rawstatus/arp' \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
 	install -m 755 bin/rawstatus bin/mergedeploy '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 jobs/slurm/*.sbatch '$(DESTDIR)$(PREFIX)/share/rawstatus/slurm'
+	install -m 755 jobs/arp/*.sh '$(DESTDIR)$(PREFIX)/share/rawstatus/arp'
 	install -m 644 docs/site/*.toml '$(DESTDIR)$(PREFIX)/share/rawstatus/site'
 	for program in rawstatus mergedeploy; do \
 		bin/$$program man '$(DESTDIR)$(PREFIX)/share/man/man1' && \

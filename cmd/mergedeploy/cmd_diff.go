@@ -12,8 +12,9 @@ import (
 func newDiffCommand(e *environment) *cli.Command {
 	const what = "`FILE`, or run=<n> for what analysis uses for a run, or the id of a deployment"
 	return &cli.Command{
-		Name:  "diff",
-		Usage: "compare two arrays: newly bad, newly good, bad for other reasons",
+		Name:      "diff",
+		Usage:     "compare two arrays: newly bad, newly good, bad for other reasons",
+		ArgsUsage: "[FROM TO]",
 		Flags: append(lookFlags(),
 			&cli.StringFlag{Name: "from", Usage: what},
 			&cli.StringFlag{Name: "to", Usage: what},
@@ -25,8 +26,11 @@ func newDiffCommand(e *environment) *cli.Command {
 
 func runDiff(c *cli.Context, e *environment) error {
 	from, to := c.String("from"), c.String("to")
-	if from == "" || to == "" {
-		return fault.New(fault.Usage, "two arrays are compared").WithHint("give --from and --to")
+	switch words := c.Args().Slice(); {
+	case len(words) == 2 && from == "" && to == "":
+		from, to = words[0], words[1]
+	case len(words) > 0 || from == "" || to == "":
+		return fault.New(fault.Usage, "two arrays are compared").WithHint("name them as arguments, or with --from and --to")
 	}
 	var place calib.Place
 	if !publish.IsFile(from) || !publish.IsFile(to) {

@@ -36,7 +36,7 @@ func chargeRuleFlags() []cli.Flag {
 	return []cli.Flag{
 		command.AtLeast(&cli.Float64Flag{Name: "ci-nsigm", Usage: "ci: limits are median ± `N` median distances", Value: defaultCINSigma}, 0),
 		command.AtLeast(&cli.IntFlag{Name: "ci-neg-max", Usage: "ci: more than `N` periods are too many; 0: one more than complete ramps", DefaultText: "0; with --compat 3"}, 0),
-		command.AtLeast(&cli.Float64Flag{Name: "ci-switch-min", Usage: "ci: least distance of a switching point from the median that is bad, in `RAMP UNITS`", Value: defaultCISwitchMin}, 0),
+		command.AtLeast(&cli.Float64Flag{Name: "ci-switch-min", Usage: "ci: least distance of a switching point from the median that is bad, in `UNITS` of the ramp", Value: defaultCISwitchMin}, 0),
 		command.Between(&cli.Float64Flag{Name: "ci-response", Usage: "ci: no response below this `FRACTION` of the median slope", Value: defaultCIResponse}, 0, 1),
 		command.Between(&cli.Float64Flag{Name: "ci-flips", Usage: "ci: `FRACTION` of the ramps whose gain bit may rise more than once", Value: defaultCIFlips}, 0, 1),
 		command.AtLeast(&cli.Float64Flag{Name: "ci-crosstalk", Usage: "ci: slope beside pulsed pixels that is bad at least, a `FRACTION` of the AHL-H slope", Value: defaultCICrossTalk}, 0),

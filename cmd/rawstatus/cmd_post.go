@@ -292,7 +292,7 @@ func retryPosts(ctx context.Context, e *environment, root string) error {
 		sent++
 	}
 	if len(failed) > 0 {
-		return fault.New(fault.Unposted, "%d outcomes are sent, %d are not: %w", sent, len(failed), failed[0]).WithHint("%s", fault.HintOf(failed[0]))
+		return fault.New(fault.Unposted, "%s not sent, %d sent: %w", fault.Count(len(failed), "outcome"), sent, failed[0]).WithHint("%s", fault.HintOf(failed[0]))
 	}
 	if e.JSON {
 		return e.PrintJSON(map[string]int{"sent": sent, "complete": len(works) - sent})

@@ -17,8 +17,9 @@ import (
 
 func newReportCommand(e *environment) *cli.Command {
 	return &cli.Command{
-		Name:  "report",
-		Usage: "write one HTML file that shows the bad pixels of a run, or of many: verdict, tables, maps, every pixel",
+		Name:      "report",
+		Usage:     "write one HTML file that shows the bad pixels of a run, or of many: verdict, tables, maps, every pixel",
+		ArgsUsage: "[WORKDIR|CAMPAIGNDIR]",
 		Description: "The page needs no network and no server. With --work it shows all values and limits, and compares with the constants in\n" +
 			"force in the calib directory (-c) or with other runs of the repository (--against). Without, it shows the status files of a\n" +
 			"run; several runs, or the directory of a campaign, give a page about what became of every pixel. Examples:\n" +
@@ -42,9 +43,14 @@ func newReportCommand(e *environment) *cli.Command {
 }
 
 func runReport(c *cli.Context, e *environment) error {
-	work := c.String("work")
+	work := ""
 	opt := reportOptions{path: c.String("out"), maxSize: int64(c.Float64("max-size") * (1 << 20))}
 	var err error
+	if c.IsSet("work") || c.Args().Present() {
+		if work, err = workArgument(c); err != nil {
+			return err
+		}
+	}
 	if opt.panels, err = numbers(c, "segment", 0); err != nil {
 		return err
 	}
@@ -96,9 +102,9 @@ func reportRepository(c *cli.Context, e *environment, opt reportOptions, against
 	}
 	switch {
 	case len(runs) == 0 || c.String("exp") == "":
-		return fault.New(fault.Usage, "report needs --work, or -e and -r").WithHint("rawstatus report --help shows examples")
+		return fault.New(fault.Usage, "report needs a work directory, or -e and -r").WithHint("rawstatus report --help shows examples")
 	case opt.path == "":
-		return fault.New(fault.Usage, "report of the repository needs --out FILE")
+		return fault.New(fault.Usage, "report needs --out FILE for runs of the repository")
 	}
 	r, err := repository(e)
 	if err != nil {

@@ -118,7 +118,7 @@ func TestInstall(t *testing.T) {
 	}
 	for _, name := range []string{"bin/rawstatus", "bin/mergedeploy", "share/man/man1/rawstatus.1", "share/man/man1/rawstatus-run.1", "share/man/man1/mergedeploy-deploy.1",
 		"share/bash-completion/completions/rawstatus", "share/zsh/site-functions/_mergedeploy", "share/fish/vendor_completions.d/rawstatus.fish",
-		"share/rawstatus/slurm/rawstatus-array.sbatch", "share/rawstatus/site/s3df.toml"} {
+		"share/rawstatus/slurm/rawstatus-array.sbatch", "share/rawstatus/site/s3df.toml", "share/rawstatus/arp/rawstatus-arp.sh"} {
 		if info, err := os.Stat(filepath.Join(prefix, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -144,7 +144,7 @@ func TestDist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"/bin/mergedeploy", "/share/man/man1/rawstatus.1", "/share/rawstatus/site/s3df.toml", "/share/rawstatus/slurm/rawstatus-array.sbatch",
+	for _, name := range []string{"/bin/mergedeploy", "/share/man/man1/rawstatus.1", "/share/rawstatus/site/s3df.toml", "/share/rawstatus/slurm/rawstatus-array.sbatch", "/share/rawstatus/arp/rawstatus-arp.sh",
 		"/share/zsh/site-functions/_rawstatus"} {
 		if !strings.Contains(string(list), name+"\n") {
 			t.Errorf("%s is not in %s", name, file)

@@ -136,6 +136,36 @@ const calls = `
 0 plan --dir D -r 7 -e tstx00417 --work WP --tasks 32 | 2 tasks, next
 2 campaign | needs FILE.toml
 2 campaign D/none.toml | no campaign file
+0 report W --segment 0 | report.html
+0 report --work W --max-size 1 W | report.html
+2 report W D | takes one work directory, not 2
+2 report D/none | no plan in work directory
+10 report W --out D | is a directory
+2 report -o R -e tstx00417 | or -e and -r
+2 report W --segment 99 | not among the segments
+2 report W --segment -1 | is no number or range
+2 report W --max-size 0 | from 0.1 to 1000
+2 explain -o R 0 -1 0 | "-1" is not a row or column
+2 explain -o R 0 -1 0 -d épix | is not a name
+10 explain -o R 9 0 0 | there is no panel "9"
+10 explain -o R -d nosuch 0 1 1 | but of epix100
+0 explain 0 1 1 -o R --work W -d epix100 | row 1, column 1
+10 export -o R -e tstx00417 -r 7 --format npy --out D | is a directory
+2 export -o R -e tstx00417 -r 7 --format nmpy --out X | wanted one of npy
+2 export -o R -e tstx00417 -r 7 --format npy --good 2 --out X | wanted one of 0, 1
+2 export -o R -e tstx00417 -r 7 --format npy --bits nosuch --out X | nosuch
+2 post D | no plan in work directory
+2 post W --elog-url nonsense | it is not an address
+2 post W --elog-url http://me:secret@host/ | without user and password
+2 post W --elog-auth maybe | is not none, basic
+2 post W --report D | it is not a file
+2 post --retry D/none | no work directories
+2 simulate --out S --scan chargeinj --det-type jungfrau | epix
+2 simulate --out S --scan chargeinj --det-type epixhr2x2 --space 0 | at least 1
+2 simulate --out S --scan pulser | wanted one of chargeinj
+2 run --dir D -r 7 -e tstx00417 -o R --profile ci | charge injection is judged for types
+2 run --dir D -r 7 -e tstx00417 -o R --ci-flips 1.5 | from 0 to 1
+2 run --dir D -r 7 -e tstx00417 -o R --ci-nsigm -1 | at least 0
 2 completion tcsh | one of bash, zsh, fish
 2 rerun --tasks x W | is not a number
 2 submit --mem lots | 8G

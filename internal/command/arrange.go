@@ -69,8 +69,10 @@ func helps(f cli.Flag) []string {
 	return nil
 }
 
-// isFlag reports whether a word looks like a flag.
-func isFlag(word string) bool { return len(word) > 1 && word[0] == '-' && word != "--" }
+// isFlag reports whether a word looks like a flag. A negative number is a value.
+func isFlag(word string) bool {
+	return len(word) > 1 && word[0] == '-' && word != "--" && !(word[1] >= '0' && word[1] <= '9')
+}
 
 // lookUp finds the flag that a word names, and reports whether the word has the value in it.
 func lookUp(flags []cli.Flag, word string) (f cli.Flag, withValue bool) {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -208,6 +209,12 @@ func (p Program) Unchecked() (faults []string) {
 	return faults
 }
 
+// usual are the categories of flags that several commands have, where nothing else is said.
+var usual = map[string]string{
+	"exp": Data, "run": Data, "det": Data, "det-type": Data, "file": Data, "segment": Data, "ctype": Data,
+	"rule": Rules, "validity": Deployment, "deploy": Deployment,
+}
+
 // described is what help pages, man pages and completion say about a flag.
 type described struct {
 	names       []string
@@ -246,7 +253,7 @@ func describe(f cli.Flag) described {
 		d.byDefault = strings.Trim(value, `"`)
 	}
 	if d.category == "" {
-		d.category = Output
+		d.category = cmp.Or(usual[d.names[0]], Output)
 	}
 	return d
 }

@@ -2,9 +2,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,7 +22,7 @@ import (
 const DefaultPath = "/etc/rawstatus/site.toml"
 
 // Site is the configuration in force. The tags say how a field is set: toml is its key, sep splits a
-// list given in the environment.
+// list given in the environment, is names a kind of text.
 type Site struct {
 	DataRoots  []string `toml:"data_roots" sep:":"`
 	Repository string   `toml:"repository"`
@@ -51,8 +53,8 @@ type Site struct {
 
 // CalibWS has the addresses of the LCLS-II calibration web service.
 type CalibWS struct {
-	ReadURL  string `toml:"read_url"`
-	WriteURL string `toml:"write_url"`
+	ReadURL  string `toml:"read_url" is:"address"`
+	WriteURL string `toml:"write_url" is:"address"`
 }
 
 // Slurm is how jobs are submitted at this site. An empty text leaves the choice to Slurm.
@@ -71,7 +73,7 @@ type Slurm struct {
 // Elog is the experiment logbook.
 type Elog struct {
 	Post         bool     `toml:"post"` // run, submit and campaign post without being asked
-	URL          string   `toml:"url"`
+	URL          string   `toml:"url" is:"address"`
 	Auth         string   `toml:"auth"`          // none, basic, negotiate or auto
 	User         string   `toml:"user"`          // of basic; empty: the instrument's operator
 	PasswordFile string   `toml:"password_file"` // of basic
@@ -309,6 +311,13 @@ func (s *Site) check() error {
 			return bad(f.key, "%v is not a finite number", v)
 		case f.tag("from") != "" && (v < f.number("from") || v > f.number("to")):
 			return bad(f.key, "%v is not from %s to %s", v, f.tag("from"), f.tag("to"))
+		}
+	}
+	for _, f := range s.fields() {
+		if text := fmt.Sprint(f.value); f.tag("is") == "address" && text != "" {
+			if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+				return bad(f.key, "it is not an address such as https://host.example/path, without user and password")
+			}
 		}
 	}
 	if s.Elog.AttachMax < 0 {

@@ -128,6 +128,9 @@ func TestErrors(t *testing.T) {
 		{name: "variable", env: []string{"RAWSTATUS_REPOSITRY", "/x"}, want: "no setting for RAWSTATUS_REPOSITRY, did you mean RAWSTATUS_REPOSITORY?"},
 		{name: "fraction", text: "[limits.jungfrau]\nfraclm = 1.5\n", want: "1.5 is not from 0 to 1"},
 		{name: "not a number", text: "[limits.jungfrau]\nint_hi = nan\n", want: "not a finite number"},
+		{name: "address", text: "[elog]\nurl = \"nonsense\"\n", want: "elog.url"},
+		{name: "address without host", env: []string{"LCLS_CALIB_HTTP", "http:/x"}, want: "calibws.read_url (environment LCLS_CALIB_HTTP)"},
+		{name: "address with password", text: "[calibws]\nwrite_url = \"https://me:secret@host/\"\n", want: "without user and password"},
 		{name: "negative", text: "[slurm]\nmax_jobs = -1\n", want: "slurm.max_jobs"},
 	}
 	for _, tt := range tests {
@@ -176,6 +179,8 @@ func TestEverySettingIsReachable(t *testing.T) {
 			text = "true"
 		case "elog.auth":
 			text = "none"
+		case "elog.url", "calibws.read_url", "calibws.write_url":
+			text = "http://host/"
 		}
 		got, err := Load(siteFile(t, ""), environ(v, text))
 		if err != nil {

@@ -82,12 +82,17 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 }
 
 // CodeOf returns the exit code of an error: that of the outermost Error in its chain, else the class
-// of the system error in it, else Unexpected. A nil error is OK.
+// of the system error in it, else Unexpected. A nil error is OK. A permission that is lacking and a state of the
+// machine keep their class whatever the caller took the failure for: a directory that may not be read is not one
+// that lacks a file.
 func CodeOf(err error) Code {
 	if err == nil {
 		return OK
 	}
 	var e *Error
+	if s, ok := overruling(err); ok {
+		return s.code
+	}
 	if errors.As(err, &e) {
 		return e.Code
 	}
@@ -101,8 +106,11 @@ func CodeOf(err error) Code {
 }
 
 // HintOf returns the first hint in the chain of an error, else that of the system error in it, or the
-// empty string.
+// empty string. What decides the class decides the hint.
 func HintOf(err error) string {
+	if s, ok := overruling(err); ok {
+		return s.hint
+	}
 	for e := err; e != nil; {
 		var x *Error
 		if !errors.As(e, &x) {

@@ -72,3 +72,15 @@ func systemOf(err error) (system, bool) {
 	}
 	return s, true
 }
+
+// overruling returns the system error whose class and hint stand above those of the outermost Error: one that the user
+// cannot cure by another command line or other data. Classes that say more than what could not be read or written
+// (refused, busy, not posted, what Slurm said) stay.
+func overruling(err error) (system, bool) {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != Usage && e.Code != Input && e.Code != Incomplete {
+		return system{}, false
+	}
+	s, ok := systemOf(err)
+	return s, ok && (s.code == Temporary || s.hint == askOwner)
+}

@@ -52,10 +52,11 @@ func Write(path string, opt Options, write func(io.Writer) error) (err error) {
 		return fmt.Errorf("atomicfile: could not create %q: %w", path, err)
 	}
 	defer root.Close()
-	if opt.Exclusive {
-		if _, err := root.Lstat(base); err == nil {
-			return fmt.Errorf("atomicfile: could not create %q: %w", path, fs.ErrExist)
-		}
+	switch there, err := root.Lstat(base); {
+	case err == nil && opt.Exclusive:
+		return fmt.Errorf("atomicfile: could not create %q: %w", path, fs.ErrExist)
+	case err == nil && there.IsDir():
+		return fmt.Errorf("atomicfile: could not replace %q: %w", path, syscall.EISDIR)
 	}
 	f, tmp, err := createTemp(root, base)
 	if err != nil {

@@ -170,6 +170,9 @@ func LoadSummary(work string) (*Summary, error) {
 	path := plan.SummaryFile(work)
 	b, err := os.ReadFile(path)
 	if err != nil {
+		if _, lacking := plan.Load(work); lacking != nil { // it is no work directory, or cannot be read
+			return nil, lacking
+		}
 		return nil, fault.New(fault.Incomplete, "no summary: %w", err).WithHint("make it with: rawstatus reduce --work %s", work)
 	}
 	var s Summary
