@@ -35,6 +35,7 @@ func program(args []string) command.Program {
 			// which is in the order of the help text.
 			return []*cli.Command{
 				newRunCommand(e),
+				newDarkCommand(e),
 				newPlanCommand(e),
 				newTaskCommand(e),
 				newReduceCommand(e),

@@ -306,10 +306,10 @@ func (p *DarkPlan) Text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  shape %s\n  status %d of %s bad (%.3f %%) as analysis combines it\n", p.ShapeFrom, p.Bad, fault.Count(p.Pixels, "pixel"), percent(p.Bad, p.Pixels))
 	for i, s := range p.Shifts {
-		if i == shownShifts {
+		if i == shownShifts || i > 0 && s.Sigmas() < 1 {
 			break
 		}
-		fmt.Fprintf(w, "  pedestals moved: %s\n", s)
+		fmt.Fprintf(w, "  pedestals against those in force, largest shift %d: %s\n", i+1, s)
 	}
 	printList(w, "  note", p.Notes)
 	for _, f := range p.Findings {

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"rawstatus/internal/command"
+	"rawstatus/internal/fault"
+	"rawstatus/internal/io/open"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
+)
+
+func newDarkCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "dark",
+		Usage: "all constants of a dark run, of all its detectors, and with -D their deployment",
+		Description: "For each area detector: run --profile dark with --products, then mergedeploy --dark, which shows what analysis would\n" +
+			"use, and with -D deploys. One detector that fails does not stop the others. Example:\n" +
+			"  rawstatus dark -e mfx101332224 -r 7 -o /constants -D",
+		Flags:  darkFlags(),
+		Action: func(c *cli.Context) error { return runDark(c, e) },
+	}
+}
+
+// notForDark are flags of run that the command decides about itself.
+var notForDark = []string{"det", "profile", "features", "file", "det-type", "slice", "work", "post"}
+
+// passedOn are the flags that dark gives to run, or those of them that submit has, as they are.
+func passedOn(submit bool) []cli.Flag {
+	flags := concat(dataFlags(), jobFlags(), reduceFlags())
+	if !submit {
+		flags = append(flags, workFlags()...)
+	}
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(notForDark, f.Names()[0]) })
+}
+
+func darkFlags() []cli.Flag {
+	return concat(passedOn(false), command.In(command.Data, []cli.Flag{
+		&cli.StringSliceFlag{Name: "det", Aliases: []string{"d"}, Usage: "only this `DETECTOR`; may be repeated", DefaultText: "all area detectors of the run"},
+	}), []cli.Flag{
+		&cli.StringFlag{Name: "work", Usage: "`DIR` of the work directories, one for each detector", DefaultText: "<work_root>"},
+		postFlag(),
+	}, command.In(command.Slurm, []cli.Flag{
+		&cli.BoolFlag{Name: "submit", Usage: "let Slurm compute (submit --wait); the deployment is done here"},
+		&cli.GenericFlag{Name: "submit-arg", Usage: "further `OPTION` of submit, e.g. --submit-arg=--partition=milano; may be repeated", Value: &words{}},
+	}), command.In(command.Deployment, []cli.Flag{
+		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "deploy; without this the plan is shown only"},
+		command.CalibDir(),
+		&cli.GenericFlag{Name: "deploy-arg", Usage: "further `OPTION` of mergedeploy, e.g. --deploy-arg=--force-moved; may be repeated", Value: &words{}},
+	}))
+}
+
+// darkSet are the products where nothing else is asked for.
+const darkSet = "pedestals,pixel_rms,pixel_status"
+
+func runDark(c *cli.Context, e *environment) error {
+	if _, err := repository(e); err != nil {
+		return err
+	}
+	d, err := datasetOf(c, e)
+	if err != nil {
+		return err
+	}
+	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle")})
+	if err != nil {
+		return err
+	}
+	dets, err := darkDetectors(c, x.Detectors())
+	if err != nil {
+		return err
+	}
+	self, err := slurm.Self()
+	if err != nil {
+		return err
+	}
+	root := c.String("work")
+	if root == "" {
+		if root = e.Site.WorkRoot; root == "" {
+			root = defaultWorkRoot
+		}
+	}
+	var failed []error
+	for _, det := range dets {
+		work := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(x.Run.Experiment), x.Run.Number, fileName(det), plan.ProfileDark))
+		e.Log.Infof("%s run %d: %s", x.Run.Experiment, x.Run.Number, det)
+		err := oneDark(c, e, self, det, work, x.Run.Experiment, x.Run.Number)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", det, err))
+			e.Log.Errorf("%s: %v", det, err)
+		}
+		if c.Context.Err() != nil {
+			return context.Cause(c.Context)
+		}
+	}
+	if len(failed) > 0 {
+		return fault.New(fault.CodeOf(failed[0]), "%d of %s failed: %w", len(failed), fault.Count(len(dets), "detector"), errors.Join(failed...)).
+			WithHint("remove the cause and give the same command again: what is done is kept")
+	}
+	return nil
+}
+
+// darkDetectors returns the detectors that are wanted of those of the run.
+func darkDetectors(c *cli.Context, have []string) ([]string, error) {
+	if !c.IsSet("det") {
+		if len(have) == 0 {
+			return nil, fault.New(fault.Input, "the run has no area detector").WithHint("`rawstatus inspect --names` shows what it has")
+		}
+		return have, nil
+	}
+	var dets []string
+	for _, word := range c.StringSlice("det") {
+		for det := range strings.SplitSeq(word, ",") {
+			if det = strings.TrimSpace(det); !slices.Contains(dets, det) {
+				dets = append(dets, det)
+			}
+		}
+	}
+	return dets, nil
+}
+
+// oneDark computes and deploys the constants of one detector.
+func oneDark(c *cli.Context, e *environment, self, det, work, exp string, number int) error {
+	line, products := darkWords(c)
+	line = append(line, "--det", det, "--work", work, "--profile", plan.ProfileDark)
+	verb := "run"
+	if c.Bool("submit") {
+		verb = "submit"
+		line = append(line, "--wait")
+		line = append(line, *c.Generic("submit-arg").(*words)...)
+	}
+	if err := ours(c, e, self, verb, line); err != nil {
+		return err
+	}
+	repository, err := filepath.Abs(e.Site.Repository)
+	if err != nil {
+		return err
+	}
+	line = []string{"--exp", exp, "--run", fmt.Sprint(number), "--det", det, "--work", work, "--repository", repository, "--products", products}
+	// Elsewhere the flag would ask for the directory, which analysis of LCLS-II never reads.
+	if c.IsSet("calib-dir") || strings.Contains(det, ":") && e.Site.CalibDir != "" {
+		line = append(line, "--calib-dir", e.Site.CalibDir)
+	}
+	if c.Bool("deploy") {
+		line = append(line, "--deploy")
+	}
+	return ours(c, e, filepath.Join(filepath.Dir(self), "mergedeploy"), "deploy", append(line, *c.Generic("deploy-arg").(*words)...))
+}
+
+// darkWords are the flags that run gets, and the products.
+func darkWords(c *cli.Context) (words []string, products string) {
+	products = darkSet
+	for _, f := range passedOn(c.Bool("submit")) {
+		name := f.Names()[0]
+		if !c.IsSet(name) {
+			continue
+		}
+		switch v := c.Value(name).(type) {
+		case cli.StringSlice:
+			for _, one := range v.Value() {
+				words = append(words, "--"+name+"="+one)
+			}
+		default:
+			text := fmt.Sprint(v)
+			if name == "products" {
+				products = text
+				continue
+			}
+			words = append(words, "--"+name+"="+text)
+		}
+	}
+	return append(words, "--products="+products), products
+}
+
+// ours runs one of our programs with the site file and the output of this command; its exit code becomes an error.
+func ours(c *cli.Context, e *environment, path, verb string, words []string) error {
+	line := append([]string{verb}, words...)
+	if site := c.String("site"); site != "" {
+		line = append(line, "--site", site)
+	}
+	if e.Quiet {
+		line = append(line, "--quiet")
+	}
+	if e.JSON {
+		line = append(line, "--json")
+	}
+	cmd := exec.CommandContext(c.Context, path, line...)
+	cmd.Stdout, cmd.Stderr = e.Stdout, e.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return fault.New(fault.Code(exit.ExitCode()), "%s %s ended with exit code %d: its message is above", filepath.Base(path), verb, exit.ExitCode())
+	}
+	if err != nil {
+		return fmt.Errorf("could not run %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/disk"
+	"rawstatus/internal/testenv"
+)
+
+// TestDarkOfPsana2 takes the run of psana2 from raw data to constants in the database with one command, and wants the
+// bytes that psana2 posted; then a rollback of the set.
+func TestDarkOfPsana2(t *testing.T) {
+	shared := testenv.Shared(t)
+	bin, dir := programs(t), t.TempDir()
+	server := httptest.NewServer((&calibserve.Server{Root: filepath.Join(dir, "db"), Disk: disk.Files{Policy: &access.Policy{DirMode: 0o775, FileMode: 0o664}}, Writable: true}).Handler())
+	defer server.Close()
+	url := server.URL + "/calib_ws/"
+	command := func(program string, words ...string) (string, int) {
+		cmd := exec.Command(filepath.Join(bin, program), words...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_GROUP=", "RAWSTATUS_REPOSITORY="+filepath.Join(dir, "repo"),
+			"RAWSTATUS_CALIBWS_READ_URL="+url, "RAWSTATUS_CALIBWS_WRITE_URL="+url, "CALIB_JWT=")
+		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	out, code := command("rawstatus", "dark", "-e", "tstx00417", "-r", "11", "--dir", psana2Run(t), "--compat", "lcls2", "--int-hi", "16382", "--rms-hi", "16382",
+		"--products", "psrnx", "-D")
+	if code != 0 || !strings.Contains(out, "analysis of run 11 will use") {
+		t.Fatalf("dark: exit code %d:\n%s", code, out)
+	}
+	text, err := os.ReadFile(filepath.Join(shared, "golden_psana2/calibws_docs/data_sha256.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]struct{ SHA256 string }
+	if err := json.Unmarshal(text, &want); err != nil || len(want) != 10 {
+		t.Fatal(err, len(want))
+	}
+	posted := func() map[string]string {
+		sums := map[string]string{}
+		for _, db := range []string{"cdb_tstx00417", "cdb_jungfrau_000001"} {
+			var docs []struct{ CType, Data_DType, Data_Shape, ID_Data string }
+			if err := json.Unmarshal(fetch(t, url+db+"/jungfrau_000001"), &docs); err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range docs {
+				sum := sha256.Sum256(fetch(t, url+db+"/gridfs/"+d.ID_Data))
+				sums[db+"/"+d.CType] = hex.EncodeToString(sum[:])
+				if real := d.CType == "pedestals" || d.CType == "pixel_rms"; real != (d.Data_DType == "float32") || !real && d.Data_DType != "uint64" || d.Data_Shape != "(3, 2, 512, 1024)" {
+					t.Errorf("%s is %s of shape %s", d.CType, d.Data_DType, d.Data_Shape)
+				}
+			}
+		}
+		return sums
+	}
+	sums := posted()
+	for key, w := range want {
+		if sums[key] != w.SHA256 {
+			t.Errorf("%s has SHA-256 %s, psana2's %s", key, sums[key], w.SHA256)
+		}
+	}
+	if out, code := command("mergedeploy", "rollback", "-e", "tstx00417", "-d", "jungfrau", "--dark", "-D"); code != 0 || len(posted()) != 0 {
+		t.Errorf("rollback: exit code %d, left %v:\n%s", code, posted(), out)
+	}
+}
+
+func fetch(t *testing.T, url string) []byte {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatal(fmt.Errorf("%s: %d %w", url, r.StatusCode, err))
+	}
+	return b
+}
