@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -89,7 +90,7 @@ func allTasks(p *plan.Plan) []int {
 	return out
 }
 
-// doTasks does tasks one after the other, each with all workers. The one process of a job shows its progress in the counters.
+// doTasks does tasks, each with all workers: one is counted while the one before is written. The one process of a job shows its progress in the counters.
 func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int, shown *counters) error {
 	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
 		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
@@ -109,18 +110,42 @@ func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []
 		}
 		defer shown.watch(c.Context, "counting", &done, bytes)()
 	}
-	for _, n := range tasks {
-		res, err := task.Run(c.Context, work, p, n, opt)
-		if err != nil {
+	r := task.NewRunner(work, p, opt)
+	defer r.Close() // files that were only read
+	for len(tasks) > 0 {
+		// Tasks of a stage may need the partials of those before.
+		n := 1
+		for n < len(tasks) && p.Tasks[tasks[n]].Stage == p.Tasks[tasks[0]].Stage {
+			n++
+		}
+		g, ctx := fault.WithContext(c.Context)
+		g.SetLimit(2) // one is counted, one written
+		for _, n := range tasks[:n] {
+			g.Go(func() error { return doTask(ctx, e, r, n) })
+		}
+		if err := g.Wait(); err != nil {
 			return err
 		}
-		log := e.Log.WithField("task", n)
-		if res.Reused {
-			log.Infof("partial is already there: %s", res.Path)
-			continue
-		}
-		log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s (%s)", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
-			float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9), res.Way)
+		tasks = tasks[n:]
 	}
+	return nil
+}
+
+// doTask does one task and logs what it did.
+func doTask(ctx context.Context, e *environment, r *task.Runner, n int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	res, err := r.Run(ctx, n)
+	if err != nil {
+		return err
+	}
+	log := e.Log.WithField("task", n)
+	if res.Reused {
+		log.Infof("partial is already there: %s", res.Path)
+		return nil
+	}
+	log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s (%s)", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
+		float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9), res.Way)
 	return nil
 }

@@ -570,8 +570,10 @@ func (r *randomRun) reduce(x *frame.Index, par plan.Params) (*reduce.Summary, er
 	if err := errors.Join(os.MkdirAll(work, 0o755), plan.Save(work, p, index, 0o644)); err != nil {
 		return nil, err
 	}
+	tasks := task.NewRunner(work, p, task.Options{Workers: 1})
+	defer tasks.Close()
 	for n := range p.Tasks {
-		if _, err := task.Run(context.Background(), work, p, n, task.Options{Workers: 1}); err != nil {
+		if _, err := tasks.Run(context.Background(), n); err != nil {
 			return nil, err
 		}
 	}

@@ -215,6 +215,15 @@ func (r *Repo) ctypeDir(sf StatusFile) (string, error) {
 	return dir, r.Policy.MkdirAll(dir)
 }
 
+// EnsureAlias gives the panel of a status file its alias, if it has none yet.
+func (r *Repo) EnsureAlias(ctx context.Context, sf StatusFile) error {
+	if _, err := r.ctypeDir(sf); err != nil {
+		return err
+	}
+	_, err := r.name(ctx, sf, ".dat")
+	return err
+}
+
 // name gives the file name, with the panel's alias.
 func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error) {
 	alias, err := r.Alias(ctx, sf.DetType, sf.Panel,

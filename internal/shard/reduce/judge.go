@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
@@ -89,13 +91,21 @@ func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	for _, l := range v.lines {
 		rules[l.Value] = l.Rule
 	}
+	var g fault.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range units {
-		panel := p.Panel(u)
-		v.panels[i].Unit, v.panels[i].Set, v.panels[i].cols = u, in[i].set, panel.Cols
-		if err := status.AddHints(v.panels[i].Status, panel.Rows, panel.Cols, spatial); err != nil {
-			return nil, err
-		}
-		v.panels[i].counts = status.Count(v.panels[i].Status)
+		g.Go(func() error {
+			panel, j := p.Panel(u), &v.panels[i]
+			j.Unit, j.Set, j.cols = u, in[i].set, panel.Cols
+			err := status.AddHints(j.Status, panel.Rows, panel.Cols, spatial)
+			j.counts = status.Count(j.Status)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for i := range units {
 		v.counts.Add(v.panels[i].counts)
 	}
 	v.lines = status.Lines(p.Params.Family(), v.counts, rules)

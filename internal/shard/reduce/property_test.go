@@ -2,7 +2,6 @@ package reduce
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -83,7 +82,7 @@ func (j job) shuffled(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	order := r.Perm(len(j.plan.Tasks))
 	for _, n := range append(order, order[r.IntN(len(order))]) {
-		if _, err := task.Run(context.Background(), j.work, j.plan, n, task.Options{Workers: 1 + r.IntN(3)}); err != nil {
+		if _, err := runTask(j, n, task.Options{Workers: 1 + r.IntN(3)}); err != nil {
 			t.Fatal(err)
 		}
 	}

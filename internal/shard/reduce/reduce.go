@@ -12,6 +12,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
 )
@@ -98,6 +99,11 @@ func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int)
 		}
 	}
 	in = make([]planes, len(units))
+	pixels := 0
+	for _, u := range units {
+		pixels += p.Pixels(u)
+	}
+	memory.Huge(int64(pixels) * judgedBytes)
 	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range units {
@@ -111,6 +117,9 @@ func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int)
 	}
 	return units, in, g.Wait()
 }
+
+// judgedBytes is what the planes and the judgement of a pixel take.
+const judgedBytes = 96
 
 // gatesOnly tells whether the job only makes gates for others and judges nothing.
 func gatesOnly(p *plan.Plan, units []int) bool {
@@ -136,25 +145,52 @@ func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace
 		if err != nil {
 			return err
 		}
-		for i, u := range units {
+		for i := range units {
 			gs.Panels[i].Constants = written[i]
-			path, warnings, err := r.WriteStatus(ctx, statusFile(p, u, out.dirs), v.panels[i].Status, sidecar(p, u, i, v), replace)
-			if err != nil {
-				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
-			}
-			gs.Panels[i].File = path
-			if write := v.panels[i].extra; write != nil {
-				if gs.Panels[i].Constants, err = write(ctx, r, statusFile(p, u, out.dirs)); err != nil {
-					return fmt.Errorf("could not write the constants of %s: %w", p.UnitName(u), err)
-				}
-			}
-			for _, w := range warnings {
-				if !slices.Contains(s.Warnings, w) {
-					s.Warnings = append(s.Warnings, w)
-				}
+		}
+		warnings, err := writeStatus(ctx, p, r, replace, out.dirs, units, v, gs.Panels)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			if !slices.Contains(s.Warnings, w) {
+				s.Warnings = append(s.Warnings, w)
 			}
 		}
 	}
 	s.Groups = append(s.Groups, gs)
 	return nil
+}
+
+// writeStatus writes the status files of a group, some at a time, and notes their paths. New panels get their
+// aliases before, in the order of the panels.
+func writeStatus(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, units []int, v *judgement, panels []Panel) (warnings []string, err error) {
+	for _, u := range units {
+		if err := r.EnsureAlias(ctx, statusFile(p, u, dirs)); err != nil {
+			return nil, fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
+		}
+	}
+	said := make([][]string, len(units))
+	g, ctx := fault.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // they wait for the disk
+	for i, u := range units {
+		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			sf := statusFile(p, u, dirs)
+			panels[i].File, said[i], err = r.WriteStatus(ctx, sf, v.panels[i].Status, sidecar(p, u, i, v), replace)
+			if err != nil {
+				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
+			}
+			if write := v.panels[i].extra; write != nil {
+				if panels[i].Constants, err = write(ctx, r, sf); err != nil {
+					return fmt.Errorf("could not write the constants of %s: %w", p.UnitName(u), err)
+				}
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	return slices.Concat(said...), err
 }

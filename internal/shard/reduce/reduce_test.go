@@ -121,7 +121,7 @@ func prepare(t testing.TB, x *frame.Index, par plan.Params, tasks int) job {
 func (j job) tasks(t testing.TB, workers int) {
 	t.Helper()
 	for n := range j.plan.Tasks {
-		if _, err := task.Run(context.Background(), j.work, j.plan, n, task.Options{Workers: workers}); err != nil {
+		if _, err := runTask(j, n, task.Options{Workers: workers}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -316,7 +316,7 @@ func TestChangedRawFileIsRefused(t *testing.T) {
 	if err := os.Truncate(x.Files[0].Path, x.Files[0].Size-1); err != nil {
 		t.Fatal(err)
 	}
-	_, err := task.Run(context.Background(), j.work, j.plan, 0, task.Options{})
+	_, err := runTask(j, 0, task.Options{})
 	if fault.CodeOf(err) != fault.Input || !strings.Contains(err.Error(), "changed since") {
 		t.Errorf("changed file: %v", err)
 	}
@@ -336,4 +336,11 @@ func TestDarkNeedsOneStepPerGainMode(t *testing.T) {
 	if _, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// runTask does one task as a process of its own would.
+func runTask(j job, n int, opt task.Options) (task.Result, error) {
+	r := task.NewRunner(j.work, j.plan, opt)
+	defer r.Close()
+	return r.Run(context.Background(), n)
 }

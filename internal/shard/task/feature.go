@@ -49,9 +49,7 @@ func (w *worker) needSeries(unit int) error {
 		if w.plan.Tasks[t].Stage != plan.StageFrames || !slices.ContainsFunc(w.plan.Tasks[t].Shards, func(s int) bool { return w.plan.Shards[s].Unit == unit }) {
 			continue
 		}
-		opt := w.opt
-		opt.Progress = nil
-		if _, err := Run(w.ctx, w.work, w.plan, t, opt); err != nil {
+		if _, err := w.runner.run(w.ctx, t, nil, nil); err != nil {
 			return err
 		}
 	}

@@ -14,13 +14,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/pack"
+	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/plane"
 )
 
 // Options say how a task works; they change no result.
@@ -49,60 +52,125 @@ type Result struct {
 	Way     string // how files were read
 }
 
-// Run does task n of a plan unless its partial is already there. It governs the collector of the process, so
-// a process does one task at a time.
-func Run(ctx context.Context, work string, p *plan.Plan, n int, opt Options) (Result, error) {
-	if n < 0 || n >= len(p.Tasks) {
-		return Result{}, fault.New(fault.Usage, "plan %.12s has tasks 0..%d, not %d", p.ID, len(p.Tasks)-1, n)
-	}
-	res := Result{Path: plan.TaskFile(work, n)}
-	if Check(work, p, n) == nil {
-		res.Reused = true
-		return res, nil
-	}
+// Runner does tasks of a plan. It governs the collector of the process, so a process has one Runner at a time.
+type Runner struct {
+	work string
+	plan *plan.Plan
+	opt  Options
+
+	turn    sync.Mutex // of the task that is counting: another one may be writing
+	once    sync.Once
+	opened  error
+	index   *plan.Index
+	src     frame.Source
+	restore func()
+}
+
+// NewRunner prepares for tasks of a plan; Close it.
+func NewRunner(work string, p *plan.Plan, opt Options) *Runner {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	// What the plan printed is what the task takes: garbage is collected before it would exceed that, and
+	var most int64
+	for i := range p.Tasks {
+		most = max(most, p.Tasks[i].Memory-plan.ArenaBytes)
+	}
+	// What the plan printed is what a task takes: garbage is collected before it would exceed that, and
 	// not earlier. The buffers of frames are not the collector's.
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(p.Tasks[n].Memory - plan.ArenaBytes))
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	memory.Huge(min(most, hugeBytes))
+	limit, percent := debug.SetMemoryLimit(most), debug.SetGCPercent(-1)
+	return &Runner{work: work, plan: p, opt: opt, restore: func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}}
+}
+
+// hugeBytes bounds the memory that is prepared for accumulators and planes.
+const hugeBytes = 512 << 20
+
+// open opens the index and the raw files, once for all tasks that are not yet done.
+func (r *Runner) open() error {
+	r.once.Do(func() {
+		if r.index, r.opened = r.plan.OpenIndex(r.work); r.opened != nil {
+			return
+		}
+		r.src, r.opened = frame.Open(r.plan.Dataset.Files, r.opt.Read.Way, frame.Options{Depth: r.opt.Read.Depth, Block: r.opt.Read.Block,
+			DropBehind: r.opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes, Headings: r.index.Headings})
+	})
+	return r.opened
+}
+
+// Close gives back files and memory; no Run may be under way.
+func (r *Runner) Close() error {
+	r.restore()
+	if r.src == nil {
+		return nil
+	}
+	return r.src.Close()
+}
+
+// Run does task n unless its partial is already there. It may be called from two goroutines: one task is
+// counted while the partial of the one before is written.
+func (r *Runner) Run(ctx context.Context, n int) (Result, error) {
+	return r.run(ctx, n, &r.turn, r.opt.Progress)
+}
+
+// run waits for its turn before it counts; nil: the caller has it.
+func (r *Runner) run(ctx context.Context, n int, turn sync.Locker, progress func(int64)) (Result, error) {
+	p := r.plan
+	if n < 0 || n >= len(p.Tasks) {
+		return Result{}, fault.New(fault.Usage, "plan %.12s has tasks 0..%d, not %d", p.ID, len(p.Tasks)-1, n)
+	}
+	res := Result{Path: plan.TaskFile(r.work, n)}
+	if Check(r.work, p, n) == nil {
+		res.Reused = true
+		return res, nil
+	}
+	if err := r.open(); err != nil {
+		return res, err
+	}
 	begin := time.Now()
-	x, err := p.OpenIndex(work)
-	if err != nil {
-		return res, err
-	}
-	src, err := frame.Open(p.Dataset.Files, opt.Read.Way, frame.Options{Depth: opt.Read.Depth, Block: opt.Read.Block,
-		DropBehind: opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes, Headings: x.Headings})
-	if err != nil {
-		return res, err
-	}
-	defer src.Close()
-	w := worker{ctx: ctx, work: work, plan: p, index: x, src: src, opt: opt}
+	opt := r.opt
+	opt.Progress = progress
+	w := worker{ctx: ctx, work: r.work, plan: p, index: r.index, src: r.src, opt: opt, runner: r, turn: turn}
 	if err := atomicfile.MkdirAll(filepath.Dir(res.Path), 0o2775, nil); err != nil {
 		return res, fmt.Errorf("task %d: could not make the folder of partials: %w", n, err)
 	}
-	err = pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, partialKind, func(out *pack.Writer) (any, error) {
+	err := pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, partialKind, func(out *pack.Writer) (any, error) {
 		return w.fill(out, n)
 	})
 	if errors.Is(err, frame.ErrHeading) {
-		err = errors.Join(err, plan.SaveDoubt(work, p, err, opt.Mode))
+		err = errors.Join(err, plan.SaveDoubt(r.work, p, err, opt.Mode))
 	}
 	if err != nil {
 		return res, fmt.Errorf("task %d: %w", n, err)
 	}
-	res.Bytes, res.Elapsed, res.Way = p.Tasks[n].Bytes, time.Since(begin), src.Name()
+	res.Bytes, res.Elapsed, res.Way = p.Tasks[n].Bytes, time.Since(begin), r.src.Name()
 	return res, nil
 }
 
 // worker does one task.
 type worker struct {
-	ctx   context.Context
-	work  string
-	plan  *plan.Plan
-	index *plan.Index
-	src   frame.Source
-	opt   Options
+	ctx    context.Context
+	work   string
+	plan   *plan.Plan
+	index  *plan.Index
+	src    frame.Source
+	opt    Options
+	runner *Runner
+	turn   sync.Locker // nil: this worker has the turn already
+}
+
+// inTurn makes the sets of some shards while no other task is counting.
+func (w *worker) inTurn(do func([]int) ([]*plane.Set, error), shards []int) ([]*plane.Set, error) {
+	if w.turn != nil {
+		w.turn.Lock()
+		defer w.turn.Unlock()
+	}
+	if w.ctx.Err() != nil {
+		return nil, context.Cause(w.ctx)
+	}
+	return do(shards)
 }
 
 // fill does the shards of task n, some at a time so that accumulators stay within the plan's memory.
@@ -119,7 +187,7 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 		do = w.charge
 	}
 	for _, together := range w.plan.Sweeps(n) {
-		sets, err := do(together)
+		sets, err := w.inTurn(do, together)
 		if err != nil {
 			return nil, err
 		}

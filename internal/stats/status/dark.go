@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/stats/plane"
 )
 
@@ -228,16 +230,31 @@ func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
 		if p.GainRule != GainOff && panels[i].Frames > 0 && p.GainRule.Counts(&panels[i]) == nil {
 			return nil, fmt.Errorf("panel %d: gain rule %q needs counts of gain bits, which were not taken", i, p.GainRule)
 		}
-		res.Panels[i] = p.values(&panels[i])
 	}
+	atOnce(len(panels), func(i int) { res.Panels[i] = p.values(&panels[i]) })
 	for _, g := range p.groups(panels) {
 		res.Groups = append(res.Groups, p.judgeGroup(g, panels, res.Panels))
 	}
-	for i := range panels {
+	atOnce(len(panels), func(i int) {
 		p.judgeCounts(&panels[i], &res.Panels[i])
 		res.Panels[i].Counts = Count(res.Panels[i].Status)
-	}
+	})
 	return res, nil
+}
+
+// atOnce calls do for 0..n-1, as many at a time as there are cores.
+func atOnce(n int, do func(i int)) {
+	var g fault.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		g.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		panic(err) // one of the goroutines did
+	}
 }
 
 // values computes averages and rms and says which pixels are not judged.
@@ -377,8 +394,13 @@ func (p DarkParams) judgeGroup(g []tile, panels []PanelPlanes, out []PanelResult
 		}
 	}
 	res.Judged = len(ave)
-	res.Ave = limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
-	res.Rms = limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+	atOnce(2, func(i int) {
+		if i == 0 {
+			res.Ave = limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
+		} else {
+			res.Rms = limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+		}
+	})
 	for _, t := range g {
 		o := &out[t.panel]
 		for r := t.r0; r < t.r1; r++ {

@@ -1,11 +1,5 @@
 package status
 
-import (
-	"runtime"
-
-	"rawstatus/internal/fault"
-)
-
 // Sharper compares limits in force with robust ones per ASIC (Method Robust, Scope PerASIC), which bad
 // pixels do not widen.
 type Sharper struct {
@@ -32,17 +26,7 @@ func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
 	p.Scope, p.Method = PerASIC, Robust
 	groups := p.groups(panels)
 	more := make([]int, len(groups))
-	var all fault.Group
-	all.SetLimit(runtime.GOMAXPROCS(0))
-	for i, g := range groups {
-		all.Go(func() error {
-			more[i] = r.more(p, g[0], panels[g[0].panel].Cols)
-			return nil
-		})
-	}
-	if err := all.Wait(); err != nil {
-		panic(err) // one of the goroutines did
-	}
+	atOnce(len(groups), func(i int) { more[i] = r.more(p, groups[i][0], panels[groups[i][0].panel].Cols) })
 	for _, n := range more {
 		out.More += n
 	}
