@@ -85,7 +85,7 @@ func darkWork(c *cli.Context, e *environment) (string, error) {
 }
 
 // loadDark reads the constants of a dark run from its work directory.
-func loadDark(c *cli.Context, work string) (*publish.DarkRun, error) {
+func loadDark(c *cli.Context, r *repo.Repo, work string) (*publish.DarkRun, error) {
 	p, err := plan.Load(work)
 	if err != nil {
 		return nil, err
@@ -112,6 +112,9 @@ func loadDark(c *cli.Context, work string) (*publish.DarkRun, error) {
 	for _, u := range list {
 		out.Units = append(out.Units, publish.DarkUnit(u))
 	}
+	if out.Notes, err = out.Derive(r); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -134,7 +137,7 @@ func runDark(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	d, err := loadDark(c, work)
+	d, err := loadDark(c, r, work)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type DarkRun struct {
 	Units        []DarkUnit
 	KnownMissing []string // ids or directories of panels that may be without data
 	Incomplete   []string
+	Notes        []string
 	Source       string // file that leads back to the counts
 	PlanID       string
 }
@@ -133,10 +135,8 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 	if err := p.settle(opt); err != nil {
 		return nil, err
 	}
-	for _, name := range opt.Products {
-		if err := p.add(ctx, name, loc, opt); err != nil {
-			return nil, err
-		}
+	if err := p.add(ctx, loc, opt); err != nil {
+		return nil, err
 	}
 	p.count()
 	if err := p.weighShifts(ctx, opt); err != nil {
@@ -199,33 +199,50 @@ func (p *DarkPlan) settle(opt DarkOptions) error {
 			}
 		}
 	}
-	p.Notes = append(p.Notes, p.choices...)
+	p.Notes = append(append(p.Notes, p.dark.Notes...), p.choices...)
 	return nil
 }
 
-// add makes the array of a type and looks at its place.
-func (p *DarkPlan) add(ctx context.Context, name repo.Product, loc *time.Location, opt DarkOptions) error {
+// add makes the parts, several at a time.
+func (p *DarkPlan) add(ctx context.Context, loc *time.Location, opt DarkOptions) error {
+	p.Parts = make([]DarkPart, len(opt.Products))
+	notes := make([][]string, len(opt.Products))
+	g, ctx := fault.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, name := range opt.Products {
+		g.Go(func() (err error) {
+			p.Parts[i], notes[i], err = p.part(ctx, name, loc, opt)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	p.Notes = append(p.Notes, slices.Concat(notes...)...)
+	return nil
+}
+
+// part makes the array of a type and looks at its place.
+func (p *DarkPlan) part(ctx context.Context, name repo.Product, loc *time.Location, opt DarkOptions) (part DarkPart, notes []string, err error) {
 	place, err := opt.Place(string(name))
 	if err != nil {
-		return err
+		return part, nil, err
 	}
 	items, notes, err := place.Items(ctx)
 	if err != nil {
-		return err
+		return part, nil, err
 	}
 	changes, err := place.Outlook(ctx, items, opt.Range)
 	if err != nil {
-		return err
+		return part, nil, err
 	}
 	targets := place.Target(opt.Range)
-	part := DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: calib.EffectOf(items, opt.Range, targets...), DType: name.DType(),
+	part = DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: calib.EffectOf(items, opt.Range, targets...), DType: name.DType(),
 		place: place, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
 	part.Array = calib.SumArray(part.array)
 	part.header.Shape = part.array.Shape
 	part.header.FileName = part.Target
-	p.Notes = append(p.Notes, notes...)
-	p.Parts = append(p.Parts, part)
-	return nil
+	return part, notes, nil
 }
 
 // stack puts the values of a type together. Where nothing is known numbers are 0 and the status is NO_DATA.
