@@ -272,6 +272,9 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 	if err := cam.WriteReports(table, trend); err != nil {
 		return err
 	}
+	if v.Over() {
+		postFailures(context.Background(), e, cam, v)
+	}
 	if v.Over() && slices.Contains(cam.Request.ReduceWords, "--report") {
 		_, err = reportOfCampaign(context.Background(), e, cam.Dir, v)
 	}

@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/elog"
+	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/post"
 	"rawstatus/internal/shard/reduce"
@@ -85,9 +86,12 @@ func runPost(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	job, err := jobOf(c, e, work)
+	job, counters, err := jobOf(c, e, work)
 	if err != nil || job == nil {
 		return err
+	}
+	if !c.Bool("dry-run") {
+		fit(c.Context, e, work, job)
 	}
 	o, err := post.Build(*job)
 	if err != nil {
@@ -96,14 +100,12 @@ func runPost(c *cli.Context, e *environment) error {
 	if c.Bool("dry-run") {
 		return showOutcome(e, o)
 	}
-	if c.Bool("job") {
-		newCounters(e, true).final(c.Context, o)
-	}
+	counters.final(c.Context, o)
 	return send(c.Context, e, work, o)
 }
 
-// jobOf returns what is known about the job in a work directory; nil while its jobs are not over.
-func jobOf(c *cli.Context, e *environment, work string) (*post.Job, error) {
+// jobOf returns what is known about the job in a work directory, nil while its jobs are not over, and its table of progress.
+func jobOf(c *cli.Context, e *environment, work string) (*post.Job, *counters, error) {
 	job := baseJob(e, work)
 	if page := c.String("report"); page != "" {
 		job.Report = page
@@ -113,19 +115,19 @@ func jobOf(c *cli.Context, e *environment, work string) (*post.Job, error) {
 		job.Summary = sum
 	}
 	if !c.Bool("job") {
-		return &job, err
+		return &job, newCounters(e, ""), err
 	}
 	chain, err := openChain(work)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := chain.Report(c.Context)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if r.Active {
 		e.Log.Info("the jobs are not over: the last of them posts")
-		return nil, nil
+		return nil, nil, nil
 	}
 	d := chain.Plan.Dataset
 	job.Experiment, job.Run, job.Detector, job.Plan = d.Run.Experiment, d.Run.Number, d.Detector, chain.Plan.ID
@@ -138,16 +140,57 @@ func jobOf(c *cli.Context, e *environment, work string) (*post.Job, error) {
 			job.Deployment = "The constants are not deployed: " + outcome.Error()
 		}
 	}
-	return &job, nil
+	return &job, newCounters(e, chain.Request.Counters), nil
 }
 
 // baseJob is what every job of this site says.
 func baseJob(e *environment, work string) post.Job {
 	j := post.Job{Policy: sitePolicy(e), Zone: e.Site.Location(), Title: e.Site.Elog.Title, Tags: e.Site.Elog.Tags}
-	if page := filepath.Join(work, "report.html"); exists(page) {
+	if page := reportFile(work); exists(page) {
 		j.Report = page
 	}
 	return j
+}
+
+// fit makes a smaller page of a report that is too large for an entry. Where that does not succeed the report stays:
+// the entry then says that it is not attached.
+func fit(ctx context.Context, e *environment, work string, job *post.Job) {
+	most := int64(e.Site.Elog.AttachMax)
+	whole, err := os.Stat(job.Report)
+	if err != nil || job.Report != reportFile(work) || whole.Size() <= most {
+		return
+	}
+	small := filepath.Join(post.Dir(work), "report.html")
+	if made, err := os.Stat(small); err != nil || made.ModTime().Before(whole.ModTime()) || made.Size() > most {
+		if err := smallReport(ctx, e, work, small, most); err != nil {
+			e.Log.Warnf("the report is too large for the logbook, and no smaller one could be made: %v", err)
+			return
+		}
+	}
+	job.Report, job.Whole = small, job.Report
+}
+
+// smallReport writes a page of at most so many bytes.
+func smallReport(ctx context.Context, e *environment, work, path string, most int64) error {
+	if err := sitePolicy(e).MkdirAll(filepath.Dir(path)); err != nil {
+		return err
+	}
+	p, err := plan.Load(work)
+	if err != nil {
+		return err
+	}
+	baselines, err := reportBaselines(ctx, e, p, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := reportOfWork(ctx, e, work, p, reportOptions{path: path, baselines: baselines, maxSize: most}); err != nil {
+		return err
+	}
+	made, err := os.Stat(path)
+	if err == nil && made.Size() > most {
+		err = fmt.Errorf("the smallest page has %d bytes, elog.attach_max is %d", made.Size(), most)
+	}
+	return err
 }
 
 func exists(path string) bool {
@@ -192,10 +235,11 @@ func send(ctx context.Context, e *environment, work string, o *post.Outcome) err
 }
 
 // postAfter posts at the end of a job. It never fails the job: what could not be sent is kept.
-func postAfter(ctx context.Context, e *environment, work string, job post.Job) {
+func postAfter(ctx context.Context, e *environment, work string, job post.Job, shown *counters) {
+	fit(ctx, e, work, &job)
 	o, err := post.Build(job)
 	if err == nil {
-		newCounters(e, true).final(ctx, o)
+		shown.final(ctx, o)
 		err = send(ctx, e, work, o)
 	}
 	if err != nil {
@@ -204,7 +248,7 @@ func postAfter(ctx context.Context, e *environment, work string, job post.Job) {
 }
 
 // postRun posts how run went. What stops only for now is posted when it has come to an end.
-func postRun(ctx context.Context, e *environment, p *plan.Plan, work string, failure error) {
+func postRun(ctx context.Context, e *environment, p *plan.Plan, work string, failure error, shown *counters) {
 	job := baseJob(e, work)
 	if failure == nil {
 		sum, err := reduce.LoadSummary(work)
@@ -220,7 +264,34 @@ func postRun(ctx context.Context, e *environment, p *plan.Plan, work string, fai
 		d := p.Dataset
 		job.Experiment, job.Run, job.Detector, job.Plan, job.Failure = d.Run.Experiment, d.Run.Number, d.Detector, p.ID, failure.Error()
 	}
-	postAfter(ctx, e, work, job)
+	postAfter(ctx, e, work, job, shown)
+}
+
+// postFailures posts the items of a campaign that have failed for good. Those that succeeded have posted themselves.
+func postFailures(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
+	for _, s := range v.Items {
+		if s.State != campaign.Failed || !cam.Request.Post {
+			continue
+		}
+		work := cam.Work(s.Key)
+		job := baseJob(e, work)
+		job.Experiment, job.Run, job.Detector, job.Plan, job.Failure, job.Report = s.Experiment, s.Run, s.Detector, s.PlanID(), s.Reason, ""
+		postAfter(ctx, e, work, job, newCounters(e, ""))
+	}
+}
+
+// keepOutcome writes how a job went for readers of its work directory. It is not sent before somebody asks.
+func keepOutcome(ctx context.Context, e *environment, work string, sum *reduce.Summary) {
+	job := baseJob(e, work)
+	job.Summary = sum
+	o, err := post.Build(job)
+	if err == nil {
+		o.Unasked = true
+		_, err = newSender(e).Keep(ctx, work, o)
+	}
+	if err != nil {
+		e.Log.Warnf("the outcome is not kept in the work directory: %v", err)
+	}
 }
 
 // showOutcome prints what would be posted.

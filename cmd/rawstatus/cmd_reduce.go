@@ -158,6 +158,7 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 			return err
 		}
 	}
+	keepOutcome(c.Context, e, work, sum)
 	if e.JSON {
 		return e.PrintJSON(sum)
 	}

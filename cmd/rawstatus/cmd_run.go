@@ -37,7 +37,7 @@ func runRun(c *cli.Context, e *environment) error {
 		return err
 	}
 	defer l.close()
-	shown := newCounters(e, wantsPost(c, e))
+	shown := newCounters(e, countersURL(wantsPost(c, e)))
 	err = doTasks(c, e, p, work, allTasks(p), shown)
 	if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
 		if p, work, err = makePlan(c, e); err != nil {
@@ -49,7 +49,7 @@ func runRun(c *cli.Context, e *environment) error {
 		err = runReduce(c, e, p, work, l)
 	}
 	if wantsPost(c, e) {
-		postRun(c.Context, e, p, work, err)
+		postRun(c.Context, e, p, work, err, shown)
 	}
 	return err
 }

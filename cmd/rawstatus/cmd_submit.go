@@ -92,7 +92,7 @@ func runSubmit(c *cli.Context, e *environment, words []string) error {
 	if err := chain.Submit(c.Context, a); err != nil {
 		return err
 	}
-	shown := newCounters(e, chain.Request.Post)
+	shown := newCounters(e, chain.Request.Counters)
 	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(chain.Plan.Tasks), "task"))})
 	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
 		return err

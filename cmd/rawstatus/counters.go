@@ -30,13 +30,17 @@ type counters struct {
 // countersEvery is the shortest time between two posts of progress.
 const countersEvery = 10 * time.Second
 
-// newCounters returns the table that the environment names, by its newer name, else by its older one, if the job is posted.
-func newCounters(e *environment, posted bool) *counters {
-	n := &counters{env: e, client: &elog.Client{}, begin: time.Now()}
-	if posted {
-		n.url = cmp.Or(os.Getenv("ARP_UPDATE_COUNTERS"), os.Getenv("JID_UPDATE_COUNTERS"))
+// newCounters returns the table at url; an empty one names none.
+func newCounters(e *environment, url string) *counters {
+	return &counters{env: e, client: &elog.Client{}, begin: time.Now(), url: url}
+}
+
+// countersURL returns the table that the environment names, by its newer name, else by its older one, if the job is posted.
+func countersURL(posted bool) string {
+	if !posted {
+		return ""
 	}
-	return n
+	return cmp.Or(os.Getenv("ARP_UPDATE_COUNTERS"), os.Getenv("JID_UPDATE_COUNTERS"))
 }
 
 // post replaces the table. A failure is said once and changes nothing else.

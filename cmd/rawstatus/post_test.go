@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -43,6 +44,16 @@ func logbook(t *testing.T) *elogtest.Server {
 	t.Cleanup(func() { elogPauses = nil })
 	t.Setenv("ARP_UPDATE_COUNTERS", s.CountersURL())
 	return s
+}
+
+// siteText returns the site file in force.
+func siteText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(os.Getenv("RAWSTATUS_SITE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // darkRun simulates a dark run of three gain modes and returns the words that name it.
@@ -240,6 +251,116 @@ func TestPostFailure(t *testing.T) {
 	}
 	if len(s.Entries) != 1 || !strings.Contains(s.Entries[0].Content, "failed") || s.Params["tstx00117/5"]["rawstatus"] != "failed" {
 		t.Errorf("entries %+v, parameters %v", s.Entries, s.Params)
+	}
+}
+
+// TestOutcomeIsKept: the outcome is in the work directory of every job, and is not sent before somebody asks.
+func TestOutcomeIsKept(t *testing.T) {
+	s := logbook(t)
+	works := t.TempDir()
+	work := filepath.Join(works, "w")
+	constants, dark := t.TempDir(), darkRun(t, 5, 2)
+	must(t, fault.OK, append([]string{"run", "-o", constants, "--work", work}, dark...)...)
+	o, err := post.Load(work)
+	if err != nil || o == nil || !o.Unasked || o.State != post.Done || o.Params["Pixel Status/jungfrau_state"] != "done" {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	if got := must(t, fault.OK, "post", "--retry", "--work", works); got != "0 sent, 1 were complete\n" || len(s.Calls) > 0 {
+		t.Fatalf("%q, %d calls", got, len(s.Calls))
+	}
+	s.Experiments["tstx00117"] = []int{6}
+	must(t, fault.Unposted, "post", "--work", work)
+	s.Experiments["tstx00117"] = []int{5}
+	// Another result takes the place of one that somebody waits for: it is sent in its stead.
+	must(t, fault.OK, "reduce", "--work", work, "-o", constants, "--set", "rms_hi=2")
+	if got := must(t, fault.OK, "post", "--retry", "--work", works); got != "1 sent, 0 were complete\n" || len(s.Entries) != 1 {
+		t.Fatalf("%q, %d entries", got, len(s.Entries))
+	}
+}
+
+// TestReportTooLarge wants a smaller page in the place of one that the logbook does not take.
+func TestReportTooLarge(t *testing.T) {
+	s := logbook(t)
+	work := filepath.Join(t.TempDir(), "w")
+	must(t, fault.OK, append([]string{"run", "--report", "--work", work, "-o", t.TempDir()}, darkRun(t, 5, 2)...)...)
+	whole := read(t, filepath.Join(work, "report.html"))
+	limit := func(most int) {
+		t.Helper()
+		site := os.Getenv("RAWSTATUS_SITE")
+		text := siteText(t)
+		text, _, _ = strings.Cut(text, "attach_max")
+		if err := os.WriteFile(site, fmt.Appendf([]byte(text), "attach_max = %d\n", most), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(len(whole) - 1)
+	must(t, fault.OK, "post", "--work", work)
+	e := s.Entries[0]
+	if len(e.Files) != 1 || len(e.Files["report.html"]) == 0 || len(e.Files["report.html"]) >= len(whole) || !strings.Contains(e.Content, filepath.Join(work, "report.html")) {
+		t.Errorf("%d files in the entry\n%s", len(e.Files), e.Content)
+	}
+	limit(100)
+	must(t, fault.OK, "post", "--work", work)
+	if e := s.Entries[1]; len(e.Files) != 0 || !strings.Contains(e.Content, "attach_max is 100") {
+		t.Errorf("%d files in the entry\n%s", len(e.Files), e.Content)
+	}
+}
+
+// TestJobsPost: jobs post progress to the table that the submission knew, although their environment lacks it, and an item of a
+// campaign that has failed is posted, once.
+func TestJobsPost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for jobs")
+	}
+	s := logbook(t)
+	site := os.Getenv("RAWSTATUS_SITE")
+	text := siteText(t) + "[slurm]\nprolog = [\"unset ARP_UPDATE_COUNTERS\"]\n"
+	if err := os.WriteFile(site, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin, dir := programs(t), t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "jobs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	call := func(want fault.Code, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, "rawstatus"), args...)
+		cmd.Env = append(os.Environ(), "STAND_IN="+filepath.Join(dir, "jobs"), "PATH="+bin+":"+filepath.Join(testenv.Root(t), "docs", "testdata", "slurm")+":"+os.Getenv("PATH"))
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != int(want) {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+	dark := darkRun(t, 5, 2)
+	call(fault.OK, append([]string{"submit", "--post", "--settle", "0s", "-o", "one", "--work", "work", "--wait"}, dark...)...)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		s.Lock()
+		shown, state := strings.Join(s.Counters, "\n"), s.Params["tstx00117/5"]["rawstatus"]
+		s.Unlock()
+		if state == "done" && strings.Contains(shown, "run 5: done") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("rawstatus = %v, counters %s", state, shown)
+		}
+	}
+	file := filepath.Join(dir, "night.toml")
+	night := fmt.Sprintf("name = \"night\"\n[[entry]]\nexp = \"tstx00117\"\ndir = %q\nruns = \"5-6\"\ndetectors = [\"jungfrau\"]\nprofiles = [\"dark\"]\n", dark[5])
+	if err := os.WriteFile(file, []byte(night), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	call(fault.Incomplete, "campaign", "--work", "night", "-o", "all", "--post", file)
+	call(fault.Incomplete, "campaign", "--work", "night")
+	s.Lock()
+	defer s.Unlock()
+	failed := 0
+	for _, e := range s.Entries {
+		if e.Run == 6 && strings.Contains(e.Content, "failed") {
+			failed++
+		}
+	}
+	if failed != 1 || s.Params["tstx00117/6"]["rawstatus"] != "failed" || len(s.Entries) != 3 {
+		t.Errorf("%d entries about the failed item, rawstatus = %v, %d entries", failed, s.Params["tstx00117/6"]["rawstatus"], len(s.Entries))
 	}
 }
 

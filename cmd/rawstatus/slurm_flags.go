@@ -69,6 +69,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
 	}
 	r := slurm.Request{MaxAttempts: c.Int("max-attempts"), Post: wantsPost(c, e)}
+	r.Counters = countersURL(r.Post)
 	if task.CPUs < 1 || r.MaxAttempts < 1 {
 		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1")
 	}

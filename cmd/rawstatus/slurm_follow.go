@@ -35,7 +35,7 @@ func follow(c *cli.Context, e *environment, chain *slurm.Chain) error {
 	if f, ok := e.Stderr.(*os.File); ok {
 		p.bar = term.IsTerminal(int(f.Fd()))
 	}
-	shown := newCounters(e, chain.Request.Post)
+	shown := newCounters(e, chain.Request.Counters)
 	r, err := chain.Follow(c.Context, every, func(r *slurm.Report) {
 		p.show(r)
 		shown.follow(c.Context, r)

@@ -79,7 +79,7 @@ type Elog struct {
 	PasswordFile string   `toml:"password_file"` // of basic
 	Title        string   `toml:"title"`
 	Tags         []string `toml:"tags" sep:","`
-	AttachMax    int      `toml:"attach_max"` // bytes; larger reports are not attached
+	AttachMax    int      `toml:"attach_max"` // bytes; of larger reports a smaller page is attached
 }
 
 // Limits replace the limits of the detector table for one detector type. A nil field is not set. The tags from and to

@@ -45,6 +45,14 @@ type State struct {
 	outcomes []Outcome
 }
 
+// PlanID returns the id of the plan of an item; empty when it has none.
+func (s *State) PlanID() string {
+	if s.plan == nil {
+		return ""
+	}
+	return s.plan.ID
+}
+
 // View is the state of a campaign at one time.
 type View struct {
 	Items  []*State

@@ -29,6 +29,7 @@ type Job struct {
 	Deployment string // what became of it, one sentence; empty: none was asked for
 	Undeployed bool   // it was asked for and did not succeed
 	Report     string // path of the page; empty: none
+	Whole      string // path of the whole page, when Report is a smaller one
 	Title      string
 	Tags       []string
 }

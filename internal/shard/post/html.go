@@ -21,6 +21,7 @@ var entryPage = template.Must(template.New("entry").Parse(`<p><b>{{.Detector}}</
 {{end}}</table>
 <p>{{.Compared}}</p>
 {{with .Deployment}}<p>{{.}}</p>
+{{end}}{{with .Whole}}<p>The page attached leaves details out. The whole page is {{.}}</p>
 {{end}}`))
 
 type entryRow struct {
@@ -40,7 +41,8 @@ func html(j Job, o *Outcome, gains []gainCounts, earlier string) string {
 		Warnings, Bits       []string
 		Rows                 []entryRow
 		Compared, Deployment string
-	}{Detector: s.Detector, State: o.State, Run: s.Run.Number, Bad: o.Bad, Pixels: o.Pixels, Deployment: j.Deployment}
+		Whole                string
+	}{Whole: j.Whole, Detector: s.Detector, State: o.State, Run: s.Run.Number, Bad: o.Bad, Pixels: o.Pixels, Deployment: j.Deployment}
 	for _, line := range s.Incomplete {
 		data.Warnings = append(data.Warnings, "incomplete: "+line)
 	}

@@ -43,9 +43,10 @@ type Outcome struct {
 	Title      string         `json:"title"`
 	HTML       string         `json:"html"` // text of the entry, without its last line
 	Tags       []string       `json:"tags"`
-	Report     string         `json:"report,omitempty"` // path of the page to attach
-	Parent     string         `json:"parent,omitempty"` // id of the entry about an earlier outcome of the job
-	Parts      []Part         `json:"parts"`            // in the order in which they are sent
+	Report     string         `json:"report,omitempty"`  // path of the page to attach
+	Parent     string         `json:"parent,omitempty"`  // id of the entry about an earlier outcome of the job
+	Unasked    bool           `json:"unasked,omitempty"` // kept for readers of this file: nobody has asked to post it
+	Parts      []Part         `json:"parts"`             // in the order in which they are sent
 }
 
 // Part is one of the things to send.
@@ -75,7 +76,7 @@ const (
 
 // seal gives the outcome its token and its parts.
 func (o *Outcome) seal() error {
-	o.Schema, o.Token, o.Parts = Schema, "", nil
+	o.Schema, o.Token, o.Parts, o.Unasked = Schema, "", nil, false
 	text, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("post: could not encode the outcome: %w", err)
@@ -90,7 +91,7 @@ func (o *Outcome) seal() error {
 
 // Complete reports whether nothing is left to send.
 func (o *Outcome) Complete() bool {
-	return !slices.ContainsFunc(o.Parts, func(p Part) bool { return p.State != Sent })
+	return o.Unasked || !slices.ContainsFunc(o.Parts, func(p Part) bool { return p.State != Sent })
 }
 
 // part returns a part by its name.

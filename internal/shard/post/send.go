@@ -57,9 +57,16 @@ func (s *Sender) Keep(ctx context.Context, work string, o *Outcome) (kept *Outco
 		return nil, err
 	}
 	if old != nil && old.Token == o.Token {
-		return old, nil
+		if !old.Unasked || o.Unasked {
+			return old, nil
+		}
+		old.Unasked = false
+		return old, old.save(work, s.Policy)
 	}
 	if old != nil {
+		if !old.Complete() { // somebody waits for it
+			o.Unasked = false
+		}
 		if o.Parent = old.Parent; old.part(EntryPart).State == Sent {
 			o.Parent = old.part(EntryPart).ID
 		}
@@ -92,6 +99,9 @@ func (s *Sender) Send(ctx context.Context, work string) (*Outcome, error) {
 	}
 	if o == nil {
 		return nil, fault.New(fault.Incomplete, "there is no outcome to post in %q", work).WithHint("make it with: rawstatus post --work %s", work)
+	}
+	if o.Unasked {
+		return o, nil
 	}
 	for i := range o.Parts {
 		p := &o.Parts[i]

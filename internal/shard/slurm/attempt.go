@@ -33,6 +33,8 @@ type Request struct {
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
 	Waiting     string        `json:"waiting,omitempty"` // command that deploys, for a person who may; empty: none waits
 	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went
+	// Counters is the table of progress, kept here since jobs may run without the environment of the submission.
+	Counters string `json:"counters,omitempty"`
 }
 
 // Attempt is one submission: the tasks it does and the jobs that do them.
