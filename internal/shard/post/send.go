@@ -26,7 +26,7 @@ type Logbook interface {
 type Sender struct {
 	Logbook   Logbook
 	Policy    *access.Policy
-	AttachMax int64            // larger reports are not attached
+	AttachMax int64            // a larger report is not attached
 	Now       func() time.Time // nil: time.Now
 }
 
