@@ -1,9 +1,10 @@
 """The numpy formulation of the original software's loop over events, timed on the same frames.
 
-usage: reference.py FILE ROWS COLS loop|quantile < offsets of frames, one a line
+usage: reference.py FILE ROWS COLS loop|quantile|products < offsets of frames, one a line
 prints the seconds that the loop over all frames (or numpy.quantile of them) took, file reading included
 for the loop as in the original.
 """
+import io
 import sys
 import time
 
@@ -49,10 +50,31 @@ def quantile(path, offsets, rows, cols):
     return time.perf_counter() - begin
 
 
+def products(path, offsets, rows, cols):
+    """From the sums of a panel to the text of pedestals, rms and status."""
+    rng = np.random.default_rng(16)
+    sum0 = rng.integers(900, 1000, (rows, cols)).astype(np.uint64)
+    mean = 1000 + rng.integers(0, 100000, (rows, cols)) / 100
+    sum1 = np.floor(mean * sum0)
+    sum2 = np.floor((mean * mean + 9 + 9 * rng.random((rows, cols))) * sum0)
+    begin = time.perf_counter()
+    ave = sum1 / sum0
+    rms = np.sqrt(sum2 / sum0 - np.square(ave))
+    status = np.zeros((rows, cols), np.uint64)
+    for arr, bits, lo, hi in ((rms, (1, 2), 0.001, 16000), (ave, (16, 32), 1, 16000)):
+        centre, spread = arr.mean(), arr.std()
+        status += np.select((arr > min(centre + 6 * spread, hi),), (bits[0],), 0).astype(np.uint64)
+        status += np.select((arr < max(centre - 6 * spread, lo),), (bits[1],), 0).astype(np.uint64)
+    text = io.BytesIO()
+    for arr, form in ((ave, '%.3f'), (rms, '%.3f'), (status, '%d')):
+        np.savetxt(text, arr, fmt=form)
+    return time.perf_counter() - begin
+
+
 def main():
     path, rows, cols, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     offsets = [int(line) for line in sys.stdin]
-    print({'loop': loop, 'quantile': quantile}[what](path, offsets, rows, cols))
+    print({'loop': loop, 'quantile': quantile, 'products': products}[what](path, offsets, rows, cols))
 
 
 main()
