@@ -200,7 +200,11 @@ func (w *products) array(ctx context.Context, units []int, v *judgement) (paths 
 		dtype := w.dtype(name)
 		if w.style == repo.Psana1Array {
 			word := map[repo.Product]string{repo.Pedestals: "average", repo.PixelRMS: "RMS", repo.PixelStatus: "status", repo.PixelMax: "max", repo.PixelMin: "min"}[name]
-			h.Comments = []string{"DATASET  exp=" + f.Run.Experiment + fmt.Sprintf(":run=%d", f.Run.Number), fmt.Sprintf("STATISTICS  %d", v.panels[0].Frames),
+			frames := v.panels[0].Frames
+			if w.p.Params.Compat != "" && frames > 0 {
+				frames-- // the original does not count the record that it loses
+			}
+			h.Comments = []string{"DATASET  exp=" + f.Run.Experiment + fmt.Sprintf(":run=%d", f.Run.Number), fmt.Sprintf("STATISTICS  %d", frames),
 				"ARR_TYPE  " + word, "SOURCE  " + f.DetName}
 		}
 		text := h.Text(dtype)
