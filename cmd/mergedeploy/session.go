@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +31,10 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 	}
 	r, err := repository(e)
 	if err != nil {
+		return nil, err
+	}
+	// What is wrong here is said before a database is asked. Only the files of --dark-tree need no repository yet.
+	if err := r.Check(); err != nil && !(c.IsSet("dark-tree") && errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
 	w, err := wanted(c, e)

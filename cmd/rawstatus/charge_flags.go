@@ -24,7 +24,7 @@ const (
 // chargeCountFlags say how charge injection is counted.
 func chargeCountFlags() []cli.Flag {
 	return []cli.Flag{
-		command.Between(&cli.IntFlag{Name: "space", Usage: "ci: every `N`-th row and column is pulsed", DefaultText: "as the steps tell"}, 0, 64),
+		command.Between(&cli.IntFlag{Name: "space", Usage: "ci: every `N`-th row and column is pulsed", DefaultText: "as the steps tell"}, 1, 64),
 		command.Between(&cli.IntFlag{Name: "npoff", Usage: "ci: leave out `N` frames on both sides of the switching point", Value: defaultNPOff}, 0, 1000),
 		command.Between(&cli.IntFlag{Name: "gap", Usage: "ci: up to `N` events without gain bit do not end a group", Value: defaultGap}, 0, 1000),
 		&cli.BoolFlag{Name: "first-period", Usage: "ci: use the first period of each pixel only"},
@@ -49,7 +49,7 @@ func setCharge(c *cli.Context, family detector.Family, par *plan.Params) {
 	if !par.Charge() {
 		return
 	}
-	if par.Events == 0 {
+	if !c.IsSet("events") {
 		par.Events = defaultChargeEvents
 	}
 	par.Injection = &plan.ChargeParams{Space: c.Int("space"), NPOff: c.Int("npoff"), Gap: c.Int("gap"), FirstPeriod: c.Bool("first-period"),

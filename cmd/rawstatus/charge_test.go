@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"rawstatus/internal/fault"
@@ -162,5 +163,24 @@ func checkPlanted(t *testing.T, truth *simulate.Truth, status []float64) {
 			}
 		}
 		at += p.Rows * p.Cols
+	}
+}
+
+// TestChargeByDefault lets the site say that a detector type is for charge injection.
+func TestChargeByDefault(t *testing.T) {
+	t.Setenv("RAWSTATUS_SITE", "")
+	truth := chargeRun(t, simulate.Config{Type: "epixhr2x2", Rows: 24, Cols: 30, Space: 2, Ramp: 128, Seed: 3})
+	dir := t.TempDir()
+	site := filepath.Join(dir, "site.toml")
+	if err := os.WriteFile(site, []byte("[limits.epixhr2x2]\nprofile = \"ci\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "--json", "--quiet", "--site", site, "-e", truth.Config.Experiment, "-r", strconv.Itoa(truth.Config.Run), "--dir", truth.Config.Dir,
+		"-o", filepath.Join(dir, "repo"), "--work", filepath.Join(dir, "work")}
+	if sum := decode[reduce.Summary](t, must(t, fault.OK, args...)); sum.Groups[0].Panels[0].Bad == 0 || !strings.Contains(sum.Groups[0].Panels[0].File, "status_ci") {
+		t.Errorf("%+v", sum.Groups[0].Panels[0])
+	}
+	for _, wrong := range [][]string{{"--events", "0"}, {"--int-hi", "50"}, {"--min-frames", "5"}, {"--space", "0"}} {
+		must(t, fault.Usage, append(args, wrong...)...)
 	}
 }

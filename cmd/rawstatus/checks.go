@@ -6,12 +6,54 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"rawstatus/internal/detector"
+	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 )
 
 // Checks of flag values: each is made before any work, whatever the command does with the value later.
+
+// effect names flags that change nothing but in some jobs.
+type effect struct {
+	of    string // the jobs, in words
+	has   func(par plan.Params) bool
+	flags []string
+}
+
+// moments reports whether a job judges averages and deviations of single values.
+func moments(par plan.Params) bool { return !par.Charge() && len(par.Features) == 0 }
+
+// effects are the flags of a job that not every job heeds. A job that does not refuses them: the person who gave one
+// believes that it holds.
+var effects = []effect{
+	{"profiles data and dark", moments, []string{"int-lo", "int-hi", "intnlo", "intnhi", "rms-lo", "rms-hi", "rmsnlo", "rmsnhi", "fraclm", "limits-per", "limits"}},
+	{"profile dark", plan.Params.Gated, []string{"gate-frames", "gates-from", "fraclo", "frachi"}},
+	{"features", func(par plan.Params) bool { return len(par.Features) > 0 }, []string{"snrmax"}},
+	{"feature 6", func(par plan.Params) bool { return par.Has(6) }, []string{"window"}},
+	{"feature 11", func(par plan.Params) bool { return par.Has(11) }, []string{"pedestals"}},
+	{"profile ci", plan.Params.Charge, []string{"space", "npoff", "gap", "first-period", "ci-nsigm", "ci-neg-max", "ci-switch-min", "ci-response", "ci-flips", "ci-crosstalk", "ci-constants"}},
+	{"other profiles than ci", func(par plan.Params) bool { return !par.Charge() }, []string{"min-frames", "slice", "gain-mode", "gain-rule"}},
+}
+
+// checkEffects refuses flags that have no effect on a job.
+func checkEffects(c *cli.Context, par plan.Params) error {
+	for _, x := range effects {
+		for _, flag := range x.flags {
+			if !c.IsSet(flag) || x.has(par) {
+				continue
+			}
+			job := "profile " + par.Profile
+			if len(par.Features) > 0 {
+				job = "features " + strings.Trim(strings.ReplaceAll(fmt.Sprint(par.Features), " ", ","), "[]")
+			}
+			return fault.New(fault.Usage, "--%s has no effect on a job of %s: it is for %s", flag, job, x.of).WithHint("leave it out, or choose another --profile or -F")
+		}
+	}
+	return nil
+}
 
 func checkFeatures(text string) error {
 	features, err := parseNumbers(text, 1)

@@ -33,6 +33,7 @@ func newExplainCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` to explain", DefaultText: "the youngest"}, 0),
 			&cli.StringFlag{Name: "file", Usage: "explain this status `FILE` of the repository"},
 			&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR`, by name or type", DefaultText: "the only one"},
+			detTypeFlag("only detectors of this `TYPE`"),
 			&cli.StringSliceFlag{Name: "gain-mode", Aliases: []string{"g"}, Usage: "gain mode by `NAME`; may be repeated", DefaultText: "all"},
 			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "only this `TYPE`, e.g. status_data", DefaultText: "all that are merged"}, repo.CheckCtype),
 		}), workFlag(), command.CalibDir()),
@@ -130,7 +131,7 @@ func wantedPixel(c *cli.Context) (w explain.Wanted, err error) {
 	if c.NArg() != 3 {
 		return w, fault.New(fault.Usage, "explain takes PANEL ROW COLUMN, not %d words", c.NArg()).WithHint("rawstatus explain --help shows an example")
 	}
-	w = explain.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det"), Panel: c.Args().First(), Gains: c.StringSlice("gain-mode"), CType: c.String("ctype")}
+	w = explain.Wanted{Experiment: c.String("exp"), Run: -1, Detector: c.String("det"), DetType: c.String("det-type"), Panel: c.Args().First(), Gains: c.StringSlice("gain-mode"), CType: c.String("ctype")}
 	if c.IsSet("run") {
 		w.Run = c.Int("run")
 	}
@@ -161,8 +162,12 @@ func measure(c *cli.Context, e *environment, a *explain.Answer, v *explain.Verdi
 		return nil
 	}
 	known, err := reasonsOf(c.Context, work, p, a.Pixel, v)
-	if err != nil {
+	switch {
+	case err != nil && (c.IsSet("work") || c.Context.Err() != nil):
 		return err
+	case err != nil: // nobody has asked for this directory
+		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: %s cannot be used: %v", work, err))
+		return nil
 	}
 	if !known {
 		v.Notes = append(v.Notes, fmt.Sprintf("values are not known: what %s has counted makes another status of this pixel", work))

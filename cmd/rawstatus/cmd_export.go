@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
-	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/export"
@@ -35,7 +34,7 @@ func newExportCommand(e *environment) *cli.Command {
 			command.AtLeast(&cli.IntFlag{Name: "run", Aliases: []string{"r"}, Usage: "`RUN` whose status files in the repository are exported"}, 0),
 			&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` of the run"},
 			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "constants `TYPE` of the run", DefaultText: "status_merged, or the only one there is"}, repo.CheckCtype),
-			command.Check(&cli.StringFlag{Name: "det-type", Usage: "detector `TYPE` of an array that does not say it"}, detector.CheckType),
+			detTypeFlag("of a run: only detectors of this `TYPE`; of files: the type of an array that does not say it"),
 			command.Choice(&cli.StringFlag{Name: "family", Usage: "what bits `MEAN` in files of other programs", DefaultText: string(status.Features)}, string(status.Dark), string(status.Features)),
 			&cli.StringFlag{Name: "bits", Usage: "bits that mask a pixel: names or numbers, ^ before one excludes it, as `TEXT` RMS_HIGH,AVE_HIGH or ^ROW_COL", DefaultText: "all"},
 			&cli.StringSliceFlag{Name: "gain-mode", Aliases: []string{"g"}, Usage: "gain mode by `NAME` or place in the array; several: bad in any of them is bad", DefaultText: "all"},
@@ -128,7 +127,7 @@ func maskOf(c *cli.Context, e *environment) (*export.Mask, error) {
 			return nil, err
 		}
 		var ctype string
-		paths, ctype, err = masks.Find(r, masks.Wanted{Experiment: c.String("exp"), Run: c.Int("run"), Detector: c.String("det"), CType: c.String("ctype")})
+		paths, ctype, err = masks.Find(r, masks.Wanted{Experiment: c.String("exp"), Run: c.Int("run"), Detector: c.String("det"), DetType: c.String("det-type"), CType: c.String("ctype")})
 		if err != nil {
 			return nil, err
 		}

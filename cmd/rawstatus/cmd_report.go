@@ -31,6 +31,7 @@ func newReportCommand(e *environment) *cli.Command {
 			&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "without --work: `EXPERIMENT` of the runs"},
 			command.Check(&cli.StringFlag{Name: "run", Aliases: []string{"r"}, Usage: "without --work: `RUNS`, e.g. 7 or 5,8-11"}, checkNumbers(0)),
 			&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "without --work: `DETECTOR`, by name or type", DefaultText: "the only one"},
+			detTypeFlag("without --work: only detectors of this `TYPE`"),
 			command.Check(&cli.StringFlag{Name: "ctype", Aliases: []string{"C"}, Usage: "without --work: constants `TYPE`", DefaultText: "status_data, else status_dark, status_light, status_max"}, repo.CheckWritten),
 			command.CalibDir(),
 			command.Repository(),
@@ -61,8 +62,8 @@ func runReport(c *cli.Context, e *environment) error {
 	switch {
 	case work == "":
 		return reportRepository(c, e, opt, against)
-	case c.IsSet("exp") || c.IsSet("run") || c.IsSet("det") || c.IsSet("ctype"):
-		return fault.New(fault.Usage, "--work names a run already: -e, -r, -d and -C are for reports of the repository")
+	case c.IsSet("exp") || c.IsSet("run") || c.IsSet("det") || c.IsSet("det-type") || c.IsSet("ctype"):
+		return fault.New(fault.Usage, "--work names a run already: -e, -r, -d, --det-type and -C are for reports of the repository")
 	case campaign.Is(work):
 		return reportCampaignDir(c, e, work)
 	}
@@ -110,7 +111,7 @@ func reportRepository(c *cli.Context, e *environment, opt reportOptions, against
 	if err != nil {
 		return err
 	}
-	s := repoSubject{exp: c.String("exp"), det: c.String("det"), ctype: c.String("ctype"), runs: slices.Compact(slices.Sorted(slices.Values(runs)))}
+	s := repoSubject{exp: c.String("exp"), det: c.String("det"), dettype: c.String("det-type"), ctype: c.String("ctype"), runs: slices.Compact(slices.Sorted(slices.Values(runs)))}
 	if len(s.runs) > 1 {
 		if len(against) > 0 {
 			return fault.New(fault.Usage, "--against is for one run: several runs are compared with each other")

@@ -32,11 +32,11 @@ func newSimulateCommand(e *environment) *cli.Command {
 			command.Choice(&cli.StringFlag{Name: "format", Usage: "`FORMAT`, that of LCLS-II or LCLS-I", Value: simulate.XTC2}, simulate.XTC2, simulate.XTC1),
 			command.Check(&cli.StringFlag{Name: "det-type", Usage: "`TYPE`: jungfrau, epix10ka, epix100, or any other; xtc1: epix100a, epix10kaquad, epix10ka2m, jungfrau, opal", Value: "jungfrau"}, detector.CheckType),
 			&cli.StringFlag{Name: "name", Aliases: []string{"d"}, Usage: "`NAME` of the detector; xtc1: a full name, which also tells the type", DefaultText: "its type; xtc1: e.g. CxiDs1.0:Jungfrau.0"},
-			command.AtLeast(&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"}, 0),
-			command.AtLeast(&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"}, 0),
-			command.AtLeast(&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "panels", Usage: "`N` panels", DefaultText: "2; xtc1: as many as the type has"}, 1),
+			command.AtLeast(&cli.IntFlag{Name: "rows", Usage: "`N` rows of a panel", DefaultText: "those of the type"}, 1),
+			command.AtLeast(&cli.IntFlag{Name: "cols", Usage: "`N` columns of a panel", DefaultText: "those of the type"}, 1),
 			command.AtLeast(&cli.IntFlag{Name: "events", Aliases: []string{"n"}, Usage: "`N` events of each step", Value: 100}, 1),
-			command.AtLeast(&cli.IntFlag{Name: "steps", Usage: "`N` steps of one gain mode", DefaultText: "one for each gain mode"}, 0),
+			command.AtLeast(&cli.IntFlag{Name: "steps", Usage: "`N` steps of one gain mode", DefaultText: "one for each gain mode"}, 1),
 			command.Check(&cli.StringFlag{Name: "gain-modes", Usage: "`MODES`, a step each, e.g. g0,g1,g2 or FH,FM,FL,AHL-H,AML-M", DefaultText: "the first of the type"}, checkGainModes),
 			command.AtLeast(&cli.IntFlag{Name: "streams", Usage: "spread the panels over `N` streams", Value: 1}, 1),
 			command.AtLeast(&cli.IntFlag{Name: "chunks", Usage: "cut each stream into `N` files", Value: 1}, 1),
@@ -88,6 +88,13 @@ func runSimulate(c *cli.Context, e *environment) error {
 		}
 		if !c.IsSet("det-type") {
 			cfg.Type = ""
+		}
+	}
+	if cfg.Scan == "" {
+		for _, flag := range []string{"space", "ramp", "plant", "no-test-bits"} {
+			if c.IsSet(flag) {
+				return fault.New(fault.Usage, "--%s has no effect without --scan", flag).WithHint("leave it out, or give --scan %s", simulate.ChargeInjection)
+			}
 		}
 	}
 	if modes := c.String("gain-modes"); modes != "" {

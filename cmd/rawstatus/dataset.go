@@ -31,6 +31,11 @@ func dataFlags() []cli.Flag {
 	})
 }
 
+// detTypeFlag is --det-type of commands that look into the repository.
+func detTypeFlag(usage string) cli.Flag {
+	return command.In(command.Data, []cli.Flag{command.Check(&cli.StringFlag{Name: "det-type", Usage: usage}, detector.CheckType)})[0]
+}
+
 // filesOf returns the raw files named by --file and, where a command takes files, by its arguments.
 func filesOf(c *cli.Context) []string {
 	files := c.StringSlice("file")

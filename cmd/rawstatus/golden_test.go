@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"rawstatus/internal/fault"
@@ -65,7 +66,9 @@ func goldenFlags(t *testing.T, c *golden.Case, r *golden.Result) []string {
 		add("features", q.Features)
 		add("databits", q.DataBits)
 		add("snrmax", q.SnrMax)
-		add("window", q.ShWind)
+		if strings.Contains(fmt.Sprint(q.Features), "6") {
+			add("window", q.ShWind)
+		}
 		add("events", q.Nrecs)
 		if q.Slice != nil {
 			add("slice", *q.Slice)
@@ -73,7 +76,7 @@ func goldenFlags(t *testing.T, c *golden.Case, r *golden.Result) []string {
 		if len(c.Frames.Shape) == 4 {
 			add("segment", q.Segind)
 		}
-		if r.Pedestals != nil {
+		if r.Pedestals != nil && strings.Contains(fmt.Sprint(q.Features), "11") {
 			add("pedestals", filepath.Join(testenv.Shared(t), "golden", c.Name, r.Dir, "pedestals.npy"))
 		}
 		return flags

@@ -125,6 +125,9 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 	if err := nameProfile(&par); err != nil {
 		return par, err
 	}
+	if err := checkEffects(c, par); err != nil {
+		return par, err
+	}
 	par.Selection = plan.Selection{Events: c.Int("events"), Skip: c.Int("skip"), GainMode: c.String("gain-mode"), GateFrames: c.Int("gate-frames"),
 		GatesFrom: c.String("gates-from"), DataBits: family.DataBits, MaxLost: c.Float64("max-lost"), AllowIncomplete: c.Bool("allow-incomplete"),
 		KnownMissing: e.Site.KnownMissing}

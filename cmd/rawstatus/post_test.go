@@ -177,7 +177,7 @@ func TestLogbookAway(t *testing.T) {
 	s.Experiments["tstx00117"] = []int{5}
 	dark := darkRun(t, 5, 2)
 	code, stdout, stderr := call(t, append([]string{"run", "--post", "-o", t.TempDir(), "--work", filepath.Join(works, "a")}, dark...)...)
-	if code != int(fault.OK) || !strings.Contains(stderr, "rawstatus post --retry --work") || strings.Contains(stdout+stderr, operatorPassword) || strings.Contains(stderr, "5f0ca") {
+	if code != int(fault.OK) || !strings.Contains(stderr, "rawstatus post --retry --work") || !strings.Contains(stderr, "the run table was not posted") || strings.Contains(stdout+stderr, operatorPassword) || strings.Contains(stderr, "5f0ca") {
 		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	must(t, fault.Unposted, "post", "--retry", "--work", works)

@@ -22,8 +22,8 @@ import (
 
 // repoSubject says what a report of the repository is about.
 type repoSubject struct {
-	exp, det, ctype string
-	runs            []int
+	exp, det, dettype, ctype string // det: name or type
+	runs                     []int
 }
 
 // repoPanel is a panel with its status files by run and gain mode.
@@ -58,6 +58,9 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 			if s.det != "" && l.DetName != s.det && !strings.EqualFold(l.DetType, s.det) {
 				continue
 			}
+			if s.dettype != "" && !strings.EqualFold(l.DetType, s.dettype) {
+				continue
+			}
 			names[cmp.Or(l.DetName, l.DetType)] = true
 			out.dettype, out.detector = l.DetType, cmp.Or(l.DetName, l.DetType)
 			if byDir[l.Panel] == nil {
@@ -75,7 +78,7 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 	}
 	switch {
 	case len(out.panels) == 0:
-		return nil, fault.New(fault.Input, "repository %q has no status files of %s run %v %s", r.Root, s.exp, s.runs, s.det).WithHint("check -e, -r, -d and -o")
+		return nil, fault.New(fault.Input, "repository %q has no status files of %s run %v %s", r.Root, s.exp, s.runs, cmp.Or(s.det, s.dettype)).WithHint("check -e, -r, -d, --det-type and -o")
 	case len(names) > 1:
 		return nil, fault.New(fault.Usage, "the runs have several detectors: %s", strings.Join(slices.Sorted(keysOf(mapOf(names))), ", ")).WithHint("name one with -d")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,17 @@ const calls = `
 10 run --dir D -r 7 -e tstx00417 -o R -F 11 --work W11 --pedestals D/none | D/none
 10 run --dir D -r 7 -e tstx00417 -o R -F 11 --work W11 --pedestals D | D
 10 run --dir D -r 7 -e tstx00417 -o R -F 11 --work W11 --pedestals N | int
+2 run --dir D -r 7 -e tstx00417 -o R --work W11 --pedestals D/none | --pedestals has no effect on a job of profile data: it is for feature 11
+2 run --dir D -r 7 -e tstx00417 -o R --work W11 -F 1,2 --pedestals D | a job of features 1,2
+2 plan --dir D -r 7 -e tstx00417 --work W11 --gates-from D/none | it is for profile dark
+2 plan --dir D -r 7 -e tstx00417 --work W11 --gate-frames 20 | it is for profile dark
+2 plan --dir D -r 7 -e tstx00417 --work W11 --fraclo 0.1 | it is for profile dark
+2 plan --dir D -r 7 -e tstx00417 --work W11 --window 7,7 | it is for feature 6
+2 plan --dir D -r 7 -e tstx00417 --work W11 --profile light --rms-hi 50 | it is for profiles data and dark
+2 plan --dir D -r 7 -e tstx00417 --work W11 --profile dark --snrmax 5 | it is for features
+2 plan --dir D -r 7 -e tstx00417 --work W11 --ci-flips 0.5 | it is for profile ci
+2 plan --dir D -r 7 -e tstx00417 --work W11 --first-period | it is for profile ci
+2 plan --dir D -r 7 -e tstx00417 --work W11 --space 0 | --space 0: wanted a value from 1 to 64
 2 run --dir D -r 7 -e tstx00417 -o R -F 4 | there is no feature 4
 2 run --dir D -r 7 -e tstx00417 -o R -F 1,2 --profile dark | profile dark has its own features
 2 run --dir D -r 7 -e tstx00417 -o R --profile drak | wanted one of data, dark
@@ -126,8 +138,13 @@ const calls = `
 2 bits extra | does not know what to do
 2 config extra | does not know what to do
 2 simulate | needs --out
-2 simulate --out S --panels -1 | at least 0
+2 simulate --out S --panels -1 | at least 1
 2 simulate --out S --det-type nosuch | there is no detector type
+2 simulate --out S --panels 0 | at least 1
+2 simulate --out S --rows 0 | at least 1
+2 simulate --out S --steps 0 | at least 1
+2 simulate --out S --space 5 | --space has no effect without --scan
+2 simulate --out S --space 0 | at least 1
 2 simulate --out S --events 0 | at least 1
 2 simulate --out S --gain-modes g0,g9 | there is no gain mode "g9"
 2 simulate --out S --dead 100000000 | take fewer
@@ -136,6 +153,11 @@ const calls = `
 0 plan --dir D -r 7 -e tstx00417 --work WP --tasks 32 | 2 tasks, next
 2 campaign | needs FILE.toml
 2 campaign D/none.toml | no campaign file
+10 campaign D | could not read the campaign file
+10 campaign N/x.toml | not a directory
+0 report -o R -e tstx00417 -r 7 --det-type epix100 --out D/page.html | page.html
+10 report -o R -e tstx00417 -r 7 --det-type jungfrau --out D/page.html | jungfrau
+2 report W --det-type epix100 | --work names a run already
 0 report W --segment 0 | report.html
 0 report --work W --max-size 1 W | report.html
 2 report W D | takes one work directory, not 2
@@ -149,8 +171,16 @@ const calls = `
 2 explain -o R 0 -1 0 -d épix | is not a name
 10 explain -o R 9 0 0 | there is no panel "9"
 10 explain -o R -d nosuch 0 1 1 | but of epix100
+10 explain -o R --det-type jungfrau 0 1 1 | but of epix100
+2 explain -o R --det-type nosuch 0 1 1 | there is no detector type
+0 plan --dir D -r 7 -e tstx00417 | 2 tasks, next
+0 explain 0 1 1 -o R -C status_data | cannot be used
+11 explain 0 1 1 -o R -C status_data --work rawstatus-work/tstx00417-r0007-epix100-data | partials of plan
+0 explain 0 1 1 -o R --det-type epix100 | row 1, column 1
 0 explain 0 1 1 -o R --work W -d epix100 | row 1, column 1
 10 export -o R -e tstx00417 -r 7 --format npy --out D | is a directory
+0 export -o R -e tstx00417 -r 7 --format npy -C status_data --det-type epix100 --out D/mask.npy | pixels of epix100
+10 export -o R -e tstx00417 -r 7 --format npy --det-type jungfrau --out D/mask.npy | but of epix100
 2 export -o R -e tstx00417 -r 7 --format nmpy --out X | wanted one of npy
 2 export -o R -e tstx00417 -r 7 --format npy --good 2 --out X | wanted one of 0, 1
 2 export -o R -e tstx00417 -r 7 --format npy --bits nosuch --out X | nosuch
@@ -218,4 +248,22 @@ func TestCalls(t *testing.T) {
 
 func exitCode(code int) string {
 	return map[int]string{0: "0", 2: "2", 10: "10", 11: "11", 13: "13"}[code]
+}
+
+// TestEffects wants every flag of a job to be known as one that all jobs heed, or as one of some.
+func TestEffects(t *testing.T) {
+	known := []string{"profile", "features", "ctype", "compat", "events", "skip", "step", "segment", "zero-frames", "databits", "max-lost", "allow-incomplete",
+		"all-headers", "line-fraction", "asic-fraction", "neighbours"}
+	for _, x := range effects {
+		known = append(known, x.flags...)
+	}
+	var defined []string
+	for _, f := range jobFlags() {
+		defined = append(defined, f.Names()[0])
+	}
+	slices.Sort(known)
+	slices.Sort(defined)
+	if !slices.Equal(known, defined) {
+		t.Errorf("flags of jobs:\n%s\nwhose effect is known:\n%s", defined, known)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,11 @@ func TestZeroFrames(t *testing.T) {
 	}
 	for _, profile := range []string{"data", "dark"} {
 		for _, tasks := range []string{"1", "5"} {
-			s := reduced(t, append(flags, "--max-lost", "10", "--profile", profile, "--gate-frames", "10", "--tasks", tasks)...)
+			args := append(slices.Clone(flags), "--max-lost", "10", "--profile", profile, "--tasks", tasks)
+			if profile == "dark" {
+				args = append(args, "--gate-frames", "10")
+			}
+			s := reduced(t, args...)
 			p := s.Groups[0].Panels[0]
 			if p.Frames != 37 || p.Lost["all zero"] != 3 || p.Stuck != 1 || p.Bad != 640 {
 				t.Errorf("%s: %+v", profile, p)

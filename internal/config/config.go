@@ -98,10 +98,10 @@ type Limits struct {
 	FracHi *float64 `toml:"frachi" from:"0" to:"1"`   //
 	SNRMax *float64 `toml:"snrmax" from:"0" to:"1e9"` // outlier limit of the features, in spreads
 
-	HowLimits  *string `toml:"limits" words:"mean robust"`                   // how rms and average limits are made
-	LimitsPer  *string `toml:"limits_per" words:"detector panel asic"`       // ... and over what
-	Profile    *string `toml:"profile" words:"data dark features light max"` // where neither --profile nor -F says
-	ZeroFrames *string `toml:"zero_frames" words:"lost keep"`                // frames of nothing but zeros
+	HowLimits  *string `toml:"limits" words:"mean robust"`                      // how rms and average limits are made
+	LimitsPer  *string `toml:"limits_per" words:"detector panel asic"`          // ... and over what
+	Profile    *string `toml:"profile" words:"data dark features light max ci"` // where neither --profile nor -F says
+	ZeroFrames *string `toml:"zero_frames" words:"lost keep"`                   // frames of nothing but zeros
 
 	MaxBad      *float64 `toml:"max_bad" from:"0" to:"1"`      // gate of deployments: fraction of a panel that may be bad
 	MaxNew      *float64 `toml:"max_new" from:"0" to:"1"`      // ... fraction of the pixels that may become bad

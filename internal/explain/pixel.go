@@ -21,6 +21,7 @@ type Wanted struct {
 	Experiment string // empty: any
 	Run        int    // negative: the youngest that has files of the panel
 	Detector   string // name or type; empty: the only one
+	DetType    string // empty: any
 	Panel      string // segment number or id
 	Row, Col   int
 	Gains      []string // gain modes; empty: all
@@ -84,9 +85,13 @@ func Find(r *repo.Repo, w Wanted) (*Pixel, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var names []string
+	var names, others []string
 	of := located[:0:0]
 	for _, l := range located {
+		if w.DetType != "" && !strings.EqualFold(l.DetType, w.DetType) {
+			others = append(others, l.DetType)
+			continue
+		}
 		name := l.DetName
 		if name == "" {
 			name = l.DetType
@@ -101,6 +106,8 @@ func Find(r *repo.Repo, w Wanted) (*Pixel, []string, error) {
 	switch {
 	case len(of) == 0 && len(names) > 0:
 		return nil, nil, fault.New(fault.Input, "the repository has no status files of detector %q%s, but of %s", w.Detector, ofRun(w), strings.Join(names, ", "))
+	case len(of) == 0 && len(others) > 0:
+		return nil, nil, fault.New(fault.Input, "the repository has no status files of a detector of type %q%s, but of %s", w.DetType, ofRun(w), strings.Join(slices.Compact(slices.Sorted(slices.Values(others))), ", "))
 	case len(of) == 0:
 		return nil, nil, fault.New(fault.Input, "the repository %q has no status files%s", r.Root, ofRun(w)).WithHint("check -o, --exp and --run")
 	case w.Detector == "" && len(names) > 1:

@@ -2,6 +2,7 @@ package masks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 type Wanted struct {
 	Experiment string
 	Run        int
-	Detector   string // empty: the only one
+	Detector   string // name or type; empty: the only one
+	DetType    string // empty: any
 	CType      string // empty: status_merged, or else the only type there is
 }
 
@@ -24,11 +26,22 @@ func Find(r *repo.Repo, w Wanted) (paths []string, ctype string, err error) {
 		return nil, "", err
 	}
 	var names []string
+	if w.DetType != "" {
+		types := map[string]bool{}
+		all := len(located)
+		located = slices.DeleteFunc(located, func(l repo.Located) bool {
+			types[l.DetType] = true
+			return !strings.EqualFold(l.DetType, w.DetType)
+		})
+		if len(located) == 0 && all > 0 {
+			return nil, "", fault.New(fault.Input, "run %d has no status files of a detector of type %q, but of %s", w.Run, w.DetType, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
+		}
+	}
 	located = slices.DeleteFunc(located, func(l repo.Located) bool {
 		if !slices.Contains(names, l.DetName) {
 			names = append(names, l.DetName)
 		}
-		return w.Detector != "" && !strings.EqualFold(l.DetName, w.Detector)
+		return w.Detector != "" && !strings.EqualFold(l.DetName, w.Detector) && !strings.EqualFold(l.DetType, w.Detector)
 	})
 	switch {
 	case len(located) == 0 && len(names) > 0:

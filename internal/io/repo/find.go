@@ -142,12 +142,27 @@ func (r *Repo) Youngest(experiment, panel, stamp string) ([]Located, error) {
 	})
 }
 
-// search looks for panels that have a wanted file.
-func (r *Repo) search(panel string, wanted func(Found) bool) ([]Located, error) {
-	types, err := os.ReadDir(r.Root)
+// Check reports why the repository cannot be read, nil if it can.
+func (r *Repo) Check() error {
+	_, err := r.list()
+	return err
+}
+
+// list reads the repository's directory.
+func (r *Repo) list() ([]os.DirEntry, error) {
+	list, err := os.ReadDir(r.Root)
 	if err != nil {
 		return nil, fault.New(fault.Input, "could not look into the repository: %w", err).
 			WithHint("name it with -o, RAWSTATUS_REPOSITORY or in the site file")
+	}
+	return list, nil
+}
+
+// search looks for panels that have a wanted file.
+func (r *Repo) search(panel string, wanted func(Found) bool) ([]Located, error) {
+	types, err := r.list()
+	if err != nil {
+		return nil, err
 	}
 	var found []Located
 	for _, t := range types {

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +89,9 @@ func TestFileErrors(t *testing.T) {
 	}
 	if _, err := ReadFile("/nowhere.toml"); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("no file: %v", err)
+	}
+	if _, err := ReadFile(t.TempDir()); fault.CodeOf(err) != fault.Input || !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("a directory: %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -63,6 +64,7 @@ func ReadFile(path string) (*File, error) {
 	var f File
 	md, err := toml.DecodeFile(path, &f)
 	var parse toml.ParseError
+	var unread *fs.PathError
 	switch {
 	case errors.As(err, &parse) && parse.Position.Line == 0: // the library does not know all lines
 		return nil, bad(path, "%s", parse.Message)
@@ -70,7 +72,9 @@ func ReadFile(path string) (*File, error) {
 		return nil, bad(path, "line %d: %s", parse.Position.Line, parse.Message)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fault.New(fault.Usage, "no campaign file: %w", err)
-	case err != nil:
+	case errors.As(err, &unread):
+		return nil, fault.New(fault.Input, "could not read the campaign file: %w", err)
+	case err != nil: // a value of another type
 		return nil, bad(path, "%v", err)
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {

@@ -66,6 +66,9 @@ const (
 	StatePart  = "state"
 )
 
+// partTitles are the names of the parts for people.
+var partTitles = map[string]string{ParamsPart: "the run table", EntryPart: "the logbook entry", StatePart: "the state in the run table"}
+
 // States of a part.
 const (
 	Waiting = "waiting" // not sent, or refused for certain

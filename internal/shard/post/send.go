@@ -113,7 +113,7 @@ func (s *Sender) Send(ctx context.Context, work string) (*Outcome, error) {
 			if errSave := o.save(work, s.Policy); errSave != nil {
 				return o, errSave
 			}
-			return o, fault.New(fault.Unposted, "%s was not posted for run %d of %s: %w", p.Name, o.Run, o.Experiment, err).WithHint("%s", fault.HintOf(err))
+			return o, fault.New(fault.Unposted, "%s was not posted for run %d of %s: %w", partTitles[p.Name], o.Run, o.Experiment, err).WithHint("%s", fault.HintOf(err))
 		}
 		p.State, p.Error = Sent, ""
 		if err := o.save(work, s.Policy); err != nil {
