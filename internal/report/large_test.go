@@ -119,6 +119,9 @@ func TestSixteenMegapixels(t *testing.T) {
 		t.Skip("50 million pixels")
 	}
 	planted := []int{0, 1023, 300*1024 + 777, 511*1024 + 1023, 256*1024 + 256}
+	for r := rand.New(rand.NewPCG(1, 7)); len(planted) < 20; {
+		planted = append(planted, r.IntN(512*1024))
+	}
 	m, took, _ := largePage(t, planted)
 	t.Logf("%d bytes, %d pixels listed, left out %q, made in %v", m.Size, m.Listed, m.LeftOut, took)
 	if m.Size > DefaultMaxSize {
@@ -128,6 +131,16 @@ func TestSixteenMegapixels(t *testing.T) {
 	for _, i := range planted {
 		tab.Eval(fmt.Sprintf("report.show({p: 17, g: 0, r: %d, c: %d, z: 8, jump: 1}).then(() => 1)", i/m.cols, i%m.cols), nil)
 		m.checkInspector(t, tab, 17, i, "planted pixel")
+		tab.Eval(fmt.Sprintf("report.show({p: 17, g: 0, r: -1, x: %d, y: %d, z: 1}).then(() => 1)", i%m.cols, i/m.cols), nil)
+		var colour []byte
+		var got []int
+		tab.Eval(fmt.Sprintf("(() => { const [x, y] = report.origin; return [...document.getElementById('map').getContext('2d').getImageData(x + %d, y + %d, 1, 1).data.slice(0, 3)]; })()", i%m.cols, i/m.cols), &got)
+		for _, v := range got {
+			colour = append(colour, byte(v))
+		}
+		if want := classes[Several].rgb; !bytes.Equal(colour, want[:]) {
+			t.Errorf("planted pixel %d has the colour %v, wanted %v", i, colour, want)
+		}
 	}
 	for _, u := range []int{17, 0, 95} {
 		u0 := largeUnit(u/32, u%32, planted)

@@ -541,7 +541,7 @@ const fillList = async kind => {
 			quantities.length ? el('td', {className: 'n'}, x.far > -Infinity ? `${x.far >= 0 ? '+' : '\u2212'}${Math.abs(x.far).toFixed(1)}\u03c3 ${x.why}` : '') : null);
 	}));
 	const all = units.reduce((n, u) => n + (u ? u.bad : 0), 0);
-	$('list-note').textContent = total === 0 ? 'none' : total > LINES ? `the ${spaced(LINES)} farthest beyond their limits of ${spaced(total)} listed` : `${spaced(total)} pixels`;
+	$('list-note').textContent = total === 0 ? 'none' : total > LINES ? `the ${spaced(LINES)} ${quantities.length ? 'farthest beyond their limits' : 'first'} of ${spaced(total)} listed` : `${spaced(total)} pixels`;
 	if (kind < 0 && total < all) $('list-note').textContent += ` (${spaced(all)} are bad; the map shows all)`;
 	report.listed = total;
 };

@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv/browser"
@@ -125,6 +127,102 @@ func TestSeriesAgainstModel(t *testing.T) {
 		if f := tab.Faults(); len(f) > 0 {
 			t.Errorf("seed %d: %q", seed, f)
 		}
+	}
+}
+
+// TestSliderOfRuns moves the slider of "bad in at least k runs" with keys, from end to end and back, and counts the pixels that
+// are coloured.
+func TestSliderOfRuns(t *testing.T) {
+	s, words := randomSeries(t, 4, 6)
+	var out bytes.Buffer
+	if err := s.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "runs.html")
+	if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tab := browser.Start(t).Open(1200, 900)
+	tab.Load("file://" + path)
+	tab.Until("window.report && (report.ready || report.error)")
+	var hidden bool
+	if tab.Eval("document.getElementById('k-l').hidden", &hidden); !hidden {
+		t.Error("the slider is shown for another map")
+	}
+	tab.Eval("(() => { const e = document.getElementById('layer'); e.value = 'times'; e.dispatchEvent(new Event('change')); document.getElementById('k').focus(); })()", nil)
+	p := s.page.Panels[0]
+	check := func(k int) {
+		t.Helper()
+		want := make([]bool, p.Rows*p.Cols)
+		n := 0
+		for i := range want {
+			if _, times, _ := fate(words, 0, 0, i); times >= k {
+				want[i] = true
+				n++
+			}
+		}
+		tab.Until(fmt.Sprintf("report.state.k === %d", k))
+		var text string
+		if tab.Eval("document.getElementById('k-out').textContent", &text); text != fmt.Sprintf("%d of 6: %d pixels", k, n) {
+			t.Errorf("the slider says %q, wanted %d of 6: %d pixels", text, k, n)
+		}
+		var got []bool
+		tab.Eval(fmt.Sprintf(`(() => { const [x, y] = report.origin, z = report.state.z, g = document.getElementById('map').getContext('2d'), out = [];
+			for (let r = 0; r < %d; r++) for (let c = 0; c < %d; c++) out.push(String(g.getImageData(x + c * z, y + r * z, 1, 1).data.slice(0, 3)) !== '241,242,243'); return out; })()`, p.Rows, p.Cols), &got)
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("k = %d row %d column %d: coloured %v, wanted %v", k, i/p.Cols, i%p.Cols, got[i], want[i])
+			}
+		}
+	}
+	check(1)
+	for k := 2; k <= 6; k++ {
+		tab.Key("ArrowRight")
+		check(k)
+	}
+	tab.Key("ArrowRight") // the end
+	check(6)
+	for k := 5; k >= 1; k-- {
+		tab.Key("ArrowLeft")
+		check(k)
+	}
+	if f := tab.Faults(); len(f) > 0 {
+		t.Errorf("%q", f)
+	}
+}
+
+// TestSeriesKeepsOnePanel wants the words of earlier runs to be free while those of the next are read.
+func TestSeriesKeepsOnePanel(t *testing.T) {
+	const side, runs = 64, 20
+	page := Series{Gains: []string{""}, Panels: []Panel{{Name: "segment 0", Rows: side, Cols: side}, {Name: "segment 1", Rows: side, Cols: side}}}
+	for run := range runs {
+		page.Runs = append(page.Runs, SeriesRun{Run: run})
+	}
+	b := NewSeries(page)
+	var given []weak.Pointer[[side * side]uint64]
+	for panel := range page.Panels {
+		err := b.Add(t.Context(), 0, panel, func(run int) ([]uint64, error) {
+			runtime.GC()
+			kept := 0
+			for _, w := range given {
+				if w.Value() != nil {
+					kept++
+				}
+			}
+			if kept > 2 {
+				t.Fatalf("panel %d run %d: the words of %d runs are kept", panel, run, kept)
+			}
+			words := new([side * side]uint64)
+			words[run] = status.RmsHigh
+			given = append(given, weak.Make(words))
+			return words[:], nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(given) != 2*runs {
+		t.Errorf("%d reads, wanted %d", len(given), 2*runs)
 	}
 }
 
