@@ -339,11 +339,11 @@ func (r *randomRun) cut(f dataFile, others bool) error {
 	}
 	n := r.IntN(len(b))
 	ends := map[int]bool{0: true}
-	last := 0
+	first, last := len(b), 0
 	for _, d := range r.datagrams(b) {
 		ends[d.to] = true
 		if d.event {
-			last = d.to
+			first, last = min(first, d.to), d.to
 		}
 	}
 	r.note("cut %s to %d of %d bytes", filepath.Base(f.path), n, len(b))
@@ -355,6 +355,7 @@ func (r *randomRun) cut(f dataFile, others bool) error {
 		if !others || r.lcls1() && !f.last {
 			r.bySmall, r.untraced = true, r.untraced || !exists(r.smallOf(f))
 		}
+		r.torn = r.torn || n < first && !others // no frame is left
 	}
 	return os.WriteFile(f.path, b[:n], 0o644)
 }
