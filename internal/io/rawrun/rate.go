@@ -40,7 +40,8 @@ func rhythmOf(gaps []int) rhythm {
 			return r
 		}
 	}
-	if r, share := cycleOf(gaps, 1); share >= 0.5 {
+	// Losses make distances longer, never shorter: with much shorter ones the commonest is no rhythm.
+	if r, share := cycleOf(gaps, 1); share >= 0.5 && 2*slices.Min(gaps) > r.most {
 		return r
 	}
 	// A clock of its own makes neighbouring distances differ by one.

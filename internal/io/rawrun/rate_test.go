@@ -102,7 +102,7 @@ func TestOwnOfGroups(t *testing.T) {
 // TestTwoLosses takes any two events of short runs away: they are lost, whatever lies between them. (Random
 // runs found two losses taken for a rhythm.)
 func TestTwoLosses(t *testing.T) {
-	for n := 10; n <= 40; n++ {
+	for n := 6; n <= 40; n++ {
 		for i := range n {
 			for j := range i {
 				took := pattern(n, "x")
