@@ -413,6 +413,19 @@ func TestLedgerIsOurs(t *testing.T) {
 	}
 }
 
+// TestLeftovers: what a first deployment that was killed has left, files and the folder of its ledger, goes with the next one.
+func TestLeftovers(t *testing.T) {
+	d := newDir(t.TempDir())
+	if err := os.MkdirAll(filepath.Join(d.path(), "..ledger.tmp-0123456789abcdef"), 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.path(), ".0-end.data.tmp-0123456789abcdef"), nil, 0o664); err != nil {
+		t.Fatal(err)
+	}
+	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+	sound(t, d, 1)
+}
+
 // TestFoundByOthers: what another program has deployed is kept when it is replaced, and comes back.
 func TestFoundByOthers(t *testing.T) {
 	root := t.TempDir()
