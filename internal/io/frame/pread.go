@@ -29,7 +29,13 @@ type pread struct {
 
 // OpenPread opens the files of an index for positioned reads. Files whose size or modification time
 // differ from the index are refused.
-func OpenPread(files []File, opt Options) (Source, error) { return openPread(files, opt) }
+func OpenPread(files []File, opt Options) (Source, error) {
+	s, err := openPread(files, opt)
+	if err != nil {
+		return nil, err // a nil *pread would not be a nil Source
+	}
+	return s, nil
+}
 
 func openPread(files []File, opt Options) (*pread, error) {
 	opt = opt.withDefaults()

@@ -628,3 +628,13 @@ func TestBlockingIsUndone(t *testing.T) {
 		t.Errorf("%d processors in the end, want %d", got, before)
 	}
 }
+
+// TestFileGone wants no source at all, not one that holds nothing, when a file is not there.
+func TestFileGone(t *testing.T) {
+	for _, s := range sources {
+		src, err := s.open([]frame.File{{Path: filepath.Join(t.TempDir(), "gone")}}, frame.Options{})
+		if src != nil || fault.CodeOf(err) != fault.Input {
+			t.Errorf("%s: %v, %v", s.name, src, err)
+		}
+	}
+}
