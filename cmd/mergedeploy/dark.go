@@ -145,7 +145,7 @@ func runDark(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	var out io.Writer = e.Stdout
+	out := e.Stdout
 	if e.JSON {
 		out = io.Discard
 	}

@@ -75,7 +75,6 @@ type DarkPlan struct {
 	bySlot  map[int]map[string]*DarkUnit
 	missing []string
 	choices []string
-	at      time.Time
 }
 
 // DarkPart is one type of the set.
