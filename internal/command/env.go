@@ -20,6 +20,7 @@ type Env struct {
 	Quiet  bool // --quiet: no log below warnings, no progress
 
 	sinks *sinks
+	bar   bar
 }
 
 // AddLogFile sends every log line also to w, in the same format and whatever --quiet and --log-level

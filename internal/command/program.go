@@ -354,7 +354,7 @@ func (p Program) setUp(e *Env, c *cli.Context) error {
 			return fault.New(fault.Usage, "--log-level: %w", err).WithHint("levels: error, warn, info, debug")
 		}
 	}
-	e.sinks.add(e.Stderr, level)
+	e.sinks.add(aboveBar{e}, level)
 	if slices.Contains(withoutSite, c.Command.Name) || slices.Contains(p.WithoutSite, c.Command.Name) {
 		return nil
 	}

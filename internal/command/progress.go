@@ -1,15 +1,17 @@
 package command
 
 import (
-	"rawstatus/internal/fault"
-
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
+
+	"rawstatus/internal/fault"
 )
 
 // Progress shows how far a long work is: a bar on a terminal, elsewhere a log line now and then.
@@ -68,7 +70,7 @@ func (p *Progress) run() {
 		select {
 		case <-p.stop:
 			if p.bar {
-				fmt.Fprint(p.env.Stderr, "\r\x1b[K")
+				p.env.bar.show(p.env.Stderr, "")
 			}
 			return
 		case <-tick.C:
@@ -94,5 +96,39 @@ func (p *Progress) show() {
 		return
 	}
 	full := int(barWidth * done / p.total)
-	fmt.Fprintf(p.env.Stderr, "\r\x1b[K[%s%s] %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), text)
+	p.env.bar.show(p.env.Stderr, fmt.Sprintf("[%s%s] %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), text))
+}
+
+// bar is the last line of a terminal while a work is under way.
+type bar struct {
+	mu    sync.Mutex
+	shown bool
+}
+
+// clearLine takes the line away on which the cursor is.
+const clearLine = "\r\x1b[K"
+
+// show replaces the bar; an empty text takes it away.
+func (b *bar) show(w io.Writer, text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shown = text != ""
+	fmt.Fprint(w, clearLine+text)
+}
+
+// aboveBar writes log lines to the screen in the place of the bar, which comes back below them.
+type aboveBar struct{ env *Env }
+
+// Write implements io.Writer.
+func (a aboveBar) Write(line []byte) (int, error) {
+	b := &a.env.bar
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shown {
+		b.shown = false
+		if _, err := io.WriteString(a.env.Stderr, clearLine); err != nil {
+			return 0, err
+		}
+	}
+	return a.env.Stderr.Write(line)
 }

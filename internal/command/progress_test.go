@@ -33,3 +33,23 @@ func TestProgressLine(t *testing.T) {
 		t.Errorf("quiet progress wrote %q", out.String())
 	}
 }
+
+// TestLinesAboveBar wants log lines to start at the left edge while a bar is shown.
+func TestLinesAboveBar(t *testing.T) {
+	var out bytes.Buffer
+	e := &Env{Stderr: &out}
+	log := aboveBar{e}
+	for range 2 {
+		e.bar.show(e.Stderr, "[##..] 50 %")
+		for _, line := range []string{"one\n", "two\n"} {
+			if _, err := log.Write([]byte(line)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	e.bar.show(e.Stderr, "")
+	part := clearLine + "[##..] 50 %" + clearLine + "one\ntwo\n"
+	if got := out.String(); got != part+part+clearLine {
+		t.Errorf("%q", got)
+	}
+}

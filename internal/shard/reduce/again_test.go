@@ -334,6 +334,9 @@ func TestScanRefusals(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := Scan(context.Background(), j.work, j.plan, j.plan, ScanOptions{Rule: "ci_nsigm", Steps: 2}); fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), "profile ci") {
+		t.Errorf("a rule of charge injection: %v", err)
+	}
 }
 
 // TestAgainIsFast judges 8 panels of 512 x 1024 pixels again and bounds the time that it takes of one core,

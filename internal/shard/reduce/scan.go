@@ -75,6 +75,9 @@ func Scan(ctx context.Context, work string, p, q *plan.Plan, opt ScanOptions) ([
 	if !slices.Contains(ScanRules(), opt.Rule) {
 		return nil, fault.New(fault.Usage, "rule %q has no threshold to scan", opt.Rule).WithHint("rules: %s", strings.Join(ScanRules(), ", "))
 	}
+	if strings.HasPrefix(opt.Rule, "ci_") && !p.Params.Charge() {
+		return nil, fault.New(fault.Usage, "rule %s is for profile ci, the plan is of profile %s", opt.Rule, p.Params.Profile).WithHint("scan rms_hi, or another of its rules")
+	}
 	switch limit := slices.ContainsFunc(limitRules, func(l limitRule) bool { return l.name == opt.Rule }); {
 	case limit && p.Params.Family() != status.Dark:
 		return nil, fault.New(fault.Usage, "profile %s has no limit %s", p.Params.Profile, opt.Rule).WithHint("scan snrmax")
