@@ -21,7 +21,11 @@ import (
 	"rawstatus/internal/testenv"
 )
 
+// TestMain is also the program itself, with the variables that a test gave it: in a script, and as asProgram.
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) == "" && filepath.Base(os.Args[0]) != "mergedeploy" {
+		testenv.CleanShell()
+	}
 	testscript.Main(m, map[string]func(){"mergedeploy": main})
 }
 

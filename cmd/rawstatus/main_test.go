@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,20 +14,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestMain takes away what the shell of a user has and the tests do not expect: with it they would write into real places.
-// The variables that are about the tests themselves stay.
 func TestMain(m *testing.M) {
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		about := slices.ContainsFunc([]string{"TEST_", "RANDOM_", "SLURM_DIR", "SHARED", "PYTHON", "CHROMIUM"}, func(of string) bool {
-			return strings.HasPrefix(name, "RAWSTATUS_"+of)
-		})
-		if !about && len(demoEnvironment([]string{entry})) == 0 {
-			if err := os.Unsetenv(name); err != nil {
-				panic(err)
-			}
-		}
-	}
+	testenv.CleanShell()
 	os.Exit(m.Run())
 }
 

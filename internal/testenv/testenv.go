@@ -127,3 +127,18 @@ func target(path string) string {
 	}
 	return real
 }
+
+// CleanShell takes away the variables of a user's shell that lead to real places: ours, and those of psana and of the
+// calibration service. Tests would read and write there. Variables about the tests themselves stay.
+func CleanShell() {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		starts := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		about := slices.ContainsFunc([]string{"RAWSTATUS_TEST_", "RAWSTATUS_RANDOM_", "RAWSTATUS_SLURM_DIR", "RAWSTATUS_SHARED", "RAWSTATUS_PYTHON", "RAWSTATUS_CHROMIUM"}, starts)
+		if !about && slices.ContainsFunc([]string{"RAWSTATUS_", "SIT_", "LCLS_", "CALIB_"}, starts) {
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
