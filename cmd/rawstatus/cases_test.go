@@ -13,7 +13,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 )
 
-// TestCasesByCommand gives the commands of an operator for situations of the shared data in which a stream, a chunk or a
+// TestCasesByCommand runs the commands of an operator for situations of the shared data in which a stream, a chunk or a
 // piece of smalldata is not what it should be.
 func TestCasesByCommand(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")

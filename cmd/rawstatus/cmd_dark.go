@@ -34,7 +34,7 @@ func newDarkCommand(e *environment) *cli.Command {
 // notForDark are flags of run that the command decides about itself.
 var notForDark = []string{"det", "profile", "features", "file", "det-type", "slice", "work", "post"}
 
-// passedOn are the flags that dark gives to run, or those of them that submit has, as they are.
+// passedOn returns the flags that dark passes on unchanged to run, or those of them that submit has.
 func passedOn(submit bool) []cli.Flag {
 	flags := concat(dataFlags(), jobFlags(), reduceFlags())
 	if !submit {
@@ -88,21 +88,24 @@ func runDark(c *cli.Context, e *environment) error {
 			root = defaultWorkRoot
 		}
 	}
-	var failed []error
+	var failed []string
+	first := fault.OK // exit code of the first detector that failed
 	for _, det := range dets {
 		work := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(x.Run.Experiment), x.Run.Number, fileName(det), plan.ProfileDark))
 		e.Log.Infof("%s run %d: %s", x.Run.Experiment, x.Run.Number, det)
 		err := oneDark(c, e, self, det, work, x.Run.Experiment, x.Run.Number)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", det, err))
-			e.Log.Errorf("%s: %v", det, err)
+			if e.Log.Errorf("%s: %v", det, err); len(failed) == 0 {
+				first = fault.CodeOf(err)
+			}
+			failed = append(failed, det)
 		}
 		if c.Context.Err() != nil {
 			return context.Cause(c.Context)
 		}
 	}
 	if len(failed) > 0 {
-		return fault.New(fault.CodeOf(failed[0]), "%d of %s failed: %w", len(failed), fault.Count(len(dets), "detector"), errors.Join(failed...)).
+		return fault.New(first, "%d of %s failed: %s", len(failed), fault.Count(len(dets), "detector"), strings.Join(failed, ", ")).
 			WithHint("remove the cause and give the same command again: what is done is kept")
 	}
 	return nil

@@ -22,7 +22,7 @@ import (
 	"rawstatus/internal/version"
 )
 
-// DarkUnit is what a dark run tells of one panel in one gain mode.
+// DarkUnit holds the counts of a dark run for one panel in one gain mode.
 type DarkUnit struct {
 	Panel    int // position among the panels of the run
 	GainMode string
@@ -32,7 +32,7 @@ type DarkUnit struct {
 	Min, Max []uint16
 }
 
-// DarkRun is what a dark run tells of a detector, with the knowledge of where it comes from.
+// DarkRun holds the counts of a dark run for one detector, and where they come from.
 type DarkRun struct {
 	Run          frame.Run
 	Detector     string
@@ -85,7 +85,7 @@ type DarkPart struct {
 	Effect calib.Effect `json:"effect"`
 	DType  string       `json:"dtype"`
 	Array  string       `json:"array_sha256"`
-	// Deployed is the record when it was done; Unchanged tells that it was in force already.
+	// Deployed is the record when it was done; Unchanged reports that it was in force already.
 	Deployed  *calib.Record `json:"deployed,omitempty"`
 	Unchanged bool          `json:"unchanged,omitempty"`
 

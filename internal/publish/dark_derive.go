@@ -14,7 +14,7 @@ import (
 // lowGains are the gain modes that no dark run shows, with the one whose amplifier they share.
 var lowGains = map[string]string{"AHL-L": "AHL-H", "AML-L": "AML-M"}
 
-// Derive adds what charge injection tells of gain modes that no dark run shows: where the repository has offsets and gains
+// Derive adds the pedestals of gain modes that no dark run shows, from charge injection: where the repository has offsets and gains
 // of both lines of a panel for the time of the run,
 //
 //	pedestals_L = offset_L - (offset_H - pedestals_H) * (gainci_L / gainci_H)

@@ -27,7 +27,7 @@ const darkRows, darkCols = 8, 512 // two chips of a jungfrau
 // darkRunOf is a run of two panels whose pedestals tell segment, gain and pixel.
 func darkRunOf(run int) *DarkRun {
 	d := &DarkRun{Run: frame.Run{Experiment: "mfxx1", Number: run, Begin: time.Date(2026, 1, run, 12, 0, 0, 0, time.UTC)}, Detector: "jungfrau", Type: "jungfrau",
-		Source: "/work/plan.json", PlanID: fmt.Sprint("plan ", run)}
+		Source: "scratch/plan.json", PlanID: fmt.Sprint("plan ", run)}
 	for seg := range 2 {
 		d.Panels = append(d.Panels, frame.Panel{Detector: "jungfrau", Type: "jungfrau", Segment: seg, ID: fmt.Sprint("id-", seg), Rows: darkRows, Cols: darkCols})
 		for gain, mode := range []string{"g0", "g1", "g2"} {
@@ -50,7 +50,7 @@ func (d *DarkRun) unit(seg int, mode string) *DarkUnit {
 	return &d.Units[i]
 }
 
-// darkPlaces gives the places of a calibration directory.
+// darkPlaces returns the places of a calibration directory.
 func darkPlaces(root string) func(string) (calib.Place, error) {
 	return func(ctype string) (calib.Place, error) {
 		d, err := calibdir.New(root, "Jungfrau::CalibV1", "jungfrau", ctype, disk.Files{Policy: &access.Policy{DirMode: 0o775, FileMode: 0o664}}, time.UTC)

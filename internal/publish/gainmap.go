@@ -19,7 +19,7 @@ func (s *Source) keepNoData() {
 	}
 }
 
-// applyGainMaps gives the pixels that a gain map puts into another gain mode of the panel the word that they have there.
+// applyGainMaps copies the words of pixels that a gain map puts into another gain mode from the plane of that mode.
 // Analysis masks what is bad in any plane, so that NO_DATA in the planes of the other modes would mask every pixel of
 // such a run. Pixels without data in all modes of the map keep NO_DATA.
 func applyGainMaps(planes []*Plane) {

@@ -169,7 +169,7 @@ func (r *slowRun) claims1(b []byte, from int, source string, c slowClaim) {
 	}
 }
 
-// configured returns what the configuration of a panel says in a step, nil if nothing; fresh tells that it was said with
+// configured returns what the configuration of a panel says in a step, nil if nothing; fresh reports that it was said with
 // the step. What a stream said holds as long as it takes part in steps; of several streams the one that said it last counts.
 func (r *slowRun) configured(begins []uint64, step int, p slowPanel) (settings []string, fresh bool) {
 	from, at := append([]uint64{0}, begins...)[step+1], uint64(math.MaxUint64)

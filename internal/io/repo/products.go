@@ -94,7 +94,7 @@ const (
 	Psana2Array
 )
 
-// StyleOf returns the style for a detector type; gains tells that it has gain modes.
+// StyleOf returns the style for a detector type; gains reports that it has gain modes.
 func StyleOf(lcls1, gains bool) Style {
 	switch {
 	case lcls1 && gains:

@@ -215,7 +215,7 @@ func (r *Repo) ctypeDir(sf StatusFile) (string, error) {
 	return dir, r.Policy.MkdirAll(dir)
 }
 
-// EnsureAlias gives the panel of a status file its alias, if it has none yet.
+// EnsureAlias adds an alias for the panel of a status file, if it has none yet.
 func (r *Repo) EnsureAlias(ctx context.Context, sf StatusFile) error {
 	if _, err := r.ctypeDir(sf); err != nil {
 		return err
