@@ -140,7 +140,7 @@ func (in *inspection) print(w io.Writer, zone *time.Location, indexed bool) erro
 			fmt.Fprintf(t, "  damage\t%s\n", countList(c.Damage))
 		}
 		if c.Problem != "" {
-			fmt.Fprintf(t, "  cannot be read on\t%s\n", c.Problem)
+			fmt.Fprintf(t, "  cannot be read further\t%s\n", c.Problem)
 		}
 		for _, d := range c.Detectors {
 			fmt.Fprintf(t, "  detector\t%s\n", d)

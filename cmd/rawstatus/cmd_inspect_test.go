@@ -106,7 +106,7 @@ func TestInspectErrors(t *testing.T) {
 		{[]string{"--file", filepath.Join(data, "epix.xtc2"), "-d", "nix"}, 10, "2 L1Accept", "epixquad (epix10ka, 4 panels)"},
 		{[]string{"-k", "exp=xpptut15:run=14:dir=" + filepath.Join(data, "multirun_w_new_config")}, 2, "3 BeginRun", "--run-in-file"},
 		{[]string{"-k", "exp=xpptut15:run=15:dir=" + filepath.Join(data, "chunking")}, 10, "", "runs of xpptut15 there: 14"},
-		{[]string{"--file", filepath.Join(data, "synth", "trunc_config.xtc2")}, 10, "cannot be read on", "byte 0x0"},
+		{[]string{"--file", filepath.Join(data, "synth", "trunc_config.xtc2")}, 10, "cannot be read further", "byte 0x0"},
 		{[]string{"--file", filepath.Join(data, "none.xtc2")}, 10, "", "none.xtc2"},
 		{nil, 2, "", "no raw data named"},
 	} {

@@ -15,7 +15,7 @@ type Contents struct {
 	Leaves      []Count         `json:"leaves,omitempty"`     // what is in the datagrams, by source and type; not all formats tell
 	Detectors   []string        `json:"detectors"`            // what the last Configure describes, other than bookkeeping
 	Configures  [][]Description `json:"configures,omitempty"` // what each Configure describes, in the order of the file
-	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read on
+	Problem     string          `json:"problem,omitempty"`    // why the file cannot be read further
 }
 
 // surveyOf is a stream to look at.

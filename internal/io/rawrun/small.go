@@ -25,7 +25,7 @@ type Guide struct {
 	// Place takes a datagram of the smalldata file that lies at an offset of the data file.
 	Place func(it Item, off int64) error
 	// Read takes the datagrams that the data file has from one offset up to another. It returns where the
-	// last one ends, which is before until only where the file cannot be read on.
+	// last one ends, which is before until only where the file cannot be read further.
 	Read func(from, until int64) (end int64, err error)
 	// Short is told that the data file ends before transitions that smalldata has behind the last event. They
 	// are placed nevertheless.

@@ -15,7 +15,7 @@
 //	20       root Xtc, whose extent counts from here
 //
 // The next datagram starts at 20 + extent. A datagram beyond 256 MiB, or an extent below 20, is damage:
-// the file cannot be read on. A file may end anywhere.
+// the file cannot be read further. A file may end anywhere.
 //
 // Transitions: 4 Configure, 5 Unconfigure, 6 BeginRun (env: run number), 7 EndRun, 8 BeginCalibCycle,
 // 9 EndCalibCycle, 10 Enable, 11 Disable, 12 L1Accept, the event. Fiducials count at 360 Hz and wrap at

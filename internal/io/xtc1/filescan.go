@@ -80,7 +80,7 @@ type fileScan struct {
 	closed   bool  // EndRun was, and no BeginRun since
 	outside  int   // events behind an EndRun
 	known    int   // events that smalldata has behind the end of the file
-	problem  error // where the file could not be read on
+	problem  error // where the file could not be read further
 	smallBad error // why the smalldata file was not used
 }
 

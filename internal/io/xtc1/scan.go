@@ -252,7 +252,7 @@ func (l Leaf) String() string {
 }
 
 // Scan reads the datagrams of one file, a smalldata file as it is. The error is the first place where
-// the file cannot be read on, or that of visit.
+// the file cannot be read further, or that of visit.
 func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	rd := newReads(maxAhead)

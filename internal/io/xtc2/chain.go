@@ -164,7 +164,7 @@ type Survey struct {
 	Configs  []Config       // each Configure
 	InForce  *Table         // at the end of the file
 	Next     string         // base name of the chunk that follows, as the file says; may be empty
-	Problem  error          // where the file cannot be read on, or a Configure not to its end
+	Problem  error          // where the file cannot be read further, or a Configure not to its end
 }
 
 // Config is a Configure: what it describes and the values that it gives itself.

@@ -41,7 +41,7 @@ func newTable(names []*Names) *Table {
 
 // Scan reads a file datagram by datagram. table is the Names in force at its beginning: nil for chunk 0,
 // the table that the previous chunk's Scan returned for a later one. It returns the table in force at
-// the end, and nil at a clean end, a *cursor.Error where the file cannot be read on, or the error of
+// the end, and nil at a clean end, a *cursor.Error where the file cannot be read further, or the error of
 // visit.
 func Scan(f *File, table *Table, visit func(*Datagram) error) (*Table, error) {
 	w := &window{f: f, step: 64 << 10}

@@ -81,7 +81,7 @@ type scan struct {
 	missing []string
 	notes   []string
 	counts  rawrun.Counts
-	problem error // first place where a file could not be read on
+	problem error // first place where a file could not be read further
 	endRun  bool  // the last run of the stream has its EndRun
 	next    chunk // what the last Enable announced
 	models  models

@@ -68,7 +68,7 @@ type smalldata struct {
 	off      int64
 	table    *Table
 	switched bool  // the last datagram was the last of its chunk
-	problem  error // where it cannot be read on
+	problem  error // where it cannot be read further
 }
 
 // next returns the next datagram of the present chunk, io.EOF behind its last one.
