@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -524,38 +525,107 @@ func TestLongNames(t *testing.T) {
 }
 
 // TestShortNamesAtOnce: parallel first deployments of many detectors, some of them of the same one, give
-// every detector one short name and every short name one detector.
+// every detector one short name and every short name one detector, in whatever order their requests come
+// to the service.
 func TestShortNamesAtOnce(t *testing.T) {
-	s := serve(t)
 	const detectors, each = 4, 3
-	var wg sync.WaitGroup
-	short := make([]string, detectors*each)
-	for i := range short {
-		wg.Go(func() {
-			p := s.store("")
-			p.LongName = fmt.Sprintf("epix10ka_panel-%d-of-detector", i%detectors)
-			var err error
-			if short[i], err = p.shortName(context.Background(), true); err != nil {
-				t.Error(err)
+	random := rand.New(rand.NewPCG(testenv.Seed(t), 0))
+	for round := range 20 {
+		s, order := serve(t), newTurns(detectors*each)
+		short := make([]string, detectors*each)
+		var wg sync.WaitGroup
+		for i := range short {
+			wg.Go(func() {
+				defer func() { order.over <- struct{}{} }()
+				p := s.store("")
+				p.Client.HTTP.Transport = player{i, order}
+				p.LongName = fmt.Sprintf("epix10ka_panel-%d-of-detector", i%detectors)
+				var err error
+				if short[i], err = p.shortName(context.Background(), true); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		order.run(random)
+		wg.Wait()
+		seen := map[string]int{}
+		for i, name := range short {
+			if name != short[i%detectors] {
+				t.Errorf("round %d: detector %d is %s and %s", round, i%detectors, short[i%detectors], name)
 			}
-		})
-	}
-	wg.Wait()
-	seen := map[string]int{}
-	for i, name := range short {
-		if name != short[i%detectors] {
-			t.Errorf("detector %d is %s and %s", i%detectors, short[i%detectors], name)
+			if d, taken := seen[name]; taken && d != i%detectors {
+				t.Errorf("round %d: %s is the name of detectors %d and %d", round, name, d, i%detectors)
+			}
+			seen[name] = i % detectors
 		}
-		if d, taken := seen[name]; taken && d != i%detectors {
-			t.Errorf("%s is the name of detectors %d and %d", name, d, i%detectors)
+		docs, err := s.store("").names(t.Context())
+		if err != nil || len(docs) != detectors {
+			t.Errorf("round %d: %d documents of names, want %d, %v", round, len(docs), detectors, err)
 		}
-		seen[name] = i % detectors
+		if t.Failed() {
+			return
+		}
 	}
-	p := s.store("")
-	docs, err := p.names(t.Context())
-	if err != nil || len(docs) != detectors {
-		t.Errorf("%d documents of names, want %d, %v", len(docs), detectors, err)
+}
+
+// turns lets one request of several clients through at a time, in a random order.
+type turns struct {
+	turn []chan struct{} // by client
+	asks chan int        // a client's request waits for its turn
+	over chan struct{}   // a client has ended
+	done chan struct{}   // the request whose turn it was is answered
+}
+
+func newTurns(clients int) *turns {
+	t := &turns{turn: make([]chan struct{}, clients), asks: make(chan int), over: make(chan struct{}), done: make(chan struct{})}
+	for i := range t.turn {
+		t.turn[i] = make(chan struct{})
 	}
+	return t
+}
+
+// run gives turns, each when all clients wait for one, until all have ended.
+func (t *turns) run(random *rand.Rand) {
+	clients := len(t.turn)
+	for asking := []int{}; clients > 0; {
+		for len(asking) < clients {
+			select {
+			case client := <-t.asks:
+				asking = append(asking, client)
+			case <-t.over:
+				clients--
+			}
+		}
+		if clients == 0 {
+			return
+		}
+		slices.Sort(asking)
+		i := random.IntN(len(asking))
+		t.turn[asking[i]] <- struct{}{}
+		asking = slices.Delete(asking, i, i+1)
+		<-t.done
+	}
+}
+
+// player is a client that takes turns.
+type player struct {
+	client int
+	*turns
+}
+
+// RoundTrip waits for its turn and reads the answer to its end.
+func (p player) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.asks <- p.client
+	<-p.turn[p.client]
+	defer func() { p.done <- struct{}{} }()
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, err
 }
 
 // TestAddress: what people see names the address that is read and what is there.

@@ -116,7 +116,7 @@ func (s *Store) shortName(ctx context.Context, create bool) (string, error) {
 		if docs, err = s.names(ctx); err != nil {
 			return "", err
 		}
-		if older(docs, mine) {
+		if !slices.ContainsFunc(standing(docs), func(d nameDoc) bool { return d.ID == mine.ID }) {
 			if err := s.Client.Delete(ctx, namesDB, s.DetType, string(mine.ID)); err != nil {
 				return "", err
 			}
@@ -124,10 +124,10 @@ func (s *Store) shortName(ctx context.Context, create bool) (string, error) {
 	}
 }
 
-// known finds the short name as psana does: of this very name, else of one with all of its panels. A
-// document whose short name an older one has is about to be deleted.
+// known finds the short name as psana does: of this very name, else of one with all of its panels, among
+// the documents that stand.
 func (s *Store) known(docs []nameDoc) string {
-	docs = slices.DeleteFunc(slices.Clone(docs), func(d nameDoc) bool { return older(docs, d) })
+	docs = standing(docs)
 	if i := slices.IndexFunc(docs, func(d nameDoc) bool { return d.Long == s.LongName }); i >= 0 {
 		return docs[i].Short
 	}
@@ -158,9 +158,17 @@ func (s *Store) postName(ctx context.Context, docs []nameDoc) (nameDoc, error) {
 	return d, err
 }
 
-// older reports whether another document has this detector or this short name, and came first.
-func older(docs []nameDoc, mine nameDoc) bool {
-	return slices.ContainsFunc(docs, func(d nameDoc) bool { return d.ID < mine.ID && (d.Long == mine.Long || d.Short == mine.Short) })
+// standing returns the documents that keep their names, of docs in the order of their ids: a document
+// stands when no older one that stands has its detector or its short name. Those that do not stand are
+// about to be deleted, so they must not decide on others: what they decide would change with their end.
+func standing(docs []nameDoc) []nameDoc {
+	var stand []nameDoc
+	for _, d := range docs {
+		if !slices.ContainsFunc(stand, func(older nameDoc) bool { return older.Long == d.Long || older.Short == d.Short }) {
+			stand = append(stand, d)
+		}
+	}
+	return stand
 }
 
 func workDir() string {
