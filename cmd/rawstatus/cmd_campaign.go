@@ -57,10 +57,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		}
 		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), workersOf(cam), caller(c, e)))
 	}
-	client, err := slurm.NewClient()
-	if err != nil {
-		return err
-	}
+	client := slurm.NewClient(c.Context)
 	if c.Bool("step") {
 		cam, err := campaign.Open(client, c.String("work"))
 		if err != nil {
@@ -238,11 +235,9 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 		if v.Over() || c.Bool("no-wait") {
 			return v, nil
 		}
-		select {
-		case <-c.Context.Done():
+		if err := cam.Client.Sleep(c.Context, c.Duration("every")); err != nil {
 			e.Log.Infof("the jobs go on; rawstatus status %s shows them, rawstatus cancel %s ends them", slurm.Quote(cam.Dir), slurm.Quote(cam.Dir))
-			return nil, context.Cause(c.Context)
-		case <-time.After(c.Duration("every")):
+			return nil, err
 		}
 	}
 }
@@ -295,11 +290,7 @@ func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 
 // campaignStatus shows the table as it is now.
 func campaignStatus(c *cli.Context, e *environment, dir string) error {
-	client, err := slurm.NewClient()
-	if err != nil {
-		return err
-	}
-	cam, err := campaign.Open(client, dir)
+	cam, err := campaign.Open(slurm.NewClient(c.Context), dir)
 	if err != nil {
 		return err
 	}
@@ -314,10 +305,8 @@ func campaignStatus(c *cli.Context, e *environment, dir string) error {
 		if !c.Bool("watch") || v.Over() {
 			return nil
 		}
-		select {
-		case <-c.Context.Done():
-			return context.Cause(c.Context)
-		case <-time.After(c.Duration("every")):
+		if err := cam.Client.Sleep(c.Context, c.Duration("every")); err != nil {
+			return err
 		}
 	}
 }

@@ -22,7 +22,7 @@ func newCancelCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			cancel, err := canceller(work)
+			cancel, err := canceller(c.Context, work)
 			if err != nil {
 				return err
 			}
@@ -44,19 +44,15 @@ func newCancelCommand(e *environment) *cli.Command {
 }
 
 // canceller gives what cancels the jobs of a plan or campaign.
-func canceller(work string) (func(context.Context) ([]int, error), error) {
+func canceller(ctx context.Context, work string) (func(context.Context) ([]int, error), error) {
 	if !campaign.Is(work) {
-		chain, err := openChain(work)
+		chain, err := openChain(ctx, work)
 		if err != nil {
 			return nil, err
 		}
 		return chain.Cancel, nil
 	}
-	client, err := slurm.NewClient()
-	if err != nil {
-		return nil, err
-	}
-	cam, err := campaign.Open(client, work)
+	cam, err := campaign.Open(slurm.NewClient(ctx), work)
 	if err != nil {
 		return nil, err
 	}

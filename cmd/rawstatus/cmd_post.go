@@ -117,7 +117,7 @@ func jobOf(c *cli.Context, e *environment, work string) (*post.Job, *counters, e
 	if !c.Bool("job") {
 		return &job, newCounters(e, ""), err
 	}
-	chain, err := openChain(work)
+	chain, err := openChain(c.Context, work)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -45,7 +45,7 @@ func runRerun(c *cli.Context, e *environment) error {
 	if campaign.Is(work) {
 		return fault.New(fault.Usage, "%s is a campaign", work).WithHint("rawstatus campaign --retry --work %s", slurm.Quote(work))
 	}
-	chain, err := openChain(work)
+	chain, err := openChain(c.Context, work)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func resubmit(c *cli.Context, e *environment, chain *slurm.Chain, doubt *plan.Do
 	if !c.Bool("wait") {
 		return nil
 	}
-	if chain, err = openChain(chain.Work); err != nil {
+	if chain, err = openChain(c.Context, chain.Work); err != nil {
 		return err
 	}
 	return follow(c, e, chain)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -37,7 +38,7 @@ func newStatusCommand(e *environment) *cli.Command {
 			if campaign.Is(work) {
 				return campaignStatus(c, e, work)
 			}
-			chain, err := openChain(work)
+			chain, err := openChain(c.Context, work)
 			if err != nil {
 				return err
 			}
@@ -66,12 +67,8 @@ func everyFlag() cli.Flag {
 }
 
 // openChain opens the chain of a work directory.
-func openChain(work string) (*slurm.Chain, error) {
-	client, err := slurm.NewClient()
-	if err != nil {
-		return nil, err
-	}
-	return slurm.OpenChain(client, work)
+func openChain(ctx context.Context, work string) (*slurm.Chain, error) {
+	return slurm.OpenChain(slurm.NewClient(ctx), work)
 }
 
 // workArgument returns the work directory, which --work or the argument names.

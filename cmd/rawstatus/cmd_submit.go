@@ -49,10 +49,7 @@ func submitTasksFlag() cli.Flag {
 }
 
 func runSubmit(c *cli.Context, e *environment, words []string) error {
-	client, err := slurm.NewClient()
-	if err != nil {
-		return err
-	}
+	client := slurm.NewClient(c.Context)
 	if _, err := repository(e); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ import (
 func TestSubmitWithoutSlurm(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	code, _, stderr := call(t, "submit", "--exp", "tstx00417", "--run", "1", "-o", t.TempDir())
-	if code != int(fault.Slurm) || !strings.Contains(stderr, "no sbatch command") || !strings.Contains(stderr, "`rawstatus run`") {
+	if code != int(fault.Slurm) || !strings.Contains(stderr, "no scontrol command") || !strings.Contains(stderr, "`rawstatus run`") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

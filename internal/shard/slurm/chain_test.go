@@ -73,11 +73,7 @@ func (s *standIn) calls(t *testing.T, command string) []string {
 // testChain is the chain of a plan of four tasks that nobody did.
 func testChain(t *testing.T) *Chain {
 	t.Helper()
-	client, err := NewClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &Chain{Client: client, Work: t.TempDir(), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
+	c := &Chain{Client: NewClient(t.Context()), Work: t.TempDir(), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
 		Request: Request{MaxAttempts: 3, Program: "/opt/rawstatus", Task: Resources{MemMB: 100, Time: time.Hour}}}
 	if err := SaveRequest(c.Work, c.Plan, c.Request); err != nil {
 		t.Fatal(err)

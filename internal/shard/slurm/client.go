@@ -1,7 +1,6 @@
 package slurm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,24 +15,11 @@ import (
 // commandTimeout bounds one call of a Slurm command; a busy controller answers within tens of seconds or not at all.
 const commandTimeout = 2 * time.Minute
 
-// Client speaks to the Slurm of this machine through its commands.
-type Client struct {
-	paths map[string]string
-}
+// Client speaks to Slurm through its commands.
+type Client struct{ system System }
 
-// NewClient finds Slurm's commands.
-func NewClient() (*Client, error) {
-	c := &Client{paths: map[string]string{}}
-	for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel", "sacct"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			return nil, fault.New(fault.Slurm, "slurm: there is no %s command on this machine", name).
-				WithHint("submit from a machine with Slurm, or use `rawstatus run`, which needs none")
-		}
-		c.paths[name] = path
-	}
-	return c, nil
-}
+// NewClient makes a client of the system of ctx.
+func NewClient(ctx context.Context) *Client { return &Client{SystemOf(ctx)} }
 
 // CommandError is a Slurm command that failed.
 type CommandError struct {
@@ -83,10 +69,11 @@ func (e *CommandError) fault() error {
 func (c *Client) run(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.paths[name], args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	stdout, stderr, err := c.system.Command(ctx, name, args...)
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", fault.New(fault.Slurm, "slurm: there is no %s command on this machine", name).
+			WithHint("submit from a machine with Slurm, or use `rawstatus run`, which needs none")
+	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -94,9 +81,9 @@ func (c *Client) run(ctx context.Context, name string, args ...string) (string, 
 		if errors.Is(err, context.Canceled) {
 			return "", err
 		}
-		return "", (&CommandError{name, args, strings.TrimSpace(stderr.String()), err}).fault()
+		return "", (&CommandError{name, args, strings.TrimSpace(stderr), err}).fault()
 	}
-	return stdout.String(), nil
+	return stdout, nil
 }
 
 // Limits is what this Slurm allows in one array and at one time.
@@ -236,3 +223,6 @@ func (c *Client) CancelLive(ctx context.Context, ids []int) ([]int, error) {
 	}
 	return live, c.Cancel(ctx, live)
 }
+
+// Sleep waits in the time of the client's system.
+func (c *Client) Sleep(ctx context.Context, d time.Duration) error { return c.system.Sleep(ctx, d) }

@@ -33,10 +33,8 @@ func (c *Chain) Follow(ctx context.Context, every time.Duration, show func(*Repo
 			}
 			*c, quiet = *next, 0
 		}
-		select {
-		case <-ctx.Done():
-			return r, context.Cause(ctx)
-		case <-time.After(every):
+		if err := c.Client.Sleep(ctx, every); err != nil {
+			return r, err
 		}
 	}
 }

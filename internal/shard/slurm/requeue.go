@@ -2,7 +2,6 @@ package slurm
 
 import (
 	"context"
-	"os"
 	"strconv"
 )
 
@@ -14,16 +13,13 @@ const RequeueVariable = "RAWSTATUS_REQUEUE"
 // After a SIGTERM it must not be called: Slurm requeues what it preempts, and a job at its time limit needs more
 // time, not the same again.
 func RequeueSelf(ctx context.Context) (requeued bool, err error) {
-	id, most := os.Getenv("SLURM_JOB_ID"), atoi(os.Getenv(RequeueVariable))
-	if restarts := atoi(os.Getenv("SLURM_RESTART_COUNT")); id == "" || restarts >= most {
+	c := NewClient(ctx)
+	id, most := c.system.Getenv("SLURM_JOB_ID"), atoi(c.system.Getenv(RequeueVariable))
+	if restarts := atoi(c.system.Getenv("SLURM_RESTART_COUNT")); id == "" || restarts >= most {
 		return false, nil
 	}
 	if _, err := strconv.Atoi(id); err != nil {
 		return false, badOutput("the environment", id, "a number in SLURM_JOB_ID")
-	}
-	c, err := NewClient()
-	if err != nil {
-		return false, err
 	}
 	if err := c.Requeue(ctx, id); err != nil {
 		return false, err

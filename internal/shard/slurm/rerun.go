@@ -3,7 +3,6 @@ package slurm
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +70,7 @@ func (r *Report) last() *Attempt {
 
 // Replace cancels what waits for the end of earlier attempts and submits a new one.
 func (c *Chain) Replace(ctx context.Context, r *Report, a *Attempt) error {
-	self := os.Getenv("SLURM_JOB_ID")
+	self := c.Client.system.Getenv("SLURM_JOB_ID")
 	var waiting []int
 	for _, s := range []*JobState{&r.Reduce, r.Repair, r.Deploy} {
 		if s == nil || s.State != StatePending && s.State != StateRunning || s.Job == self {
@@ -135,7 +134,7 @@ func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	self := os.Getenv("SLURM_JOB_ID")
+	self := c.Client.system.Getenv("SLURM_JOB_ID")
 	var repairs, others []int
 	for _, a := range attempts {
 		for _, id := range a.Jobs() {
