@@ -1,4 +1,3 @@
-// Command mergedeploy merges the status files of a run and deploys them as calibration constants.
 package main
 
 import (

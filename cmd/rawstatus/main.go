@@ -1,4 +1,3 @@
-// Command rawstatus finds bad pixels of large X-ray detectors in raw data.
 package main
 
 import (

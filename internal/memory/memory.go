@@ -1,4 +1,3 @@
-// Package memory prepares the heap for large arrays.
 package memory
 
 import (

@@ -1,4 +1,3 @@
-// Package negotiate authenticates HTTP requests with the user's Kerberos ticket (SPNEGO).
 package negotiate
 
 import (

@@ -1,4 +1,3 @@
-// Package calibtest holds every store to the same behaviour.
 package calibtest
 
 import (

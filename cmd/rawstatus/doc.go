@@ -1,0 +1,2 @@
+// Command rawstatus finds bad pixels of large X-ray detectors in raw data.
+package main

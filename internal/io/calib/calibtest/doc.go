@@ -1,0 +1,2 @@
+// Package calibtest holds every store to the same behaviour.
+package calibtest

@@ -1,0 +1,2 @@
+// Package memory prepares the heap for large arrays.
+package memory
