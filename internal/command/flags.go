@@ -110,7 +110,7 @@ func Parses[T any](parse func(text string) (T, error)) func(text string) error {
 	}
 }
 
-// refuse gives the complaint about a flag's value its class. An error for the user names the value itself, and may have
+// refuse classifies the complaint about a flag's value. An error for the user names the value itself, and may have
 // a hint.
 func refuse(c *cli.Context, flag, value string, err error) error {
 	if err == nil {

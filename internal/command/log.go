@@ -104,7 +104,7 @@ func (s *sinks) Fire(entry *logrus.Entry) error {
 	return nil
 }
 
-// write writes an entry everywhere and returns the errors of the places that it gives up.
+// write writes an entry everywhere and returns the errors of the places that it stops writing to.
 func (s *sinks) write(entry *logrus.Entry) (lost []error) {
 	format := lineFormat{s.zone}
 	if format.zone == nil {

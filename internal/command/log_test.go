@@ -19,7 +19,7 @@ func (f *full) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: "log.txt", Err: syscall.ENOSPC}
 }
 
-// TestLostLog gives a log file up that cannot be written, and says so once.
+// TestLostLog: a log file that cannot be written is abandoned, and that is said once.
 func TestLostLog(t *testing.T) {
 	var screen bytes.Buffer
 	var file full

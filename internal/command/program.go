@@ -32,7 +32,7 @@ type Program struct {
 	Default     string                      // command that runs when flags come without one; may be empty
 }
 
-// Run runs the command that args (with the program's name in front) ask for and gives the exit code.
+// Run runs the command that args (with the program's name in front) ask for and returns the exit code.
 func (p Program) Run(ctx context.Context, stdout, stderr io.Writer, args []string) (code int) {
 	e := &Env{Stdout: stdout, Stderr: stderr, sinks: &sinks{}}
 	e.Log = newLogger(e.sinks)
@@ -60,7 +60,7 @@ func (p Program) Run(ctx context.Context, stdout, stderr io.Writer, args []strin
 	return int(fault.CodeOf(err))
 }
 
-// untilSignal gives a context that SIGINT and SIGTERM cancel, each with its class as the cause. After
+// untilSignal returns a context that SIGINT and SIGTERM cancel, each with its class as the cause. After
 // the first signal the default action is back in force, so that a second one ends the process.
 func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
@@ -86,7 +86,7 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 	}
 }
 
-// classify gives an error that only says 'cancelled' the class of the signal behind it.
+// classify replaces an error that only says 'cancelled' by one of the class of the signal behind it.
 func classify(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	var signalled *fault.Error
@@ -112,7 +112,7 @@ func (p Program) report(e *Env, err error) {
 	}
 	// A difference is what the command was asked for: it has printed its own result.
 	if e.JSON && fault.CodeOf(err) != fault.Different {
-		// Nothing is left to do when stdout cannot be written either: the exit code tells.
+		// Nothing is left to do when stdout cannot be written either: the exit code says it.
 		_ = e.PrintJSON(failure{fault.Message(err), hint, int(fault.CodeOf(err))})
 	}
 }
@@ -239,7 +239,7 @@ func versionFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version, without a command"}
 }
 
-// prepare gives a command what all commands share.
+// prepare adds to a command what all commands share.
 func (p Program) prepare(e *Env, c *cli.Command) {
 	full := p.Name + " " + c.Name
 	c.HideHelp = true
@@ -299,7 +299,7 @@ func find(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// usageError gives what the parser rejects its class, in words of ours.
+// usageError turns a complaint of the parser into a usage error in words of ours.
 func usageError(program string, flags []cli.Flag) cli.OnUsageErrorFunc {
 	return func(_ *cli.Context, err error, _ bool) error {
 		hint := program + " --help-all lists the flags"
@@ -377,7 +377,7 @@ func (p Program) setUp(e *Env, c *cli.Context) error {
 	return site.CheckNames()
 }
 
-// anyBool tells whether a flag is set here or before the command's name.
+// anyBool reports whether a flag is set here or before the command's name.
 func anyBool(c *cli.Context, name string) bool {
 	for _, level := range c.Lineage() {
 		if level.IsSet(name) && level.Bool(name) {
@@ -387,7 +387,7 @@ func anyBool(c *cli.Context, name string) bool {
 	return false
 }
 
-// anyString gives a flag's value from the innermost place where it is set.
+// anyString returns a flag's value from the innermost place where it is set.
 func anyString(c *cli.Context, name string) string {
 	for _, level := range c.Lineage() {
 		if level.IsSet(name) {

@@ -29,7 +29,7 @@ func siteFile(t *testing.T, text string) string {
 	return path
 }
 
-// find gives one setting of a site.
+// find returns one setting of a site.
 func find(t *testing.T, s *Site, key string) Value {
 	t.Helper()
 	for _, v := range s.Values() {

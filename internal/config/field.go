@@ -82,7 +82,7 @@ func (s *Site) assign(key, text, origin string) error {
 	return nil
 }
 
-// Origin tells where the value of a setting comes from: "default", "/etc/rawstatus/site.toml:3",
+// Origin says where the value of a setting comes from: "default", "/etc/rawstatus/site.toml:3",
 // "environment SIT_ROOT" or "flag --repository".
 func (s *Site) Origin(key string) string {
 	if origin, ok := s.origin[key]; ok {

@@ -127,8 +127,8 @@ var families = []Family{
 	{Type: "piranha4", DataBits: 0xffff, CalibGroup: "Piranha4::CalibV1"},
 }
 
-// Lookup gives the family of a detector type, in any case of letters. An unknown type is a single-gain
-// family of free shape that uses all 16 bits; known tells the difference.
+// Lookup returns the family of a detector type, in any case of letters. An unknown type is a single-gain
+// family of free shape that uses all 16 bits; known is false for it.
 func Lookup(dettype string) (f Family, known bool) {
 	t := strings.ToLower(dettype)
 	for _, f := range families {
@@ -180,7 +180,7 @@ func (f Family) IntHi() int {
 	return f.Largest() - 1
 }
 
-// Largest is the largest value of a word in ADU, as far as the type tells.
+// Largest is the largest value of a word in ADU, as far as the type determines it.
 func (f Family) Largest() int {
 	if f.Bits > 0 {
 		return min(1<<f.Bits-1, int(f.DataBits))
@@ -191,7 +191,7 @@ func (f Family) Largest() int {
 // IsCamera reports whether the type is a camera whose number of bits the type alone does not tell.
 func (f Family) IsCamera() bool { return f.CalibGroup == "Camera::CalibV1" && f.Bits == 0 }
 
-// GainIndex gives the plane of a gain mode in a deployed array, or -1 when the family has no such mode.
+// GainIndex returns the plane of a gain mode in a deployed array, or -1 when the family has no such mode.
 func (f Family) GainIndex(mode string) int {
 	for i, m := range f.GainModes {
 		if m == mode {
@@ -215,7 +215,7 @@ func (f Family) SettingIndex(name string) int {
 	return slices.IndexFunc(f.Settings, func(s Setting) bool { return s.Name == name })
 }
 
-// StackPanels gives the length of the panel axis of a deployed array whose highest segment number is
+// StackPanels returns the length of the panel axis of a deployed array whose highest segment number is
 // maxSegment.
 func (f Family) StackPanels(maxSegment int) int {
 	n := maxSegment + 1

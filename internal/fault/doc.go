@@ -1,4 +1,4 @@
-// Package fault gives every error that reaches a user a class, and every class an exit code.
+// Package fault sorts the errors that reach a user into classes, each with an exit code.
 //
 // Exit codes are an interface: job scripts requeue on Temporary and on nothing else, campaigns and
 // crontabs branch on the others. The table in codes is the only place where they are written down;

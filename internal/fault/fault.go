@@ -58,10 +58,10 @@ type Error struct {
 	Err  error  // cause; may be nil
 }
 
-// Error gives the message with its cause, without the hint.
+// Error returns the message with its cause, without the hint.
 func (e *Error) Error() string { return e.Msg }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // New makes an error of a class; format and args as fmt.Errorf, %w included.
@@ -70,7 +70,7 @@ func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Msg: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// WithHint adds the sentence that tells the user what to do next.
+// WithHint adds the sentence that advises the user what to do next.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)
 	return e

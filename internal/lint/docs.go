@@ -150,7 +150,7 @@ func Words(command string) []string {
 	return words
 }
 
-// Undefined gives the sentence that says what is wrong with an invocation, or "": help gives the help
+// Undefined returns the sentence that says what is wrong with an invocation, or "": help returns the help
 // text of a command, "" for that of the program itself, and false if there is no such command.
 func Undefined(inv Invocation, help func(command string) (string, bool)) string {
 	command, flags := "", []string(nil)

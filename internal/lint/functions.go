@@ -13,7 +13,7 @@ import (
 // MaxLines is the longest that a function may be: what fits on a screen or two can be understood.
 const MaxLines = 90
 
-// LongFunctions gives a sentence for each function below root that is longer than a number of lines.
+// LongFunctions returns a sentence for each function below root that is longer than a number of lines.
 // Generated files and folders that the go tool passes over (generators of assembly, which list instructions) are left out.
 func LongFunctions(root string, lines int) (breaches []string, err error) {
 	files := token.NewFileSet()

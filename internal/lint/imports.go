@@ -10,7 +10,7 @@ import (
 // Module is the path of this module.
 const Module = "rawstatus"
 
-// Package is what `go list -json` tells of a package, as far as the rules need it.
+// Package has the fields of `go list -json` that the rules need.
 type Package struct {
 	ImportPath string
 	GoFiles    []string // without tests
@@ -66,7 +66,7 @@ var empty = []string{"internal/io", "internal/stats"}
 // goroutines is the package that only fault.Group wraps.
 const goroutines = "golang.org/x/sync/errgroup"
 
-// Check gives a sentence for each breach of the rules.
+// Check returns a sentence for each breach of the rules.
 func Check(packages []Package) (breaches []string) {
 	for _, p := range packages {
 		dir := strings.TrimPrefix(p.ImportPath, Module+"/")
@@ -100,7 +100,7 @@ func roomOf(dir string) (room, bool) {
 	return room{}, false
 }
 
-// allows tells whether a package of the room may import another package.
+// allows reports whether a package of the room may import another package.
 func (r room) allows(imported string) bool {
 	dir, ours := strings.CutPrefix(imported, Module+"/")
 	if !ours {
@@ -115,5 +115,5 @@ func (r room) allows(imported string) bool {
 	return within(dir, r.path) || slices.ContainsFunc(r.uses, func(use string) bool { return within(dir, use) })
 }
 
-// within tells whether a path is tree or lies below it.
+// within reports whether a path is tree or lies below it.
 func within(p, tree string) bool { return p == tree || strings.HasPrefix(p, tree+"/") }

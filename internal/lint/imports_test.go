@@ -26,7 +26,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// list gives all packages of the module.
+// list returns all packages of the module.
 func list(t *testing.T, arch, tags string) (packages []Package) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,GoFiles,Imports", "-tags="+tags, "./...")

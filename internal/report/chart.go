@@ -230,7 +230,7 @@ func (h *histogram) draw(width, height int, limits []line, label, unit string, s
 	return template.HTML(s.String())
 }
 
-// describe tells the histogram in a sentence, for those who do not see it.
+// describe puts the histogram into a sentence, for readers who do not see it.
 func (h *histogram) describe(limits []line, label, unit string) string {
 	total, flagged, peak := 0, 0, 0
 	for i := range h.n {

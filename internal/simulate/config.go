@@ -222,7 +222,7 @@ func (c Config) checkLevels(bad func(hint, format string, args ...any) error) er
 	return nil
 }
 
-// planted gives the number of pixels of each kind.
+// planted returns the number of pixels of each kind.
 func (c Config) planted() [numKinds]int {
 	return [numKinds]int{Dead: c.Dead, Hot: c.Hot, Noisy: c.Noisy, Saturated: c.Saturated, Cold: c.Cold,
 		Stuck: c.Stuck, Flickering: c.Flickering, NoisyColumn: c.NoisyColumns, WrongGain: c.WrongGain, Weak: c.Weak}
@@ -234,10 +234,10 @@ func (c Config) total() int { return c.Events * c.Steps }
 // modes is the number of gain modes that differ in pixels.
 func (c Config) modes() int { return max(1, len(c.GainModes)) }
 
-// modeOf gives the position of a step's gain mode in GainModes, 0 if there are none.
+// modeOf returns the position of a step's gain mode in GainModes, 0 if there are none.
 func (c Config) modeOf(step int) int { return step % c.modes() }
 
-// modeName gives the gain mode of a step, or the empty string.
+// modeName returns the gain mode of a step, or the empty string.
 func (c Config) modeName(step int) string {
 	if len(c.GainModes) == 0 {
 		return ""
@@ -245,7 +245,7 @@ func (c Config) modeName(step int) string {
 	return c.GainModes[c.modeOf(step)]
 }
 
-// streamOf gives the stream that carries a segment: neighbours together, all streams equally loaded.
+// streamOf returns the stream that carries a segment: neighbours together, all streams equally loaded.
 func (c Config) streamOf(segment int) int { return segment * c.Streams / c.Panels }
 
 // scanning reports whether the run is a charge-injection scan.

@@ -16,7 +16,7 @@ var (
 	epix10kaModes = []string{"FH", "FM", "FL", "AHL-H", "AML-M"}
 )
 
-// modesOf gives the gain modes that steps of a type can have.
+// modesOf returns the gain modes that steps of a type can have.
 func modesOf(typ string) []string {
 	f, _ := detector.Lookup(typ)
 	for _, modes := range [][]string{jungfrauModes, epix10kaModes} {
@@ -27,7 +27,7 @@ func modesOf(typ string) []string {
 	return nil
 }
 
-// gainBits gives what a pixel says of its gain in a raw word.
+// gainBits returns what a pixel says of its gain in a raw word.
 func gainBits(mode string) uint16 {
 	switch mode {
 	case "g1", "FL":
@@ -110,7 +110,7 @@ func jungfrauEnum() []xtc2.Field {
 	return fields
 }
 
-// configValues gives the values of a panel's config (whole) or update block in a step.
+// configValues returns the values of a panel's config (whole) or update block in a step.
 func (c Config) configValues(step int, whole bool) []any {
 	if c.scanning() {
 		return c.scanValues(step)
@@ -140,7 +140,7 @@ func (c Config) configValues(step int, whole bool) []any {
 	}
 }
 
-// dataValues gives the values of a panel's data block; fill makes the frame.
+// dataValues returns the values of a panel's data block; fill makes the frame.
 func (c Config) dataValues(event int, fill func(dst []byte)) []any {
 	frame := xtc2.Array{Dims: []int{c.Rows, c.Cols}, Fill: fill}
 	switch modes := modesOf(c.Type); {
@@ -172,7 +172,7 @@ func (c Config) stepDoc(step int) string {
 	return fmt.Sprintf(`{"detname": "%s_0", "scantype": "pedestal", "step": %d%s}`, c.Detector, mode, gainMode)
 }
 
-// panelID gives the id of a panel: that of its segment, with the number of the part if it is one.
+// panelID returns the id of a panel: that of its segment, with the number of the part if it is one.
 func (c Config) panelID(segment, sub int) string {
 	if c.lcls1() {
 		if m, err := c.model(); err == nil {

@@ -120,7 +120,7 @@ func (c Config) injections() []*Injection {
 }
 
 // pulsed returns the pulsed pixels of a position: those of the scan program, every space-th row and column of each
-// chip from the position on; or those of psana's formula where no configuration tells.
+// chip from the position on; or those of psana's formula where no configuration has them.
 func (c Config) pulsed(position int) []uint32 {
 	if c.NoTestBits {
 		return charge.Grid(c.Rows, c.Cols, position, c.Space)

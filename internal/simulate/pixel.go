@@ -57,10 +57,10 @@ func (r *rng) next() uint64 {
 	return z ^ z>>31
 }
 
-// below gives a number in [0, n).
+// below returns a number in [0, n).
 func (r *rng) below(n int) int { return int(r.next() % uint64(n)) }
 
-// sequence gives the generator that belongs to some numbers.
+// sequence returns the generator that belongs to some numbers.
 func sequence(numbers ...uint64) rng {
 	r := rng(0)
 	for _, n := range numbers {
@@ -84,7 +84,7 @@ const (
 	gaussSize = 1 << gaussBits
 )
 
-// gauss gives integers of normal distribution with mean 0: entry i is the quantile (i+1/2)/4096.
+// gauss returns integers of normal distribution with mean 0: entry i is the quantile (i+1/2)/4096.
 func gauss(sigma float64) *[gaussSize]int {
 	var t [gaussSize]int
 	for i := range gaussSize / 2 {
@@ -154,7 +154,7 @@ func NewGenerator(cfg Config) (*Generator, error) {
 	return g, nil
 }
 
-// Config gives the configuration with the defaults filled in.
+// Config returns the configuration with the defaults filled in.
 func (g *Generator) Config() Config { return g.cfg }
 
 func (g *Generator) newPanel(position, mode int) panel {
@@ -224,7 +224,7 @@ func (g *Generator) Frame(dst []byte, event, panel int) {
 	g.spoil(dst, p, event)
 }
 
-// four gives the noise of four pixels out of 48 random bits.
+// four returns the noise of four pixels out of 48 random bits.
 func (g *Generator) four(z uint64) uint64 {
 	const mask = gaussSize - 1
 	return g.noise[z&mask] | g.noise[z>>16&mask]<<16 | g.noise[z>>32&mask]<<32 | g.noise[z>>48&mask]<<48

@@ -163,7 +163,7 @@ func TestPlantedAreFound(t *testing.T) {
 	}
 }
 
-// panelStats gives the statistics of the pixels of a panel in a step, for profile data and dark, and
+// panelStats returns the statistics of the pixels of a panel in a step, for profile data and dark, and
 // the bits that planted ones must get.
 func panelStats(g *Generator, step, panel int) (stats [2][]pixelStat, marks map[int]uint64) {
 	c := g.Config()

@@ -99,7 +99,7 @@ func NewInjection(p Pulser) *Injection {
 	return newInjection(p, func(position int) []uint32 { return charge.Grid(p.Rows, p.Cols, position, p.Space) })
 }
 
-// newInjection prepares the frames of a panel; pulsed gives the pulsed pixels of a position.
+// newInjection prepares the frames of a panel; pulsed returns the pulsed pixels of a position.
 func newInjection(p Pulser, pulsed func(position int) []uint32) *Injection {
 	n := p.Rows * p.Cols
 	s := &Injection{p: p, xtalk: make([]bool, n), planted: map[string][]int{}}

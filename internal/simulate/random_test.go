@@ -74,12 +74,12 @@ type randomRun struct {
 	untraced bool   // something is lost that leaves no trace
 	must     bool   // it must be refused, whether frames are lost or not
 	mention  string // what the refusal must mention
-	bySmall  bool   // only smalldata tells what is lost
+	bySmall  bool   // only smalldata shows what is lost
 	stale    bool   // data that smalldata describes have been changed: it is not believed
 	usage    bool   // it must be refused with code 2
 	may      bool   // it may be refused: something is lost, if only in a stream without panels
 	torn     bool   // there is perhaps nothing left that can be read (code 10)
-	mapped   bool   // the configuration gives pixels different gains
+	mapped   bool   // the configuration sets different gains for pixels
 }
 
 // String describes the run for a failure.
@@ -376,7 +376,7 @@ func (r *randomRun) hole(f dataFile, others bool) error {
 	if changed {
 		r.note("hole of %d events behind %d in %s", n, first, filepath.Base(f.path))
 		r.may = true
-		// Where each event is in one stream, or there is one stream only, nothing else tells of it; the events of
+		// Where each event is in one stream, or there is one stream only, nothing else knows of it; the events of
 		// the slow detector are few.
 		r.untraced = r.untraced || !others || r.lcls1() || f.stream == 90 || r.slow > 0 && r.cfg.Streams == 1 || r.cfg.LostEvents > 0 // perhaps the same event
 	}
@@ -589,7 +589,7 @@ func (r *randomRun) swap(f dataFile) error {
 	return err
 }
 
-// copied gives a file a second name.
+// copied copies a file to a second name.
 func (r *randomRun) copied(f dataFile) error {
 	b, err := os.ReadFile(f.path)
 	if err != nil {
@@ -655,7 +655,7 @@ func (r *randomRun) loseSmalldata(f dataFile) error {
 	return nil
 }
 
-// otherRun gives all files the name of another run.
+// otherRun renames all files to those of another run.
 func (r *randomRun) otherRun(files []dataFile) error {
 	now, then := fmt.Sprintf("-r%04d-", r.cfg.Run), fmt.Sprintf("-r%04d-", r.cfg.Run+100)
 	list, err := filepath.Glob(filepath.Join(r.cfg.Dir, "smalldata", "*"+now+"*"))

@@ -67,7 +67,7 @@ func (c Config) schedule() []action {
 	return list
 }
 
-// startsChunk tells if an event is the first of a chunk other than the first.
+// startsChunk reports whether an event is the first of a chunk other than the first.
 func (c Config) startsChunk(event int) bool {
 	for k := 1; k < c.Chunks; k++ {
 		if k*c.total()/c.Chunks == event {
@@ -106,7 +106,7 @@ func (c Config) losses() losses {
 	return l
 }
 
-// draw gives n different events.
+// draw returns n different events.
 func (c Config) draw(r *rng, n int) []int {
 	taken := map[int]bool{}
 	var events []int

@@ -123,7 +123,7 @@ func checkPanels(t *testing.T, x *frame.Index, truth *Truth) {
 		if f, _ := detector.Lookup(truth.Config.Type); truth.Config.Format == XTC1 && f.CalibGroup == "Camera::CalibV1" {
 			want.Bits = 16 // as the head of its frames says
 		}
-		if p.Missing { // no frame tells the shape
+		if p.Missing { // no frame has the shape
 			want.Rows, want.Cols = got.Rows, got.Cols
 		}
 		if got != want {
@@ -315,7 +315,7 @@ func TestIndependentReader(t *testing.T) {
 	}
 }
 
-// sums gives the SHA-256 of every file below a folder.
+// sums returns the SHA-256 of every file below a folder.
 func sums(t *testing.T, dir string) map[string][32]byte {
 	t.Helper()
 	out := map[string][32]byte{}

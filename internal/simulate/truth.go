@@ -69,15 +69,15 @@ type Loss struct {
 	Why      string `json:"why"`
 }
 
-// truthPath gives the name of the truth file of a run.
+// truthPath returns the name of the truth file of a run.
 func truthPath(dir, experiment string, run int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-r%04d-truth.json", experiment, run))
 }
 
-// Path gives the name of the truth file.
+// Path returns the name of the truth file.
 func (t *Truth) Path() string { return truthPath(t.Config.Dir, t.Config.Experiment, t.Config.Run) }
 
-// Truth gives what the frames of the generator hold; files, losses and completeness are those of a run
+// Truth returns what the frames of the generator hold; files, losses and completeness are those of a run
 // that has been written, see Write.
 func (g *Generator) Truth() *Truth {
 	c := g.cfg

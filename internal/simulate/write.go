@@ -71,7 +71,7 @@ func Write(ctx context.Context, cfg Config) (*Truth, error) {
 	return truth, truth.write()
 }
 
-// publish gives the files of all streams their names and cuts the last one.
+// publish renames the files of all streams to their final names and cuts the last one.
 func publish(streams []*stream, cut int64, truth *Truth) error {
 	for _, s := range streams {
 		if err := s.Close(); err != nil {
@@ -227,7 +227,7 @@ func (s *xtc2Stream) put(a action) (bool, error) {
 	return true, s.Write(&s.d)
 }
 
-// fill gives a datagram its content.
+// fill writes the content of a datagram.
 func (s *xtc2Stream) fill(a action) {
 	c := s.g.cfg
 	switch a.service {
@@ -270,7 +270,7 @@ func (s *xtc2Stream) configure() {
 	s.d.Names(xtc2.ChunkInfoNames(s.number))
 }
 
-// event gives an L1Accept the frames of the stream's panels. A lost event of the only stream comes
+// event writes the frames of the stream's panels into an L1Accept. A lost event of the only stream comes
 // without any; what a damaged frame holds must not be used and shows if it is: all bits are set.
 func (s *xtc2Stream) event(event int) {
 	c := s.g.cfg

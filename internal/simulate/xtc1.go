@@ -32,11 +32,11 @@ var xtc1Names = map[string]string{
 	"opal1000":     "XppEndstation.0:Opal1000.1",
 }
 
-// lcls1 tells whether the run is one of LCLS-I. There all panels of a detector come together, and each
+// lcls1 reports whether the run is one of LCLS-I. There all panels of a detector come together, and each
 // event is whole in one stream.
 func (c Config) lcls1() bool { return c.Format == XTC1 }
 
-// withSource gives a detector of LCLS-I its full name, and takes type and shape from it.
+// withSource sets the full name of a detector of LCLS-I, and takes type and shape from it.
 func (c Config) withSource() Config {
 	setDefault(&c.Detector, xtc1Names[strings.ToLower(c.Type)])
 	setDefault(&c.Detector, c.Type)
@@ -51,7 +51,7 @@ func (c Config) model() (*xtc1.Model, error) {
 	return xtc1.NewModel(c.Detector, c.Panels, c.Rows, c.Cols)
 }
 
-// timeStamp gives a time as the format has it.
+// timeStamp returns a time as the format has it.
 func (c Config) timeStamp(t time.Time) uint64 {
 	if c.lcls1() {
 		return xtc1.TimeStamp(t)
@@ -59,7 +59,7 @@ func (c Config) timeStamp(t time.Time) uint64 {
 	return xtc2.TimeStamp(t)
 }
 
-// recorderOf gives the stream of LCLS-I that has an event.
+// recorderOf returns the stream of LCLS-I that has an event.
 func (c Config) recorderOf(event int) int { return event % c.Streams }
 
 // xtc1Stream writes a stream of LCLS-I.

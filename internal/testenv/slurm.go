@@ -12,13 +12,13 @@ import (
 
 // Cluster is the Slurm cluster that .ci/slurm/cluster started on this machine.
 type Cluster struct {
-	// OOM tells that memory limits are enforced: a job beyond its request ends OUT_OF_MEMORY.
+	// OOM means that memory limits are enforced: a job beyond its request ends OUT_OF_MEMORY.
 	OOM bool
 
 	script string
 }
 
-// Slurm gives the test cluster to one test at a time, with all nodes up and SLURM_CONF set for the
+// Slurm lends the test cluster to one test at a time, with all nodes up and SLURM_CONF set for the
 // duration of the test. No other Slurm is ever used, whatever SLURM_CONF says outside.
 func Slurm(t testing.TB) *Cluster {
 	t.Helper()

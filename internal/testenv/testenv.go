@@ -22,7 +22,7 @@ func required(thing string) bool {
 	return slices.Contains(strings.Split(os.Getenv("RAWSTATUS_TEST_REQUIRE"), ","), thing)
 }
 
-// Root gives the module's root directory.
+// Root returns the module's root directory.
 func Root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -41,7 +41,7 @@ func Root(t testing.TB) string {
 	}
 }
 
-// Shared gives the directory of the shared data set: RAWSTATUS_SHARED, default ../shared beside the
+// Shared returns the directory of the shared data set: RAWSTATUS_SHARED, default ../shared beside the
 // module.
 func Shared(t testing.TB) string {
 	t.Helper()
@@ -78,7 +78,7 @@ func Python(t testing.TB, module string) string {
 // maxLink is more than the text of any link of the data set has.
 const maxLink = 256
 
-// Tree gives a directory with links to all files below a folder of the shared data set. The data set
+// Tree returns a directory with links to all files below a folder of the shared data set. The data set
 // holds symbolic links (a run's files under the names a run has); where a copy of it has turned them
 // into small files with the link's text, Tree follows that text.
 func Tree(t testing.TB, rel string) string {
@@ -107,7 +107,7 @@ func Tree(t testing.TB, rel string) string {
 	return to
 }
 
-// target gives the file that a link, or the text of what was a link, stands for.
+// target returns the file that a link, or the text of what was a link, stands for.
 func target(path string) string {
 	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > maxLink {
 		return path

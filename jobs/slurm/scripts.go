@@ -18,7 +18,7 @@ const (
 	Campaign = "rawstatus-campaign.sbatch"
 )
 
-// Render gives a script with the path of its program and the site's lines filled in. quotedBin is one shell word.
+// Render returns a script with the path of its program and the site's lines filled in. quotedBin is one shell word.
 func Render(name, quotedBin string, siteLines []string) ([]byte, error) {
 	text, err := files.ReadFile(name)
 	if err != nil {

@@ -28,7 +28,7 @@ type Policy struct {
 	warning string
 }
 
-// Gid gives the number of the group, or nil with a warning when this machine does not know the group or
+// Gid returns the number of the group, or nil with a warning when this machine does not know the group or
 // none is set.
 func (p *Policy) Gid() (gid *int, warning string) {
 	p.once.Do(func() {
@@ -45,7 +45,7 @@ func (p *Policy) Gid() (gid *int, warning string) {
 	return p.gid, p.warning
 }
 
-// Warnings gives what could not be followed of the policy.
+// Warnings returns what could not be followed of the policy.
 func (p *Policy) Warnings() []string {
 	if _, w := p.Gid(); w != "" {
 		return []string{w}
@@ -70,7 +70,7 @@ func lookupGroup(name string) (int, error) {
 	return strconv.Atoi(fields[2])
 }
 
-// File gives the options by which a new file follows the policy.
+// File returns the options by which a new file follows the policy.
 func (p *Policy) File() atomicfile.Options {
 	gid, _ := p.Gid()
 	return atomicfile.Options{Mode: fs.FileMode(p.FileMode), Gid: gid}

@@ -22,7 +22,7 @@ func CheckName(what, s string) error {
 		WithHint("allowed are letters, digits and . : - _ + = @ , (not in front: . -)")
 }
 
-// Plausible tells whether a word may become one name of a path.
+// Plausible reports whether a word may become one name of a path.
 func Plausible(s string) bool {
 	if s == "" || len(s) > MaxName || s[0] == '.' || s[0] == '-' {
 		return false

@@ -171,7 +171,7 @@ func tempFor(base string) string {
 	return "." + base + ".tmp-" + hex.EncodeToString(random[:])
 }
 
-// link gives tmp its final name unless that exists. A network file system may report "exists" for a
+// link moves tmp to its final name unless that exists. A network file system may report "exists" for a
 // link that it has made itself when the first answer got lost; then the names are the same file.
 func link(root *os.Root, tmp, base string) error {
 	err := root.Link(tmp, base)

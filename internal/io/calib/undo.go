@@ -16,7 +16,7 @@ type Undo struct {
 	steps   []Step
 }
 
-// history is the ledger, as far as it tells what was in force before deployments.
+// history is the part of the ledger that says what was in force before deployments.
 type history []Record
 
 // fits reports whether it is right that a run uses after again when a deployment is taken back: what it

@@ -66,7 +66,7 @@ func (r *Range) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// Has tells whether the range has a run.
+// Has reports whether the range has a run.
 func (r Range) Has(run int) bool {
 	run = min(run, Last)
 	return r.Begin <= run && run <= r.End
@@ -79,7 +79,7 @@ type Item struct {
 	Deployed int64  `json:"deployed,omitempty"` // Unix time where the place knows it and it decides, else 0
 	// Fallback: used only where no other item has the run.
 	Fallback bool `json:"fallback,omitempty"`
-	// Content is the SHA-256 of the content where listing tells it.
+	// Content is the SHA-256 of the content where a listing includes it.
 	Content string `json:"-"`
 }
 

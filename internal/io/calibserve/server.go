@@ -170,7 +170,7 @@ func (s *Server) fromElsewhere(r *http.Request) error {
 	return nil
 }
 
-// patientBody gives a client time for each part of a body, not for all of it.
+// patientBody limits the time that a client takes for each part of a body, not for all of it.
 type patientBody struct {
 	io.ReadCloser
 	control *http.ResponseController

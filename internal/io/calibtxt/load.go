@@ -100,7 +100,7 @@ func Load(r io.Reader, size int64, name string) (*Array, error) {
 	return a, nil
 }
 
-// loadShape gives the shape that load_txt makes of rows x cols values.
+// loadShape returns the shape that load_txt makes of rows x cols values.
 func (l *lines) loadShape(rows, cols int) ([]int, error) {
 	if l.ndim > 2 {
 		if n, ok := l.product(); !ok || n != rows*cols {
@@ -121,7 +121,7 @@ func (l *lines) loadShape(rows, cols int) ([]int, error) {
 	return []int{rows, cols}, nil
 }
 
-// loadRow appends the values of one line and gives their number.
+// loadRow appends the values of one line and returns their number.
 func (l *lines) loadRow(a *Array, k kind, line []byte) (int, error) {
 	if i := bytes.IndexByte(line, '#'); i >= 0 {
 		line = line[:i]

@@ -49,7 +49,7 @@ type lines struct {
 	header bool   // a NDIM or DIM line was seen
 }
 
-// next gives the next line without its end, valid until the following call; io.EOF after the last.
+// next returns the next line without its end, valid until the following call; io.EOF after the last.
 func (l *lines) next() ([]byte, error) {
 	if l.first != nil {
 		line := l.first
@@ -159,7 +159,7 @@ func (l *lines) product() (int, bool) {
 type Status struct {
 	Shape  []int
 	Values []uint64
-	// Header tells whether the file says its shape itself.
+	// Header reports whether the file states its own shape.
 	Header bool
 }
 
@@ -248,7 +248,7 @@ func ReadStatus(r io.Reader, size int64, name string, want []int) (*Status, erro
 	return &Status{Shape: shape, Values: a, Header: l.header}, nil
 }
 
-// checkHeader checks that a header is complete and that of a status array, and gives the number of its
+// checkHeader checks that a header is complete and that of a status array, and returns the number of its
 // values.
 func (l *lines) checkHeader() (int, error) {
 	if k := kinds[l.dtype]; !k.integer() && l.dtype != "" {
@@ -318,7 +318,7 @@ func (l *lines) statusRow(a []uint64, line []byte) ([]uint64, error) {
 	return a, nil
 }
 
-// badWord tells what is wrong with the word at the start of text.
+// badWord returns an error that says what is wrong with the word at the start of text.
 func (l *lines) badWord(text []byte) error {
 	word := text
 	if i := bytes.IndexAny(text, " \t#"); i > 0 {

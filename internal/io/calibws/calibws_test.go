@@ -584,7 +584,7 @@ func newTurns(clients int) *turns {
 	return t
 }
 
-// run gives turns, each when all clients wait for one, until all have ended.
+// run lets one client at a time go on, chosen once all of them wait, until all have ended.
 func (t *turns) run(random *rand.Rand) {
 	clients := len(t.turn)
 	for asking := []int{}; clients > 0; {

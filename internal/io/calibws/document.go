@@ -158,7 +158,7 @@ func (d *Doc) validity() (calib.Range, bool) {
 	return r, r.Begin >= 0 && r.Begin <= r.End && r.End <= calib.Last
 }
 
-// deployed returns the time that the id tells; 0 when it tells none.
+// deployed returns the time in the id; 0 when it has none.
 func (d *Doc) deployed() int64 {
 	if len(d.ID) < 8 {
 		return 0

@@ -20,7 +20,7 @@ type Error struct {
 	Err    error  // cause, e.g. io.ErrUnexpectedEOF; may be nil
 }
 
-// Error gives e.g.: xtc2: "r0051-s03.xtc2" byte 0x1f40: names block: want 96 bytes, got 40 left.
+// Error returns e.g.: xtc2: "r0051-s03.xtc2" byte 0x1f40: names block: want 96 bytes, got 40 left.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %q byte %#x: %s", e.Format, e.File, e.Offset, e.What)
 	if e.Want != "" || e.Got != "" {
@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Cursor reads forward through bytes that lie at a known place of a file. The zero value is empty.
@@ -49,7 +49,7 @@ func New(format, file string, base int64, b []byte) *Cursor {
 	return &Cursor{format: format, file: file, base: base, b: b}
 }
 
-// Err gives the first error.
+// Err returns the first error.
 func (c *Cursor) Err() error { return c.err }
 
 // Offset is the position in the file.
@@ -72,7 +72,7 @@ func (c *Cursor) fail(what, want, got string, cause error) {
 	}
 }
 
-// take gives the next n bytes, or nil and the sticky error.
+// take returns the next n bytes, or nil and the sticky error.
 func (c *Cursor) take(n int, what string) []byte {
 	if c.err != nil {
 		return nil
@@ -110,7 +110,7 @@ func (c *Cursor) U64() uint64 {
 	return 0
 }
 
-// Bytes gives the next n bytes; they alias the cursor's bytes. Nil after an error.
+// Bytes returns the next n bytes; they alias the cursor's bytes. Nil after an error.
 func (c *Cursor) Bytes(n int) []byte { return c.take(n, "bytes") }
 
 // Str reads a fixed field of n bytes as a string that ends at the first NUL; without NUL it is all n.

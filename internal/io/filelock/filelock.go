@@ -40,7 +40,7 @@ func Acquire(ctx context.Context, dir string, wait time.Duration, p *access.Poli
 	return &Lock{f}, nil
 }
 
-// Release gives the lock back.
+// Release frees the lock.
 func (l *Lock) Release() { l.f.Close() }
 
 // flock is a system call that some file systems do not have.
@@ -71,7 +71,7 @@ func Hold(ctx context.Context, f *os.File, wait time.Duration) error {
 	}
 }
 
-// holder tells who wrote the record in a lock file.
+// holder describes the process that wrote the record in a lock file.
 func holder(f *os.File) string {
 	if filepath.Base(f.Name()) != Name {
 		return ""

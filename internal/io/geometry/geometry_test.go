@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// hash is that of the indices as psana's GeometryAccess.get_pixel_coord_indexes gives them, row * columns + column, int32.
+// hash is that of the indices as psana's GeometryAccess.get_pixel_coord_indexes returns them, row * columns + column, int32.
 func hash(p *Picture) string {
 	h := sha256.New()
 	if err := binary.Write(h, binary.LittleEndian, p.At); err != nil {

@@ -78,7 +78,7 @@ func superblock(end, root uint64) []byte {
 	return binary.LittleEndian.AppendUint32(b, lookup3(b))
 }
 
-// layout collects object headers and gives data their addresses.
+// layout collects object headers and assigns addresses to the data.
 type layout struct {
 	headers  []byte
 	data     uint64 // where the next data go; in the end the end of the file
@@ -109,7 +109,7 @@ func (l *layout) group(g *Group) uint64 {
 	return l.put(m)
 }
 
-// dataset gives the data of a dataset their place and lays out its header.
+// dataset places the data of a dataset and lays out its header.
 func (l *layout) dataset(d *Dataset) uint64 {
 	size, signed, n := d.kind()
 	count := 1

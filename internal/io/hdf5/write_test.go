@@ -11,7 +11,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestLookup3 compares with the values that Bob Jenkins gives beside lookup3.c.
+// TestLookup3 compares with the values that Bob Jenkins published beside lookup3.c.
 func TestLookup3(t *testing.T) {
 	for text, want := range map[string]uint32{"": 0xdeadbeef, "Four score and seven years ago": 0x17770551} {
 		if got := lookup3([]byte(text)); got != want {

@@ -28,7 +28,7 @@ type DType struct {
 	Big  bool // big-endian
 }
 
-// String gives the type string of NumPy, e.g. "<u2".
+// String returns the type string of NumPy, e.g. "<u2".
 func (d DType) String() string {
 	order := "<"
 	switch {
@@ -57,7 +57,7 @@ func (h Header) Count() int {
 	return n
 }
 
-// bytes gives a file from its header to its first value.
+// bytes returns a file from its header to its first value.
 func (h Header) bytes() []byte {
 	dims := make([]string, len(h.Shape))
 	for i, d := range h.Shape {

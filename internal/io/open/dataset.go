@@ -34,7 +34,7 @@ type Range struct {
 // OneRun makes the list of runs that is a single run.
 func OneRun(n int) []Range { return []Range{{n, n}} }
 
-// Run gives the run of a dataset of one run; 0 if none is named.
+// Run returns the run of a dataset of one run; 0 if none is named.
 func (d Dataset) Run() (int, error) {
 	switch {
 	case len(d.Runs) == 0:
@@ -45,7 +45,7 @@ func (d Dataset) Run() (int, error) {
 	return 0, fault.New(fault.Usage, "one run is wanted, not %s", formatRanges(d.Runs))
 }
 
-// String gives the dataset in the form that ParseDataset reads, or its files.
+// String returns the dataset in the form that ParseDataset reads, or its files.
 func (d Dataset) String() string {
 	if len(d.Files) > 0 {
 		return strings.Join(d.Files, " ")

@@ -37,7 +37,7 @@ type format struct {
 	// suffixes that files named one by one have.
 	suffixes []string
 	index    func(ctx context.Context, in input, opt Options) (*frame.Index, error)
-	// survey tells what a file holds; nil for formats that have nothing but frames.
+	// survey lists the content of a file; nil for formats that have nothing but frames.
 	survey func(ctx context.Context, s surveyOf) ([]Contents, error)
 }
 
@@ -78,7 +78,7 @@ func Index(ctx context.Context, d Dataset, opt Options) (*frame.Index, error) {
 	return selectDetector(x, d.Detector)
 }
 
-// find gives the format and the files of a dataset.
+// find returns the format and the files of a dataset.
 func find(d Dataset) (format, input, error) {
 	run, err := d.Run()
 	if err != nil {
@@ -193,7 +193,7 @@ func listRuns(dir, experiment string) ([]namedRun, error) {
 	return list, nil
 }
 
-// experimentOf gives the experiment of a directory .../<experiment>/xtc or .../<experiment>.
+// experimentOf returns the experiment of a directory .../<experiment>/xtc or .../<experiment>.
 func experimentOf(dir string) string {
 	if filepath.Base(dir) == "xtc" {
 		dir = filepath.Dir(dir)
@@ -201,7 +201,7 @@ func experimentOf(dir string) string {
 	return filepath.Base(dir)
 }
 
-// formatOf gives the format of named files, by their suffix.
+// formatOf returns the format of named files, by their suffix.
 func formatOf(files []string) (format, error) {
 	var known []string
 	for _, f := range formats {

@@ -43,7 +43,7 @@ type Description struct {
 	Fields    []string `json:"fields"`
 }
 
-// Survey tells what the files of a dataset hold, whether or not it can be indexed; with names also what
+// Survey lists what the files of a dataset hold, whether or not it can be indexed; with names also what
 // each Configure describes.
 func Survey(ctx context.Context, d Dataset, names bool) ([]Contents, error) {
 	f, in, err := find(d)

@@ -108,7 +108,7 @@ func Streams(files []*File) ([]Stream, error) {
 const maxHole = 1000
 
 // Find lists the files of a run in a directory and its smalldata folder, without readers. An empty
-// experiment accepts every one; keep tells which streams are wanted, nil means all. A data file of which
+// experiment accepts every one; keep reports which streams are wanted, nil means all. A data file of which
 // only the smalldata file is there has Size -1.
 func (s Scheme) Find(dir, experiment string, run int, keep func(stream int) bool) ([]*File, error) {
 	data, err := s.list(dir, experiment, run, false, keep)
@@ -187,7 +187,7 @@ type Handles struct {
 	stats []os.FileInfo
 }
 
-// Open gives readers to files of Find or Named, and to their smalldata files if those are wanted.
+// Open returns readers to files of Find or Named, and to their smalldata files if those are wanted.
 func (h *Handles) Open(files []*File, smalldata bool) error {
 	for _, f := range files {
 		if f.Size >= 0 {

@@ -10,7 +10,7 @@ import (
 // Event is an event as it lies in a file, to find those that come twice.
 type Event struct {
 	TS   uint64
-	Shot uint32 // tells events of one time-stamp apart, 0 where the format has no such number
+	Shot uint32 // distinguishes events of one time-stamp, 0 where the format has no such number
 	File *File
 	Off  int64
 	Size int64

@@ -102,7 +102,7 @@ func (s *Set) Finish() error {
 	return nil
 }
 
-// Publish completes the files and gives them their names.
+// Publish completes the files and renames them to their final names.
 func (s *Set) Publish() error {
 	if err := s.Finish(); err != nil {
 		return err
@@ -140,7 +140,7 @@ type StreamOptions struct {
 }
 
 // StreamFiles are the files of a stream under construction. While they are written their names end in
-// ".inprogress"; Close gives them their own.
+// ".inprogress"; Close removes that.
 type StreamFiles struct {
 	Set
 	Options StreamOptions
@@ -185,7 +185,7 @@ func (f *StreamFiles) CreateSmall() (*Output, error) {
 	return f.CreateLast(f.names.SmallPath(f.Data().Path()))
 }
 
-// Close completes the files and gives them their names.
+// Close completes the files and renames them to their final names.
 func (f *StreamFiles) Close() error { return f.Publish() }
 
 // Offset is the size of the present chunk so far.

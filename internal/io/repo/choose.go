@@ -41,7 +41,7 @@ const zones = 26 * time.Hour
 
 // Choose picks, among files in the order of [Repo.Files], the one that holds for a wish: of those whose run
 // did not begin later the one that began last, whole panels only. Runs are compared by their true begin,
-// which the sidecar tells; only for files without one the local time in the name counts. Of files that
+// which the sidecar has; only for files without one the local time in the name counts. Of files that
 // began in the same second one of the wished run comes first, then the first in the order of files. Masks
 // of people are not chosen but all valid: see [Repo.Masks].
 func (r *Repo) Choose(files []Found, w Wish) Choice {
@@ -110,7 +110,7 @@ func (c *Choice) settle(equals []Found, w Wish) {
 	}
 }
 
-// begin returns when the run of a file began, to the second, and whether its sidecar tells so; name is
+// begin returns when the run of a file began, to the second, and whether that is from its sidecar; name is
 // the time in its name. A run's begin does not change, so it is read once.
 func (r *Repo) begin(f Found, name time.Time) (begin time.Time, byRecord bool) {
 	if known, ok := r.begins.Load(f.Path); ok {

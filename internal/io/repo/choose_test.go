@@ -67,7 +67,7 @@ func tree(t *testing.T, r *rand.Rand, zone *time.Location) (*Repo, []placed) {
 }
 
 // chosen is the model: it looks at all files and throws out what does not hold, one reason after the
-// other. It knows only what is true of the files; where a name alone tells, at a time that the clock showed
+// other. It knows only what is true of the files; where there is only the name, at a time that the clock showed
 // twice, the later instant counts, but for the wished run itself.
 func chosen(all []placed, zone *time.Location, w Wish) (name string, tied int) {
 	own := func(p placed) bool { return p.run.Experiment == w.Run.Experiment && p.run.Number == w.Run.Number }

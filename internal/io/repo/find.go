@@ -111,12 +111,12 @@ func (r *Repo) Sweep(dettype string) (removed int, err error) {
 // Located is a panel that has constants of some run.
 type Located struct {
 	DetType  string
-	DetName  string // empty when neither sidecar nor alias record tells
+	DetName  string // empty when neither sidecar nor alias record has it
 	Aliases  []string
 	Panel    string
-	Segment  int // -1 when nothing tells
+	Segment  int // -1 when it is not known
 	Sub      int
-	Rows     int // 0 when nothing tells
+	Rows     int // 0 when it is not known
 	Cols     int
 	Run      frame.Run
 	ByRecord bool // told by a sidecar; else by names alone
@@ -124,7 +124,7 @@ type Located struct {
 
 var segmentName = regexp.MustCompile(`-seg([0-9]{2,4})(?:-([0-9]{2}))?$`)
 
-// IsSegmentName tells whether a panel's directory has the detector's name and segment instead of an id.
+// IsSegmentName reports whether a panel's directory has the detector's name and segment instead of an id.
 func IsSegmentName(panel string) bool { return segmentName.MatchString(panel) }
 
 // Locate lists the panels for which the repository has status files of a run, by type, segment and panel.
@@ -135,7 +135,7 @@ func (r *Repo) Locate(experiment string, run int, panel string) ([]Located, erro
 	})
 }
 
-// Youngest looks for panels of that name; their youngest file not after the time-stamp tells the run.
+// Youngest looks for panels of that name; their youngest file not after the time-stamp names the run.
 func (r *Repo) Youngest(experiment, panel, stamp string) ([]Located, error) {
 	return r.search(panel, func(f Found) bool {
 		return (experiment == "" || f.Experiment == experiment) && f.Stamp <= stamp
@@ -193,7 +193,7 @@ func (r *Repo) search(panel string, wanted func(Found) bool) ([]Located, error) 
 	return found, nil
 }
 
-// locate tells of one panel what its youngest wanted file tells, among equals one with a sidecar; nil when
+// locate returns what the youngest wanted file of a panel says about it, among equals one with a sidecar; nil when
 // there is none.
 func (r *Repo) locate(dettype, panel string, wanted func(Found) bool) (*Located, error) {
 	types, err := r.StatusTypes(dettype, panel)
@@ -223,7 +223,7 @@ func (r *Repo) locate(dettype, panel string, wanted func(Found) bool) (*Located,
 	return x, nil
 }
 
-// located gives what a file tells about its panel.
+// located returns what a file says about its panel.
 func (r *Repo) located(f Found, panel string) (*Located, error) {
 	if sc, err := ReadSidecar(f.Path); err == nil {
 		return &Located{DetType: sc.DetType, DetName: sc.DetName, Aliases: sc.Aliases, Panel: panel, Segment: sc.Segment, Sub: sc.Sub,
@@ -242,7 +242,7 @@ func (r *Repo) located(f Found, panel string) (*Located, error) {
 	return x, nil
 }
 
-// aliasDetector gives the detector's name that the alias record of a panel remembers.
+// aliasDetector returns the detector's name that the alias record of a panel remembers.
 func (r *Repo) aliasDetector(dettype, panel string) string {
 	text, err := atomicfile.ReadFile(r.aliasPath(dettype))
 	if err != nil {

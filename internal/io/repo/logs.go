@@ -35,7 +35,7 @@ func (r *Repo) CreateLog(dettype, command string, start time.Time) (*os.File, er
 	return f, nil
 }
 
-// AtStart appends the line that tells that a command has started to the year's list of the command. The
+// AtStart appends a line about the start of a command to the year's list of the command. The
 // list lies in dir, or in the repository itself if the word work is a part of its path; with neither
 // there is no list.
 func (r *Repo) AtStart(dir, command string, start time.Time, logfile string, argv []string) error {

@@ -18,7 +18,7 @@ import (
 // stampForm is the time in file names.
 const stampForm = "20060102150405"
 
-// PanelDirs gives the directory name of each panel of one detector: its id, or <detName>-seg<NN> (with
+// PanelDirs returns the directory name of each panel of one detector: its id, or <detName>-seg<NN> (with
 // -<MM> for sub-panels) where the id is empty, a placeholder, not unique or not fit for a name.
 func PanelDirs(panels []frame.Panel) []string {
 	ids, segments := map[string]int{}, map[string]int{}

@@ -35,7 +35,7 @@ type Repo struct {
 // defaultLockWait is generous: the longest work under a lock is writing one panel.
 const defaultLockWait = time.Minute
 
-// New gives the repository at root. loc is the time zone of the site.
+// New returns the repository at root. loc is the time zone of the site.
 func New(root string, policy *access.Policy, loc *time.Location) *Repo {
 	return &Repo{Root: root, Policy: policy, Loc: loc, LockWait: defaultLockWait}
 }
@@ -57,7 +57,7 @@ func isDir(path string) bool {
 	return err == nil && st.IsDir()
 }
 
-// IsTree tells whether the repository is that of one detector type.
+// IsTree reports whether the repository is that of one detector type.
 func (r *Repo) IsTree() bool { return r.tree != "" }
 
 // TypeDir is the directory of a detector type.
@@ -92,7 +92,7 @@ type AliasRecord struct {
 	Extra      []string // e.g. the detector's name
 }
 
-// Alias gives the short name of a panel and allocates the next one for a new panel. Any number of
+// Alias returns the short name of a panel and allocates the next one for a new panel. Any number of
 // processes may do so at once. A known panel needs no right to write.
 func (r *Repo) Alias(ctx context.Context, dettype, panel string, rec AliasRecord) (string, error) {
 	path := r.aliasPath(dettype)
@@ -147,7 +147,7 @@ func (r *Repo) aliasPath(dettype string) string {
 	return filepath.Join(r.TypeDir(dettype), name)
 }
 
-// knownAlias gives the alias of a panel, or the empty string.
+// knownAlias returns the alias of a panel, or the empty string.
 func (r *Repo) knownAlias(dettype, panel string) string {
 	text, err := atomicfile.ReadFile(r.aliasPath(dettype))
 	if err != nil {
@@ -168,7 +168,7 @@ func (r *Repo) aliasLine(alias, panel string, rec AliasRecord) string {
 	return line + " " + access.Login() + "\n"
 }
 
-// findAlias looks a panel up and gives the largest number in use. The first record of a panel counts.
+// findAlias looks a panel up and returns the largest number in use. The first record of a panel counts.
 // Comments and other lines that are no records are passed over.
 func findAlias(text, panel string) (alias string, last int) {
 	for line := range strings.Lines(text) {

@@ -75,7 +75,7 @@ type Sidecar struct {
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Incomplete []string       `json:"incomplete,omitempty"` // what --allow-incomplete has accepted
 	Part       []string       `json:"part,omitempty"`       // why it is not made from all frames and panels of the run
-	// GainMap are the gain modes of the panel's pixels where the configuration gives them different ones. Pixels of the
+	// GainMap are the gain modes of the panel's pixels where the configuration sets different ones. Pixels of the
 	// others have NO_DATA here and are judged in the files of their own modes.
 	GainMap []string `json:"gain_map,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
@@ -95,7 +95,7 @@ type Level struct {
 	Spread float64 `json:"std"`
 }
 
-// of gives the sidecar of the status file with that hash, or nil.
+// of returns the sidecar of the status file with that hash, or nil.
 func (sc *Sidecar) of(sum string) *Sidecar {
 	switch {
 	case sc.StatusSHA256 == sum:
@@ -148,7 +148,7 @@ func sidecarPath(status string) string {
 	return strings.TrimSuffix(status, filepath.Ext(status)) + ".json"
 }
 
-// WriteStatus writes the status of one panel and its sidecar into the repository and gives the path of
+// WriteStatus writes the status of one panel and its sidecar into the repository and returns the path of
 // the status file. Everything in the sidecar that follows from sf and status is filled in. To
 // replace a file of another profile, or of more of the run, is refused unless replace is set. Warnings tell what could not be done as configured
 // (an absent group).
@@ -175,7 +175,7 @@ func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, 
 }
 
 // WriteMerged writes the merged status of one panel, with the header that psana needs, and its sidecar.
-// It fills in the header's file name and shape and gives its path by h.FileName.
+// It fills in the header's file name and shape; h.FileName is its path.
 func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, h *calibtxt.Header) error {
 	dir, err := r.ctypeDir(sf)
 	if err != nil {
@@ -224,7 +224,7 @@ func (r *Repo) EnsureAlias(ctx context.Context, sf StatusFile) error {
 	return err
 }
 
-// name gives the file name, with the panel's alias.
+// name returns the file name, with the panel's alias.
 func (r *Repo) name(ctx context.Context, sf StatusFile, ext string) (Name, error) {
 	alias, err := r.Alias(ctx, sf.DetType, sf.Panel,
 		AliasRecord{Experiment: sf.Run.Experiment, Run: sf.Run.Number, Extra: []string{sf.DetName}})
@@ -305,7 +305,7 @@ func (r *Repo) replace(path string, text []byte, sc, old *Sidecar) error {
 	return r.writeSidecar(path, sc)
 }
 
-// inPlace tells whether there is a status file and gives the sidecar that belongs to it, nil without one.
+// inPlace reports whether there is a status file, and returns the sidecar that belongs to it, nil without one.
 func inPlace(path string) (old *Sidecar, exists bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

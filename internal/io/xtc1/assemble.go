@@ -16,7 +16,7 @@ import (
 type detector struct {
 	src    source
 	setups []*setup             // first of each configuration type
-	gains  [][]frame.GainConfig // by step + 1 and panel; nil where no stream tells
+	gains  [][]frame.GainConfig // by step + 1 and panel; nil where no stream has it
 	layout *layout
 	codecs []frame.Codec // by panel, as in the first frame
 	tries  int           // frames that did not fit the layout before one did
@@ -246,7 +246,7 @@ func (d *detector) follow(st *stream, b *builder) {
 	}
 }
 
-// stepAt gives the step at a time.
+// stepAt returns the step at a time.
 func (b *builder) stepAt(ts uint64) int32 {
 	return int32(sort.Search(len(b.begins), func(i int) bool { return b.begins[i].ts > ts })) - 1
 }
@@ -337,7 +337,7 @@ func (b *builder) mergeEvents() {
 	}
 }
 
-// nearest gives the event among those of one fiducial that is nearest in time, or -1 if none is near.
+// nearest returns the event among those of one fiducial that is nearest in time, or -1 if none is near.
 func (b *builder) nearest(events []int32, ts uint64) int32 {
 	best, found := uint64(maxSlip)<<32, int32(-1)
 	for _, i := range events {
@@ -396,7 +396,7 @@ func (b *builder) assemble() (*frame.Index, error) {
 	return x, nil
 }
 
-// panelID gives the hardware id of a panel, or the detector's name as the original tools use it.
+// panelID returns the hardware id of a panel, or the detector's name as the original tools use it.
 func (d *detector) panelID(segment int) string {
 	for _, s := range d.setups {
 		if segment < len(s.ids) {

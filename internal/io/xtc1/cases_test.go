@@ -35,7 +35,7 @@ func address(t testing.TB, source string) Address {
 	return a
 }
 
-// statesOf gives the states of one panel in all events.
+// statesOf returns the states of one panel in all events.
 func statesOf(x *frame.Index, panel int) (s []frame.State) {
 	for e := range x.Events {
 		s = append(s, x.At(e, panel).State)

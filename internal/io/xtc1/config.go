@@ -92,7 +92,7 @@ var configTypes = []configType{
 	{idUxiConfig, 4, 168, uxi(16)},
 }
 
-// isConfig tells whether objects of a type say how frames look.
+// isConfig reports whether objects of a type say how frames look.
 func isConfig(id uint16) bool {
 	for _, c := range configTypes {
 		if c.id == id {
@@ -297,7 +297,7 @@ func cspad(masks int, roi bool) func([]byte, *setup) {
 	}
 }
 
-// sections gives the mask of the sections of a quad that data of a version has.
+// sections returns the mask of the sections of a quad that data of a version has.
 func (s *setup) sections(quad int, version uint16) uint8 {
 	switch {
 	case s.quads>>quad&1 == 0:

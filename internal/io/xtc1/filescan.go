@@ -257,7 +257,7 @@ func (s *fileScan) alias(b []byte) {
 	}
 }
 
-// controls tells what was set for a calibration cycle, e.g. "gain=2, label=dark".
+// controls describes the settings of a calibration cycle, e.g. "gain=2, label=dark".
 func controls(version uint16, b []byte) string {
 	head, nameSize, valueSize := 28, 32, 64
 	switch version {

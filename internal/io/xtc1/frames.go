@@ -47,7 +47,7 @@ var dataTypes = []struct {
 	{idVimbaFrame, 1, []uint16{idAlviumConfig}, []int64{16}},
 }
 
-// isData tells whether leaves of a type have frames of an area detector, readable or not.
+// isData reports whether leaves of a type have frames of an area detector, readable or not.
 func isData(id uint16) bool {
 	for _, d := range dataTypes {
 		if d.id == id {
@@ -57,7 +57,7 @@ func isData(id uint16) bool {
 	return id == idCspadCompressed
 }
 
-// layoutOf gives the layout of the leaves of a source with this type word. setups are its
+// layoutOf returns the layout of the leaves of a source with this type word. setups are its
 // configurations; first is the beginning of a payload, which types without configuration need. The
 // error says why the source cannot be read and what can be done.
 func layoutOf(src source, word uint32, setups []*setup, first []byte) (*layout, error) {
@@ -95,7 +95,7 @@ func layoutOf(src source, word uint32, setups []*setup, first []byte) (*layout, 
 	return nil, fmt.Errorf("%s is no frame of an area detector", typeName(id))
 }
 
-// expected gives the type word of the data that belongs to a configuration, of the newest version.
+// expected returns the type word of the data that belongs to a configuration, of the newest version.
 func (s *setup) expected() uint32 {
 	for _, d := range dataTypes {
 		if slices.Contains(d.configs, s.id) {
@@ -105,7 +105,7 @@ func (s *setup) expected() uint32 {
 	return 0
 }
 
-// configured lays out frames whose shape the configuration gives; head is the size of what is before
+// configured lays out frames whose shape the configuration states; head is the size of what is before
 // the pixels, without parts that depend on the configuration.
 func (l *layout) configured(s *setup, head int64) {
 	x := xtc{word: l.word}
@@ -241,7 +241,7 @@ func (l *layout) locate(p payload) ([]piece, error) {
 	return pieces, nil
 }
 
-// quads gives the offsets of a CsPad's sections: quads come in any order, each says which one it is.
+// quads returns the offsets of a CsPad's sections: quads come in any order, each says which one it is.
 func (l *layout) quads(p payload) ([]int64, error) {
 	var base [32]int64
 	seen, want := 0, 0

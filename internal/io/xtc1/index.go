@@ -72,7 +72,7 @@ type stream struct {
 
 func (s *stream) last() *fileScan { return s.scans[len(s.scans)-1] }
 
-// control tells the streams of slow recorders, whose events only add to those of the DAQ.
+// control is true for the streams of slow recorders, whose events only add to those of the DAQ.
 func (s *stream) control() bool { return s.number >= controlStream }
 
 // scanFiles reads all files, each in its own goroutine.
@@ -359,7 +359,7 @@ func (b *builder) runOf() frame.Run {
 	return run
 }
 
-// Time gives the time of a time-stamp: seconds since 1970 above nanoseconds.
+// Time returns the time of a time-stamp: seconds since 1970 above nanoseconds.
 func Time(ts uint64) time.Time { return time.Unix(int64(ts>>32), int64(ts&0xffffffff)).UTC() }
 
 // TimeStamp is the inverse of Time.

@@ -240,7 +240,7 @@ func TestLyingSmalldata(t *testing.T) {
 	}
 }
 
-// TestCut cuts files at every byte, small ones, or at many: the index tells or an error does, of the
+// TestCut cuts files at every byte, small ones, or at many: the index or an error reports the damage, of the
 // right class and with file and offset, and what is there is as in the whole file.
 func TestCut(t *testing.T) {
 	r := whole(t)
@@ -326,7 +326,7 @@ func checkCut(t *testing.T, full *frame.Index, files []*File, cut int, size int6
 			}
 		}
 	}
-	boundary := false // of datagrams: nothing in the file tells a cut there
+	boundary := false // of datagrams: nothing in the file shows a cut there
 	Scan(context.Background(), files[cut], func(d *Datagram) error {
 		boundary = d.Offset+d.Size == size
 		return nil

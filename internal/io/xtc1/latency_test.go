@@ -150,7 +150,7 @@ func indexBig(tb testing.TB, f *bigFile, small []byte) *frame.Index {
 	return x
 }
 
-// bigModels are a detector alone, and two with a camera, whose every frame tells its shape.
+// bigModels are a detector alone, and two with a camera, whose every frame states its shape.
 func bigModels(tb testing.TB) map[string][]*Model {
 	jf := model(tb, "CxiDs1.0:Jungfrau.0", 4, 512, 1024)
 	return map[string][]*Model{

@@ -136,7 +136,7 @@ var deviceNames = strings.Fields(`NoDevice Evr Acqiris Opal1000 Tm6740 pnCCD Pri
 	Jungfrau Zyla Epix10ka Pixis Uxi Epix10ka2M StreakC7700 Epix10kaQuad JungfrauSegment
 	JungfrauSegmentM2 JungfrauSegmentM3 JungfrauSegmentM4 iStar QuadAdc Alvium`)
 
-// name gives names[n], or the number where there is no name: newer data may have more.
+// name returns names[n], or the number where there is no name: newer data may have more.
 func name(names []string, n uint32) string {
 	if n < uint32(len(names)) {
 		return names[n]
@@ -145,10 +145,10 @@ func name(names []string, n uint32) string {
 }
 
 // source is the physical part of a detector's address: detector<<24 | detId<<16 | device<<8 | devId.
-// The process id beside it in the file changes from run to run and tells nothing.
+// The process id beside it in the file changes from run to run and identifies nothing.
 type source uint32
 
-// String gives the source as psana prints it, e.g. XppGon.0:Epix100a.1.
+// String returns the source as psana prints it, e.g. XppGon.0:Epix100a.1.
 func (s source) String() string {
 	return fmt.Sprintf("%s.%d:%s.%d", name(detectorNames, uint32(s>>24)), uint8(s>>16), s.device(), uint8(s))
 }

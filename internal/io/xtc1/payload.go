@@ -8,9 +8,9 @@ import (
 
 // payload is the content of a leaf, as if it were not compressed.
 type payload interface {
-	// peek gives a few bytes at off, such as a head.
+	// peek returns a few bytes at off, such as a head.
 	peek(off int64, n int) ([]byte, error)
-	// piece tells where n bytes at off lie in the file, and with which codec if not as they are.
+	// piece returns where n bytes at off lie in the file, and with which codec if not as they are.
 	piece(off, n int64) (piece, error)
 }
 

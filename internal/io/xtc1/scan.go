@@ -18,7 +18,7 @@ func fail(f *File, off int64, what, want, got string, cause error) error {
 	return &cursor.Error{Format: "xtc1", File: f.Path, Offset: off, What: what, Want: want, Got: got, Err: cause}
 }
 
-// isProblem tells an error of the file's content, which readers report and go on, from a failed read.
+// isProblem reports whether an error is about the content of the file, which readers report and go on, and not a failed read.
 func isProblem(err error) bool {
 	var e *cursor.Error
 	return errors.As(err, &e) && !errors.Is(err, errShrunk)
@@ -94,13 +94,13 @@ func newReader(ctx context.Context, f *File, rd *reads) *reader {
 	return &reader{f: f, hold: never, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, rd)}
 }
 
-// at gives n bytes at off and notes the request for reading ahead.
+// at returns n bytes at off and notes the request for reading ahead.
 func (r *reader) at(off int64, n int) ([]byte, error) {
 	r.ask = append(r.ask, span{off - r.dg.off, n})
 	return r.w.bytes(off, n)
 }
 
-// next reads the datagram at off. At the end of the file it gives io.EOF. A head that is cut or makes
+// next reads the datagram at off. At the end of the file it returns io.EOF. A head that is cut or makes
 // no sense is a problem; a datagram that the file does not hold in full has cut set. The result is
 // valid until the next call.
 func (r *reader) next(off int64) (*datagram, error) {
@@ -282,7 +282,7 @@ func cutAt(f *File, d *datagram) error {
 	return fail(f, d.off, "datagram ("+d.name()+")", fmt.Sprintf("%d bytes", d.size()), fmt.Sprintf("%d left in the file", f.Size-d.off), io.ErrUnexpectedEOF)
 }
 
-// list gives the datagram's content for a listing.
+// list returns the datagram's content for a listing.
 func (d *datagram) list() *Datagram {
 	g := &Datagram{Offset: d.off, Size: d.size(), TS: d.ts(), Service: d.name(), Fiducial: d.fiducial, Env: d.env, Damage: d.root.damage, Problem: d.problem}
 	for i := range d.leaves {

@@ -144,7 +144,7 @@ func (s *small) event(d *datagram, off int64) error {
 }
 
 // walk goes through a container of the smalldata file that the reader has already found to be sound; pos and
-// end are there, orig is where it lies in the data file. It gives the end of the container in the data
+// end are there, orig is where it lies in the data file. It returns the end of the container in the data
 // file. Leaves of hidden containers only count for places.
 func (s *small) walk(pos, end, orig int64, depth int, around uint32, hidden bool) (int64, error) {
 	for end-pos >= xtcSize {

@@ -24,7 +24,7 @@ var typeNames = strings.Fields(`Any Xtc Frame AcqWaveform AcqConfig TwoDGaussian
 	PixisConfig PixisFrame UxiConfig UxiFrame Epix10ka2MConfig Epix10kaArray StreakConfig
 	Epix10kaQuadConfig iStarConfig AlviumConfig VimbaFrame`)
 
-// typeName gives the name of a type id, or "type N".
+// typeName returns the name of a type id, or "type N".
 func typeName(id uint16) string {
 	if int(id) < len(typeNames) {
 		return typeNames[id]

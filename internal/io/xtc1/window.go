@@ -31,7 +31,7 @@ type reads struct {
 
 func newReads(n int) *reads { return &reads{slots: make(chan struct{}, n)} }
 
-// window gives the bytes of one file through a few blocks, some of which are read ahead. It belongs to
+// window reads one file through a few blocks, some of which are read ahead. It belongs to
 // one goroutine; the reads run in others, limited by slots.
 type window struct {
 	ctx    context.Context
@@ -97,7 +97,7 @@ func (w *window) fetch(n int64) *block {
 	return b
 }
 
-// bytes gives n bytes at off, which the caller knows to lie inside the file. They stay valid.
+// bytes returns n bytes at off, which the caller knows to lie inside the file. They stay valid.
 func (w *window) bytes(off int64, n int) ([]byte, error) {
 	if n == 0 {
 		return nil, nil

@@ -33,7 +33,7 @@ func Node(level uint8, pid, ip uint32) Address { return Address{uint32(level)<<2
 
 var sourcePattern = regexp.MustCompile(`^(\w+)\.(\d+):(\w+)\.(\d+)$`)
 
-// ParseSource gives the address of a detector by its full name, e.g. XppGon.0:Epix100a.1.
+// ParseSource returns the address of a detector by its full name, e.g. XppGon.0:Epix100a.1.
 func ParseSource(s string) (Address, error) {
 	m := sourcePattern.FindStringSubmatch(s)
 	if m == nil {
@@ -80,7 +80,7 @@ func (d *Draft) Close() {
 	le.PutUint32(d.b[at+16:], uint32(len(d.b)-at))
 }
 
-// Leaf appends a leaf and gives its payload of size bytes, all zero, to be filled before the next call.
+// Leaf appends a leaf and returns its payload of size bytes, all zero, to be filled before the next call.
 func (d *Draft) Leaf(from Address, id, version uint16, damage uint32, size int) []byte {
 	at := len(d.b)
 	d.header(from, uint32(id)|uint32(version)<<16, damage)
@@ -89,7 +89,7 @@ func (d *Draft) Leaf(from Address, id, version uint16, damage uint32, size int) 
 	return d.b[at+xtcSize:]
 }
 
-// Bytes closes the datagram and gives it; the bytes are valid until the next Begin.
+// Bytes closes the datagram and returns it; the bytes are valid until the next Begin.
 func (d *Draft) Bytes() []byte {
 	for len(d.open) > 0 {
 		d.Close()

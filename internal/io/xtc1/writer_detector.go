@@ -150,7 +150,7 @@ const (
 	envRows   = 1
 )
 
-// epixAsics gives asics in each direction: two where the panel can be halved.
+// epixAsics returns asics in each direction: two where the panel can be halved.
 func (m *Model) epixAsics() (across, down int) {
 	if m.Rows%2 == 0 && m.Cols%2 == 0 {
 		return 2, 2

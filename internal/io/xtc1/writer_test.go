@@ -116,7 +116,7 @@ func (r *run) put(tr Transition, fill func(*Draft)) {
 	r.end()
 }
 
-// open gives the files for reading, with smalldata or without.
+// open returns the files for reading, with smalldata or without.
 func (r *run) open(small bool) []*File {
 	for i, f := range r.files {
 		f.R, f.Size = bytes.NewReader(r.data[i].Bytes()), int64(r.data[i].Len())

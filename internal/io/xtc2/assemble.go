@@ -80,7 +80,7 @@ func (a *assembly) groups(g group) (all uint16) {
 	return all
 }
 
-// places gives where the segments of a scan's configurations are in segs.
+// places returns where the segments of a scan's configurations are in segs.
 func (a *assembly) places(s *scan) [][]int {
 	var all [][]int
 	for _, c := range s.configs {
@@ -96,7 +96,7 @@ func (a *assembly) places(s *scan) [][]int {
 	return all
 }
 
-// listFiles fills x.Files and gives, per scan, the number of each of its files, -1 for absent ones.
+// listFiles fills x.Files and returns, per scan, the number of each of its files, -1 for absent ones.
 func (b *builder) listFiles(x *frame.Index) [][]int32 {
 	fileOf := make([][]int32, len(b.scans))
 	for i, s := range b.scans {
@@ -172,7 +172,7 @@ func (k *known) choose(t *layouts) {
 	}
 }
 
-// addPanels fills x.Panels and gives the number of each segment's first panel, -1 where there is none.
+// addPanels fills x.Panels and returns the number of each segment's first panel, -1 where there is none.
 // The shape of a segment without frames is that of its detector's other segments, or of its type.
 func (b *builder) addPanels(x *frame.Index, segs []*known) []int {
 	starts := make([]int, len(segs))
@@ -267,7 +267,7 @@ func (a *assembly) addSlot(slot slot, k *known, at int, file int32) {
 	}
 }
 
-// heading gives the number that a heading of a scan has in the index, where equal ones have one.
+// heading returns the number that a heading of a scan has in the index, where equal ones have one.
 func (a *assembly) heading(scan, n int) uint16 {
 	if a.headings[scan][n] == 0 {
 		h := a.scans[scan].models.headings[n]

@@ -30,7 +30,7 @@ func newChain(f *File, reads int, from, until int64) *chain {
 	return &chain{w: &window{f: f, step: peek}, off: from, ahead: lookahead{f: f, most: reads, until: until}}
 }
 
-// next gives the next header, io.EOF at the end of the file.
+// next returns the next header, io.EOF at the end of the file.
 func (c *chain) next(ctx context.Context) (Header, error) {
 	if err := ctx.Err(); err != nil {
 		return Header{}, err
@@ -53,7 +53,7 @@ func (c *chain) next(ctx context.Context) (Header, error) {
 	return h, nil
 }
 
-// takeWindow gives away the window on the last datagram, for a reader beside the chain.
+// takeWindow hands over the window on the last datagram, for a reader beside the chain.
 func (c *chain) takeWindow() *window {
 	w := c.w
 	c.w = &window{f: w.f, step: peek}
@@ -114,7 +114,7 @@ func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
 	return nil
 }
 
-// leadsTo tells whether the next datagram in the queue is the one at off. If not the supposition was wrong: what
+// leadsTo reports whether the next datagram in the queue is the one at off. If not the supposition was wrong: what
 // is under way ends unheard.
 func (a *lookahead) leadsTo(off int64) bool {
 	if len(a.queue) > 0 && off == a.queue[0].off+int64(a.queue[0].taken)*a.queue[0].size {
@@ -167,7 +167,7 @@ type Survey struct {
 	Problem  error          // where the file cannot be read further, or a Configure not to its end
 }
 
-// Config is a Configure: what it describes and the values that it gives itself.
+// Config is a Configure: what it describes and the values in it.
 type Config struct {
 	*Table
 	Values []Block

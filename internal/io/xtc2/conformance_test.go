@@ -463,7 +463,7 @@ func TestFactsOfFiles(t *testing.T) {
 	}
 }
 
-// pixels gives the pixels of a frame as the index says, from the file it names.
+// pixels returns the pixels of a frame as the index says, from the file it names.
 func pixels(t *testing.T, x *frame.Index, event, panel int) []byte {
 	t.Helper()
 	e, p := x.At(event, panel), x.Panels[panel]

@@ -8,7 +8,7 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// info extracts what a transition tells; nil if nothing.
+// info extracts what a transition says about the run; nil if nothing.
 func (d *Datagram) info() *info {
 	in := &info{}
 	if d.Service() == BeginRun {
@@ -43,7 +43,7 @@ func (d *Datagram) info() *info {
 	return in
 }
 
-// gainKind tells the families whose gain the data tell.
+// gainKind is the way in which the data of a family state its gain.
 type gainKind int
 
 const (
@@ -193,7 +193,7 @@ func (d stepDoc) setting(det, detType string) string {
 // configured is the configuration in force of a panel.
 type configured struct {
 	frame.GainConfig
-	scan  int  // the stream that tells it
+	scan  int  // the stream that has it
 	fresh bool // the transition of the present step told it
 }
 
@@ -210,7 +210,7 @@ func newGainTracker(b *builder, x *frame.Index) *gainTracker {
 	return &gainTracker{b: b, x: x, config: map[segment]configured{}, pulsed: map[segment]pulsed{}}
 }
 
-// transition takes what a Configure or BeginStep tells. A stream that takes no part in a step may have lost a
+// transition takes the gain settings of a Configure or BeginStep. A stream that takes no part in a step may have lost a
 // change: what it said before is in force no longer.
 func (t *gainTracker) transition(g group) {
 	t.doc = ""

@@ -312,7 +312,7 @@ func TestGainModes(t *testing.T) {
 	equal(t, "number of notes", len(x.Notes), 2)
 }
 
-// TestEpix10kaModes gives the mode of configurations in each of their forms.
+// TestEpix10kaModes checks the gain mode of configurations in each of their forms.
 func TestEpix10kaModes(t *testing.T) {
 	for _, c := range []struct {
 		pixel, trbit byte

@@ -55,7 +55,7 @@ const (
 var serviceNames = [...]string{"ClearReadout", "Reset", "Configure", "Unconfigure", "BeginRun", "EndRun", "BeginStep", "EndStep",
 	"Enable", "Disable", "SlowUpdate", "EndOfBatch", "L1Accept"}
 
-// String gives the name of the transition.
+// String returns the name of the transition.
 func (s Service) String() string {
 	if int(s) < len(serviceNames) {
 		return serviceNames[s]
@@ -63,7 +63,7 @@ func (s Service) String() string {
 	return fmt.Sprintf("service %d", uint8(s))
 }
 
-// IsEvent tells events from transitions.
+// IsEvent reports whether a datagram is an event, not a transition.
 func (s Service) IsEvent() bool { return s == L1Accept || s == EndOfBatch }
 
 // Damage flags of an Xtc. Bits 12..15 are a number of the detector's own.
@@ -119,7 +119,7 @@ func (t ValueType) Size() int {
 	return 0
 }
 
-// String gives the type's name as the format's library has it.
+// String returns the type's name as the format's library has it.
 func (t ValueType) String() string {
 	if t < numValueTypes {
 		return valueTypes[t].name

@@ -14,7 +14,7 @@ import (
 // Version is that of an algorithm: major<<16 | minor<<8 | micro.
 type Version uint32
 
-// String gives e.g. 2.0.1.
+// String returns e.g. 2.0.1.
 func (v Version) String() string {
 	return fmt.Sprintf("%d.%d.%d", v>>16&0xff, v>>8&0xff, v&0xff)
 }
@@ -128,7 +128,7 @@ type Value struct {
 	Bytes []byte // little-endian, row-major
 }
 
-// Value gives field number i, false if the data do not hold it.
+// Value returns field number i, false if the data do not hold it.
 func (b *Block) Value(i int) (Value, bool) {
 	p, ok := b.Names.place(i, b.shapes, len(b.data))
 	if !ok {
@@ -141,7 +141,7 @@ func (b *Block) Value(i int) (Value, bool) {
 	return v, true
 }
 
-// Find gives the field of that name; of an enum value the name is the part before the colon.
+// Find returns the field of that name; of an enum value the name is the part before the colon.
 func (b *Block) Find(name string) (Value, bool) {
 	for i, f := range b.Names.Fields {
 		if f.Name == name || f.Type == EnumVal && f.Base() == name {
@@ -151,7 +151,7 @@ func (b *Block) Find(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Int gives a scalar of an integer type.
+// Int returns a scalar of an integer type.
 func (v Value) Int() (int64, bool) {
 	if v.Field.Rank != 0 {
 		return 0, false
@@ -175,12 +175,12 @@ func (v Value) Int() (int64, bool) {
 	return 0, false
 }
 
-// Text gives a CHARSTR up to its first NUL.
+// Text returns a CHARSTR up to its first NUL.
 func (v Value) Text() (string, bool) {
 	return cursor.CutNUL(v.Bytes), v.Field.Type == CharStr
 }
 
-// Float gives a scalar of a floating-point type.
+// Float returns a scalar of a floating-point type.
 func (v Value) Float() (float64, bool) {
 	if v.Field.Rank != 0 {
 		return 0, false
@@ -194,7 +194,7 @@ func (v Value) Float() (float64, bool) {
 	return 0, false
 }
 
-// Describe gives field number i for people: a text, a number, the label of an enum, the shape of an
+// Describe returns field number i for people: a text, a number, the label of an enum, the shape of an
 // array.
 func (b *Block) Describe(i int) string {
 	v, ok := b.Value(i)
@@ -222,7 +222,7 @@ func (b *Block) Describe(i int) string {
 	return fmt.Sprint(v.Dims)
 }
 
-// EnumLabel gives the name of an enum's value from the ENUMDICT fields of the same block.
+// EnumLabel returns the name of an enum's value from the ENUMDICT fields of the same block.
 func (b *Block) EnumLabel(v Value) (string, bool) {
 	code, ok := v.Int()
 	_, enum, isEnum := strings.Cut(v.Field.Name, ":")

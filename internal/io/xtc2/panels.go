@@ -12,13 +12,13 @@ import (
 // bookkeeping are detectors that describe the run, not the beam.
 var bookkeeping = []string{"runinfo", "chunkinfo", "smdinfo", "epics", "epicsinfo", "scan", "step", "pvdetinfo"}
 
-// IsBookkeeping tells entries of the Names table that are no detectors.
+// IsBookkeeping reports whether an entry of the Names table is no detector.
 func IsBookkeeping(detName string) bool { return slices.Contains(bookkeeping, detName) }
 
 // frameFields are the names that the field with the pixels has, the first one present counts.
 var frameFields = []string{"raw", "image", "value"}
 
-// frameField gives the number of the field that holds a panel's pixels, or -1: alg raw, an array of
+// frameField returns the number of the field that holds a panel's pixels, or -1: alg raw, an array of
 // rank 2 or 3 of 16-bit numbers, or of bytes where the type has a codec for them.
 func (n *Names) frameField() int {
 	if n.Alg != "raw" || IsBookkeeping(n.DetName) {
@@ -123,7 +123,7 @@ func (l layout) shape(detType string) (shape, bool) {
 	return shape{subs: int(subs), rows: int(rows), cols: int(cols), bytes: uint32(n), codec: frame.Identity}, true
 }
 
-// expected is the shape that the detector table gives for a type of which no frame was seen.
+// expected is the shape that the detector table has for a type of which no frame was seen.
 func expected(detType string) (shape, bool) {
 	if p := frame.Packed(detType); p.Codec != frame.Identity {
 		return shape{subs: 1, rows: p.Rows, cols: p.Cols, bytes: uint32(p.Bytes), codec: p.Codec}, true

@@ -79,7 +79,7 @@ func assembled(rows, cols, asic, i int) int {
 	return row*2*cols + col
 }
 
-// addPulsed gives the index the pulsed pixels of a step.
+// addPulsed adds the pulsed pixels of a step to the index.
 func (t *gainTracker) addPulsed(step int) {
 	for i, p := range t.x.Panels {
 		m := t.pulsed[segment{p.Detector, p.Segment}]

@@ -68,7 +68,7 @@ func Scan(f *File, table *Table, visit func(*Datagram) error) (*Table, error) {
 	}
 }
 
-// datagram reads the whole content of a datagram and gives it with the table in force after it: a
+// datagram reads the whole content of a datagram and returns it with the table in force after it: a
 // Configure replaces the table.
 func (w *window) datagram(h Header, table *Table) (*Datagram, *Table, error) {
 	d := &Datagram{Header: h}
@@ -124,7 +124,7 @@ func (w *window) datagram(h Header, table *Table) (*Datagram, *Table, error) {
 	return d, table, nil
 }
 
-// Find gives the first block of a detector, false if there is none.
+// Find returns the first block of a detector, false if there is none.
 func (d *Datagram) Find(detector string) (*Block, bool) {
 	for i := range d.Blocks {
 		if d.Blocks[i].Names.DetName == detector {
@@ -134,7 +134,7 @@ func (d *Datagram) Find(detector string) (*Block, bool) {
 	return nil, false
 }
 
-// runInfo gives what a BeginRun says about its run.
+// runInfo returns what a BeginRun says about its run.
 func (d *Datagram) runInfo() (experiment string, number int, ok bool) {
 	b, ok := d.Find("runinfo")
 	if !ok {
@@ -150,7 +150,7 @@ func (d *Datagram) runInfo() (experiment string, number int, ok bool) {
 	return experiment, int(run), true
 }
 
-// chunkInfo gives the file that follows, from an Enable.
+// chunkInfo returns the file that follows, from an Enable.
 func (d *Datagram) chunkInfo() (name string, id int, ok bool) {
 	b, ok := d.Find("chunkinfo")
 	if !ok {

@@ -31,7 +31,7 @@ type entry struct {
 	size    int64
 	slots   []slot    // of an event that was read in full, parallel to the segments of its config
 	by      *template // of an event that is like its template
-	info    *info     // of a transition that tells something
+	info    *info     // of a transition that says something about the run
 	file    int32     // index into the scan's files
 	config  int32     // index into the scan's configs, -1 before the first
 	damage  uint16    // of the root
@@ -40,7 +40,7 @@ type entry struct {
 	known   bool // from smalldata: its headers are still to be read
 }
 
-// panels gives how many slots an event has.
+// panels returns how many slots an event has.
 func (e *entry) panels() int {
 	if e.by != nil {
 		return len(e.by.slots)
@@ -48,7 +48,7 @@ func (e *entry) panels() int {
 	return len(e.slots)
 }
 
-// slot gives what the event holds of a segment, and the heading that must lie there.
+// slot returns what the event holds of a segment, and the heading that must lie there.
 func (e *entry) slot(i int) (slot, uint16) {
 	if e.by == nil {
 		return e.slots[i], 0
@@ -60,7 +60,7 @@ func (e *entry) slot(i int) (slot, uint16) {
 	return o, e.by.headings[i]
 }
 
-// info is what a transition tells.
+// info holds what a transition says about the run.
 type info struct {
 	hasRun     bool
 	experiment string
@@ -119,7 +119,7 @@ func (w *worst) add(at int64, err error) {
 	}
 }
 
-// chunkBase gives the base name of an announced chunk: it lies beside the present one, whatever folder
+// chunkBase returns the base name of an announced chunk: it lies beside the present one, whatever folder
 // its writer had.
 func chunkBase(name string) string { return path.Base(filepath.ToSlash(name)) }
 
@@ -221,7 +221,7 @@ func (s *scan) newSlots(e *entry) error {
 	return nil
 }
 
-// hasContent tells the transitions whose content matters.
+// hasContent reports whether the content of a transition matters.
 func hasContent(s Service) bool {
 	return s == Configure || s == BeginRun || s == BeginStep || s == Enable
 }

@@ -223,7 +223,7 @@ func (s *scan) readCandidates(ctx context.Context) error {
 	return nil
 }
 
-// isThere tells whether the file holds an event, and says so in the event if not.
+// isThere reports whether the file holds an event, and says so in the event if not.
 func (s *scan) isThere(e *entry) bool {
 	f := s.files[e.file]
 	if f.IsThere() && e.off+e.size <= f.Size {

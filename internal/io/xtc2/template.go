@@ -73,7 +73,7 @@ func (rec *record) mar() {
 	}
 }
 
-// sizeKey tells events that may share a template.
+// sizeKey is the same for events that may share a template.
 type sizeKey struct {
 	config int32
 	size   int64
@@ -83,7 +83,7 @@ type sizeKey struct {
 type model struct {
 	template   *template // nil: none yet
 	candidates int       // events tried
-	first      []int32   // entries of the first events, as the smalldata file tells them
+	first      []int32   // entries of the first events, as the smalldata file lists them
 }
 
 // models are those of a stream. Which events become templates depends on the order of events alone.
@@ -93,10 +93,10 @@ type models struct {
 	headings []frame.Heading // those of all templates
 }
 
-// of gives the model of an event; nil where there is none, because there are too many sizes.
+// of returns the model of an event; nil where there is none, because there are too many sizes.
 func (m *models) of(e *entry) *model { return m.bySize[sizeKey{e.config, e.size}] }
 
-// add gives the model of an event, a new one for a new size.
+// add returns the model of an event, a new one for a new size.
 func (m *models) add(e *entry) *model {
 	k := m.of(e)
 	if k == nil && len(m.list) < maxTemplates {
@@ -110,7 +110,7 @@ func (m *models) add(e *entry) *model {
 	return k
 }
 
-// open tells whether the model still looks for its template.
+// open reports whether the model still looks for its template.
 func (k *model) open() bool { return k.template == nil && k.candidates < maxCandidates }
 
 // learn makes the event that was just read the template of its size, if it can be: no damage, nothing
@@ -170,7 +170,7 @@ func (rec *record) runs(event int64) []run {
 	return runs
 }
 
-// tell notes that the template tells what is in an event, if it does. It fails only when a read fails.
+// tell notes that the template knows the content of an event, if it does. It fails only when a read fails.
 func (t *template) tell(w *window, h Header, e *entry) (known bool, err error) {
 	if known, err = t.fits(w, h); known {
 		e.by = t

@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// truth compares the index with predictions, made in all ways, with the one that reads all headers. It gives
+// truth compares the index with predictions, made in all ways, with the one that reads all headers. It returns
 // the number of frames that were predicted. Predictions of an event that are not true must show in one of
 // its headings; only with wrong may there be any.
 func truth(t *testing.T, req func() rawrun.Request, wrong bool) (predicted int) {
@@ -85,7 +85,7 @@ func compareIndex(t *testing.T, req rawrun.Request, got, want *frame.Index, wron
 	return predicted
 }
 
-// fileMap gives the files by their numbers in the index.
+// fileMap returns the files by their numbers in the index.
 func fileMap(t *testing.T, req rawrun.Request, x *frame.Index) map[int32]*File {
 	t.Helper()
 	m := map[int32]*File{}

@@ -10,7 +10,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// valuesOf gives all datagrams of a file of the shared data.
+// valuesOf returns all datagrams of a file of the shared data.
 func valuesOf(t *testing.T, name string) []*Datagram {
 	t.Helper()
 	var list []*Datagram
@@ -23,7 +23,7 @@ func valuesOf(t *testing.T, name string) []*Datagram {
 	return list
 }
 
-// described gives a field for people, of the block with that NamesId.
+// described returns a field for people, of the block with that NamesId.
 func described(t *testing.T, d *Datagram, id uint32, field string) string {
 	t.Helper()
 	for i := range d.Blocks {

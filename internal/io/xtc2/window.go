@@ -18,14 +18,14 @@ func fail(f *File, off int64, what, want, got string, cause error) error {
 	return &cursor.Error{Format: "xtc2", File: f.Path, Offset: off, What: what, Want: want, Got: got, Err: cause}
 }
 
-// isProblem tells an error of the file's content, which readers report and go on, from a failed read.
+// isProblem reports whether an error is about the content of the file, which readers report and go on, and not a failed read.
 func isProblem(err error) bool {
 	var e *cursor.Error
 	return errors.As(err, &e)
 }
 
-// window gives small pieces of a file and keeps the last piece read, so that neighbouring headers cost
-// one read. Slices it gives are valid until its next call.
+// window reads small pieces of a file and keeps the last piece read, so that neighbouring headers cost
+// one read. Its slices are valid until the next call.
 type window struct {
 	f    *File
 	off  int64 // file offset of buf[0]
@@ -42,7 +42,7 @@ func (w *window) begin(f *File, size int64) {
 	}
 }
 
-// at gives n bytes at off.
+// at returns n bytes at off.
 func (w *window) at(off int64, n int, what string) ([]byte, error) {
 	b, err := w.get(off, n, what)
 	w.rec.add(off, b)
@@ -99,7 +99,7 @@ func (h Header) Damage() uint16 { return h.root.damage }
 func (h Header) Contains() uint16 { return h.root.contains }
 
 // header reads the head of the datagram at off and checks that the file holds all of the datagram.
-// At the end of the file it gives io.EOF.
+// At the end of the file it returns io.EOF.
 func (w *window) header(off int64) (Header, error) {
 	if off == w.f.Size {
 		return Header{}, io.EOF

@@ -69,19 +69,19 @@ func (d *Draft) Damage(bits uint16) {
 	binary.LittleEndian.PutUint16(at, binary.LittleEndian.Uint16(at)|bits)
 }
 
-// Service gives the transition of the datagram.
+// Service returns the transition of the datagram.
 func (d *Draft) Service() Service { return Service(d.b[11] & 0x0f) }
 
-// TimeStamp gives the datagram's time-stamp.
+// TimeStamp returns the datagram's time-stamp.
 func (d *Draft) TimeStamp() uint64 { return binary.LittleEndian.Uint64(d.b) }
 
-// Bytes gives the datagram; they are valid until the next Begin.
+// Bytes returns the datagram; they are valid until the next Begin.
 func (d *Draft) Bytes() []byte {
 	d.close(prefixSize)
 	return d.b
 }
 
-// open appends the header of an Xtc and gives its position.
+// open appends the header of an Xtc and returns its position.
 func (d *Draft) open(typ uint16, src uint32, damage uint16) int {
 	at := len(d.b)
 	d.b = binary.LittleEndian.AppendUint32(d.b, src)

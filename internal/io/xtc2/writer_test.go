@@ -189,7 +189,7 @@ func TestSmalldataAsTheOriginal(t *testing.T) {
 	}
 }
 
-// texts gives a Names with its strings cut at their NULs.
+// texts returns a Names with its strings cut at their NULs.
 func texts(b []byte) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%x", b[:xtcSize+4])
@@ -288,7 +288,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// list gives all names below a folder.
+// list returns all names below a folder.
 func list(t *testing.T, dir string) string {
 	t.Helper()
 	var names []string

@@ -49,7 +49,7 @@ type Planes struct {
 }
 
 // NewGated makes an accumulator for len(gateLo) pixels. A nil gate means all values are inside; then
-// pixels gives their number.
+// pixels is their number.
 func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	g := &Gated{Params: p, pixels: pixels, open: gateLo == nil, gateLo: gateLo, gateHi: gateHi}
 	if !g.open && (len(gateLo) != pixels || len(gateHi) != pixels) {
@@ -117,7 +117,7 @@ func (g *Gated) addTail(block, tail int, frames [][]uint16) {
 	}
 }
 
-// add gives whole blocks to the kernel, some frames at a time.
+// add passes whole blocks to the kernel, some frames at a time.
 func (g *Gated) add(blocks []kernel.Block, frames [][]uint16) {
 	for len(frames) > 0 {
 		n := min(group, len(frames))
@@ -174,7 +174,7 @@ func (g *Gated) flush(i int) {
 	g.since[i] = 0
 }
 
-// Planes gives the results so far. The slices belong to g, and no Add may be under way.
+// Planes returns the results so far. The slices belong to g, and no Add may be under way.
 func (g *Gated) Planes() Planes {
 	g.makeRoom()
 	out := Planes{GateLo: g.gateLo, GateHi: g.gateHi, Sum0: g.sum0, NLo: g.nLo, NHi: g.nHi, Sum1: g.sum1,

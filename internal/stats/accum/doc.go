@@ -24,7 +24,7 @@ const group = 8
 // second-level cache.
 const parts = 2 * group
 
-// Parts gives frames to so many accumulators, a few frames at a time, with the number of the first: all
+// Parts passes frames to so many accumulators, a few frames at a time, with the number of the first: all
 // accumulators but the first find them in the cache. One alone gets all frames at once.
 func Parts(accumulators int, frames [][]uint16, add func(first int, part [][]uint16)) {
 	n := parts
@@ -36,7 +36,7 @@ func Parts(accumulators int, frames [][]uint16, add func(first int, part [][]uin
 	}
 }
 
-// checkBand panics unless frames are a band from pixel lo on of a panel with so many pixels, and gives
+// checkBand panics unless frames are a band from pixel lo on of a panel with so many pixels, and returns
 // the band's end.
 func checkBand(pixels, lo int, frames [][]uint16) (hi int) {
 	n := len(frames[0])

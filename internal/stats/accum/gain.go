@@ -63,7 +63,7 @@ func (g *Gain) flush(i int) {
 	g.since[i] = 0
 }
 
-// Planes gives the counts so far; no Add may be under way.
+// Planes returns the counts so far; no Add may be under way.
 func (g *Gain) Planes() (odd, never []uint32) {
 	for i := range g.since {
 		g.flush(i)

@@ -26,5 +26,5 @@ func (m *Max) Add(lo int, frames [][]uint16) {
 	}
 }
 
-// Plane gives the maxima so far. The slice belongs to m.
+// Plane returns the maxima so far. The slice belongs to m.
 func (m *Max) Plane() []uint16 { return m.max }

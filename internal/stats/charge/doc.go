@@ -34,7 +34,7 @@
 //
 // Event numbers count triggers, so a lost event leaves a hole in x and nothing else. Where the hole lies
 // just before the ramp begins, nobody knows which of the lost frames began it: such a period is used only
-// where the pixel has no other, and such a ramp tells the switching point only where there is no other.
+// where the pixel has no other, and such a ramp determines the switching point only where there is no other.
 // With Compat the original's way is taken: such periods are as good as any. A frame of nothing but zeros is a
 // lost event (not with Compat).
 package charge

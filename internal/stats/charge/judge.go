@@ -47,7 +47,7 @@ type Verdict struct {
 	Untested [Modes]int // pixels without a complete ramp
 	ByA, ByB int        // bad pixels by measure A, by measure B
 	OnlyB    int        // bad pixels that measure A has not found
-	// Response is the slope below which a pixel without gain bit does not answer; NaN where nothing tells.
+	// Response is the slope below which a pixel without gain bit does not answer; NaN where it is not known.
 	Response [Modes]float64
 }
 
@@ -114,7 +114,7 @@ func (j *judge) whole(i int) bool {
 	return any
 }
 
-// flag gives a bit to a pixel of a mode.
+// flag sets a bit of a pixel in a mode.
 func (j *judge) flag(i int, bit uint64) { j.v.Status[i] |= bit }
 
 // fit makes the lines of a mode.

@@ -178,7 +178,7 @@ func (t *tally) row(bit uint64) *Row {
 	return r
 }
 
-// rows gives the bits that occur, by value.
+// rows returns the bits that occur, by value.
 func (t *tally) rows() []Row {
 	var rows []Row
 	for _, r := range t.byBit {

@@ -61,7 +61,7 @@ func NewFlatness(rows, cols, wr, wc int, mask uint16) (*Flatness, error) {
 	return f, nil
 }
 
-// centred gives the first centred coordinate of n places and the step to the next.
+// centred returns the first centred coordinate of n places and the step to the next.
 func centred(n int) (first, step int64) {
 	if n%2 == 1 {
 		return -int64(n / 2), 1
@@ -69,7 +69,7 @@ func centred(n int) (first, step int64) {
 	return -int64(n - 1), 2
 }
 
-// squares gives the sum of the squared centred coordinates of n places.
+// squares returns the sum of the squared centred coordinates of n places.
 func squares(n int) int64 {
 	first, step := centred(n)
 	sum := int64(0)
@@ -80,7 +80,7 @@ func squares(n int) int64 {
 	return sum
 }
 
-// lcm gives the least common multiple if it leaves room for 16-bit values in 64 bits.
+// lcm returns the least common multiple if it leaves room for 16-bit values in 64 bits.
 func lcm(v ...int64) (m int64, ok bool) {
 	m = 1
 	for _, x := range v {
@@ -97,7 +97,7 @@ func lcm(v ...int64) (m int64, ok bool) {
 	return m, true
 }
 
-// bound gives a number that no |residual*Den| exceeds: a residual is a sum c*z with coefficients of sum 0,
+// bound returns a number that no |residual*Den| exceeds: a residual is a sum c*z with coefficients of sum 0,
 // whose positive part is at most 1 plus the negative part of the fit's weights, largest at a corner.
 func (f *Flatness) bound() int64 {
 	negative := int64(0)
@@ -117,7 +117,7 @@ func (f *Flatness) bound() int64 {
 // Span is a range of rows or columns.
 type Span struct{ Lo, Hi int }
 
-// Windows gives the windows along one direction: read are the places a window sees, keep those whose
+// windows returns the tiles along one direction: read are the places a window sees, keep those whose
 // result is the window's, because no later window overwrites it.
 func windows(size, w int) (read, keep []Span) {
 	for lo := 0; lo < size; lo += w {
@@ -130,11 +130,11 @@ func windows(size, w int) (read, keep []Span) {
 	return read, keep
 }
 
-// Band is one row of windows: it reads rows Read and gives the results of rows Keep. The bands of a panel
+// Band is one row of windows: it reads rows Read and keeps the results of rows Keep. The bands of a panel
 // keep every row once.
 type Band struct{ Read, Keep Span }
 
-// Bands gives the rows of windows, from top to bottom.
+// Bands returns the rows of windows, from top to bottom.
 func (f *Flatness) Bands() []Band {
 	read, keep := windows(f.Rows, f.WR)
 	bands := make([]Band, len(read))
@@ -144,7 +144,7 @@ func (f *Flatness) Bands() []Band {
 	return bands
 }
 
-// WindowCols gives the number of windows in a band.
+// WindowCols returns the number of windows in a band.
 func (f *Flatness) WindowCols() int {
 	read, _ := windows(f.Cols, f.WC)
 	return len(read)
@@ -156,7 +156,7 @@ func (f *Flatness) Bytes(b Band, first, last, frames int) int64 {
 	return f.bytes(b, keep[first:last], frames)
 }
 
-// Part gives the end of the longest run of windows from first on whose Residuals takes no more than bytes,
+// Part returns the end of the longest run of windows from first on whose Residuals takes no more than bytes,
 // but at least one window. As many as possible together are fastest, since each part reads the band anew.
 func (f *Flatness) Part(b Band, first, frames int, bytes int64) (last int) {
 	_, keep := windows(f.Cols, f.WC)

@@ -30,7 +30,7 @@ func TestGoldenFeatures(t *testing.T) {
 	}
 }
 
-// cut gives the frames of the result's panel and slice.
+// cut returns the frames of the result's panel and slice.
 func cut(t *testing.T, c *golden.Case, r *golden.Result) (frames [][]uint16, rows, cols int) {
 	if len(c.Frames.Shape) == 4 {
 		r.Panel = &r.Params.Segind

@@ -25,10 +25,10 @@ type lanes struct {
 // process takes longer than computing what goes there.
 var lanePool = sync.Pool{New: func() any { return new(lanes) }}
 
-// vectors gives the number of vectors of a row of so many pixels.
+// vectors returns the number of vectors of a row of so many pixels.
 func vectors(width int) int { return (width + kernel.Lanes - 1) / kernel.Lanes }
 
-// laneBytes gives the memory that lanes of these windows need, for each frame.
+// laneBytes returns the memory that lanes of these windows need, for each frame.
 func laneBytes(rows int, keep []Span) int64 {
 	words := 0
 	for _, k := range keep {
@@ -53,7 +53,7 @@ func newLanes(rows int, read, keep []Span, frames int) *lanes {
 	return l
 }
 
-// ofSize gives n elements of unknown value, those of s if it has so many.
+// ofSize returns n elements of unknown value, those of s if it has so many.
 func ofSize[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)
@@ -61,7 +61,7 @@ func ofSize[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// planes gives the planes of a window: of its first pixel, what a column adds, and what a row adds.
+// planes returns the planes of a window: of its first pixel, what a column adds, and what a row adds.
 func (l *lanes) planes(w, frames int) (first, col, row []int32) {
 	p := l.plane[3*w*frames:]
 	return p[:frames], p[frames : 2*frames], p[2*frames : 3*frames]
@@ -157,7 +157,7 @@ func (r *Residuals) laneMedians(med2, mad4 []int64) {
 	lanePool.Put(l)
 }
 
-// medians gives twice the medians of the values, and the two middle distances of 2*values from that.
+// medians returns twice the medians of the values, and the two middle distances of 2*values from that.
 func (l *lanes) medians(n int) (twice, lower, upper [kernel.Lanes]int32) {
 	twice, upper = kernel.Middles(l.values, n, l.scratch)
 	for i := range twice {

@@ -109,7 +109,7 @@ func checkAgainst(t *testing.T, p refstat.FeatureParams, frames [][]uint16, want
 }
 
 // TestWideResiduals uses windows of 15 x 15 on all 16 bits, where residuals need 64 bits, and on 14, where
-// 32 suffice. The frames are the pattern that gives the first pixel its largest residual (it is bright, and
+// 32 suffice. The frames are the pattern in which the first pixel has its largest residual (it is bright, and
 // so are those that pull the plane down there) and its negative.
 func TestWideResiduals(t *testing.T) {
 	for _, mask := range []uint16{0xffff, 0x3fff} {

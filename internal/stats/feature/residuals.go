@@ -46,7 +46,7 @@ func NewResiduals(f *Flatness, band Band, first, last, frames int) *Residuals {
 	return r
 }
 
-// Cols is the range of columns whose results this gives.
+// Cols is the range of columns whose results are kept.
 func (r *Residuals) Cols() Span {
 	return Span{r.keep[0].Lo, r.keep[len(r.keep)-1].Hi}
 }
@@ -99,7 +99,7 @@ func addWindow[T quantile.Integer](r *Residuals, store []T, w int, frames [][]ui
 	}
 }
 
-// sums gives Sum(z), Sum(u*z) and Sum(v*z) of the window whose first pixel is z[0].
+// sums returns Sum(z), Sum(u*z) and Sum(v*z) of the window whose first pixel is z[0].
 func (f *Flatness) sums(z []uint16) (s, su, sv int64) {
 	for y := range f.WR {
 		rs, ru := rowSums(z[y*f.Cols:y*f.Cols+f.WC], f.Mask, f.u0, f.du)
@@ -110,7 +110,7 @@ func (f *Flatness) sums(z []uint16) (s, su, sv int64) {
 	return s, su, sv
 }
 
-// rowSums gives Sum(z) and Sum(u*z) of a row, u = u0, u0+du, ...
+// rowSums returns Sum(z) and Sum(u*z) of a row, u = u0, u0+du, ...
 func rowSums(row []uint16, mask uint16, u0, du int64) (s, su int64) {
 	u := u0
 	for _, raw := range row {
@@ -138,7 +138,7 @@ const (
 	PlaneMad4 = "f6_mad4" // int64 same: 4*Den times the median distance from it
 )
 
-// Finish gives the planes of the kept rows and columns, row-major, once all frames are in. It may be
+// Finish returns the planes of the kept rows and columns, row-major, once all frames are in. It may be
 // called once: the residuals are used up. Without frames the planes are 0 and Frames says so.
 func (r *Residuals) Finish() *plane.Set {
 	if r.n != r.frames {
@@ -230,7 +230,7 @@ func (f *Flatness) ResidFromSet(s *plane.Set) (*Resid, error) {
 	return &Resid{Frames: s.Frames, Den: f.Den, Med2: med2, Mad4: mad4}, nil
 }
 
-// Values gives the median residual and the median distance from it in ADU, each division rounded once.
+// Values returns the median residual and the median distance from it in ADU, each division rounded once.
 // NaN without frames.
 func (r *Resid) Values() (med, spr []float64) {
 	med, spr = make([]float64, len(r.Med2)), make([]float64, len(r.Mad4))

@@ -13,5 +13,5 @@ const (
 	GateHi    = "gate_hi"    // uint16 same: last value of the window
 	GainOdd   = "gain_odd"   // uint32 sum: frames whose gain bits are not those of the gain mode
 	GainNever = "gain_never" // uint32 sum: frames whose gain bits have the value that no mode has
-	InMode    = "in_mode"    // uint32 sum: frames in which the pixel is in the gain mode; only where a gain map tells pixels apart
+	InMode    = "in_mode"    // uint32 sum: frames in which the pixel is in the gain mode; only where a gain map distinguishes pixels
 )

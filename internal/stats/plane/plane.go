@@ -35,7 +35,7 @@ type Set struct {
 	Planes []Plane
 }
 
-// Get gives the data of a plane by name, or an error that lists what there is.
+// Get returns the data of a plane by name, or an error that lists what there is.
 func Get[T Number](s *Set, name string) ([]T, error) {
 	for i := range s.Planes {
 		if s.Planes[i].Name == name {

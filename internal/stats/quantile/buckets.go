@@ -5,7 +5,7 @@ import "math/bits"
 // Integer is a type of exact residuals.
 type Integer interface{ ~int32 | ~int64 }
 
-// MiddleOf gives the two middle values of v, the same value twice when len(v) is odd, and leaves v as it
+// MiddleOf returns the two middle values of v, the same value twice when len(v) is odd, and leaves v as it
 // is. scratch must be as long as v. It panics when v is empty.
 //
 // One histogram of 256 buckets between the smallest and the largest value finds the bucket of the middle,

@@ -31,17 +31,17 @@ func (p GateParams) Validate() error {
 	return nil
 }
 
-// Below gives the integer threshold of "below IntLo": y < IntLo exactly when y < Below(), 0..65536.
+// Below returns the integer threshold of "below IntLo": y < IntLo exactly when y < Below(), 0..65536.
 func (p GateParams) Below() uint32 {
 	return uint32(min(max(math.Ceil(p.IntLo), 0), 1<<16))
 }
 
-// Above gives the integer threshold of "above IntHi": y > IntHi exactly when y > Above(), -1..65535.
+// Above returns the integer threshold of "above IntHi": y > IntHi exactly when y > Above(), -1..65535.
 func (p GateParams) Above() int32 {
 	return int32(min(max(math.Floor(p.IntHi), -1), math.MaxUint16))
 }
 
-// Ranks gives the ranks of the two gate quantiles among n values: floor(FracLo*(n-1)) and
+// Ranks returns the ranks of the two gate quantiles among n values: floor(FracLo*(n-1)) and
 // ceil(FracHi*(n-1)), the products in float64 as the original takes them (ceil(0.56*100) is 57).
 func (p GateParams) Ranks(n int) (lo, hi int) {
 	lo = int(math.Floor(float64(p.FracLo * float64(n-1))))
@@ -51,7 +51,7 @@ func (p GateParams) Ranks(n int) (lo, hi int) {
 
 // Gates finds the windows of the dark rules, per pixel from the masked values of the block's frames
 // (the first nrecs1 frames of a step): Stage1, then Clip. Pixels are independent: any split of a panel
-// gives the same windows. A window with gateLo > gateHi accepts nothing.
+// makes the same windows. A window with gateLo > gateHi accepts nothing.
 //
 // The dark rules call these the gates of stage 1; frames of the block are accumulated with them like all
 // later ones. It panics when lengths differ or the block is empty.

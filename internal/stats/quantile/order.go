@@ -95,7 +95,7 @@ func (s *selector) load(v []uint16) {
 	}
 }
 
-// bounds gives the smallest and the largest of at least one value.
+// bounds returns the smallest and the largest of at least one value.
 func bounds(v []uint16) (lo, hi uint16) {
 	lo, hi = v[0], v[0]
 	for _, x := range v[1:] {
@@ -104,7 +104,7 @@ func bounds(v []uint16) (lo, hi uint16) {
 	return lo, hi
 }
 
-// rank gives the value of rank k among the loaded values.
+// rank returns the value of rank k among the loaded values.
 func (s *selector) rank(k int) uint16 {
 	below := 0
 	bucket := 0

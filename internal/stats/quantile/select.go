@@ -10,7 +10,7 @@ import (
 	"rawstatus/internal/stats/kernel"
 )
 
-// Select gives the value of rank k (0 is the smallest) among v, which it reorders: afterwards
+// Select returns the value of rank k (0 is the smallest) among v, which it reorders: afterwards
 // v[k] is that value, nothing before it is larger and nothing behind it is smaller. The values must not
 // hold NaN, which has no rank. It panics when k is not one of 0..len(v)-1.
 //
@@ -51,7 +51,7 @@ func median3[T cmp.Ordered](a, b, c T) T {
 	return max(min(a, b), min(max(a, b), c))
 }
 
-// partition reorders v into values < p, == p, > p and gives the bounds of the middle part.
+// partition reorders v into values < p, == p, > p and returns the bounds of the middle part.
 func partition[T cmp.Ordered](v []T, p T) (lt, gt int) {
 	gt = len(v)
 	for i := 0; i < gt; {
@@ -80,7 +80,7 @@ func insertionSort[T cmp.Ordered](v []T) {
 	}
 }
 
-// Middle gives the two middle values of v, which it reorders; they are the same value when len(v) is odd.
+// Middle returns the two middle values of v, which it reorders; they are the same value when len(v) is odd.
 // It panics when v is empty.
 func Middle[T cmp.Ordered](v []T) (a, b T) {
 	n := len(v)
@@ -98,7 +98,7 @@ func Middle[T cmp.Ordered](v []T) (a, b T) {
 // Float is a floating-point type.
 type Float interface{ ~float32 | ~float64 }
 
-// Median gives the median of v as numpy.median does: of an even number of values (a+b)/2 in the type of
+// Median returns the median of v as numpy.median does: of an even number of values (a+b)/2 in the type of
 // the values, NaN when v is empty or holds a NaN. It reorders v.
 func Median[T Float](v []T) T {
 	for _, x := range v {
@@ -162,7 +162,7 @@ func key[T Float](x T) uint64 {
 	return b ^ (uint64(int64(b)>>63) | 1<<63)
 }
 
-// FrameMedian gives twice the median of the masked values f[i] & mask of one frame, which is an exact
+// FrameMedian returns twice the median of the masked values f[i] & mask of one frame, which is an exact
 // integer: the sum of the two middle values, or twice the middle one. hist is scratch, all zero before and
 // after. It panics when f is empty.
 func FrameMedian(f []uint16, mask uint16, hist *[1 << 16]uint32) uint32 {
@@ -186,7 +186,7 @@ func count(hist *[1 << 16]uint32, f []uint16, mask uint16) {
 	}
 }
 
-// rankIn gives the value of rank k among those that the histogram counts at lo and above.
+// rankIn returns the value of rank k among those that the histogram counts at lo and above.
 func rankIn(hist *[1 << 16]uint32, lo uint16, k int) uint16 {
 	for v := int(lo); ; v++ {
 		if k -= int(hist[v]); k < 0 {

@@ -110,7 +110,7 @@ func exactStd(v []float64) float64 {
 	return math.Sqrt(d) / float64(len(v))
 }
 
-// unjudged gives the bit of all pixels for want of frames, or 0.
+// unjudged returns the bit of all pixels for want of frames, or 0.
 func unjudged(feature, frames, used int, p FeatureParams) uint64 {
 	switch {
 	case frames == 0:

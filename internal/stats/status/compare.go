@@ -53,7 +53,7 @@ func (d *Diff) Add(o Diff) {
 	}
 }
 
-// Same tells whether no pixel's word differs.
+// Same reports whether no pixel's word differs.
 func (d *Diff) Same() bool {
 	return d.Gained == [64]int{} && d.Lost == [64]int{}
 }

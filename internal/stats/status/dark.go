@@ -298,7 +298,7 @@ func (p DarkParams) unjudged(in *PanelPlanes, i int) uint64 {
 	return 0
 }
 
-// meanRms gives sum1/sum0 and sqrt(sum2/sum0 - mean^2), rounded as the original's float64 expressions. A
+// meanRms returns sum1/sum0 and sqrt(sum2/sum0 - mean^2), rounded as the original's float64 expressions. A
 // negative difference is rounding: the variance (n*sum2 - sum1^2)/n^2 then comes from exact integers, or
 // stays NaN as in the original.
 func meanRms(n uint32, sum1, sum2 uint64, original bool) (mean, rms float64) {
@@ -314,7 +314,7 @@ func meanRms(n uint32, sum1, sum2 uint64, original bool) (mean, rms float64) {
 	return mean, StdOf(n, sum1, sum2)
 }
 
-// StdOf gives the population standard deviation sqrt(n*sum2 - sum1^2)/n of n values from their exact sums;
+// StdOf returns the population standard deviation sqrt(n*sum2 - sum1^2)/n of n values from their exact sums;
 // the difference is exact. NaN for no values or sums that no values have.
 func StdOf(n uint32, sum1, sum2 uint64) float64 {
 	h1, l1 := bits.Mul64(uint64(n), sum2)
@@ -333,7 +333,7 @@ type tile struct {
 	r0, r1, c0, c1 int
 }
 
-// groups gives the tiles of every group.
+// groups returns the tiles of every group.
 func (p DarkParams) groups(panels []PanelPlanes) [][]tile {
 	var whole []tile
 	for i, in := range panels {

@@ -34,7 +34,7 @@ func (d *Diff) Table(f Family) Differences {
 	return t
 }
 
-// Same tells whether no pixel's word differs.
+// Same reports whether no pixel's word differs.
 func (t Differences) Same() bool {
 	for _, b := range t.Bits {
 		if b.Gained+b.Lost > 0 {

@@ -191,7 +191,7 @@ func exact(t *testing.T, name string, want *golden.Array, got func(i int) float6
 	}
 }
 
-// checkLimits is stricter than asked for: numpy's order of summation gives the very same numbers.
+// checkLimits is stricter than asked for: numpy's order of summation must lead to the very same numbers.
 func checkLimits(t *testing.T, s *golden.Summary, name string, l status.Limits) {
 	t.Helper()
 	for key, got := range map[string]float64{"lo": l.Lo, "hi": l.Hi, "mean": l.Mean, "std": l.Std} {

@@ -113,7 +113,7 @@ func medianMAD(v, dev []float64) (med, sigma float64) {
 // Floating is a floating-point type.
 type Floating = quantile.Float
 
-// MeanStdOf gives mean and population standard deviation (divided by n, not n-1) of v, bit for bit as
+// MeanStdOf returns mean and population standard deviation (divided by n, not n-1) of v, bit for bit as
 // numpy.mean and numpy.std of a contiguous array of this type:
 //
 //	mean = sum(v)/n;  std = sqrt(sum((v-mean)^2)/n)

@@ -49,7 +49,7 @@ const NotJudged = NoData | LowStats | EvalError
 // Hints are the bits that say something about a pixel's surroundings, not about its own data.
 const Hints = RowCol | ASIC
 
-// Family tells which meaning the numbers below 1024 have.
+// Family selects the meaning of the numbers below 1024.
 type Family string
 
 // The families. Numbers of different families must not be merged without saying so.
@@ -69,7 +69,7 @@ type Bit struct {
 	Ctypes   []string `json:"ctypes"`   // where it is found by default
 	Profiles []string `json:"profiles"` // who sets it
 	Group    string   `json:"group"`    // noise, intensity, gain, flatness, maximum, unjudged, spatial, user
-	Original bool     `json:"original"` // psana gives this number the same meaning
+	Original bool     `json:"original"` // this number has the same meaning in psana
 }
 
 var (

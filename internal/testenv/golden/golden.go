@@ -64,7 +64,7 @@ type Summary struct {
 	Limits     map[string]map[string]json.RawMessage
 }
 
-// Number gives a number of the evaluated limits; ok is false when it is absent or null.
+// Number returns a number of the evaluated limits; ok is false when it is absent or null.
 func (s *Summary) Number(t testing.TB, group, key string) (v float64, ok bool) {
 	t.Helper()
 	raw, ok := s.Limits[group][key]
@@ -137,7 +137,7 @@ type Array struct {
 	V     []float64
 }
 
-// U16 gives the elements as raw values.
+// U16 returns the elements as raw values.
 func (a *Array) U16() []uint16 {
 	v := make([]uint16, len(a.V))
 	for i, x := range a.V {
@@ -224,7 +224,7 @@ func product(shape []int) int {
 	return n
 }
 
-// FramesOf gives the frames that a result uses, as raw values of all panels together (or of its panel),
+// FramesOf returns the frames that a result uses, as raw values of all panels together (or of its panel),
 // and the shape of one frame.
 func (c *Case) FramesOf(r *Result) (frames [][]uint16, shape []int) {
 	raw, shape := c.Frames.U16(), c.Frames.Shape[1:]

@@ -17,7 +17,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 )
 
-// Opener makes a fresh, empty place and gives a function that opens it, once more each time.
+// Opener makes a fresh, empty place and returns a function that opens it, once more each time.
 type Opener func(t *testing.T) (open func() calib.Place)
 
 // Array makes an array of one bad word among good ones; different words give different arrays.
@@ -57,7 +57,7 @@ func MustDeploy(t testing.TB, p calib.Place, validity string, run int, word uint
 	return rec
 }
 
-// Used gives the word that analysis would use for a run; 0 for nothing.
+// Used returns the word that analysis would use for a run; 0 for nothing.
 func Used(t testing.TB, p calib.Place, run int) uint64 {
 	t.Helper()
 	items, _, err := p.Items(t.Context())
