@@ -30,7 +30,7 @@ func moments(par plan.Params) bool { return !par.Charge() && len(par.Features) =
 // believes that it holds.
 var effects = []effect{
 	{"profiles data and dark", moments, []string{"int-lo", "int-hi", "intnlo", "intnhi", "rms-lo", "rms-hi", "rmsnlo", "rmsnhi", "fraclm", "limits-per", "limits"}},
-	{"profile dark", plan.Params.Gated, []string{"gate-frames", "gates-from", "fraclo", "frachi"}},
+	{"profile dark", plan.Params.Gated, []string{"gate-frames", "gates", "gates-from", "fraclo", "frachi"}},
 	{"features", func(par plan.Params) bool { return len(par.Features) > 0 }, []string{"snrmax"}},
 	{"feature 6", func(par plan.Params) bool { return par.Has(6) }, []string{"window"}},
 	{"feature 11", func(par plan.Params) bool { return par.Has(11) }, []string{"pedestals"}},

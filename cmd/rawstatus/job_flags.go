@@ -21,6 +21,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/status"
 )
 
 // job flags describe what is computed; plan, run and everything that plans share them.
@@ -35,6 +36,8 @@ const (
 	defaultFracHi     = 0.95
 	defaultDarkEvents = 1000
 	defaultGateFrames = 50
+	twoPassGateFrames = 500
+	twoPassEvents     = 1024 // of the original
 	defaultMinFrames  = 3
 	defaultMaxLost    = 1.0
 	defaultSNRMax     = 8
@@ -64,7 +67,8 @@ func selectionFlags() []cli.Flag {
 		command.Check(&cli.StringFlag{Name: "gain-mode", Usage: "`MODE` of the frames, against what the data tell, e.g. g1 or AHL-H"}, detector.CheckGainMode),
 		command.Check(&cli.StringFlag{Name: "slice", Aliases: []string{"S"}, Usage: "only this part of each panel, `R0:R1,C0:C1`"}, command.Parses(parseSlice)),
 		command.Choice(&cli.StringFlag{Name: "zero-frames", Usage: "`WHAT` frames of nothing but zeros are: lost, or kept where the detector really reads zero", DefaultText: "lost; --compat: keep"}, "lost", "keep"),
-		command.AtLeast(&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", Value: defaultGateFrames}, 1),
+		command.AtLeast(&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", DefaultText: "50; two-pass: 500"}, 1),
+		command.Choice(&cli.StringFlag{Name: "gates", Usage: "dark: `HOW` gates are made: from quantiles of the leading frames, or two-pass, from their averages and mean rms", DefaultText: "two-pass for epix10ka, else quantiles"}, gatesQuantiles, gatesTwoPass),
 		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
 		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"}, command.Parses(parseMask)),
 		command.Check(&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"}, command.Parses(parseWindow)),
@@ -97,7 +101,7 @@ func limitFlags() []cli.Flag {
 		command.AtLeast(&cli.Float64Flag{Name: "rmsnlo", Usage: "rms below mean - `N` sigma is bad; 0: rms-lo alone", Value: defaultNSigma}, 0),
 		command.AtLeast(&cli.Float64Flag{Name: "rmsnhi", Usage: "rms above mean + `N` sigma is bad; 0: rms-hi alone", Value: defaultNSigma}, 0),
 		command.Between(&cli.Float64Flag{Name: "fraclm", Usage: "bad when more than this `FRACTION` of frames is outside int-lo, int-hi", Value: defaultFracLm}, 0, 1),
-		command.Choice(&cli.StringFlag{Name: "limits-per", Usage: "`WHAT` limits are made over: all pixels of the detector, of each panel, or of each asic", Value: "detector"}, "detector", "panel", "asic"),
+		command.Choice(&cli.StringFlag{Name: "limits-per", Usage: "`WHAT` limits are made over: all pixels of the detector, of each panel, or of each asic", DefaultText: "detector; two-pass: panel"}, "detector", "panel", "asic"),
 		command.Choice(&cli.StringFlag{Name: "limits", Usage: "`HOW` limits are made: from mean and standard deviation, or robust (median and MAD, clipped)", Value: "mean"}, "mean", "robust"),
 		command.Choice(&cli.StringFlag{Name: "gain-rule", Usage: "`WHICH` gain bits make a pixel bad: those not expected in the gain mode, only impossible ones (jungfrau: 10), or none", DefaultText: "dark: expected, data and --compat lcls2: impossible"}, "expected", "impossible", "off"),
 		command.AtLeast(&cli.IntFlag{Name: "min-frames", Usage: "fewer than `N` frames: LOW_STATS", Value: defaultMinFrames}, 1),
@@ -128,11 +132,14 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 	if err := checkEffects(c, par); err != nil {
 		return par, err
 	}
-	par.Selection = plan.Selection{Events: c.Int("events"), Skip: c.Int("skip"), GainMode: c.String("gain-mode"), GateFrames: c.Int("gate-frames"),
+	par.Selection = plan.Selection{Events: c.Int("events"), Skip: c.Int("skip"), GainMode: c.String("gain-mode"), GateFrames: defaultGateFrames,
 		GatesFrom: c.String("gates-from"), DataBits: family.DataBits, MaxLost: c.Float64("max-lost"), AllowIncomplete: c.Bool("allow-incomplete"),
 		KnownMissing: e.Site.KnownMissing}
 	if par.Gated() && !c.IsSet("events") {
 		par.Events = defaultDarkEvents
+	}
+	if c.IsSet("gate-frames") {
+		par.GateFrames = c.Int("gate-frames")
 	}
 	if par.Steps, err = numbers(c, "step", -1); err != nil {
 		return par, err
@@ -180,7 +187,41 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 	}
 	setLimits(c, site, family, &par)
 	setCharge(c, family, &par)
-	return par, nil
+	return par, setTwoPass(c, family, &par)
+}
+
+// How gates are made.
+const (
+	gatesQuantiles = "quantiles"
+	gatesTwoPass   = "two-pass"
+)
+
+// setTwoPass chooses the gates, and what else is usual with those of two passes. It comes after the limits.
+func setTwoPass(c *cli.Context, family detector.Family, par *plan.Params) error {
+	how := c.String("gates")
+	two := par.Gated() && (how == gatesTwoPass || how == "" && family.TwoPass)
+	if par.LimitsPer == "" {
+		par.LimitsPer = string(status.PerDetector)
+		if two {
+			par.LimitsPer = string(status.PerPanel)
+		}
+	}
+	if !two {
+		return nil
+	}
+	for _, flag := range []string{"fraclo", "frachi"} {
+		if c.IsSet(flag) {
+			return fault.New(fault.Usage, "--%s is for gates from quantiles, and these are of two passes", flag).WithHint("leave it out, or give --gates quantiles")
+		}
+	}
+	par.TwoPass = &status.TwoPass{NSigma: defaultNSigma, RmsLo: par.RmsLo, RmsHi: par.RmsHi}
+	if !c.IsSet("gate-frames") {
+		par.GateFrames = twoPassGateFrames
+	}
+	if par.Compat != "" && !c.IsSet("events") {
+		par.Events = twoPassEvents
+	}
+	return nil
 }
 
 // nameProfile settles profile, features and constants type, each of which may follow from the others.

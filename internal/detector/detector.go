@@ -36,6 +36,8 @@ type Family struct {
 	ASICRows, ASICCols int
 	// CalibGroup is the directory of the type in an LCLS-I calib directory, e.g. "Jungfrau::CalibV1".
 	CalibGroup string
+	// TwoPass: the gates of dark runs come from averages and the mean rms of the leading frames.
+	TwoPass bool
 	// AlwaysStacked: a deployed array has a panel axis even for one panel.
 	AlwaysStacked bool
 	// PanelsLast: the panel axis of a deployed array is its last one (rows, cols, panels). Analysis takes
@@ -75,7 +77,7 @@ var (
 func epix10ka(typ, group string) Family {
 	return Family{Type: typ, Rows: 352, Cols: 384, DataBits: 0x3fff, GainBits: 0x4000, GainModes: Epix10kaGains,
 		GainPatterns: epix10kaPatterns, Settings: epix10kaSettings,
-		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true}
+		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true, TwoPass: true}
 }
 
 // camera is an LCLS-I camera: its shape varies, and all share one group of constants.

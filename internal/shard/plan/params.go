@@ -50,6 +50,8 @@ type Selection struct {
 	GateFrames int `json:"gate_frames"`
 	// GatesFrom is the work directory of an earlier job whose gates are used.
 	GatesFrom string `json:"gates_from,omitempty"`
+	// TwoPass are gates from averages and rms of the leading frames; nil: from their quantiles.
+	TwoPass *status.TwoPass `json:"two_pass,omitempty"`
 	// Slice keeps rows [0], [1]) and columns [2], [3]) of each panel; nil: all.
 	Slice    []int  `json:"slice,omitempty"`
 	DataBits uint16 `json:"databits"`
@@ -153,6 +155,9 @@ func (p Params) Sequence(frames int) status.Sequence {
 	if nrecs == 0 {
 		nrecs = math.MaxInt
 	}
+	if p.TwoPass != nil {
+		return status.TwoPassSequence(status.Compat(p.Compat), frames, nrecs, p.GateFrames)
+	}
 	return status.NewSequence(status.Compat(p.Compat), frames, nrecs, p.GateFrames)
 }
 
@@ -191,6 +196,19 @@ func (p Params) checkGainRule(family detector.Family) error {
 		return fmt.Errorf("gain rule %q: profile %s with --compat counts no gain bits", p.GainRule, p.Profile)
 	case p.GainRule == string(status.GainImpossible) && family.NeverPattern == 0:
 		return fmt.Errorf("gain rule %q: all gain bits of detector type %s are possible", p.GainRule, family.Type)
+	}
+	return nil
+}
+
+// checkTwoPass refuses gates of two passes that cannot be made.
+func (p Params) checkTwoPass() error {
+	switch t := *p.TwoPass; {
+	case p.GatesFrom != "" && p.Compat != "":
+		return fmt.Errorf("gates of an earlier job: the original of two passes takes none")
+	case p.GateFrames < 1:
+		return fmt.Errorf("gate-frames %d start at 1", p.GateFrames)
+	case !(t.NSigma > 0 && t.NSigma <= math.MaxUint16) || !(t.RmsLo <= t.RmsHi):
+		return fmt.Errorf("gates of %v sigma, of an rms from %v to %v: wanted more than 0 sigma, and low <= high", t.NSigma, t.RmsLo, t.RmsHi)
 	}
 	return nil
 }
@@ -254,8 +272,10 @@ func (p Params) Validate(family detector.Family) error {
 		err = fmt.Errorf("events %d, skip %d and max-lost %v start at 0", p.Events, p.Skip, p.MaxLost)
 	case p.MinFrames < 1 || p.GateFrames < 1 && p.Compat == "":
 		err = fmt.Errorf("min-frames %d and gate-frames %d start at 1", p.MinFrames, p.GateFrames)
-	case p.GatesFrom != "" && !p.Gated():
+	case (p.GatesFrom != "" || p.TwoPass != nil) && !p.Gated():
 		err = fmt.Errorf("gates are of profile dark only")
+	case p.TwoPass != nil:
+		err = p.checkTwoPass()
 	}
 	if err != nil {
 		return fault.New(fault.Usage, "parameters: %w", err)

@@ -41,12 +41,19 @@ func Bounded(par plan.Params, limits []Limit) (names []string) {
 	return slices.Compact(names)
 }
 
+// twoPassWanted is how many frames gates of two passes want, which use as many as there are up to GateFrames: with so
+// many the rms is known to a tenth.
+const twoPassWanted = 50
+
 // Wanted returns the frames that the gates of profile dark want of every panel; 0: there are no gates to make.
 func Wanted(par plan.Params) int {
-	if par.Gated() && par.GatesFrom == "" {
-		return par.GateFrames
+	switch {
+	case !par.Gated() || par.GatesFrom != "":
+		return 0
+	case par.TwoPass != nil:
+		return min(par.GateFrames, twoPassWanted)
 	}
-	return 0
+	return par.GateFrames
 }
 
 // Facts returns what the rules of verdict look at for one unit; panel and gain are its positions there.

@@ -117,6 +117,9 @@ func randomCase(t *testing.T, r *rand.Rand, i int) *randomJob {
 		par.Profile, par.Features = plan.ProfileFeatures, features
 	case i%8 == 1:
 		par.Profile = plan.ProfileDark
+		if i%16 == 1 {
+			par.TwoPass = &status.TwoPass{NSigma: pick(6, 2, 0.5), RmsLo: par.RmsLo, RmsHi: par.RmsHi}
+		}
 	}
 	if par.Features == nil {
 		par.GainRule = []string{"", "expected", "impossible"}[r.IntN(3)]
@@ -230,7 +233,7 @@ func (c *randomJob) compare(t *testing.T, got [][]uint64) {
 	}
 	family, _ := detector.Lookup("jungfrau")
 	gain := refstat.Gain{Mask: family.GainBits, Wanted: family.GainPatterns[1], Never: family.NeverPattern}
-	want := refstat.Dark(c.frames, pixels, c.par.Gates(0), c.par.GateFrames, c.par.Dark(family), gain)
+	want := refstat.Dark(c.frames, pixels, c.par.Gates(0), c.par.GateFrames, c.par.TwoPass, c.par.Dark(family), gain)
 	for i, w := range want {
 		for k := range w.Status {
 			different := got[i][k] ^ w.Status[k]

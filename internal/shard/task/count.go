@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"rawstatus/internal/detector"
@@ -358,7 +359,8 @@ func (w *worker) gates(unit int) (lo, hi []uint16, err error) {
 	} else {
 		lo, hi, err = w.leadingGates(unit, seq, gp)
 	}
-	if err == nil && !seq.Stage1Only {
+	// Gates of two passes are inside the limits already; the original truncates the lower one, and leaves it so.
+	if err == nil && !seq.Stage1Only && (w.plan.Params.TwoPass == nil || w.plan.Params.Compat == "") {
 		quantile.Clip(gp, lo, hi)
 	}
 	return lo, hi, err
@@ -391,8 +393,7 @@ func (w *worker) leading(panel frame.Panel, frames []frame.Extent, n int) (lead 
 	return lead, nil
 }
 
-// leadingGates finds the windows from the leading frames, before clipping, in bands of pixels so that
-// memory stays bounded.
+// leadingGates finds the windows from the leading frames, before clipping.
 func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GateParams) (lo, hi []uint16, err error) {
 	panel := w.plan.Panel(unit)
 	frames, err := w.index.Frames(unit)
@@ -410,24 +411,54 @@ func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GatePar
 	if len(lead)+seq.BlockZeros == 0 {
 		return lo, hi, nil // no frame is data
 	}
+	if w.plan.Params.TwoPass != nil {
+		return lo, hi, w.twoPassGates(panel, lead, gp, lo, hi)
+	}
+	return lo, hi, w.bands(panel, lead, func(at, end int, px [][]uint16) {
+		for range seq.BlockZeros {
+			px = append(px, make([]uint16, end-at))
+		}
+		quantile.Stage1(px, gp, lo[at:end], hi[at:end])
+	})
+}
+
+// bands calls do with the pixels of the leading frames, in bands so that memory stays bounded, several at a time.
+func (w *worker) bands(panel frame.Panel, lead []frame.Extent, do func(at, end int, px [][]uint16)) error {
 	band := plan.GateBand(len(lead))
 	g, ctx := fault.WithContext(w.ctx)
 	g.SetLimit(w.opt.Workers)
 	for at := 0; at < panel.Pixels(); at += band {
 		end := min(at+band, panel.Pixels())
 		g.Go(func() error {
-			px := make([][]uint16, len(lead), len(lead)+seq.BlockZeros)
+			px := make([][]uint16, len(lead))
 			release, err := w.src.Block(ctx, panel, lead, at, end, px)
 			if err != nil {
 				return err
 			}
 			defer release()
-			for range seq.BlockZeros {
-				px = append(px, make([]uint16, end-at))
-			}
-			quantile.Stage1(px, gp, lo[at:end], hi[at:end])
+			do(at, end, px)
 			return nil
 		})
 	}
-	return lo, hi, g.Wait()
+	return g.Wait()
+}
+
+// twoPassGates finds the windows from averages and rms of the leading frames.
+func (w *worker) twoPassGates(panel frame.Panel, lead []frame.Extent, gp quantile.GateParams, lo, hi []uint16) error {
+	n := panel.Pixels()
+	sum0, sum1, sum2 := make([]uint32, n), make([]uint64, n), make([]uint64, n)
+	for i := range hi {
+		lo[i], hi[i] = 0, math.MaxUint16
+	}
+	quantile.Clip(gp, lo, hi) // of the first pass: the absolute limits
+	err := w.bands(panel, lead, func(at, end int, px [][]uint16) {
+		first := accum.NewGated(end-at, accum.Params{DataBits: gp.DataBits, HiAbove: math.MaxUint16}, lo[at:end], hi[at:end])
+		first.Add(0, px)
+		sums := first.Planes()
+		copy(sum0[at:end], sums.Sum0)
+		copy(sum1[at:end], sums.Sum1)
+		copy(sum2[at:end], sums.Sum2)
+	})
+	w.plan.Params.TwoPass.Gates(lo, hi, sum0, sum1, sum2, gp.IntLo, gp.IntHi, status.Compat(w.plan.Params.Compat))
+	return err
 }

@@ -18,11 +18,12 @@ type DarkPanel struct {
 }
 
 // Dark judges panels of equal shape by the sane dark rules (profiles dark and data, method mean, limits per
-// detector or panel). frames[p] are the raw frames of panel p, none for an absent panel.
-func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gain Gain) []DarkPanel {
+// detector or panel). frames[p] are the raw frames of panel p, none for an absent panel. two asks for gates of two
+// passes.
+func Dark(frames [][][]uint16, pixels int, g quantile.GateParams, nrecs1 int, two *status.TwoPass, p status.DarkParams, gain Gain) []DarkPanel {
 	out := make([]DarkPanel, len(frames))
 	for i := range frames {
-		out[i] = darkValues(frames[i], pixels, g, nrecs1, p, gain)
+		out[i] = darkValues(frames[i], pixels, g, nrecs1, two, p, gain)
 	}
 	for _, group := range groups(len(out), p.Scope) {
 		var ave, rms []float64
@@ -93,9 +94,14 @@ func limits(v []float64, nLo, nHi, absLo, absHi float64) status.Limits {
 }
 
 // darkValues finds windows, averages and rms; Status holds the unjudged bits.
-func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, p status.DarkParams, gain Gain) DarkPanel {
+func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, two *status.TwoPass, p status.DarkParams, gain Gain) DarkPanel {
 	d := DarkPanel{Status: make([]uint64, pixels), Ave: make([]float64, pixels), Rms: make([]float64, pixels),
 		Lo: make([]uint16, pixels), Hi: make([]uint16, pixels)}
+	lead := frames[:min(nrecs1, len(frames))]
+	half := 0.
+	if two != nil {
+		half = halfGate(lead, pixels, g, *two)
+	}
 	for k := range pixels {
 		d.Hi[k] = 65535
 		switch n := uint64(len(frames)); {
@@ -116,7 +122,12 @@ func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int
 			d.Status[k] = 2048
 			continue
 		}
-		if p.Profile == status.ProfileDark {
+		switch {
+		case two != nil:
+			a, _ := moments(lead, k, g)
+			d.Lo[k] = uint16(max(math.Floor(max(a-half, g.IntLo)), math.Ceil(g.IntLo)))
+			d.Hi[k] = uint16(math.Floor(min(a+half, g.IntHi)))
+		case p.Profile == status.ProfileDark:
 			d.Lo[k], d.Hi[k] = window(y[:min(nrecs1, len(y))], g)
 		}
 		n, s1, s2 := 0., 0., 0.
@@ -131,6 +142,36 @@ func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int
 		}
 	}
 	return d
+}
+
+// moments returns average and rms of a pixel's values inside the absolute limits.
+func moments(frames [][]uint16, k int, g quantile.GateParams) (ave, rms float64) {
+	n, s1, s2 := 0., 0., 0.
+	for _, f := range frames {
+		if v := float64(f[k] & g.DataBits); v >= g.IntLo && v <= g.IntHi {
+			n, s1, s2 = n+1, s1+v, s2+v*v
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	ave = s1 / n
+	return ave, math.Sqrt(s2/n - float64(ave*ave))
+}
+
+// halfGate is half the width of the gates of a panel by the rule of two passes.
+func halfGate(lead [][]uint16, pixels int, g quantile.GateParams, two status.TwoPass) float64 {
+	var in int
+	r := make([]float64, pixels)
+	for k := range r {
+		if _, rms := moments(lead, k, g); rms >= two.RmsLo && rms <= two.RmsHi {
+			in, r[k] = in+1, rms
+		}
+	}
+	if in == 0 {
+		return math.MaxUint16
+	}
+	return two.NSigma * (status.Sum(r, func(v float64) float64 { return v }) / float64(in))
 }
 
 // window is the rule of stage 1 and the clipping.

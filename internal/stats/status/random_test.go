@@ -104,7 +104,7 @@ func TestAgainstReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := refstat.Dark(frames, rows*cols, g, nrecs1, p, refstat.Gain{Mask: 0xc000, Wanted: 0x4000, Never: 0x8000})
+		want := refstat.Dark(frames, rows*cols, g, nrecs1, nil, p, refstat.Gain{Mask: 0xc000, Wanted: 0x4000, Never: 0x8000})
 		for i, w := range want {
 			for k := range w.Status {
 				g := got.Panels[i]
