@@ -101,19 +101,16 @@ func loadDark(c *cli.Context, r *repo.Repo, work string) (*publish.DarkRun, erro
 	if det := c.String("det"); det != "" && det != d.Detector && !slices.Contains(d.Aliases, det) {
 		return nil, fault.New(fault.Usage, "%q is the work directory of detector %s", work, d.Detector).WithHint("check -d and --work")
 	}
-	list, err := reduce.DarkConstants(c.Context, work, p)
+	list, notes, err := reduce.DarkConstants(c.Context, work, p, r)
 	if err != nil {
 		return nil, err
 	}
-	out := &publish.DarkRun{Run: d.Run, Detector: d.Detector, Type: d.Type, Panels: d.Panels, KnownMissing: p.Params.KnownMissing, Incomplete: p.Incomplete, PlanID: p.ID}
+	out := &publish.DarkRun{Run: d.Run, Detector: d.Detector, Type: d.Type, Panels: d.Panels, KnownMissing: p.Params.KnownMissing, Incomplete: p.Incomplete, Notes: notes, PlanID: p.ID}
 	if out.Source, err = filepath.Abs(filepath.Join(work, "plan.json")); err != nil {
 		return nil, err
 	}
 	for _, u := range list {
 		out.Units = append(out.Units, publish.DarkUnit(u))
-	}
-	if out.Notes, err = out.Derive(r); err != nil {
-		return nil, err
 	}
 	return out, nil
 }

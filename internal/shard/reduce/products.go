@@ -1,10 +1,10 @@
 package reduce
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +19,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/stats/status"
 )
 
 // ProductOptions say which constants of a dark run are written beside the status, and where.
@@ -62,14 +63,27 @@ type products struct {
 	work  string
 	dirs  []string
 	style repo.Style
-	paths map[repo.Product]map[int]string // of the units that were written
-	notes []string
+	paths map[repo.Product]map[cell]string // of what was written
+	// single has the constants of units, where merged numbers are those of float32 and not those of the text.
+	single map[cell]*constants
+	notes  []string
+}
+
+// cell is a panel, by its position in the plan, in a gain mode of the detector's family.
+type cell struct {
+	panel, gain int
+}
+
+// float32Merged reports whether merged numbers are rounded to float32 before they are to three decimals, as the second
+// job of psana2 does, which takes its gates from the first.
+func float32Merged(p *plan.Plan) bool {
+	return p.Params.Compat == string(status.LCLS2) && p.Params.GatesFrom != ""
 }
 
 func newProducts(work string, p *plan.Plan, opt Options, dirs []string) *products {
 	family, _ := detector.Lookup(p.Dataset.Type)
 	w := &products{p: p, opt: opt.Products, repo: opt.Products.Repo, work: work, dirs: dirs, style: repo.StyleOf(lcls1(p), len(family.GainModes) > 0),
-		paths: map[repo.Product]map[int]string{}}
+		paths: map[repo.Product]map[cell]string{}, single: map[cell]*constants{}}
 	if w.repo == nil {
 		w.repo = opt.Repo
 	}
@@ -83,9 +97,16 @@ func newProducts(work string, p *plan.Plan, opt Options, dirs []string) *product
 		}
 	}
 	for _, name := range w.opt.Names {
-		w.paths[name] = map[int]string{}
+		w.paths[name] = map[cell]string{}
 	}
 	return w
+}
+
+// cell returns the place of a unit in merged arrays; false where the gain mode has none.
+func (w *products) cell(unit int) (cell, bool) {
+	family, _ := detector.Lookup(w.p.Dataset.Type)
+	gain := family.GainIndex(w.p.Groups[w.p.Units[unit].Group].GainMode)
+	return cell{w.p.Units[unit].Panel, gain}, gain >= 0 && w.p.Units[unit].Selected > 0
 }
 
 // file names the products of a unit.
@@ -130,26 +151,89 @@ func (w *products) group(ctx context.Context, units []int, v *judgement) ([][]st
 		return nil, fault.New(fault.Input, "step %v: the gain mode is not known, so its products have no name", w.p.Groups[w.p.Units[units[0]].Group].Steps).
 			WithHint("say it with --gain-mode, or leave --products out")
 	}
+	var todo []body
+	for i, u := range units {
+		at, _ := w.cell(u)
+		written, err := w.bodies(ctx, w.file(u), at, &v.panels[i], w.opt.Names)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range written {
+			paths[i] = append(paths[i], b.path)
+		}
+		todo = append(todo, written...)
+		if float32Merged(w.p) {
+			w.single[at] = v.panels[i].constants
+		}
+		low, err := w.low(ctx, u, &v.panels[i])
+		if err != nil {
+			return nil, err
+		}
+		todo = append(todo, low...)
+	}
 	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, u := range units {
-		paths[i] = make([]string, len(w.opt.Names))
-		f := w.file(u)
-		for k, name := range w.opt.Names {
-			path, err := w.repo.ProductPath(ctx, f, name, false)
-			if err != nil {
-				return nil, err
+	for _, b := range todo {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
-			paths[i][k], w.paths[name][u] = path, path
-			g.Go(func() error {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				return w.save(path, w.body(nil, name, &v.panels[i], f.Cols))
-			})
-		}
+			return w.save(b.path, w.body(nil, b.name, b.of, b.cols))
+		})
 	}
 	return paths, g.Wait()
+}
+
+// body is a file of a product of a panel.
+type body struct {
+	path string
+	name repo.Product
+	of   *judged
+	cols int
+}
+
+// bodies names the files of a panel in a gain mode.
+func (w *products) bodies(ctx context.Context, f repo.DarkFile, at cell, of *judged, names []repo.Product) (list []body, err error) {
+	for _, name := range names {
+		path, err := w.repo.ProductPath(ctx, f, name, false)
+		if err != nil {
+			return nil, err
+		}
+		w.paths[name][at] = path
+		list = append(list, body{path, name, of, f.Cols})
+	}
+	return list, nil
+}
+
+// low names the files of the gain mode that shares its amplifier with that of a unit and is in no dark run, where charge
+// injection tells its pedestals. The originals write no others of it.
+func (w *products) low(ctx context.Context, unit int, high *judged) ([]body, error) {
+	f := w.file(unit)
+	panel, mode := w.p.Units[unit].Panel, f.GainMode
+	low, known := lowGains[mode]
+	if !known || measured(w.p, panel, low) || high.Frames == 0 || w.opt.Names == nil {
+		return nil, nil
+	}
+	ave, err := lowPedestals(w.repo, w.p, panel, mode, high.constants.ave)
+	if err != nil || ave == nil {
+		return nil, err
+	}
+	names := w.opt.Names
+	if w.p.Params.Compat != "" {
+		names = slices.DeleteFunc(slices.Clone(names), func(n repo.Product) bool { return n != repo.Pedestals })
+	}
+	family, _ := detector.Lookup(w.p.Dataset.Type)
+	at := cell{panel, family.GainIndex(low)}
+	j := *high
+	c := *high.constants
+	c.ave = ave
+	j.constants = &c
+	if float32Merged(w.p) {
+		w.single[at] = &c
+	}
+	w.notes = append(w.notes, lowNote(w.p, panel, mode))
+	f.GainMode = low
+	return w.bodies(ctx, f, at, &j, names)
 }
 
 // save writes a file of products.
@@ -215,7 +299,6 @@ func (w *products) array(ctx context.Context, units []int, v *judgement) (paths 
 			return nil, err
 		}
 		paths = append(paths, path)
-		w.paths[name][units[0]] = path
 	}
 	return paths, nil
 }
@@ -243,61 +326,37 @@ func (w *products) merge(ctx context.Context) (paths []string, err error) {
 	if len(w.opt.Names) == 0 || !w.style.Panels() {
 		return nil, nil
 	}
-	family, _ := detector.Lookup(w.p.Dataset.Type)
-	at := map[[2]int]int{} // unit by panel and gain
-	for u := range w.p.Units {
-		if gain := family.GainIndex(w.p.Groups[w.p.Units[u].Group].GainMode); gain >= 0 && w.p.Units[u].Selected > 0 {
-			at[[2]int{w.p.Units[u].Panel, gain}] = u
-		}
-	}
-	var missing []string
-	whole := true
-	for panel, q := range w.p.Dataset.Panels {
-		for gain, mode := range family.GainModes {
-			if _, ok := at[[2]int{panel, gain}]; !ok && len(missing) < 3 {
-				missing = append(missing, fmt.Sprintf("segment %d %s", q.Segment, mode))
-			}
-		}
-		whole = whole && q.Segment == panel && q.Sub == 0
-	}
+	m := w.newMerging()
 	switch {
-	case missing != nil:
-		w.notes = append(w.notes, "products of the gain modes are not put together: "+strings.Join(missing, ", ")+" and perhaps more are missing")
+	case m.missing != nil:
+		w.notes = append(w.notes, "products of the gain modes are not put together: "+strings.Join(m.missing, ", ")+" and perhaps more are missing")
 		return nil, nil
-	case !whole:
+	case m.stack == nil:
 		w.notes = append(w.notes, "products of the panels are not put together: segments are missing")
 	}
 	for _, name := range w.opt.Names {
-		var all []string
-		for gain := range family.GainModes {
-			for panel := range w.p.Dataset.Panels {
-				all = append(all, w.paths[name][at[[2]int{panel, gain}]])
+		for panel := range w.p.Dataset.Panels {
+			if !m.have[panel] {
+				continue
 			}
-		}
-		n := len(w.p.Dataset.Panels)
-		for panel := range n {
-			f := w.file(at[[2]int{panel, 0}])
+			f := w.fileOf(panel)
 			path, err := w.repo.ProductPath(ctx, f, name, true)
 			if err != nil {
 				return nil, err
 			}
-			var files []string
-			for gain := range family.GainModes {
-				files = append(files, all[gain*n+panel])
-			}
-			if err := w.concat(path, name, []int{len(family.GainModes), 1, f.Rows, f.Cols}, files); err != nil {
+			if err := w.concat(path, name, []int{m.gains, 1, f.Rows, f.Cols}, m.cells([]int{panel})); err != nil {
 				return nil, err
 			}
 		}
-		if !whole {
+		if m.stack == nil {
 			continue
 		}
-		f := w.file(at[[2]int{0, 0}])
+		f := w.fileOf(m.stack[slices.IndexFunc(m.stack, func(panel int) bool { return panel >= 0 })])
 		path, err := w.repo.ProductStack(f, name)
 		if err != nil {
 			return nil, err
 		}
-		if err := w.concat(path, name, []int{len(family.GainModes), n, f.Rows, f.Cols}, all); err != nil {
+		if err := w.concat(path, name, []int{m.gains, len(m.stack), f.Rows, f.Cols}, m.cells(m.stack)); err != nil {
 			return nil, err
 		}
 		paths = append(paths, path)
@@ -305,28 +364,135 @@ func (w *products) merge(ctx context.Context) (paths []string, err error) {
 	return paths, nil
 }
 
-// concat writes header and files as one file.
-func (w *products) concat(path string, name repo.Product, shape []int, files []string) error {
+// fileOf names the products of a panel, whatever the gain mode.
+func (w *products) fileOf(panel int) repo.DarkFile {
+	return w.file(slices.IndexFunc(w.p.Units, func(u plan.Unit) bool { return u.Panel == panel }))
+}
+
+// merging is what is put together.
+type merging struct {
+	gains   int
+	have    []bool   // by panel: something was measured
+	stack   []int    // panels in the order of the array, -1 where there is none; nil: they make no array
+	missing []string // what is missing, in words; nil: nothing is
+}
+
+// newMerging looks at what there is. With --compat missing gain modes, and panels of LCLS-II, are filled as the originals
+// do; without it only gain modes that no dark run shows are, with NO_DATA.
+func (w *products) newMerging() *merging {
+	family, _ := detector.Lookup(w.p.Dataset.Type)
+	m := &merging{gains: len(family.GainModes), have: make([]bool, len(w.p.Dataset.Panels))}
+	for u := range w.p.Units {
+		if at, ok := w.cell(u); ok {
+			m.have[at.panel] = true
+		}
+	}
+	compat := status.Compat(w.p.Params.Compat)
+	for panel, q := range w.p.Dataset.Panels {
+		for gain, mode := range family.GainModes {
+			_, there := w.paths[w.opt.Names[0]][cell{panel, gain}]
+			hidden := slices.Contains(slices.Collect(maps.Values(lowGains)), mode)
+			if there || hidden || compat != status.Sane || !m.have[panel] || len(m.missing) == 3 {
+				continue
+			}
+			m.missing = append(m.missing, fmt.Sprintf("segment %d %s", q.Segment, mode))
+		}
+	}
+	last := 0
+	for _, q := range w.p.Dataset.Panels {
+		if q.Sub != 0 {
+			return m
+		}
+		last = max(last, q.Segment)
+	}
+	n := last + 1
+	if compat == status.LCLS2 {
+		n = family.StackPanels(last)
+	}
+	stack := slices.Repeat([]int{-1}, n)
+	for panel, q := range w.p.Dataset.Panels {
+		if m.have[panel] {
+			stack[q.Segment] = panel
+		}
+	}
+	if compat == status.LCLS2 || !slices.Contains(stack, -1) {
+		m.stack = stack
+	}
+	return m
+}
+
+// cells lists the parts of an array of panels, gain slowest.
+func (m *merging) cells(panels []int) (list []cell) {
+	for gain := range m.gains {
+		for _, panel := range panels {
+			list = append(list, cell{panel, gain})
+		}
+	}
+	return list
+}
+
+// concat writes header and parts as one file.
+func (w *products) concat(path string, name repo.Product, shape []int, parts []cell) error {
 	opt := w.repo.Policy.File()
 	opt.Keep = true
 	return atomicfile.Write(path, opt, func(out io.Writer) error {
-		h := w.header(path, shape)
-		if _, err := io.Copy(out, bytes.NewReader(h.Text(w.dtype(name)))); err != nil {
+		if _, err := out.Write(w.header(path, shape).Text(w.dtype(name))); err != nil {
 			return err
 		}
-		for _, file := range files {
-			in, err := os.Open(file)
-			if err != nil {
+		for _, at := range parts {
+			if err := w.copyPart(out, name, at, shape[2], shape[3]); err != nil {
 				return fmt.Errorf("could not merge products of %s: %w", filepath.Base(path), err)
-			}
-			_, err = io.Copy(out, in)
-			in.Close()
-			if err != nil {
-				return err
 			}
 		}
 		return nil
 	})
+}
+
+// copyPart writes the rows of one panel in one gain mode.
+func (w *products) copyPart(out io.Writer, name repo.Product, at cell, rows, cols int) error {
+	file, there := w.paths[name][at]
+	c := w.single[at]
+	switch {
+	case there && c != nil && name.Real():
+		values := c.ave
+		if name == repo.PixelRMS {
+			values = c.rms
+		}
+		single := make([]float64, len(values))
+		for i, v := range values {
+			single[i] = float64(float32(v))
+		}
+		_, err := out.Write(calibtxt.AppendFixedRows(nil, single, cols))
+		return err
+	case !there:
+		_, err := out.Write(w.filling(name, at, rows, cols))
+		return err
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(out, in)
+	return err
+}
+
+// filling is what stands for what was not measured: NO_DATA, or with --compat what the originals write, who call it good.
+func (w *products) filling(name repo.Product, at cell, rows, cols int) []byte {
+	value := uint64(0)
+	switch {
+	case name == repo.PixelStatus && w.p.Params.Compat == "":
+		value = status.NoData
+	case w.p.Params.Compat == "" || at.panel < 0:
+	case name == repo.PixelRMS && (w.style == repo.Psana1Panels || strings.HasPrefix(strings.ToLower(w.p.Dataset.Type), "epix10ka")):
+		value = 1
+	case name == repo.PixelMax && w.style == repo.Psana1Panels && strings.HasPrefix(strings.ToLower(w.p.Dataset.Type), "jungfrau"):
+		value = 0x3fff
+	}
+	if name.Real() {
+		return calibtxt.AppendFixedRows(nil, slices.Repeat([]float64{float64(value)}, rows*cols), cols)
+	}
+	return calibtxt.AppendIntRows(nil, slices.Repeat([]uint64{value}, rows*cols), cols, w.style.Width(name, w.p.Dataset.Type))
 }
 
 // Constants are the constants that a dark run has of one unit.
@@ -340,33 +506,46 @@ type Constants struct {
 }
 
 // DarkConstants returns the constants of all units of a plan of profile dark, by the rules of its last reduction, from
-// what is stored of it.
-func DarkConstants(ctx context.Context, work string, p *plan.Plan) ([]Constants, error) {
+// what is stored of it, and those that follow from charge injection in a repository. A note says which those are.
+func DarkConstants(ctx context.Context, work string, p *plan.Plan, r *repo.Repo) (out []Constants, notes []string, err error) {
 	if err := CheckProducts(p, repo.DarkSet); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	q, err := InForce(work, p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []Constants
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if gatesOnly(p, units) {
-			return nil, fault.New(fault.Usage, "the job in %q makes gates for others: it has no constants", work)
+			return nil, nil, fault.New(fault.Usage, "the job in %q makes gates for others: it has no constants", work)
 		}
 		v, err := judge(q, units, in)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for i, u := range units {
 			c := v.panels[i].constants
 			out = append(out, Constants{Panel: p.Units[u].Panel, GainMode: p.Groups[g].GainMode, Frames: v.panels[i].Frames, Ave: c.ave, Rms: c.rms,
 				Status: v.panels[i].Status, Min: c.min, Max: c.max})
+			high := out[len(out)-1]
+			low, known := lowGains[high.GainMode]
+			if !known || high.Frames == 0 || measured(p, high.Panel, low) {
+				continue
+			}
+			ave, err := lowPedestals(r, p, high.Panel, high.GainMode, high.Ave)
+			if err != nil {
+				return nil, nil, err
+			}
+			if ave != nil {
+				notes = append(notes, lowNote(p, high.Panel, high.GainMode))
+				high.GainMode, high.Ave = low, ave
+				out = append(out, high)
+			}
 		}
 	}
-	return out, nil
+	return out, notes, nil
 }

@@ -1,4 +1,4 @@
-package publish
+package reduce
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/plan"
 )
 
 // TestDeriveLowGains wants pedestals of AHL-L only where all four constants of the panel are there and old enough.
@@ -48,19 +49,18 @@ func TestDeriveLowGains(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := &DarkRun{Run: frame.Run{Experiment: "mfxx1", Number: 5, Begin: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}, Detector: "epix10ka", Type: "epix10ka",
-			Panels: []frame.Panel{{Detector: "epix10ka", Type: "epix10ka", ID: "id-0", Rows: rows, Cols: cols}}}
-		d.Units = []DarkUnit{{GainMode: "AHL-H", Frames: 9, Ave: []float64{900, 960, 1000, 1040, 900, 900}, Rms: make([]float64, 6), Status: make([]uint64, 6)}}
-		notes, err := d.Derive(r)
-		if (err != nil) != c.fails || (len(notes) == 1) != c.derived || len(d.Units) != 1+len(notes) {
-			t.Errorf("%s: %v, notes %v, %d units", c.name, err, notes, len(d.Units))
+		p := &plan.Plan{Dataset: plan.Dataset{Run: frame.Run{Experiment: "mfxx1", Number: 5, Begin: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}, Detector: "epix10ka", Type: "epix10ka",
+			Panels: []frame.Panel{{Detector: "epix10ka", Type: "epix10ka", ID: "id-0", Rows: rows, Cols: cols}}}}
+		low, err := lowPedestals(r, p, 0, "AHL-H", []float64{900, 960, 1000, 1040, 900, 900})
+		if (err != nil) != c.fails || (low != nil) != c.derived {
+			t.Errorf("%s: %v, %v", c.name, err, low)
 			continue
 		}
 		if !c.derived {
 			continue
 		}
 		for i, want := range []float64{475, 490, 500, 510, 475, 500} {
-			if got := d.Units[1].Ave[i]; math.Abs(got-want) > 1e-9 {
+			if got := low[i]; math.Abs(got-want) > 1e-9 {
 				t.Errorf("%s: pixel %d is %v, wanted %v", c.name, i, got, want)
 			}
 		}
