@@ -8,6 +8,8 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calib"
+	"rawstatus/internal/publish"
 )
 
 func newGCCommand(e *environment) *cli.Command {
@@ -22,6 +24,10 @@ func newGCCommand(e *environment) *cli.Command {
 			}
 			n, err := place.Collect(c.Context)
 			if err != nil {
+				return err
+			}
+			set := publish.SetOf(place, func(ctype string) (calib.Place, error) { return placeOf(c, e, ctype, true) })
+			if err := set.Collect(c.Context); err != nil {
 				return err
 			}
 			if dettype := c.String("det-type"); dettype != "" {

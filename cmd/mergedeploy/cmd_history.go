@@ -15,8 +15,12 @@ func newHistoryCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "history",
 		Usage: "list the deployments, oldest first",
-		Flags: append(lookFlags(), &cli.BoolFlag{Name: "all", Usage: "also what was aborted, and what other programs had deployed"}),
+		Flags: append(lookFlags(), &cli.BoolFlag{Name: "all", Usage: "also what was aborted, and what other programs had deployed"},
+			&cli.BoolFlag{Name: "dark", Usage: "the sets of constants of dark runs"}),
 		Action: func(c *cli.Context) error {
+			if c.Bool("dark") {
+				return historyOfSets(c, e)
+			}
 			place, err := placeNamed(c, e, false)
 			if err != nil {
 				return err

@@ -20,6 +20,7 @@ import (
 	"rawstatus/internal/publish"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/version"
 )
 
 // darkFlags are those of a set of constants of a dark run.
@@ -216,8 +217,15 @@ func deployDark(c *cli.Context, e *environment, r *repo.Repo, subject *publish.S
 	}
 }
 
-// collectSet ends what was interrupted in the places of a set.
+// collectSet ends what was interrupted of sets, and in the places of this one.
 func collectSet(c *cli.Context, opt publish.DarkOptions) error {
+	place, err := opt.Place(string(opt.Products[0]))
+	if err != nil {
+		return err
+	}
+	if err := publish.SetOf(place, opt.Place).Collect(c.Context); err != nil {
+		return err
+	}
 	for _, name := range opt.Products {
 		place, err := opt.Place(string(name))
 		if err != nil {
@@ -255,6 +263,11 @@ func executeDark(c *cli.Context, e *environment, p *publish.DarkPlan) error {
 	if err := p.Execute(c.Context, os.Args, c.String("comment"), false); err != nil {
 		return err
 	}
+	if p.Unchanged {
+		e.Log.Infof("set %s is in force already", p.Set)
+	} else {
+		e.Log.Infof("deployed set %s", p.Set)
+	}
 	for _, q := range p.Parts {
 		if q.Unchanged {
 			e.Log.Infof("%s already in force: deployment %s", q.CType, q.Deployed.ID)
@@ -286,6 +299,25 @@ func showInForce(c *cli.Context, e *environment, opt publish.DarkOptions, run in
 	return nil
 }
 
+// setNamed returns the sets of the detector that flags name.
+func setNamed(c *cli.Context, e *environment, writing bool) (*calib.Set, error) {
+	open := func(ctype string) (calib.Place, error) { return placeOf(c, e, ctype, writing) }
+	var first error
+	for _, name := range repo.Products {
+		place, err := open(string(name))
+		if err == nil {
+			return publish.SetOf(place, open), nil
+		}
+		if first == nil {
+			first = err
+		}
+		if fault.CodeOf(err) != fault.Input {
+			break // else nothing of that type is there
+		}
+	}
+	return nil, first
+}
+
 // rollbackSet takes all types of a set back.
 func rollbackSet(c *cli.Context, e *environment) error {
 	for _, flag := range []string{"to", "validity", "type"} {
@@ -293,59 +325,92 @@ func rollbackSet(c *cli.Context, e *environment) error {
 			return fault.New(fault.Usage, "--%s is for one type of constants, not for a set (--dark)", flag)
 		}
 	}
-	var places []calib.Place
-	for _, name := range repo.Products {
-		place, err := placeOf(c, e, string(name), true)
-		if err != nil {
-			if fault.CodeOf(err) == fault.Input {
-				continue // nothing of that type is there
-			}
-			return err
-		}
-		if c.Bool("deploy") {
-			if _, err := place.Collect(c.Context); err != nil {
-				return err
-			}
-		}
-		places = append(places, place)
-	}
-	set, records, err := publish.LastSet(places, c.String("of"))
+	set, err := setNamed(c, e, true)
 	if err != nil {
 		return err
 	}
-	plans := make([]*publish.RollbackPlan, len(places))
-	for i, rec := range records {
-		if rec == nil {
-			continue
-		}
-		if plans[i], err = publish.NewRollback(c.Context, places[i], publish.RollbackOptions{Of: rec.ID}); err != nil {
+	if c.Bool("deploy") { // what was interrupted is ended first, so that the plan is of what is there
+		if err := set.Collect(c.Context); err != nil {
 			return err
 		}
-		if !e.JSON {
-			fmt.Fprintf(e.Stdout, "%s: ", rec.CType)
-			plans[i].Text(e.Stdout)
+	}
+	of, err := set.Last(c.String("of"))
+	if err != nil {
+		return err
+	}
+	plans := []*publish.RollbackPlan{}
+	for _, part := range of.Parts {
+		if part.Unchanged {
+			continue // it belongs to an earlier set
+		}
+		place, err := set.Open(part.CType)
+		if err != nil {
+			return err
+		}
+		p, err := publish.NewRollback(c.Context, place, publish.RollbackOptions{Of: part.Deployment})
+		if err != nil {
+			return err
+		}
+		if plans = append(plans, p); !e.JSON {
+			fmt.Fprintf(e.Stdout, "%s: ", part.CType)
+			p.Text(e.Stdout)
 		}
 	}
+	res := setRollback{Set: of.ID, Plans: plans}
 	if !c.Bool("deploy") {
 		e.Log.Info("nothing is changed: -D does it")
-		return printPlans(e, plans)
-	}
-	for i, p := range slices.Backward(plans) {
-		if p == nil {
-			continue
-		}
-		rec, err := p.Execute(c.Context, places[i], os.Args)
+	} else {
+		rec, err := set.Undo(c.Context, calib.Record{Command: os.Args, Version: version.String(), Experiment: of.Experiment, Run: of.Run, RunTime: of.RunTime,
+			Detector: of.Detector, Comment: "rollback of " + of.ID}, of.ID)
 		if err != nil {
-			return fault.New(fault.CodeOf(err), "set %s is taken back in part: %w", set, err).WithHint("run the same command again: it takes back the rest")
+			return err
 		}
-		e.Log.Infof("rolled back %s %s: %s", p.Undoes.CType, p.Undoes.ID, rec.ID)
+		res.Rollback = rec.ID
+		e.Log.Infof("rolled back set %s: %s", of.ID, rec.ID)
 	}
-	return printPlans(e, plans)
+	if e.JSON {
+		return e.PrintJSON(res)
+	}
+	return nil
 }
 
-func printPlans(e *environment, plans []*publish.RollbackPlan) error {
-	if !e.JSON {
-		return nil
+// setRollback is the outcome for programs.
+type setRollback struct {
+	Set      string                  `json:"set"`
+	Plans    []*publish.RollbackPlan `json:"plans"`
+	Rollback string                  `json:"rollback,omitempty"` // entry in the ledger of sets
+}
+
+// historyOfSets lists the sets of a detector.
+func historyOfSets(c *cli.Context, e *environment) error {
+	if c.IsSet("type") {
+		return fault.New(fault.Usage, "--type is for one type of constants, not for sets (--dark)")
 	}
-	return e.PrintJSON(slices.DeleteFunc(plans, func(p *publish.RollbackPlan) bool { return p == nil }))
+	set, err := setNamed(c, e, false)
+	if err != nil {
+		return err
+	}
+	records, err := set.Records()
+	if err != nil {
+		return err
+	}
+	records = slices.DeleteFunc(records, func(r calib.Record) bool { return r.State == calib.Aborted && !c.Bool("all") })
+	if e.JSON {
+		return e.PrintJSON(append([]calib.Record{}, records...))
+	}
+	for _, r := range records {
+		var types []string
+		for _, p := range r.Parts {
+			types = append(types, p.CType)
+		}
+		fmt.Fprintf(e.Stdout, "%s  %-8s %-7s %-10s %s  run %d  %s@%s %s", r.ID, r.Action, r.State, r.Range, strings.Join(types, ","), r.Run,
+			r.Login, r.Host, r.Time.In(e.Site.Location()).Format(time.RFC3339))
+		for _, text := range []string{r.Comment, r.Reason} {
+			if text != "" {
+				fmt.Fprintf(e.Stdout, "  %s", text)
+			}
+		}
+		fmt.Fprintln(e.Stdout)
+	}
+	return nil
 }

@@ -101,9 +101,12 @@ func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publis
 	if err := calibws.CheckSuffix(id.LongName, id.DetType, suffix); err != nil {
 		return calib.Place{}, err
 	}
+	ledgers := publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix)
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
-		Ledger: &calib.Ledger{Dir: publish.LedgerOfType(publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix), ctype), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
-	return s.Place(), nil
+		Ledger: &calib.Ledger{Dir: publish.LedgerOfType(ledgers, ctype), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
+	place := s.Place()
+	place.Sets = &calib.Ledger{Dir: filepath.Join(ledgers, "sets"), Disk: s.Ledger.Disk}
+	return place, nil
 }
 
 // wsPlaceFor returns the place of a subject.

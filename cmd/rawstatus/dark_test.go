@@ -75,6 +75,14 @@ func TestDarkOfPsana2(t *testing.T) {
 			t.Errorf("%s has SHA-256 %s, psana2's %s", key, sums[key], w.SHA256)
 		}
 	}
+	var sets []struct {
+		State string
+		Parts []struct{ CType, Deployment string }
+	}
+	if out, code := command("mergedeploy", "history", "-e", "tstx00417", "-d", "jungfrau", "--dark", "--json"); code != 0 || json.Unmarshal([]byte(out), &sets) != nil ||
+		len(sets) != 1 || sets[0].State != "done" || len(sets[0].Parts) != 5 {
+		t.Errorf("history of sets: exit code %d: %s", code, out)
+	}
 	if out, code := command("mergedeploy", "rollback", "-e", "tstx00417", "-d", "jungfrau", "--dark", "-D"); code != 0 || len(posted()) != 0 {
 		t.Errorf("rollback: exit code %d, left %v:\n%s", code, posted(), out)
 	}

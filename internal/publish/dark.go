@@ -9,7 +9,6 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"rawstatus/internal/detector"
@@ -69,7 +68,11 @@ type DarkPlan struct {
 	Pixels    int         `json:"pixels"`
 	Findings  []Finding   `json:"findings"`
 	Notes     []string    `json:"notes,omitempty"`
+	// Set is the entry in the ledger of sets when it was done; Unchanged reports that all of it was in force already.
+	Set       string `json:"set,omitempty"`
+	Unchanged bool   `json:"unchanged,omitempty"`
 
+	set     *calib.Set
 	dark    *DarkRun
 	merged  *Merged // shape and layout
 	bySlot  map[int]map[string]*DarkUnit
@@ -137,6 +140,7 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 	if err := p.add(ctx, loc, opt); err != nil {
 		return nil, err
 	}
+	p.set = SetOf(p.Parts[0].place, opt.Place)
 	p.count()
 	if err := p.weighShifts(ctx, opt); err != nil {
 		return nil, err
@@ -394,64 +398,78 @@ func (p *DarkPlan) Remember(f func(calib.Store) error) error {
 	return nil
 }
 
+// setWait is how long a set waits for another one of the same detector.
+const setWait = time.Minute
+
+// SetOf returns the sets of the detector of a place.
+func SetOf(place calib.Place, open func(ctype string) (calib.Place, error)) *calib.Set {
+	return &calib.Set{Ledger: place.Sets, Wait: setWait, Open: open}
+}
+
 // Execute deploys all types of the set, or none: when one fails, those before it are taken back. With dry nothing is
 // written.
 func (p *DarkPlan) Execute(ctx context.Context, command []string, comment string, dry bool) error {
 	if err := p.Allowed(); err != nil {
 		return err
 	}
-	set := calib.NewID(time.Now())
+	parts := make([]calib.Deployment, len(p.Parts))
 	for i := range p.Parts {
 		q := &p.Parts[i]
-		place := q.place
-		if dry {
-			place = place.DryRun()
-		}
-		content, size, err := q.content(p.dark.Source)
-		if err == nil {
-			rec := calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment, Experiment: p.dark.Run.Experiment,
-				Run: p.dark.Run.Number, RunTime: p.merged.Run.Begin, Detector: p.Detector, Set: set, CType: string(q.CType), Range: p.Range, Array: q.Array, Size: size,
-				Shape: p.Shape, Key: p.key(q), Choices: p.choices, Seen: q.changes,
-				Inputs: []calib.Input{{Path: p.dark.Source, CType: string(q.CType), PlanID: p.dark.PlanID, Version: version.String()}}}
-			if q.CType == repo.PixelStatus {
-				rec.Bad = status.Count(q.array.Values).Bad
-			}
-			for _, f := range p.Findings {
-				if f.Forced {
-					rec.Forced = append(rec.Forced, f.Rule)
-				}
-			}
-			rec, q.Unchanged, err = place.Deploy(ctx, rec, content)
-			q.Deployed = &rec
-		}
-		if err != nil {
-			q.Deployed = nil
-			return p.takeBack(ctx, i, command, dry, fmt.Errorf("could not deploy %s: %w", q.CType, err))
-		}
+		parts[i] = calib.Deployment{Place: q.place, Record: p.record(q, command, comment), Content: func() (calib.Content, int64, error) { return q.content(p.dark.Source) }}
+	}
+	if dry {
+		return p.dryRun(ctx, parts)
+	}
+	set := p.entry(command, comment)
+	var err error
+	set, p.Unchanged, err = p.set.Deploy(ctx, set, parts)
+	if err != nil {
+		return err
+	}
+	if p.Set = set.ID; p.Unchanged {
+		p.Set = parts[0].Record.Set
+	}
+	for i := range p.Parts {
+		p.Parts[i].Deployed, p.Parts[i].Unchanged = &parts[i].Record, parts[i].Unchanged
 	}
 	return nil
 }
 
-// takeBack undoes the parts before one that has failed.
-func (p *DarkPlan) takeBack(ctx context.Context, failed int, command []string, dry bool, cause error) error {
-	ctx = context.WithoutCancel(ctx) // a set is whole or not there, also after an interrupt
-	var left []string
-	for i := failed - 1; i >= 0 && !dry; i-- {
-		q := &p.Parts[i]
-		if q.Unchanged {
-			continue
+// dryRun deploys the parts to places that keep nothing.
+func (p *DarkPlan) dryRun(ctx context.Context, parts []calib.Deployment) error {
+	for i, d := range parts {
+		content, size, err := d.Content()
+		if err == nil {
+			d.Record.Size = size
+			d.Record, d.Unchanged, err = d.Place.DryRun().Deploy(ctx, d.Record, content)
 		}
-		rec := calib.Record{Action: calib.ActionRollback, Version: version.String(), Command: command, Experiment: p.dark.Run.Experiment, Run: p.dark.Run.Number,
-			RunTime: p.merged.Run.Begin, Detector: p.Detector, Set: q.Deployed.Set, CType: string(q.CType), Range: p.Range,
-			Comment: "rollback of " + q.Deployed.ID + ": the rest of the set could not be deployed"}
-		if _, err := q.place.Undo(ctx, rec, q.Deployed.ID); err != nil {
-			left = append(left, fmt.Sprintf("%s (%v)", q.CType, err))
+		if err != nil {
+			return fmt.Errorf("could not deploy %s: %w", d.Record.CType, err)
 		}
-		q.Deployed = nil
+		p.Parts[i].Deployed, p.Parts[i].Unchanged = &d.Record, d.Unchanged
 	}
-	if left != nil {
-		return fault.New(fault.CodeOf(cause), "%w; what was deployed before could not be taken back: %s", cause, strings.Join(left, "; ")).
-			WithHint("run the same command again: it deploys the rest; or mergedeploy rollback --dark")
+	return nil
+}
+
+// entry is the record of the set.
+func (p *DarkPlan) entry(command []string, comment string) calib.Record {
+	rec := calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment, Experiment: p.dark.Run.Experiment,
+		Run: p.dark.Run.Number, RunTime: p.merged.Run.Begin, Detector: p.Detector, Range: p.Range, Source: p.dark.Source, Shape: p.Shape, Bad: p.Bad, Choices: p.choices}
+	for _, f := range p.Findings {
+		if f.Forced {
+			rec.Forced = append(rec.Forced, f.Rule)
+		}
 	}
-	return fault.New(fault.CodeOf(cause), "%w; nothing of the set is deployed", cause).WithHint("remove the cause and run the same command again")
+	return rec
+}
+
+// record is the record of a part.
+func (p *DarkPlan) record(q *DarkPart, command []string, comment string) calib.Record {
+	rec := p.entry(command, comment)
+	rec.CType, rec.Array, rec.Key, rec.Seen, rec.Bad = string(q.CType), q.Array, p.key(q), q.changes, 0
+	rec.Inputs = []calib.Input{{Path: p.dark.Source, CType: string(q.CType), PlanID: p.dark.PlanID, Version: version.String()}}
+	if q.CType == repo.PixelStatus {
+		rec.Bad = status.Count(q.array.Values).Bad
+	}
+	return rec
 }

@@ -7,9 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
-	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/quantile"
@@ -247,35 +245,4 @@ func (g Gate) maxShift() float64 {
 		return DefaultGate.MaxShift
 	}
 	return g.MaxShift
-}
-
-var errNoSet = fault.New(fault.Input, "no set of constants of a dark run was deployed here by this program")
-
-// LastSet returns the id of the set that was deployed last to one of the places and is not taken back, and its records by
-// place; empty id of: any.
-func LastSet(places []calib.Place, of string) (id string, records []*calib.Record, err error) {
-	all := make([][]calib.Record, len(places))
-	var last time.Time
-	for i, place := range places {
-		if all[i], err = place.Records(); err != nil {
-			return "", nil, err
-		}
-		for _, r := range all[i] {
-			if r.Set != "" && isDeployment(r) && r.Action == calib.ActionDeploy && calib.Undone(all[i], r.ID) == nil && strings.HasPrefix(r.Set, of) && r.Time.After(last) {
-				id, last = r.Set, r.Time
-			}
-		}
-	}
-	if id == "" {
-		return "", nil, errNoSet.WithHint("mergedeploy history --type pedestals lists the deployments")
-	}
-	records = make([]*calib.Record, len(places))
-	for i := range places {
-		for k := range all[i] {
-			if r := &all[i][k]; r.Set == id && isDeployment(*r) && r.Action == calib.ActionDeploy && calib.Undone(all[i], r.ID) == nil {
-				records[i] = r
-			}
-		}
-	}
-	return id, records, nil
 }

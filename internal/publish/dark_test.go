@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,38 +128,149 @@ func TestDarkSet(t *testing.T) {
 	if err := again.Execute(context.Background(), nil, "", false); err != nil {
 		t.Fatal(err)
 	}
-	var places []calib.Place
-	for _, q := range again.Parts {
-		if !q.Unchanged {
-			t.Errorf("%s is deployed a second time", q.CType)
-		}
-		places = append(places, q.place)
+	if !again.Unchanged {
+		t.Error("the same set is deployed a second time")
+	}
+	set := SetOf(again.Parts[0].place, darkPlaces(root))
+	if records, err := set.Records(); err != nil || len(records) != 1 || len(records[0].Parts) != len(repo.Products) || records[0].ID != again.Set {
+		t.Errorf("the ledger of sets has %+v (%v), wanted one entry, %s", records, err, again.Set)
 	}
 	if err := planDark(t, root, darkRunOf(6), nil).Execute(context.Background(), nil, "", false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"5-end.data", ""} {
-		_, records, err := LastSet(places, "")
+		last, err := set.Last("")
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, rec := range records {
-			p, err := NewRollback(context.Background(), places[i], RollbackOptions{Of: rec.ID})
-			if err != nil {
-				t.Fatal(err)
+		rec, err := set.Undo(context.Background(), calib.Record{}, last.ID)
+		if err != nil || len(rec.Parts) != len(repo.Products) {
+			t.Fatal(err, rec)
+		}
+		if got := usedBy(t, darkPlaces(root), repo.Products, 7); got != strings.Repeat(want+" ", len(repo.Products)) {
+			t.Errorf("after the rollback run 7 uses %q, wanted %q of each", got, want)
+		}
+	}
+	if _, err := set.Last(""); fault.CodeOf(err) != fault.Input {
+		t.Errorf("nothing is left to take back, and the answer is %v", err)
+	}
+}
+
+// usedBy lists what a run uses of some types.
+func usedBy(t *testing.T, places func(string) (calib.Place, error), types []repo.Product, run int) (names string) {
+	t.Helper()
+	for _, name := range types {
+		place, err := places(string(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		item, _, err := place.Find(context.Background(), run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item != nil {
+			names += item.Name
+		}
+		names += " "
+	}
+	return names
+}
+
+// TestDarkSetKilled ends the process at every change that it makes to the file system, while it deploys a set and while it
+// takes one back: the next one finds all types or none, and can go on.
+func TestDarkSetKilled(t *testing.T) {
+	ctx := context.Background()
+	d := smallDark()
+	killed := errors.New("killed")
+	for _, undo := range []bool{false, true} {
+		for n := 0; ; n++ {
+			mem := disk.NewMemory(nil)
+			if undo {
+				if err := planIn(t, memPlaces(mem), d).Execute(ctx, nil, "", false); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if _, err := p.Execute(context.Background(), places[i], nil); err != nil {
-				t.Fatal(err)
+			at := 0
+			process := mem.Process(func(string, string) error {
+				if at++; at > n {
+					return killed
+				}
+				return nil
+			})
+			dying := memPlaces(process)
+			first, _ := dying(string(repo.Pedestals))
+			if set := SetOf(first, dying); !undo {
+				_ = planIn(t, dying, d).Execute(ctx, nil, "", false)
+			} else if last, err := set.Last(""); err == nil {
+				_, _ = set.Undo(ctx, calib.Record{}, last.ID)
 			}
-			item, _, err := places[i].Find(context.Background(), 7)
-			if got := ""; err != nil || item != nil && item.Name != want || item == nil && want != got {
-				t.Errorf("after the rollback run 7 uses %v, wanted %q (%v)", item, want, err)
+			finished := at <= n
+			process.Die()
+			places := memPlaces(mem)
+			place, _ := places(string(repo.Pedestals))
+			set := SetOf(place, places)
+			if err := set.Collect(ctx); err != nil {
+				t.Fatalf("killed at change %d: %v", n, err)
+			}
+			all := strings.Repeat("5-end.data ", len(repo.DarkSet))
+			got := usedBy(t, places, repo.DarkSet, 7)
+			if got != all && strings.Trim(got, " ") != "" || finished && (got == all) == undo {
+				t.Fatalf("killed at change %d (undo: %v): run 7 uses %q", n, undo, got)
+			}
+			if err := planIn(t, places, d).Execute(ctx, nil, "", false); err != nil {
+				t.Fatalf("killed at change %d: %v", n, err)
+			}
+			if got := usedBy(t, places, repo.DarkSet, 7); got != all {
+				t.Fatalf("killed at change %d, and deployed again: run 7 uses %q", n, got)
+			}
+			if finished {
+				if n < 20 {
+					t.Fatalf("only %d changes", n)
+				}
+				break
 			}
 		}
 	}
-	if _, _, err := LastSet(places, ""); fault.CodeOf(err) != fault.Input {
-		t.Errorf("nothing is left to take back, and the answer is %v", err)
+}
+
+// smallDark is a run of one small panel.
+func smallDark() *DarkRun {
+	d := darkRunOf(5)
+	d.Panels = d.Panels[:1]
+	d.Panels[0].Rows, d.Panels[0].Cols = 2, 4
+	d.Units = slices.DeleteFunc(d.Units, func(u DarkUnit) bool { return u.Panel > 0 })
+	for i := range d.Units {
+		u := &d.Units[i]
+		u.Ave, u.Rms, u.Status, u.Min, u.Max = u.Ave[:8], u.Rms[:8], u.Status[:8], u.Min[:8], u.Max[:8]
 	}
+	return d
+}
+
+// memPlaces returns the places of a calibration directory in memory.
+func memPlaces(m *disk.Memory) func(string) (calib.Place, error) {
+	return func(ctype string) (calib.Place, error) {
+		d, err := calibdir.New("/calib", "Jungfrau::CalibV1", "jungfrau", ctype, m, time.UTC)
+		if err != nil {
+			return calib.Place{}, err
+		}
+		d.LockWait = 0
+		return d.Place(), nil
+	}
+}
+
+// planIn plans the usual set in some places.
+func planIn(t *testing.T, places func(string) (calib.Place, error), d *DarkRun) *DarkPlan {
+	t.Helper()
+	s, err := d.Subject(repo.New("/repo", nil, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewDarkPlan(context.Background(), s, d, time.UTC, DarkOptions{Products: repo.DarkSet, Place: places, Range: calib.Range{Begin: 5, End: calib.Last},
+		Gate: DefaultGate, Standing: &Standing{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestDarkGate plants what must not be deployed, each beside a good run.

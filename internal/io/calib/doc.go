@@ -33,5 +33,8 @@
 // decided by looking at the store: if any of its steps has been done the rest is completed, else it is
 // marked "aborted".
 //
+// A [Set] is several types that are deployed together. Its ledger has an entry for each set, in the same form, with its
+// parts; an intent without an end means that the parts which are there are taken back, unless all are.
+//
 // Stores that replace files keep the contents beside the ledger as content/<sha256>.zst.
 package calib

@@ -75,6 +75,9 @@ func (l *Ledger) Load() ([]Record, error) {
 			if r.Steps != nil {
 				records[i].Steps = r.Steps
 			}
+			if r.Parts != nil {
+				records[i].Parts = r.Parts
+			}
 			if r.Name != "" {
 				records[i].Name = r.Name
 			}
@@ -110,7 +113,7 @@ func (l *Ledger) Append(r Record) error {
 
 // Mark appends the end of a deployment.
 func (l *Ledger) Mark(r Record, s State, reason string) error {
-	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Name: r.Name, Steps: r.Steps})
+	return l.Append(Record{ID: r.ID, State: s, Reason: reason, Time: time.Now().UTC(), Range: r.Range, Name: r.Name, Steps: r.Steps, Parts: r.Parts})
 }
 
 // wholeLines returns the length of the ledger up to its last newline.

@@ -16,6 +16,8 @@ import (
 type Place struct {
 	Store
 	Ledger *Ledger
+	// Sets is the ledger of sets of types of the same detector.
+	Sets *Ledger
 	// Settle is how long a request may take to arrive after its sender has given up or was stopped. What
 	// has not arrived is looked for again after that time.
 	Settle time.Duration

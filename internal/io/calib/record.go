@@ -48,8 +48,9 @@ type Record struct {
 	// RunTime is the begin of the run, in the time zone of the site.
 	RunTime  time.Time `json:"run_time,omitzero"`
 	Detector string    `json:"detector,omitempty"`
-	// Set is what the deployments of a set of types, which belong together, have in common.
+	// Set is the entry of the set of types that a deployment belongs to. Parts, of such an entry, are its types.
 	Set   string `json:"set,omitempty"`
+	Parts []Part `json:"parts,omitempty"`
 	CType string `json:"ctype,omitempty"`
 	Range Range  `json:"validity"`
 	Name  string `json:"name,omitempty"` // of the item that decides

@@ -44,8 +44,10 @@ func New(root, group, source, ctype string, d disk.Disk, loc *time.Location) (*D
 	return &Dir{Root: root, Group: group, Source: source, CType: ctype, Disk: d, Loc: loc, LockWait: time.Minute}, nil
 }
 
-// Place returns the directory together with its ledger.
-func (d *Dir) Place() calib.Place { return calib.Place{Store: d, Ledger: d.ledger()} }
+// Place returns the directory together with its ledgers.
+func (d *Dir) Place() calib.Place {
+	return calib.Place{Store: d, Ledger: d.ledger(), Sets: &calib.Ledger{Dir: filepath.Join(filepath.Dir(d.path()), ".sets"), Disk: d.Disk}}
+}
 
 // String implements calib.Store.
 func (d *Dir) String() string { return d.path() }
