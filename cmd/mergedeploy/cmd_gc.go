@@ -12,6 +12,11 @@ import (
 	"rawstatus/internal/publish"
 )
 
+// removed is the result of gc.
+type removed struct {
+	Files int `json:"removed"` // temporary files
+}
+
 func newGCCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
@@ -41,7 +46,7 @@ func newGCCommand(e *environment) *cli.Command {
 				}
 			}
 			if e.JSON {
-				return e.PrintJSON(map[string]int{"removed": n})
+				return e.PrintJSON(removed{n})
 			}
 			fmt.Fprintf(e.Stdout, "%s removed\n", fault.Count(n, "temporary file"))
 			return nil

@@ -19,6 +19,12 @@ func newPrivilegeCommand(e *environment) *cli.Command {
 	}
 }
 
+// writable is the result of privilege.
+type writable struct {
+	Database string `json:"database"`
+	URL      string `json:"url"`
+}
+
 func runPrivilege(c *cli.Context, e *environment) error {
 	exp := c.String("exp")
 	if err := access.CheckName("experiment", exp); err != nil {
@@ -33,7 +39,7 @@ func runPrivilege(c *cli.Context, e *environment) error {
 		return fault.New(fault.CodeOf(err), "you may not write into %s: %w", db, err)
 	}
 	if e.JSON {
-		return e.PrintJSON(map[string]string{"database": db, "url": ws.WriteURL})
+		return e.PrintJSON(writable{db, ws.WriteURL})
 	}
 	_, err = fmt.Fprintf(e.Stdout, "you may write into %s at %s\n", db, ws.WriteURL)
 	return err

@@ -13,6 +13,11 @@ import (
 	"rawstatus/internal/io/disk"
 )
 
+// served is what serve says once it answers.
+type served struct {
+	URL string `json:"url"`
+}
+
 func newServeCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
@@ -49,7 +54,7 @@ func runServe(c *cli.Context, e *environment) error {
 		Hosts: c.StringSlice("host"), MaxData: c.Int64("max-data"), Warn: func(text string) { e.Log.Warn(text) }}
 	url := "http://" + l.Addr().String() + "/calib_ws/"
 	if e.JSON {
-		err = e.PrintJSON(map[string]string{"url": url})
+		err = e.PrintJSON(served{url})
 	} else {
 		_, err = fmt.Fprintf(e.Stdout, "serving %s at %s\n", s.Root, url)
 	}

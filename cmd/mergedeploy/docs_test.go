@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"rawstatus/internal/command"
 	"rawstatus/internal/lint"
 	"rawstatus/internal/testenv"
 )
@@ -31,6 +35,21 @@ func TestDocuments(t *testing.T) {
 	for _, inv := range list {
 		if wrong := lint.Undefined(inv, help); wrong != "" {
 			t.Error(wrong)
+		}
+	}
+}
+
+// TestJSONDocument wants a row of docs/json.md for each command.
+func TestJSONDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "json.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ours, _ := strings.Cut(string(text), "\n## mergedeploy")
+	ours, _, _ = strings.Cut(ours, "\n## ")
+	for _, c := range program().Commands(&command.Env{}) {
+		if !regexp.MustCompile("(?m)^\\| [^|]*`" + c.Name + "`[^|]* \\|").MatchString(ours) {
+			t.Errorf("docs/json.md does not say what %s prints", c.Name)
 		}
 	}
 }

@@ -283,7 +283,7 @@ func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 	case err != nil:
 		return err
 	case e.JSON:
-		return table.WriteJSON(e.Stdout)
+		return e.PrintJSON(table)
 	}
 	return errors.Join(table.WriteText(e.Stdout), trend.WriteText(e.Stdout))
 }

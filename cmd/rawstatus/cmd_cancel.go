@@ -11,6 +11,11 @@ import (
 	"rawstatus/internal/shard/slurm"
 )
 
+// cancelled is the result of cancel.
+type cancelled struct {
+	Jobs []int `json:"cancelled"` // ids
+}
+
 func newCancelCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "cancel",
@@ -31,7 +36,7 @@ func newCancelCommand(e *environment) *cli.Command {
 				return err
 			}
 			if e.JSON {
-				return e.PrintJSON(map[string]any{"cancelled": ids})
+				return e.PrintJSON(cancelled{ids})
 			}
 			if len(ids) == 0 {
 				_, err = io.WriteString(e.Stdout, "no job is queued or running\n")

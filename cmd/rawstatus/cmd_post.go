@@ -25,6 +25,12 @@ import (
 	"rawstatus/internal/shard/slurm"
 )
 
+// resent is the result of post --resend.
+type resent struct {
+	Sent     int `json:"sent"`     // outcomes of which something was sent
+	Complete int `json:"complete"` // outcomes that were complete before
+}
+
 func newPostCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "post",
@@ -366,7 +372,7 @@ func retryPosts(ctx context.Context, e *environment, root string) error {
 		return fault.New(fault.Unposted, "%s not sent, %d sent: %w", fault.Count(len(failed), "outcome"), sent, failed[0]).WithHint("%s", fault.HintOf(failed[0]))
 	}
 	if e.JSON {
-		return e.PrintJSON(map[string]int{"sent": sent, "complete": len(works) - sent})
+		return e.PrintJSON(resent{sent, len(works) - sent})
 	}
 	_, err = fmt.Fprintf(e.Stdout, "%d sent, %d were complete\n", sent, len(works)-sent)
 	return err

@@ -84,12 +84,15 @@ func runReport(c *cli.Context, e *environment) error {
 	return printReport(e, opt.path, made)
 }
 
+// madeReport is the result of report.
+type madeReport struct {
+	Path string `json:"path"`
+	report.Made
+}
+
 func printReport(e *environment, path string, made report.Made) error {
 	if e.JSON {
-		return e.PrintJSON(struct {
-			Path string `json:"path"`
-			report.Made
-		}{path, made})
+		return e.PrintJSON(madeReport{path, made})
 	}
 	_, err := fmt.Fprintln(e.Stdout, path)
 	return err

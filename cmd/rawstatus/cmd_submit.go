@@ -26,6 +26,21 @@ import (
 // submitSettle is the default of --settle for submit: people submit while the last files are still on their way.
 const submitSettle = "60s"
 
+// dryRun is the result of submit --dry-run.
+type dryRun struct {
+	Plan     string            `json:"plan"`
+	Work     string            `json:"work"`
+	Tasks    int               `json:"tasks"`
+	Scripts  map[string]string `json:"scripts"`  // text by file name
+	Commands []string          `json:"commands"` // sbatch command lines
+}
+
+// submitted is the result of submit.
+type submitted struct {
+	Work    string         `json:"work"`
+	Attempt *slurm.Attempt `json:"attempt"`
+}
+
 // newSubmitCommand makes the command; words are the command line, which the repair job may need again.
 func newSubmitCommand(e *environment, words []string) *cli.Command {
 	return &cli.Command{
@@ -228,7 +243,7 @@ func showDraft(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 		for name, text := range texts {
 			scripts[name] = string(text)
 		}
-		return e.PrintJSON(map[string]any{"plan": chain.Plan.ID, "work": chain.Work, "tasks": len(chain.Plan.Tasks), "scripts": scripts, "commands": lines})
+		return e.PrintJSON(dryRun{chain.Plan.ID, chain.Work, len(chain.Plan.Tasks), scripts, lines})
 	}
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
@@ -242,7 +257,7 @@ func showDraft(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 // showSubmitted prints the ids and the command that shows the state.
 func showSubmitted(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 	if e.JSON {
-		return e.PrintJSON(map[string]any{"work": chain.Work, "attempt": a})
+		return e.PrintJSON(submitted{chain.Work, a})
 	}
 	tasks := 0
 	for _, chunk := range a.Chunks {

@@ -18,6 +18,12 @@ import (
 	"rawstatus/internal/stats/kernel"
 )
 
+// tasksDone is the result of task.
+type tasksDone struct {
+	Plan  string `json:"plan"`  // id
+	Tasks []int  `json:"tasks"` // numbers of the tasks that are done
+}
+
 func newTaskCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "task",
@@ -53,7 +59,7 @@ func newTaskCommand(e *environment) *cli.Command {
 				return requeued(c, e, err)
 			}
 			if e.JSON {
-				return e.PrintJSON(map[string]any{"plan": p.ID, "tasks": tasks})
+				return e.PrintJSON(tasksDone{p.ID, tasks})
 			}
 			_, err = fmt.Fprintf(e.Stdout, "%s of plan %.12s done\n", fault.Count(len(tasks), "task"), p.ID)
 			return err

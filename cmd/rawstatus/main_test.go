@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -142,5 +143,19 @@ func TestConfigIsASiteFile(t *testing.T) {
 func TestFlagsAreChecked(t *testing.T) {
 	for _, fault := range program([]string{"rawstatus"}).Unchecked() {
 		t.Error(fault)
+	}
+}
+
+// TestJSONDocument wants a row of docs/json.md for each command.
+func TestJSONDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "json.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, _, _ := strings.Cut(string(text), "\n## mergedeploy")
+	for _, c := range program([]string{"rawstatus"}).Commands(&environment{}) {
+		if !regexp.MustCompile("(?m)^\\| [^|]*`" + c.Name + "`[^|]* \\|").MatchString(ours) {
+			t.Errorf("docs/json.md does not say what %s prints", c.Name)
+		}
 	}
 }

@@ -214,9 +214,15 @@ func (p Program) builtIn(e *Env) []*cli.Command {
 // commands are those of the program and those that every program has.
 func (p Program) commands(e *Env) []*cli.Command { return append(p.Commands(e), p.builtIn(e)...) }
 
+// build is the result of version.
+type build struct {
+	Program string `json:"program"`
+	Version string `json:"version"`
+}
+
 func (p Program) version(e *Env) error {
 	if e.JSON {
-		return e.PrintJSON(map[string]string{"program": p.Name, "version": version.String()})
+		return e.PrintJSON(build{p.Name, version.String()})
 	}
 	_, err := fmt.Fprintf(e.Stdout, "%s version %s\n", p.Name, version.String())
 	return err

@@ -3,11 +3,7 @@ package lint
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
-	"path/filepath"
-	"strings"
 )
 
 // MaxLines is the longest that a function may be: what fits on a screen or two can be understood.
@@ -16,21 +12,7 @@ const MaxLines = 90
 // LongFunctions returns a sentence for each function below root that is longer than a number of lines.
 // Generated files and folders that the go tool passes over (generators of assembly, which list instructions) are left out.
 func LongFunctions(root string, lines int) (breaches []string, err error) {
-	files := token.NewFileSet()
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && strings.ContainsAny(d.Name()[:1], "._") && path != root {
-			return skipHidden(err)
-		}
-		if filepath.Ext(path) != ".go" {
-			return nil
-		}
-		file, err := parser.ParseFile(files, path, nil, parser.ParseComments)
-		if err != nil {
-			return err
-		}
-		if ast.IsGenerated(file) {
-			return nil
-		}
+	err = eachFile(root, func(files *token.FileSet, path string, file *ast.File) {
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
 			if !ok {
@@ -41,7 +23,6 @@ func LongFunctions(root string, lines int) (breaches []string, err error) {
 				breaches = append(breaches, fmt.Sprintf("%s:%d: function %s has %d lines, more than %d", path, begin.Line, f.Name.Name, n, lines))
 			}
 		}
-		return nil
 	})
 	return breaches, err
 }

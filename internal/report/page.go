@@ -32,11 +32,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // Made says what became of a page.
 type Made struct {
-	Size     int64
-	LeftOut  []string // what did not fit
-	Listed   int      // pixels with exact values
-	Verdict  verdict.Level
-	Findings int
+	Size     int64         `json:"size"`
+	LeftOut  []string      `json:"left_out,omitempty"` // what did not fit
+	Listed   int           `json:"listed"`             // pixels with exact values
+	Verdict  verdict.Level `json:"verdict"`
+	Findings int           `json:"findings"`
 }
 
 // detail is how much of the arrays goes into the page.

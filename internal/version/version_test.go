@@ -1,8 +1,13 @@
 package version
 
 import (
+	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
+
+	"rawstatus/internal/testenv"
 )
 
 func TestDescribe(t *testing.T) {
@@ -17,12 +22,12 @@ func TestDescribe(t *testing.T) {
 		info debug.BuildInfo
 		want string
 	}{
-		{"go test", debug.BuildInfo{}, "devel"},
-		{"no control", debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "devel"},
+		{"go test", debug.BuildInfo{}, devel},
+		{"no control", debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, devel},
 		{"installed", debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}}, "v1.2.3"},
 		{"commit", debug.BuildInfo{Settings: setting("vcs.revision", "0123456789abcdef", "vcs.time", "2026-03-01T10:00:00Z", "vcs.modified", "false")},
-			"devel 0123456789ab 2026-03-01"},
-		{"modified", debug.BuildInfo{Settings: setting("vcs.revision", "0123", "vcs.modified", "true")}, "devel 0123 modified"},
+			devel + " 0123456789ab 2026-03-01"},
+		{"modified", debug.BuildInfo{Settings: setting("vcs.revision", "0123", "vcs.modified", "true")}, devel + " 0123 modified"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -30,5 +35,16 @@ func TestDescribe(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestReleaseNotes wants a section of the release notes for the release that is being made.
+func TestReleaseNotes(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "release-notes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\n## "+Next+"\n") {
+		t.Errorf("docs/release-notes.md has no section %s", Next)
 	}
 }
