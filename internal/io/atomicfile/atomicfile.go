@@ -185,6 +185,34 @@ func link(root *os.Root, tmp, base string) error {
 	return err
 }
 
+// Link gives a complete file the further name path, which replaces what has that name. The name is as durable as
+// Write makes it. File systems without links, and another one than that of the file, are an error.
+func Link(path, file string) error {
+	root, err := openFolder(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("atomicfile: could not link %q: %w", path, err)
+	}
+	defer root.Close()
+	base := filepath.Base(path)
+	if a, err := os.Lstat(file); err == nil {
+		if b, err := root.Lstat(base); err == nil && os.SameFile(a, b) {
+			return nil
+		}
+	}
+	tmp := tempFor(base)
+	if err := os.Link(file, filepath.Join(filepath.Dir(path), tmp)); err != nil {
+		return fmt.Errorf("atomicfile: could not link %q: %w", path, err)
+	}
+	if err := root.Rename(tmp, base); err != nil {
+		root.Remove(tmp)
+		return fmt.Errorf("atomicfile: could not replace %q: %w", path, err)
+	}
+	if err := syncFolder(root); err != nil {
+		return fmt.Errorf("atomicfile: %q is linked, but its folder could not be synced: %w", path, err)
+	}
+	return nil
+}
+
 // syncFolder makes a new name survive a stop of the machine. File systems that cannot sync a folder say
 // EINVAL or ENOTSUP; there is nothing more one can do on them.
 func syncFolder(root *os.Root) error {

@@ -354,3 +354,29 @@ func TestMkdirAll(t *testing.T) {
 		}
 	})
 }
+
+func TestLink(t *testing.T) {
+	dir := t.TempDir()
+	file, path := filepath.Join(dir, "file"), filepath.Join(dir, "path")
+	if err := Link(path, file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("link to nothing: %v", err)
+	}
+	for _, text := range []string{"one", "one", "two"} { // twice to the same file, then to another one
+		if err := WriteFile(file, Options{}, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := Link(path, file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != text {
+			t.Errorf("%q, %v, wanted %q", got, err, text)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}

@@ -1,6 +1,7 @@
 package calibtxt
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -105,8 +106,12 @@ func writeRows(w io.Writer, b []byte, a []uint64, cols int) error {
 		b = make([]byte, 0, chunk+slack)
 	}
 	for len(a) > 0 {
-		for _, v := range a[:cols] {
-			b = append(appendUint(b, v), ' ')
+		for row := a[:cols]; len(row) > 0; {
+			n := min(zeros(row), (chunk-len(b))/2+1)
+			b, row = append(b, zeroText[:2*n]...), row[n:]
+			for len(row) > 0 && row[0] != 0 && len(b) < chunk {
+				b, row = append(appendUint(b, row[0]), ' '), row[1:]
+			}
 			if len(b) >= chunk {
 				// The last byte stays: it is a blank that the row's end turns into a newline.
 				if _, err := w.Write(b[:len(b)-1]); err != nil {
@@ -120,6 +125,24 @@ func writeRows(w io.Writer, b []byte, a []uint64, cols int) error {
 	}
 	_, err := w.Write(b)
 	return err
+}
+
+// zeroText is the text of as many zeros as a chunk has.
+var zeroText = bytes.Repeat([]byte("0 "), chunk/2+1)
+
+// zeros counts the leading values that are 0.
+func zeros(a []uint64) (n int) {
+	for n+8 <= len(a) {
+		v := a[n:][:8]
+		if v[0]|v[1]|v[2]|v[3]|v[4]|v[5]|v[6]|v[7] != 0 {
+			break
+		}
+		n += 8
+	}
+	for n < len(a) && a[n] == 0 {
+		n++
+	}
+	return n
 }
 
 // appendUint is strconv.AppendUint with a short way for the values that fill status arrays.

@@ -67,7 +67,24 @@ type scratch struct {
 	values, expected [TileSize]uint64 // of a tile
 }
 
-var scratches = sync.Pool{New: func() any { return new(scratch) }}
+// scratches keeps as many as are in use at once, also through collections of garbage.
+var scratches = make(chan *scratch, 64)
+
+func takeScratch() *scratch {
+	select {
+	case s := <-scratches:
+		return s
+	default:
+		return new(scratch)
+	}
+}
+
+func (s *scratch) put() {
+	select {
+	case scratches <- s:
+	default:
+	}
+}
 
 // encoder compresses whole arrays, for any number of writers at once.
 var encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
@@ -91,8 +108,8 @@ func (p *Writer) Add(a Array) error {
 	if err != nil {
 		return fmt.Errorf("pack: could not start the compressor: %w", err)
 	}
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	s := takeScratch()
+	defer s.put()
 	var e Entry
 	if s.plain, e, err = shuffle(s.plain, a); err != nil {
 		return err
@@ -252,8 +269,8 @@ func (r *Reader) Load(name string) (any, error) {
 	if e.Tile != 0 {
 		return nil, r.damaged(e, 0, "array %q is stored in tiles", name)
 	}
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	s := takeScratch()
+	defer s.put()
 	if err := r.stored(e, s); err != nil {
 		return nil, err
 	}
@@ -308,8 +325,8 @@ func (r *Reader) stored(e Entry, s *scratch) error {
 
 // Verify checks the checksum of every array.
 func (r *Reader) Verify() error {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	s := takeScratch()
+	defer s.put()
 	for _, e := range r.foot.Arrays {
 		if err := r.stored(e, s); err != nil {
 			return err

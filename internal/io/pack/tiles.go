@@ -32,8 +32,8 @@ func (p *Writer) AddTiles(a Array, predict Predict) error {
 	if dtype == "" {
 		return fmt.Errorf("pack: array %q has type %T, which is not stored in tiles", a.Name, a.Data)
 	}
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	s := takeScratch()
+	defer s.put()
 	out := s.stored[:0]
 	for at := 0; at < n; at += TileSize {
 		v := s.values[:min(TileSize, n-at)]
@@ -67,8 +67,8 @@ func (r *Reader) LoadTiles(name string, predict Predict) (any, error) {
 	if e.Tile == 0 {
 		return nil, r.damaged(e, 0, "array %q is not stored in tiles", name)
 	}
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	s := takeScratch()
+	defer s.put()
 	if err := r.read(e, s); err != nil {
 		return nil, err
 	}

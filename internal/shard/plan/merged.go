@@ -20,7 +20,8 @@ const MergedSchema = 3
 const MergedKind = "merged"
 
 // MergedHead is the head of a merged file: all planes of one panel in one group. It does not name the
-// plan, so its bytes do not depend on how the work was cut. Arrays are named as the planes, their attr
+// plan, so its bytes do not depend on how the work was cut: where one task has all frames of a unit its partial is this
+// file. Arrays are named as the planes, their attr
 // is the plane.Op; with feature 1 the series of frame medians is there, too.
 type MergedHead struct {
 	Schema   int         `json:"schema"`
@@ -39,6 +40,17 @@ func (p *Plan) MergedHeadOf(unit int, set *plane.Set) MergedHead {
 	g := p.Groups[p.Units[unit].Group]
 	return MergedHead{Schema: MergedSchema, Input: p.Input, Panel: p.Panel(unit), Slice: p.Params.Slice, GainMode: g.GainMode, Steps: g.Steps, Frames: set.Frames,
 		Zeros: set.Zeros, Stuck: set.Stuck}
+}
+
+// Whole reports whether a task counts all frames of one unit and nothing else, and which unit that is. Its partial has
+// the form of a merged file: nothing is left to merge.
+func (p *Plan) Whole(task int) (unit int, ok bool) {
+	t := p.Tasks[task]
+	if len(t.Shards) != 1 || t.Stage != StagePixels || p.Params.Charge() || p.Params.Has(1) {
+		return 0, false
+	}
+	s := p.Shards[t.Shards[0]]
+	return s.Unit, s.Lo == 0 && s.Hi == p.Params.Sequence(p.Units[s.Unit].Selected).Accumulate && s.BandHi == 0
 }
 
 // Gates returns the gates that an earlier job has left for a unit, and the SHA-256 of their values. They must

@@ -85,13 +85,16 @@ func unitOfTask(work string, p *plan.Plan, t, unit int) ([]part, error) {
 }
 
 // saveMerged keeps the merged planes of a unit, from which limits can be evaluated again without raw
-// data.
+// data. Where they are those of one partial it gets a second name.
 func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode) error {
-	head := p.MergedHeadOf(unit, in.set)
 	path := p.MergedFile(work, unit)
 	if err := atomicfile.MkdirAll(filepath.Dir(path), 0o2775, nil); err != nil {
 		return err
 	}
+	if in.partial != "" && atomicfile.Link(path, in.partial) == nil {
+		return nil
+	}
+	head := p.MergedHeadOf(unit, in.set)
 	return pack.WriteFile(path, atomicfile.Options{Mode: mode}, plan.MergedKind, func(out *pack.Writer) (any, error) {
 		if err := plan.AddPlanes(out, "", head.Frames, in.set); err != nil || in.series == nil {
 			return head, err
@@ -104,6 +107,8 @@ func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode
 type planes struct {
 	set    *plane.Set // nil: no frame
 	series []uint32   // frame medians, with feature 1
+	// partial is the file that has all of the set already as a merged file would; empty: there is none.
+	partial string
 }
 
 // loadMerged reads back what saveMerged has kept: an empty set means that the unit has no frame.

@@ -82,6 +82,11 @@ func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if in.set, err = mergeUnit(work, p, unit); err != nil || in.set == nil {
 		return in, err
 	}
+	for t := range p.Tasks {
+		if u, whole := p.Whole(t); whole && u == unit {
+			in.partial = plan.TaskFile(work, t)
+		}
+	}
 	if p.Params.Has(1) {
 		in.series, err = task.Series(work, p, unit)
 	}

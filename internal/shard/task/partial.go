@@ -1,6 +1,8 @@
 package task
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"reflect"
@@ -18,7 +20,8 @@ const PartialSchema = 3
 const partialKind = "partial"
 
 // Head is the head of a partial. Its arrays are named "<position in Shards>/<plane>" (names in stats/plane), their
-// attr is the plane.Op. A shard of stage frames has the series "median2" instead of planes.
+// attr is the plane.Op. The partial of a task that has all frames of one unit (plan.Plan.Whole) is a merged file instead, with the head
+// plan.MergedHead. A shard of stage frames has the series "median2" instead of planes.
 type Head struct {
 	Schema int         `json:"schema"`
 	Plan   string      `json:"plan"` // id of the plan it belongs to
@@ -66,6 +69,8 @@ func shardPrefix(position int) string { return fmt.Sprintf("%d/", position) }
 type Partial struct {
 	*pack.File
 	Head Head
+
+	whole bool // it is a merged file
 }
 
 // Open opens the partial of a task and refuses one of another plan or task.
@@ -83,6 +88,9 @@ func Open(work string, p *plan.Plan, n int) (*Partial, error) {
 }
 
 func (q *Partial) fits(p *plan.Plan, n int) error {
+	if unit, whole := p.Whole(n); whole {
+		return q.fitsUnit(p, n, unit)
+	}
 	if q.Kind() != partialKind {
 		return fault.New(fault.Input, "%q is a %s, not a partial", plan.TaskFile("", n), q.Kind())
 	}
@@ -99,6 +107,28 @@ func (q *Partial) fits(p *plan.Plan, n int) error {
 			return fault.New(fault.Input, "partial of task %d has %v; wanted %v", n, got, want)
 		}
 	}
+	return nil
+}
+
+// fitsUnit is fits of a task that has all frames of a unit.
+func (q *Partial) fitsUnit(p *plan.Plan, n, unit int) error {
+	if q.Kind() != plan.MergedKind {
+		return fault.New(fault.Input, "%q is a %s; wanted merged planes, since the task has all frames of the panel", plan.TaskFile("", n), q.Kind())
+	}
+	var got plan.MergedHead
+	if err := q.File.Head(&got); err != nil {
+		return err
+	}
+	h := headOf(p, p.Tasks[n].Shards[0])
+	h.Zeros, h.Stuck = got.Zeros, got.Stuck
+	want, err := json.Marshal(p.MergedHeadOf(unit, &plane.Set{Frames: h.frames(), Zeros: got.Zeros, Stuck: got.Stuck}))
+	if err != nil {
+		return fmt.Errorf("task: could not encode a head: %w", err)
+	}
+	if !bytes.Equal(q.RawHead(), want) || got.Zeros > uint64(h.Hi-h.Lo) {
+		return fault.New(fault.Input, "partial of task %d has %s; wanted %s", n, q.RawHead(), want)
+	}
+	q.Head, q.whole = Head{Schema: PartialSchema, Plan: p.ID, Task: n, Shards: []ShardHead{h}}, true
 	return nil
 }
 
@@ -131,7 +161,11 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 	}
 	at := slices.Index(p.Tasks[q.Head.Task].Shards, shard)
 	head := q.Head.Shards[at]
-	set, err := plan.LoadPlanes(q.Reader, shardPrefix(at), head.frames(), elements)
+	prefix := shardPrefix(at)
+	if q.whole {
+		prefix = ""
+	}
+	set, err := plan.LoadPlanes(q.Reader, prefix, head.frames(), elements)
 	if err == nil {
 		set.Zeros, set.Stuck = head.Zeros, head.Stuck
 	}

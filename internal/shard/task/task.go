@@ -130,7 +130,11 @@ func (r *Runner) run(ctx context.Context, n int, turn sync.Locker, progress func
 	if err := atomicfile.MkdirAll(filepath.Dir(res.Path), 0o2775, nil); err != nil {
 		return res, fmt.Errorf("task %d: could not make the folder of partials: %w", n, err)
 	}
-	err := pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, partialKind, func(out *pack.Writer) (any, error) {
+	kind := partialKind
+	if _, whole := p.Whole(n); whole {
+		kind = plan.MergedKind
+	}
+	err := pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, kind, func(out *pack.Writer) (any, error) {
 		return w.fill(out, n)
 	})
 	if errors.Is(err, frame.ErrHeading) {
@@ -186,6 +190,10 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 			return nil, err
 		}
 		for i, s := range together {
+			if unit, whole := w.plan.Whole(n); whole {
+				h := w.plan.MergedHeadOf(unit, sets[i])
+				return h, plan.AddPlanes(out, "", h.Frames, sets[i])
+			}
 			h := headOf(w.plan, s)
 			h.Zeros, h.Stuck = sets[i].Zeros, sets[i].Stuck
 			if err := plan.AddPlanes(out, shardPrefix(len(head.Shards)), h.frames(), sets[i]); err != nil {

@@ -53,3 +53,23 @@ func BenchmarkAddHints(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRobustLimits(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	v := make([]float64, 1<<16)
+	for i := range v {
+		v[i] = 1000 + 5*rng.NormFloat64()
+	}
+	w := window{6, 6, 1, 16000}
+	b.SetBytes(8 << 16)
+	b.Run("bins", func(b *testing.B) {
+		for b.Loop() {
+			robustLimits(v, w)
+		}
+	})
+	b.Run("rounds", func(b *testing.B) {
+		for b.Loop() {
+			roundLimits(v, w)
+		}
+	})
+}

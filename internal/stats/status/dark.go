@@ -232,13 +232,10 @@ func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
 		}
 	}
 	atOnce(len(panels), func(i int) { res.Panels[i] = p.values(&panels[i]) })
-	for _, g := range p.groups(panels) {
-		res.Groups = append(res.Groups, p.judgeGroup(g, panels, res.Panels))
-	}
-	atOnce(len(panels), func(i int) {
-		p.judgeCounts(&panels[i], &res.Panels[i])
-		res.Panels[i].Counts = Count(res.Panels[i].Status)
-	})
+	groups := p.groups(panels)
+	res.Groups = make([]GroupResult, len(groups))
+	atOnce(len(groups), func(i int) { res.Groups[i] = p.judgeGroup(groups[i], panels, res.Panels) })
+	atOnce(len(panels), func(i int) { res.Panels[i].Counts = Count(res.Panels[i].Status) })
 	return res, nil
 }
 
@@ -257,24 +254,47 @@ func atOnce(n int, do func(i int)) {
 	}
 }
 
-// values computes averages and rms and says which pixels are not judged.
+// values computes averages and rms, says which pixels are not judged, and sets the bits that need no limits.
 func (p DarkParams) values(in *PanelPlanes) PanelResult {
 	n := len(in.Sum0)
 	out := PanelResult{Frames: in.Frames, Nevlm: p.Nevlm(in.Frames), Status: make([]uint64, n), Ave: make([]float64, n), Rms: make([]float64, n)}
 	copy(out.Status, in.Known)
-	for i := range out.Status {
-		if p.Compat == Sane {
-			out.Status[i] |= p.unjudged(in, i)
+	words, ave, rms := out.Status, out.Ave[:n], out.Rms[:n]
+	sum0, sum1, sum2, nLo, nHi := in.Sum0[:n], in.Sum1[:n], in.Sum2[:n], in.NLo[:n], in.NHi[:n]
+	gains := p.GainRule.Counts(in)
+	perPixel := p.Compat == Sane && p.Profile == ProfileData || in.Known != nil
+	if p.Compat == Sane && p.Profile != ProfileData {
+		if why := p.unjudged(in, 0); why != 0 { // in all pixels, for the same reason
+			for i := range words {
+				words[i] |= why
+			}
+			return out
 		}
-		if out.Status[i]&NotJudged != 0 {
-			continue
+	}
+	for i := range words {
+		if perPixel {
+			if p.Compat == Sane && p.Profile == ProfileData {
+				words[i] |= p.unjudged(in, i)
+			}
+			if words[i]&NotJudged != 0 {
+				continue
+			}
 		}
-		a, r := meanRms(in.Sum0[i], in.Sum1[i], in.Sum2[i], p.Compat != Sane)
+		a, r := meanRms(sum0[i], sum1[i], sum2[i], p.Compat != Sane)
 		if p.Compat == Sane && !(finite(a) && finite(r)) {
-			out.Status[i] |= EvalError
+			words[i] |= EvalError
 			continue
 		}
-		out.Ave[i], out.Rms[i] = a, r
+		ave[i], rms[i] = a, r
+		if nHi[i] > out.Nevlm {
+			words[i] |= IntHigh
+		}
+		if nLo[i] > out.Nevlm {
+			words[i] |= IntLow
+		}
+		if gains != nil && gains[i] > 0 {
+			words[i] |= GainState
+		}
 	}
 	return out
 }
@@ -378,69 +398,20 @@ func asics(rows, cols, asicRows, asicCols int) []tile {
 // judgeGroup evaluates the limits of a group and sets the bits that compare with them.
 func (p DarkParams) judgeGroup(g []tile, panels []PanelPlanes, out []PanelResult) GroupResult {
 	res := GroupResult{Row: g[0].r0, Col: g[0].c0}
-	for _, t := range g {
+	parts := make([]part, len(g))
+	for i, t := range g {
 		res.Panels = append(res.Panels, t.panel)
 		res.Pixels += (t.r1 - t.r0) * (t.c1 - t.c0)
+		parts[i] = part{tile: t, cols: panels[t.panel].Cols, of: &out[t.panel]}
 	}
-	ave, rms := make([]float64, 0, res.Pixels), make([]float64, 0, res.Pixels)
-	for _, t := range g {
-		o := &out[t.panel]
-		for r := t.r0; r < t.r1; r++ {
-			for i := r*panels[t.panel].Cols + t.c0; i < r*panels[t.panel].Cols+t.c1; i++ {
-				if o.Status[i]&NotJudged == 0 {
-					ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i])
-				}
-			}
-		}
+	atOnce(len(parts), func(i int) { parts[i].count() })
+	for i := range parts {
+		parts[i].first = res.Judged
+		res.Judged += parts[i].judged
 	}
-	res.Judged = len(ave)
-	atOnce(2, func(i int) {
-		if i == 0 {
-			res.Ave = limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
-		} else {
-			res.Rms = limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
-		}
-	})
-	for _, t := range g {
-		o := &out[t.panel]
-		for r := t.r0; r < t.r1; r++ {
-			lo, hi := r*panels[t.panel].Cols+t.c0, r*panels[t.panel].Cols+t.c1
-			compare(o.Status[lo:hi], o.Rms[lo:hi], res.Rms, RmsLow, RmsHigh)
-			compare(o.Status[lo:hi], o.Ave[lo:hi], res.Ave, AveLow, AveHigh)
-		}
-	}
+	aves, rmss := func(r *PanelResult) []float64 { return r.Ave }, func(r *PanelResult) []float64 { return r.Rms }
+	res.Ave = groupLimits(parts, res.Judged, aves, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
+	res.Rms = groupLimits(parts, res.Judged, rmss, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+	atOnce(len(parts), func(i int) { parts[i].compare(res.Ave, res.Rms) })
 	return res
-}
-
-// compare sets low where v < l.Lo and high where v > l.Hi; a value equal to a limit is good.
-func compare(status []uint64, v []float64, l Limits, low, high uint64) {
-	for i, x := range v {
-		if status[i]&NotJudged != 0 {
-			continue
-		}
-		if x < l.Lo {
-			status[i] |= low
-		}
-		if x > l.Hi {
-			status[i] |= high
-		}
-	}
-}
-
-// judgeCounts sets the bits that need no limits.
-func (p DarkParams) judgeCounts(in *PanelPlanes, out *PanelResult) {
-	for i := range out.Status {
-		if out.Status[i]&NotJudged != 0 {
-			continue
-		}
-		if in.NHi[i] > out.Nevlm {
-			out.Status[i] |= IntHigh
-		}
-		if in.NLo[i] > out.Nevlm {
-			out.Status[i] |= IntLow
-		}
-		if counts := p.GainRule.Counts(in); counts != nil && counts[i] > 0 {
-			out.Status[i] |= GainState
-		}
-	}
 }

@@ -76,6 +76,14 @@ func limits(v []float64, w window, m Method) Limits {
 }
 
 func robustLimits(v []float64, w window) Limits {
+	if l, ok := binnedLimits(v, w); ok {
+		return l
+	}
+	return roundLimits(v, w)
+}
+
+// roundLimits looks at all values that are left in every round of the clipping.
+func roundLimits(v []float64, w window) Limits {
 	in := append([]float64(nil), v...)
 	dev := make([]float64, len(v))
 	var l Limits
@@ -121,50 +129,74 @@ type Floating = quantile.Float
 // with the sums of Sum. NaN for no values.
 func MeanStdOf[T Floating](v []T) (mean, std T) {
 	n := T(len(v))
-	mean = Sum(v, func(x T) T { return x }) / n
-	std = Sum(v, func(x T) T { d := T(x - mean); return T(d * d) }) / n
+	mean = Sum(v) / n
+	std = sumSquares(v, mean) / n
 	return mean, T(math.Sqrt(float64(std)))
 }
 
-// Sum adds f(v[i]) in numpy's order: buffers of 8192 elements one after the other, each pairwise. The
+// buffer is the number of elements that numpy adds up before it goes on with the next.
+const buffer = 8192
+
+// Sum adds the values in numpy's order: buffers of 8192 elements one after the other, each pairwise. The
 // error grows with log n instead of n, and the result is that of the original to the last bit.
-func Sum[T Floating](v []T, f func(T) T) T {
+func Sum[T Floating](v []T) T {
 	var s T
-	for len(v) > 8192 {
-		s += pairwise(v[:8192], f)
-		v = v[8192:]
+	for len(v) > buffer {
+		s += pairwise(v[:buffer])
+		v = v[buffer:]
 	}
-	return s + pairwise(v, f)
+	return s + pairwise(v)
+}
+
+// sumSquares adds (v[i]-mean)^2 in the same order.
+func sumSquares[T Floating](v []T, mean T) T {
+	var s T
+	for len(v) > buffer {
+		s += pairwiseSquares(v[:buffer], mean)
+		v = v[buffer:]
+	}
+	return s + pairwiseSquares(v, mean)
 }
 
 // pairwise is numpy's summation of one buffer: 8 running sums up to 128 elements, halves beyond.
-func pairwise[T Floating](v []T, f func(T) T) T {
+func pairwise[T Floating](v []T) T {
 	n := len(v)
 	if n > 128 {
 		h := n / 2
 		h -= h % 8
-		return pairwise(v[:h], f) + pairwise(v[h:], f)
+		return pairwise(v[:h]) + pairwise(v[h:])
 	}
 	if n < 8 {
 		var s T
 		for _, x := range v {
-			s += f(x)
+			s += x
 		}
 		return s
 	}
-	var r [8]T
-	for i := range r {
-		r[i] = f(v[i])
+	r0, r1, r2, r3, r4, r5, r6, r7 := v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
+	v = v[8:]
+	for ; len(v) >= 8; v = v[8:] {
+		r0, r1, r2, r3 = r0+v[0], r1+v[1], r2+v[2], r3+v[3]
+		r4, r5, r6, r7 = r4+v[4], r5+v[5], r6+v[6], r7+v[7]
 	}
-	k := 8
-	for ; k+8 <= n; k += 8 {
-		for i := range r {
-			r[i] += f(v[k+i])
-		}
-	}
-	s := ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-	for _, x := range v[k:] {
-		s += f(x)
+	s := ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+	for _, x := range v {
+		s += x
 	}
 	return s
+}
+
+// pairwiseSquares is pairwise of the squares of v - mean.
+func pairwiseSquares[T Floating](v []T, mean T) T {
+	if n := len(v); n > 128 {
+		h := n / 2
+		h -= h % 8
+		return pairwiseSquares(v[:h], mean) + pairwiseSquares(v[h:], mean)
+	}
+	var squares [128]T
+	for i, x := range v {
+		d := T(x - mean)
+		squares[i&127] = T(d * d)
+	}
+	return pairwise(squares[:len(v)])
 }

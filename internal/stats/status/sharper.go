@@ -1,5 +1,7 @@
 package status
 
+import "sync"
+
 // Sharper compares limits in force with robust ones per ASIC (Method Robust, Scope PerASIC), which bad
 // pixels do not widen.
 type Sharper struct {
@@ -36,23 +38,52 @@ func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
 // more counts the pixels of a chip that r calls good and p's limits do not.
 func (r *DarkResult) more(p DarkParams, t tile, cols int) (n int) {
 	o := &r.Panels[t.panel]
-	size := (t.r1 - t.r0) * (t.c1 - t.c0)
-	ave, rms := make([]float64, 0, size), make([]float64, 0, size)
-	for row := t.r0; row < t.r1; row++ {
-		for i := row*cols + t.c0; i < row*cols+t.c1; i++ {
-			if o.Status[i]&NotJudged == 0 {
-				ave, rms = append(ave, o.Ave[i]), append(rms, o.Rms[i])
-			}
-		}
-	}
+	g := gathers.Get().(*gathered)
+	defer gathers.Put(g)
+	ave, rms := g.tile(o, t, cols)
 	a := limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
 	s := limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
 	for row := t.r0; row < t.r1; row++ {
-		for i := row*cols + t.c0; i < row*cols+t.c1; i++ {
-			if o.Status[i] == 0 && (o.Ave[i] < a.Lo || o.Ave[i] > a.Hi || o.Rms[i] < s.Lo || o.Rms[i] > s.Hi) {
+		lo, hi := row*cols+t.c0, row*cols+t.c1
+		ave, rms := o.Ave[lo:hi], o.Rms[lo:hi]
+		for i, word := range o.Status[lo:hi] {
+			x, y := ave[i], rms[i]
+			if word == 0 && (x < a.Lo || x > a.Hi || y < s.Lo || y > s.Hi) {
 				n++
 			}
 		}
 	}
 	return n
+}
+
+// gathered are the values of the judged pixels of a tile.
+type gathered struct{ ave, rms []float64 }
+
+var gathers = sync.Pool{New: func() any { return new(gathered) }}
+
+// tile gathers averages and rms of the judged pixels of a tile, row by row; valid until the next call.
+func (g *gathered) tile(o *PanelResult, t tile, cols int) (ave, rms []float64) {
+	g.ave, g.rms = g.ave[:0], g.rms[:0]
+	for row := t.r0; row < t.r1; row++ {
+		lo, hi := row*cols+t.c0, row*cols+t.c1
+		if allJudged(o.Status[lo:hi]) {
+			g.ave, g.rms = append(g.ave, o.Ave[lo:hi]...), append(g.rms, o.Rms[lo:hi]...)
+			continue
+		}
+		for i := lo; i < hi; i++ {
+			if o.Status[i]&NotJudged == 0 {
+				g.ave, g.rms = append(g.ave, o.Ave[i]), append(g.rms, o.Rms[i])
+			}
+		}
+	}
+	return g.ave, g.rms
+}
+
+// allJudged reports whether no word says that its pixel is not judged.
+func allJudged(words []uint64) bool {
+	any := uint64(0)
+	for _, w := range words {
+		any |= w
+	}
+	return any&NotJudged == 0
 }

@@ -315,7 +315,7 @@ func TestSumIsPairwise(t *testing.T) {
 			v[i] = float64(i%97) - 48
 			want += v[i]
 		}
-		if got := Sum(v, func(x float64) float64 { return x }); got != want {
+		if got := Sum(v); got != want {
 			t.Errorf("sum of %d values: %v, wanted %v", n, got, want)
 		}
 	}
