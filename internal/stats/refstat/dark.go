@@ -171,7 +171,7 @@ func halfGate(lead [][]uint16, pixels int, g quantile.GateParams, two status.Two
 	if in == 0 {
 		return math.MaxUint16
 	}
-	return two.NSigma * (status.Sum(r, func(v float64) float64 { return v }) / float64(in))
+	return two.NSigma * (status.Sum(r) / float64(in))
 }
 
 // window is the rule of stage 1 and the clipping.

@@ -31,7 +31,7 @@ func (t TwoPass) Gates(gateLo, gateHi []uint16, sum0 []uint32, sum1, sum2 []uint
 	}
 	half := math.Inf(1)
 	if counted > 0 {
-		half = t.NSigma * (Sum(rms, func(v float64) float64 { return v }) / float64(counted))
+		half = t.NSigma * (Sum(rms) / float64(counted))
 	}
 	for i, a := range ave {
 		gateHi[i] = wordOf(min(a+half, intHi))
