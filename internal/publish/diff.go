@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
@@ -41,7 +44,7 @@ type DiffPixels struct {
 
 // Diff compares two arrays of one size; at most most pixels are listed one by one.
 func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
-	if len(a.Values) != len(b.Values) {
+	if !slices.Equal(extents(a.Shape), extents(b.Shape)) {
 		return nil, fault.New(fault.Input, "%s is an array %v, %s is %v: their pixels cannot be compared", from, a.Shape, to, b.Shape)
 	}
 	d := &Difference{From: from, To: to, Shape: b.Shape}
@@ -75,6 +78,14 @@ func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
 		}
 	}
 	return d, nil
+}
+
+// extents returns a shape without the leading dimensions that hold one element.
+func extents(shape []int) []int {
+	for len(shape) > 1 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	return shape
 }
 
 // indexOf gives the indexes of an element.
@@ -120,8 +131,11 @@ func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Arra
 	if place.Store == nil {
 		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")
 	}
-	var run int
-	if n, err := fmt.Sscanf(name, "run=%d", &run); n == 1 && err == nil {
+	if number, isRun := strings.CutPrefix(name, "run="); isRun {
+		run, err := strconv.Atoi(number)
+		if err != nil || run < 0 {
+			return nil, fault.New(fault.Usage, "%q names no run", name).WithHint("for example run=7")
+		}
 		item, _, err := place.Find(ctx, run)
 		if err != nil {
 			return nil, err

@@ -292,9 +292,22 @@ func TestDiff(t *testing.T) {
 		len(d.Pixels) != 2 || !slices.Equal(d.Pixels[1].Index, []int{0, 1, 0}) {
 		t.Errorf("%+v", d)
 	}
-	if _, err := Diff("a", "b", a, &calib.Array{Shape: []int{1}, Values: []uint64{1}}, 0); fault.CodeOf(err) != fault.Input {
-		t.Errorf("%v", err)
+	for _, shape := range [][]int{{1}, {12}, {2, 3, 2}, {4, 3}, {2, 2, 3, 1}} {
+		if _, err := Diff("a", "b", a, &calib.Array{Shape: shape, Values: make([]uint64, product(shape))}, 0); fault.CodeOf(err) != fault.Input {
+			t.Errorf("%v: %v", shape, err)
+		}
 	}
+	if d, err := Diff("a", "b", a, &calib.Array{Shape: []int{1, 2, 2, 3}, Values: b.Values}, 0); err != nil || d.Same != 9 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, extent := range shape {
+		n *= extent
+	}
+	return n
 }
 
 // forgetful is a store that says it has deployed and has not.
