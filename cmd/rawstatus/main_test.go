@@ -10,14 +10,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"rawstatus/internal/fault"
 	"rawstatus/internal/lint"
 	"rawstatus/internal/testenv"
 )
 
+// TestMain is also the program itself, where a script calls it.
 func TestMain(m *testing.M) {
-	testenv.CleanShell()
-	os.Exit(m.Run())
+	if filepath.Base(os.Args[0]) != "rawstatus" {
+		testenv.CleanShell()
+	}
+	testscript.Main(m, map[string]func(){"rawstatus": main})
 }
 
 // call runs the program in this process.
