@@ -13,6 +13,7 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/simulate"
 )
@@ -28,7 +29,7 @@ const (
 type data struct {
 	dir   string
 	index *frame.Index
-	lanes []frame.Lane
+	lanes []sweep.Lane
 	bytes int64      // of all frames
 	ram   [][]uint16 // frames in memory, at distances like those in the file
 	free  func()
@@ -59,7 +60,7 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 	if err != nil {
 		return nil, err
 	}
-	d.lanes = make([]frame.Lane, panels)
+	d.lanes = make([]sweep.Lane, panels)
 	for p := range d.lanes {
 		d.lanes[p].Panel = d.index.Panels[p]
 		for e := range d.index.Events {
@@ -82,8 +83,8 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 }
 
 // options are those with which a task reads.
-func (d *data) options() frame.Options {
-	return frame.Options{Headings: d.index.Headings, Arena: plan.ArenaBytes, Window: plan.WindowBytes}
+func (d *data) options() sweep.Options {
+	return sweep.Options{Headings: d.index.Headings, Arena: plan.ArenaBytes}
 }
 
 // load brings frames into memory that has huge pages if the system gives them, at the distance that
@@ -97,22 +98,20 @@ func (d *data) load(ctx context.Context, n int) error {
 	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
 	d.free = func() { _ = unix.Munmap(mem) }
 	d.ram = make([][]uint16, n)
-	src, err := frame.Open(d.index.Files, frame.Pread, d.options())
+	src, err := sweep.Open(d.index.Files, sweep.Cached, d.options())
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	px := make([][]uint16, 1)
 	for k := range d.ram {
 		d.ram[k] = unsafe.Slice((*uint16)(unsafe.Pointer(&mem[k*distance])), pixels)
 		lane := d.lanes[0]
 		e := lane.Extents[k%len(lane.Extents)]
-		release, err := src.Block(ctx, lane.Panel, []frame.Extent{e}, 0, pixels, px)
+		px, err := src.Pixels(ctx, lane.Panel, []frame.Extent{e}, sweep.Span{Hi: pixels})
 		if err != nil {
 			return err
 		}
 		copy(d.ram[k], px[0])
-		release()
 	}
 	return nil
 }
@@ -178,8 +177,8 @@ const smallPerEvent = 8 * panels
 
 // small gives lanes of a panel of 128 x 512 pixels with n frames, which lie one behind the other: eighths
 // of the frames of all panels, from an event on.
-func (d *data) small(n, from int) []frame.Lane {
-	lane := frame.Lane{Panel: d.lanes[0].Panel}
+func (d *data) small(n, from int) []sweep.Lane {
+	lane := sweep.Lane{Panel: d.lanes[0].Panel}
 	lane.Panel.Rows, lane.Panel.Cols = 128, 512
 	length := uint32(2 * lane.Panel.Pixels())
 	for i := range n {
@@ -189,5 +188,5 @@ func (d *data) small(n, from int) []frame.Lane {
 		e.Length, e.Heading = length, 0 // only whole frames have headings before them
 		lane.Extents = append(lane.Extents, e)
 	}
-	return []frame.Lane{lane}
+	return []sweep.Lane{lane}
 }

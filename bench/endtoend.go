@@ -2,24 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/kernel"
 	"rawstatus/internal/stats/quantile"
 )
 
-const e2e = "end to end, warm: files in the page cache, opening and mapping included"
+const e2e = "end to end, warm: files in the page cache, opening included"
 
 // endToEnd times profiles from files in the page cache to accumulators.
 func endToEnd(b *bench) error {
 	defer kernel.Use(kernel.Names()[0])
-	one := func(lanes []frame.Lane, level, way, profile string, cores int) variant {
+	one := func(lanes []sweep.Lane, level, way, profile string, cores int) variant {
 		name := profile + " " + level
-		if way != frame.Mapped {
+		if way != sweep.Cached {
 			name += " " + way
 		}
 		if cores == 0 {
@@ -36,25 +41,24 @@ func endToEnd(b *bench) error {
 	}
 	list := []variant{{name: "dd bs=1M", bytes: b.d.index.Files[0].Size, cores: 1, before: b.d.warm, run: b.dd}}
 	for _, cores := range []int{1, 0} {
-		name := "AVX read, mapped, 1 core"
+		name, readers := "AVX read, mapped, 1 core", 1
 		if cores == 0 {
-			name = "AVX read, mapped, all cores"
+			name, readers = "AVX read, mapped, all cores", runtime.GOMAXPROCS(0)
 		}
-		list = append(list, variant{name: name, bytes: b.d.bytes, cores: cores, before: b.d.warm, run: func() error { return b.profile(b.d.lanes, frame.Mapped, "read") }})
+		list = append(list, variant{name: name, bytes: b.d.index.Files[0].Size, cores: cores, before: b.d.warm, run: func() error { return b.d.readMapped(readers) }})
 		for _, level := range kernel.Names() {
 			if level != best512() && level != "avx2" {
 				continue
 			}
 			for _, profile := range []string{"dark", "data", "max"} {
-				list = append(list, one(b.d.lanes, level, frame.Mapped, profile, cores))
+				list = append(list, one(b.d.lanes, level, sweep.Cached, profile, cores))
 			}
 		}
-		list = append(list, one(b.d.lanes, kernel.Names()[0], frame.Mapped, darkAndGain, cores))
-		list = append(list, one(b.d.lanes, kernel.Names()[0], frame.Pread, "dark", cores))
+		list = append(list, one(b.d.lanes, kernel.Names()[0], sweep.Cached, darkAndGain, cores))
 	}
 	few := head(b.d.lanes, 128)
-	list = append(list, one(few, "go", frame.Mapped, "dark", 1), one(few, "go", frame.Mapped, "data", 1),
-		one(head(b.d.lanes, 256), kernel.Names()[0], frame.Mapped, "light", 0))
+	list = append(list, one(few, "go", sweep.Cached, "dark", 1), one(few, "go", sweep.Cached, "data", 1),
+		one(head(b.d.lanes, 256), kernel.Names()[0], sweep.Cached, "light", 0))
 	withNumpy := b.numpyHere()
 	if withNumpy {
 		n := int(b.o.numpy / (2 * pixels))
@@ -73,7 +77,7 @@ func endToEnd(b *bench) error {
 // cold times reading from the disk: files are dropped from the page cache before each variant.
 func cold(b *bench) error {
 	list := []variant{{name: "dd bs=1M", bytes: b.d.index.Files[0].Size, before: b.d.chill, run: b.dd}}
-	for _, way := range []string{frame.Mapped, frame.Pread} {
+	for _, way := range sweep.Ways {
 		list = append(list, variant{name: "data " + way + " all cores", bytes: b.d.bytes, before: b.d.chill,
 			run: func() error { return b.profile(b.d.lanes, way, "data") }})
 	}
@@ -101,7 +105,7 @@ func (b *bench) numpyQuantile() error {
 	return nil
 }
 
-func sizeOf(lanes []frame.Lane) (n int64) {
+func sizeOf(lanes []sweep.Lane) (n int64) {
 	for _, l := range lanes {
 		n += int64(len(l.Extents)) * 2 * int64(l.Panel.Pixels())
 	}
@@ -109,8 +113,8 @@ func sizeOf(lanes []frame.Lane) (n int64) {
 }
 
 // head gives the first frames of lanes.
-func head(lanes []frame.Lane, n int) []frame.Lane {
-	out := append([]frame.Lane(nil), lanes...)
+func head(lanes []sweep.Lane, n int) []sweep.Lane {
+	out := append([]sweep.Lane(nil), lanes...)
 	for i := range out {
 		out[i].Extents = out[i].Extents[:min(n, len(out[i].Extents))]
 	}
@@ -118,8 +122,8 @@ func head(lanes []frame.Lane, n int) []frame.Lane {
 }
 
 // profile opens the files and takes all frames of lanes through what a profile needs.
-func (b *bench) profile(lanes []frame.Lane, way, profile string) error {
-	src, err := frame.Open(b.d.index.Files, way, b.d.options())
+func (b *bench) profile(lanes []sweep.Lane, way, profile string) error {
+	src, err := sweep.Open(b.d.index.Files, way, b.d.options())
 	if err != nil {
 		return err
 	}
@@ -127,11 +131,11 @@ func (b *bench) profile(lanes []frame.Lane, way, profile string) error {
 	if profile == "light" {
 		return lightOf(b.ctx, src, lanes)
 	}
-	return sweep(b.ctx, src, lanes, profile)
+	return takeAll(b.ctx, src, lanes, profile)
 }
 
-// sweep counts all frames of lanes in one of the profiles data, dark, max; read only reads.
-func sweep(ctx context.Context, src frame.Source, lanes []frame.Lane, profile string) error {
+// takeAll counts all frames of lanes in one of the profiles data, dark, max; read only reads.
+func takeAll(ctx context.Context, src *sweep.Source, lanes []sweep.Lane, profile string) error {
 	accs := make([]together, len(lanes))
 	for i, l := range lanes {
 		n := l.Panel.Pixels()
@@ -151,7 +155,7 @@ func sweep(ctx context.Context, src frame.Source, lanes []frame.Lane, profile st
 			}
 		}
 	}
-	return src.Sweep(ctx, frame.Sweep{Lanes: lanes, Do: func(b frame.Batch) error {
+	return src.Sweep(ctx, sweep.Sweep{Lanes: lanes, Do: func(b sweep.Batch) error {
 		if accs[b.Lane] == nil {
 			return readFrames(b.Frames)
 		}
@@ -175,24 +179,35 @@ func (t together) add(lo int, frames [][]uint16) {
 	})
 }
 
-// firstBlock finds the windows of a panel from its first 50 frames.
-func firstBlock(ctx context.Context, src frame.Source, l frame.Lane, lo, hi []uint16) error {
-	exts := l.Extents[:min(50, len(l.Extents))]
-	const band = 65536
-	g, ctx := fault.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for at := 0; at < len(lo); at += band {
+// readMapped maps the first file and has some readers load all of it: the limit of what memory gives.
+func (d *data) readMapped(readers int) error {
+	f, err := os.Open(d.index.Files[0].Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(d.index.Files[0].Size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	all := unsafe.Slice((*uint16)(unsafe.Pointer(&mem[0])), len(mem)/2)
+	var g fault.Group
+	for i := range readers {
 		g.Go(func() error {
-			end := min(at+band, len(lo))
-			px := make([][]uint16, len(exts))
-			release, err := src.Block(ctx, l.Panel, exts, at, end, px)
-			if err != nil {
-				return err
-			}
-			defer release()
-			quantile.Gates(px, gateParams, lo[at:end], hi[at:end])
+			readAll(all[i*len(all)/readers : (i+1)*len(all)/readers])
 			return nil
 		})
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), unix.Munmap(mem))
+}
+
+// firstBlock finds the windows of a panel from its first 50 frames.
+func firstBlock(ctx context.Context, src *sweep.Source, l sweep.Lane, lo, hi []uint16) error {
+	exts := l.Extents[:min(50, len(l.Extents))]
+	lane := sweep.Lane{Panel: l.Panel, Extents: exts}
+	return src.Sweep(ctx, sweep.Sweep{Lanes: []sweep.Lane{lane}, Lead: len(exts), Do: func(b sweep.Batch) error {
+		n := b.Lo + len(b.Frames[0])
+		quantile.Gates(b.Frames, gateParams, lo[b.Lo:n], hi[b.Lo:n])
+		return nil
+	}})
 }

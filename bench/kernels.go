@@ -104,7 +104,7 @@ func readFrames(frames [][]uint16) error {
 	return nil
 }
 
-// addStrips counts frames in the order of frame.Sweep.
+// addStrips counts frames in the order of sweep.Sweep.
 func addStrips(c counter, frames [][]uint16) error {
 	const strip = 32768
 	part := make([][]uint16, 0, len(frames))

@@ -7,6 +7,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/kernel"
@@ -14,14 +15,14 @@ import (
 )
 
 // lightOf does what the profile light (features 1 and 6) does with frames: the median of each in one
-// sweep, then band by band the residuals of the good ones.
-func lightOf(ctx context.Context, src frame.Source, lanes []frame.Lane) error {
+// sweep, then the residuals of the good ones.
+func lightOf(ctx context.Context, src *sweep.Source, lanes []sweep.Lane) error {
 	hists := make([][1 << 16]uint32, runtime.GOMAXPROCS(0))
 	medians := make([][]uint32, len(lanes))
 	for i, l := range lanes {
 		medians[i] = make([]uint32, len(l.Extents))
 	}
-	err := src.Sweep(ctx, frame.Sweep{Lanes: lanes, Whole: true, Do: func(b frame.Batch) error {
+	err := src.Sweep(ctx, sweep.Sweep{Lanes: lanes, Whole: true, Do: func(b sweep.Batch) error {
 		for k, f := range b.Frames {
 			medians[b.Lane][b.First+k] = quantile.FrameMedian(f, 0x3fff, &hists[b.Worker])
 		}
@@ -38,52 +39,52 @@ func lightOf(ctx context.Context, src frame.Source, lanes []frame.Lane) error {
 				exts = append(exts, l.Extents[k])
 			}
 		}
-		if err := residuals(ctx, len(exts), func(first, lo, hi int, dst [][]uint16) (func(), error) {
-			return src.Block(ctx, l.Panel, exts[first:first+len(dst)], lo, hi, dst)
-		}); err != nil {
+		err := residuals(len(exts), func(bands []feature.Band, do func(band int, frames [][]uint16)) error {
+			lane := sweep.Lane{Panel: l.Panel, Extents: exts}
+			for _, b := range bands {
+				lane.Bands = append(lane.Bands, sweep.Span{Lo: b.Read.Lo * cols, Hi: b.Read.Hi * cols})
+			}
+			return src.Sweep(ctx, sweep.Sweep{Lanes: []sweep.Lane{lane}, Do: func(b sweep.Batch) error {
+				do(b.Band, b.Frames)
+				return nil
+			}})
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bandFrames is how many frames of a band are read together.
-const bandFrames = 64
-
-// residuals does feature 6 as tasks do it, over frames of which read gives pixels lo..hi-1, from frame
-// first on: several bands at a time, with the memory of tasks.
-func residuals(ctx context.Context, frames int, read func(first, lo, hi int, dst [][]uint16) (func(), error)) error {
+// residuals does feature 6 as tasks do it, as many bands at a time as their memory holds, which each takes through do.
+func residuals(frames int, each func(bands []feature.Band, do func(band int, frames [][]uint16)) error) error {
 	f, err := feature.NewFlatness(rows, cols, 15, 15, 0x3fff)
 	if err != nil {
 		return err
 	}
-	workers, bytes := plan.ResidualWorkers(runtime.GOMAXPROCS(0))
-	g, ctx := fault.WithContext(ctx)
-	g.SetLimit(workers)
-	for _, band := range f.Bands() {
-		g.Go(func() error {
-			px := make([][]uint16, bandFrames)
-			for first, last := 0, 0; first < f.WindowCols(); first = last {
-				last = f.Part(band, first, frames, bytes)
-				r := feature.NewResiduals(f, band, first, last, frames)
-				for k := 0; k < frames; k += bandFrames {
-					if err := ctx.Err(); err != nil {
-						return err
-					}
-					n := min(bandFrames, frames-k)
-					release, err := read(k, band.Read.Lo*cols, band.Read.Hi*cols, px[:n])
-					if err != nil {
-						return err
-					}
-					r.Add(px[:n])
-					release()
-				}
+	for bands := f.Bands(); len(bands) > 0; {
+		n := int(max(1, min(int64(len(bands)), plan.ResidualBytes/f.Bytes(bands[0], 0, f.WindowCols(), frames))))
+		res := make([]*feature.Residuals, n)
+		for i := range res {
+			res[i] = feature.NewResiduals(f, bands[i], 0, f.WindowCols(), frames)
+		}
+		if err := each(bands[:n], func(band int, px [][]uint16) { res[band].Add(px) }); err != nil {
+			return err
+		}
+		var g fault.Group
+		g.SetLimit(runtime.GOMAXPROCS(0))
+		for _, r := range res {
+			g.Go(func() error {
 				sink.Add(r.Finish().Frames)
-			}
-			return nil
-		})
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		bands = bands[n:]
 	}
-	return g.Wait()
+	return nil
 }
 
 // originalResiduals is what the original takes for the residuals of a frame of 512 x 1024 pixels, without
@@ -96,11 +97,20 @@ func featureSix(b *bench) error {
 	n := len(b.d.ram)
 	inMemory := func(frames int) func() error {
 		return func() error {
-			return residuals(b.ctx, frames, func(first, lo, hi int, dst [][]uint16) (func(), error) {
-				for k := range dst {
-					dst[k] = b.d.ram[first+k][lo:hi]
+			return residuals(frames, func(bands []feature.Band, do func(band int, frames [][]uint16)) error {
+				var g fault.Group
+				g.SetLimit(runtime.GOMAXPROCS(0))
+				for i, band := range bands {
+					g.Go(func() error {
+						px := make([][]uint16, frames)
+						for k := range px {
+							px[k] = b.d.ram[k][band.Read.Lo*cols : band.Read.Hi*cols]
+						}
+						do(i, px)
+						return nil
+					})
 				}
-				return func() {}, nil
+				return g.Wait()
 			})
 		}
 	}

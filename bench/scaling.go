@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
+	"rawstatus/internal/shard/plan"
 )
 
 // scaling times run lengths and numbers of tasks.
@@ -27,7 +28,7 @@ func scaling(b *bench) error {
 		}
 		// Short runs are as many as have the frames of one of 20 000, and the same frames: parts of a file lie
 		// in larger or smaller pages. Each repetition begins elsewhere.
-		runs := make([][]frame.Lane, max(1, many/n))
+		runs := make([][]sweep.Lane, max(1, many/n))
 		rep := 0
 		list = append(list, variant{name: fmt.Sprintf("%d frames", n), bytes: int64(len(runs)) * sizeOf(b.d.small(n, 0)), cores: 1, before: func() error {
 			for i := range runs {
@@ -37,7 +38,7 @@ func scaling(b *bench) error {
 			return b.d.warm()
 		}, run: func() error {
 			for _, lanes := range runs {
-				if err := b.profile(lanes, frame.Mapped, "data"); err != nil {
+				if err := b.profile(lanes, sweep.Cached, "data"); err != nil {
 					return err
 				}
 			}
@@ -63,18 +64,18 @@ func scaling(b *bench) error {
 func (b *bench) tasks(n int) error {
 	g, ctx := fault.WithContext(b.ctx)
 	for t := range n {
-		lanes := append([]frame.Lane(nil), b.d.lanes...)
+		lanes := append([]sweep.Lane(nil), b.d.lanes...)
 		for i := range lanes {
 			x := lanes[i].Extents
 			lanes[i].Extents = x[t*len(x)/n : (t+1)*len(x)/n]
 		}
 		g.Go(func() error {
-			src, err := frame.OpenMapped(b.d.index.Files, b.d.options())
+			src, err := sweep.Open(b.d.index.Files, "", b.d.options())
 			if err != nil {
 				return err
 			}
 			defer src.Close()
-			return sweep(ctx, src, lanes, "dark")
+			return takeAll(ctx, src, lanes, "dark")
 		})
 	}
 	return g.Wait()
@@ -82,8 +83,7 @@ func (b *bench) tasks(n int) error {
 
 // footprint is what a child process reports of its memory.
 type footprint struct {
-	Arena, Window, Accumulators int64 // as planned
-	Anonymous, Mapped           int64 // at most
+	Accumulators, Anonymous int64 // as planned, at most
 }
 
 // memory runs the dark profile in processes of their own and compares their memory with the plan.
@@ -93,7 +93,7 @@ func memory(b *bench) error {
 		return err
 	}
 	worst := 0.
-	for _, way := range []string{frame.Mapped, frame.Pread} {
+	for _, way := range sweep.Ways {
 		c := exec.CommandContext(b.ctx, exe, "footprint", way, b.o.scratch, fmt.Sprint(b.o.size))
 		c.Env = append(os.Environ(), childMark+"=1")
 		var out, complaints bytes.Buffer
@@ -105,10 +105,9 @@ func memory(b *bench) error {
 		if err := json.Unmarshal(out.Bytes(), &f); err != nil {
 			return err
 		}
-		beyond := float64(f.Anonymous-f.Arena-f.Accumulators) / (1 << 20)
+		beyond := float64(f.Anonymous-plan.ArenaBytes-f.Accumulators) / (1 << 20)
 		worst = max(worst, beyond)
-		b.r.value("memory of dark, "+way, float64(f.Anonymous)/(1<<20), "MiB", fmt.Sprintf("planned %d arena + %d accumulators; mapped pages %d of a window of %d",
-			f.Arena>>20, f.Accumulators>>20, f.Mapped>>20, f.Window>>20))
+		b.r.value("memory of dark, "+way, float64(f.Anonymous)/(1<<20), "MiB", fmt.Sprintf("planned %d arena + %d accumulators", plan.ArenaBytes>>20, f.Accumulators>>20))
 	}
 	b.r.value("memory beyond plan", worst, "MiB", "anonymous memory beyond arena and accumulators")
 	return nil
@@ -133,19 +132,18 @@ func childFootprint(ctx context.Context, args []string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
-	src, err := frame.Open(d.index.Files, args[0], d.options())
+	src, err := sweep.Open(d.index.Files, args[0], d.options())
 	if err != nil {
 		return err
 	}
 	defer src.Close()
 	var f footprint
-	f.Arena, f.Window = src.Footprint(d.lanes)
 	f.Accumulators = planPerPixel * panels * pixels
 	defer collectLate(f.Accumulators + 64<<20)()
 	done := make(chan error, 1)
-	go func() { done <- sweep(ctx, src, d.lanes, "dark") }()
+	go func() { done <- takeAll(ctx, src, d.lanes, "dark") }()
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
-		f.Anonymous, f.Mapped = max(f.Anonymous, kib("RssAnon")), max(f.Mapped, kib("RssFile"))
+		f.Anonymous = max(f.Anonymous, kib("RssAnon"))
 		select {
 		case err := <-done:
 			if err != nil {

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/io/xtc2"
 )
 
@@ -82,7 +82,7 @@ func (s *slowStore) empty() {
 	}
 }
 
-func (s *slowStore) open(path string) (frame.Reader, error) {
+func (s *slowStore) open(path string) (sweep.Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -90,30 +90,18 @@ func (s *slowStore) open(path string) (frame.Reader, error) {
 	return slowFile{f, s, s.mem[path]}, nil
 }
 
-// ReadVec implements frame.Reader.
-func (f slowFile) ReadVec(parts [][]byte, off int64) (n int, err error) {
-	want := 0
-	for _, p := range parts {
-		want += len(p)
-	}
-	until := f.store.answer(want)
-	for _, p := range parts {
-		m := int(max(0, min(int64(len(p)), int64(len(f.mem))-off)))
-		transfer(p[:m], f.mem[off:][:m])
-		off += int64(m)
-		n += m
-	}
-	sleepUntil(until)
-	if n < want {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// ReadAt is for indexing.
-func (f slowFile) ReadAt(b []byte, off int64) (int, error) {
+// ReadAt implements sweep.Reader.
+func (f slowFile) ReadAt(b []byte, off int64) (n int, err error) {
 	until := f.store.answer(len(b))
-	n, err := f.File.ReadAt(b, off)
+	if f.mem != nil {
+		n = int(max(0, min(int64(len(b)), int64(len(f.mem))-off)))
+		transfer(b[:n], f.mem[off:][:n])
+		if n < len(b) {
+			err = io.EOF
+		}
+	} else {
+		n, err = f.File.ReadAt(b, off)
+	}
 	sleepUntil(until)
 	return n, err
 }
@@ -143,12 +131,12 @@ func store(b *bench) error {
 			indexed := time.Now()
 			o := b.d.options()
 			o.Open = s.open
-			src, err := frame.OpenPread(b.d.index.Files, o)
+			src, err := sweep.Open(b.d.index.Files, "", o)
 			if err != nil {
 				return 0, err
 			}
 			defer src.Close()
-			err = sweep(b.ctx, src, b.d.lanes, "dark")
+			err = takeAll(b.ctx, src, b.d.lanes, "dark")
 			indexing = append(indexing, indexed.Sub(begin).Seconds())
 			counting = append(counting, time.Since(indexed).Seconds())
 			return counting[len(counting)-1], err
@@ -164,7 +152,7 @@ func store(b *bench) error {
 
 // index indexes the run through the store.
 func (s *slowStore) index(b *bench) error {
-	var files []frame.Reader
+	var files []sweep.Reader
 	defer func() {
 		for _, f := range files {
 			_ = f.Close() // only read

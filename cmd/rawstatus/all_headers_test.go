@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/io/xtc2"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
@@ -77,7 +78,7 @@ func TestWrongPredictionEndsATask(t *testing.T) {
 	}
 	for name, flags := range map[string][]string{"data": nil, "dark": {"--profile", "dark"}, "max": {"-F", "11", "--pedestals", pedestals}, "light": {"-F", "1,6"},
 		"flat": {"-F", "6", "--tasks", "8"}, "slice": {"--slice", "10:100,3:200"}, "by frames": {"--tasks", "9"}} {
-		for _, way := range []string{frame.Mapped, frame.Pread} {
+		for _, way := range sweep.Ways {
 			work := filepath.Join(t.TempDir(), "w")
 			must(t, fault.OK, append(append([]string{"plan", "--work", work}, s.data...), flags...)...)
 			code, _, stderr := call(t, "task", "--work", work, "--task", "all", "--read", way)

@@ -18,6 +18,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
@@ -240,7 +241,7 @@ func dumpFrame(e *environment, x *frame.Index, path string, event, segment, sub 
 		return fault.New(fault.Input, "could not read %d bytes of %q at byte %#x: %w", len(src), file, ext.Offset, err)
 	}
 	dst := make([]uint16, p.Pixels())
-	if err := frame.Decode(p.Codec, p, src, dst); err != nil {
+	if err := codec.Decode(p, dst, src); err != nil {
 		return fault.New(fault.Input, "could not decode %q byte %#x: %w", file, ext.Offset, err)
 	}
 	if err := npy.Write(path, []int{p.Rows, p.Cols}, dst); err != nil {

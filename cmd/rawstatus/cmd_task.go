@@ -12,7 +12,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
 	"rawstatus/internal/stats/kernel"
@@ -71,7 +71,7 @@ func newTaskCommand(e *environment) *cli.Command {
 func workFlags() []cli.Flag {
 	return command.In(command.Machine, []cli.Flag{
 		workersFlag(),
-		command.Choice(&cli.StringFlag{Name: "read", Usage: "`WAY` of reading files; auto goes by file system", Value: frame.Auto}, frame.Ways...),
+		command.Choice(&cli.StringFlag{Name: "read", Usage: "`WAY` of reading files: through the page cache, or direct, past it; a file system that refuses that is read through it", Value: sweep.Cached}, sweep.Ways...),
 		command.Between(&cli.IntFlag{Name: "io-depth", Usage: "`N` reads in flight", Value: 32}, 1, 4096),
 		command.Between(&cli.IntFlag{Name: "block", Usage: "one read takes at most `MIB`", Value: 4}, 1, 1024),
 		&cli.BoolFlag{Name: "drop-behind", Usage: "do not keep raw data in the page cache: for long campaigns"},
@@ -99,7 +99,8 @@ func allTasks(p *plan.Plan) []int {
 // doTasks does tasks, each with all workers: one is counted while the one before is written. The one process of a job shows its progress in the counters.
 func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int, shown *counters) error {
 	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
-		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
+		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")},
+		Note: func(text string) { e.Log.Warn(text) }}
 	e.Log.Infof("kernel %s, %s", kernel.Name(), fault.Count(opt.Workers, "worker"))
 	var bytes int64
 	for _, n := range tasks {

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/testenv"
 )
 
@@ -76,18 +76,16 @@ func firstTenMean(t *testing.T, raw, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := frame.OpenPread(x.Files, frame.Options{Headings: x.Headings})
+	src, err := sweep.Open(x.Files, "", sweep.Options{Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
 	p := x.Panels[0]
-	px := make([][]uint16, 10)
-	release, err := src.Block(context.Background(), p, x.Extents[:10], 0, p.Pixels(), px)
+	px, err := src.Pixels(context.Background(), p, x.Extents[:10], sweep.Span{Hi: p.Pixels()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
 	mean := make([]float32, p.Pixels())
 	for i := range mean {
 		sum := 0

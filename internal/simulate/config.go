@@ -10,6 +10,7 @@ import (
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 )
 
@@ -149,7 +150,7 @@ func (c Config) check() error {
 			return bad("take letters, digits and _", "%q is no name for an experiment, a detector or a type", s)
 		}
 	}
-	if frame.Packed(c.Type).Codec != frame.Identity {
+	if codec.Packed(c.Type).Codec != frame.Identity {
 		return bad("take another type", "frames of type %s are packed and cannot be simulated", c.Type)
 	}
 	for _, n := range []struct {

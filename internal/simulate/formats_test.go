@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
-	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/sweep"
 )
 
 // BenchmarkFormats reads runs of the same frames in both formats: indexing, and streaming all frames as
@@ -31,14 +31,14 @@ func BenchmarkFormats(b *testing.B) {
 				}
 			}
 		})
-		for _, way := range []string{frame.Pread, frame.Mapped} {
+		for _, way := range sweep.Ways {
 			b.Run("do=sweep/way="+way+"/format="+format, func(b *testing.B) {
-				src, err := frame.Open(x.Files, way, frame.Options{Headings: x.Headings})
+				src, err := sweep.Open(x.Files, way, sweep.Options{Headings: x.Headings})
 				if err != nil {
 					b.Fatal(err)
 				}
 				defer src.Close()
-				sweep := frame.Sweep{Do: func(batch frame.Batch) error {
+				all := sweep.Sweep{Do: func(batch sweep.Batch) error {
 					var sum uint16
 					for _, px := range batch.Frames {
 						for i := 0; i < len(px); i += 8 {
@@ -48,15 +48,15 @@ func BenchmarkFormats(b *testing.B) {
 					return nil
 				}}
 				for p, panel := range x.Panels {
-					lane := frame.Lane{Panel: panel}
+					lane := sweep.Lane{Panel: panel}
 					for e := range x.Events {
 						lane.Extents = append(lane.Extents, *x.At(e, p))
 					}
-					sweep.Lanes = append(sweep.Lanes, lane)
+					all.Lanes = append(all.Lanes, lane)
 				}
 				b.SetBytes(bytes)
 				for b.Loop() {
-					if err := src.Sweep(context.Background(), sweep); err != nil {
+					if err := src.Sweep(context.Background(), all); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -22,6 +22,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/shard/task"
@@ -521,7 +522,7 @@ func (r *randomRun) judgeGains(x *frame.Index, have *slowRun) string {
 		par.GainRule = "impossible"
 	}
 	var s *reduce.Summary
-	y, err := plan.Prepare(context.Background(), x, par, frame.Auto)
+	y, err := plan.Prepare(context.Background(), x, par, sweep.Cached)
 	if err == nil {
 		s, err = r.reduce(y, par)
 	}

@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // with the shape and codec of the whole panel.
 const cropPrefix = "crop:"
 
-// Crop gives the part of a panel with rows [r0, r1) and columns [c0, c1). Its extents are those of the
+// Crop returns the part of a panel with rows [r0, r1) and columns [c0, c1). Its extents are those of the
 // whole panel.
 func (p Panel) Crop(r0, r1, c0, c1 int) (Panel, error) {
 	if r0 < 0 || r1 <= r0 || r1 > p.Rows || c0 < 0 || c1 <= c0 || c1 > p.Cols {
@@ -22,56 +21,30 @@ func (p Panel) Crop(r0, r1, c0, c1 int) (Panel, error) {
 	return q, nil
 }
 
-// decodeCrop decodes a part of a panel; cropped is false for other codecs.
-func decodeCrop(codec Codec, panel Panel, src []byte, dst []uint16) (cropped bool, err error) {
-	spec, ok := strings.CutPrefix(string(codec), cropPrefix)
-	if !ok {
-		return false, nil
-	}
-	var r0, r1, c0, c1 int
-	whole := panel
-	parts := strings.SplitN(spec, ":", 7)
-	if len(parts) != 7 {
-		return true, fmt.Errorf("codec %q: wanted seven parts", codec)
-	}
-	if _, err := fmt.Sscan(strings.Join(parts[:6], " "), &r0, &r1, &c0, &c1, &whole.Rows, &whole.Cols); err != nil {
-		return true, fmt.Errorf("codec %q: %w", codec, err)
-	}
-	whole.Codec = Codec(parts[6])
-	if check, err := whole.Crop(r0, r1, c0, c1); err != nil || check.Pixels() != len(dst) {
-		return true, fmt.Errorf("codec %q does not give %d pixels: %w", codec, len(dst), err)
-	}
-	pixels := make([]uint16, whole.Pixels())
-	if whole.Codec == Identity {
-		if len(src) != 2*len(pixels) {
-			return true, fmt.Errorf("codec %q: %d bytes for %d x %d pixels", codec, len(src), whole.Rows, whole.Cols)
-		}
-		for i := range pixels {
-			pixels[i] = binary.LittleEndian.Uint16(src[2*i:])
-		}
-	} else if err := Decode(whole.Codec, whole, src, pixels); err != nil {
-		return true, err
-	}
-	for r := r0; r < r1; r++ {
-		copy(dst[(r-r0)*(c1-c0):], pixels[r*whole.Cols+c0:r*whole.Cols+c1])
-	}
-	return true, nil
-}
-
-// Bytewise tells whether the stored words of a codec are single bytes.
+// Bytewise reports whether the stored words of a codec are single bytes.
 func (c Codec) Bytewise() bool {
 	return c == Widen || strings.HasPrefix(string(c), cropPrefix) && strings.HasSuffix(string(c), ":"+string(Widen))
 }
 
-// Whole gives the shape of the panel that a cropped one is a part of.
-func (p Panel) Whole() (rows, cols int) {
-	spec, ok := strings.CutPrefix(string(p.Codec), cropPrefix)
-	if !ok {
-		return p.Rows, p.Cols
+// Whole returns the panel that a cropped one is a part of, and where that part begins; a panel that is not
+// cropped is its own whole.
+func (p Panel) Whole() (whole Panel, row, col int, err error) {
+	spec, cropped := strings.CutPrefix(string(p.Codec), cropPrefix)
+	if !cropped {
+		return p, 0, 0, nil
 	}
-	var r0, r1, c0, c1 int
-	if _, err := fmt.Sscanf(spec, "%d:%d:%d:%d:%d:%d", &r0, &r1, &c0, &c1, &rows, &cols); err != nil {
-		return p.Rows, p.Cols
+	whole = p
+	parts := strings.SplitN(spec, ":", 7)
+	if len(parts) != 7 {
+		return p, 0, 0, fmt.Errorf("codec %q: wanted seven parts", p.Codec)
 	}
-	return rows, cols
+	var r1, c1 int
+	if _, err := fmt.Sscan(strings.Join(parts[:6], " "), &row, &r1, &col, &c1, &whole.Rows, &whole.Cols); err != nil {
+		return p, 0, 0, fmt.Errorf("codec %q: %w", p.Codec, err)
+	}
+	whole.Codec = Codec(parts[6])
+	if again, err := whole.Crop(row, r1, col, c1); err != nil || again != p {
+		return p, 0, 0, fmt.Errorf("codec %q is not one of %d x %d pixels", p.Codec, p.Rows, p.Cols)
+	}
+	return whole, row, col, nil
 }

@@ -11,6 +11,9 @@ import (
 // headers tells what the frame really is.
 var ErrHeading = errors.New("layout differs from what was predicted from earlier events")
 
+// MaxBefore bounds the bytes between the begin of a heading and its frame.
+const MaxBefore = 64 << 10
+
 // Predicted gives the heading that must lie before a frame, nil if its headers were read when it was
 // indexed. The error is one of an index that does not fit.
 func Predicted(headings []Heading, e Extent) (*Heading, error) {
@@ -21,14 +24,14 @@ func Predicted(headings []Heading, e Extent) (*Heading, error) {
 		return nil, fault.New(fault.Input, "frame: heading %d of %d of the frame at byte %#x", e.Heading, len(headings), e.Offset)
 	}
 	h := &headings[e.Heading-1]
-	if len(h.Bytes) > h.Before || h.Before > maxGap || int64(h.Before) > e.Offset {
+	if len(h.Bytes) > h.Before || h.Before > MaxBefore || int64(h.Before) > e.Offset {
 		return nil, fault.New(fault.Input, "frame: heading of %d bytes, %d before the frame at byte %#x", len(h.Bytes), h.Before, e.Offset)
 	}
 	return h, nil
 }
 
-// check compares what lies in a file where the heading of a frame must be. The error wraps ErrHeading.
-func (h *Heading) check(got []byte, path string, e Extent, panel Panel) error {
+// Check compares what lies in a file where the heading of a frame must be. The error wraps ErrHeading.
+func (h *Heading) Check(got []byte, path string, e Extent, panel Panel) error {
 	if bytes.Equal(got, h.Bytes) {
 		return nil
 	}

@@ -92,8 +92,11 @@ func (p Panel) String() string {
 // Codec names the transform from the bytes of an extent to rows*cols little-endian uint16.
 type Codec string
 
-// Identity: the bytes are the pixels. Further codecs are added by the formats that need them.
-const Identity Codec = ""
+// Codecs of pixels one after the other. Package codec has them all.
+const (
+	Identity Codec = ""   // the bytes are the pixels
+	Widen    Codec = "u8" // pixels of one byte
+)
 
 // Step is a calibration cycle.
 type Step struct {

@@ -12,6 +12,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 // Reader is a format under test.
@@ -94,7 +95,7 @@ func (r Reader) index(t *testing.T) {
 // frames reads every frame, whole and in part, through a source.
 func (r Reader) frames(t *testing.T) {
 	_, x := r.run(t)
-	src, err := frame.OpenPread(x.Files, frame.Options{Depth: 2, Headings: x.Headings})
+	src, err := sweep.Open(x.Files, "", sweep.Options{Depth: 2, Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +110,7 @@ func (r Reader) frames(t *testing.T) {
 		}
 		n := panel.Pixels()
 		for _, part := range [][2]int{{0, n}, {1, n}, {n / 3, n/3 + 2}} {
-			dst := make([][]uint16, len(exts))
-			release, err := src.Block(context.Background(), panel, exts, part[0], part[1], dst)
+			dst, err := src.Pixels(context.Background(), panel, exts, sweep.Span{Lo: part[0], Hi: part[1]})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,6 @@ func (r Reader) frames(t *testing.T) {
 					}
 				}
 			}
-			release()
 		}
 	}
 }
@@ -160,7 +159,7 @@ func (r Reader) cut(t *testing.T) {
 	if err := os.Truncate(f.Path, last.Offset+int64(last.Length)/2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := frame.OpenPread(x.Files, frame.Options{Headings: x.Headings}); fault.CodeOf(err) != fault.Input {
+	if _, err := sweep.Open(x.Files, "", sweep.Options{Headings: x.Headings}); fault.CodeOf(err) != fault.Input {
 		t.Errorf("source of the old index: %v", err)
 	}
 	y, err := r.Build(context.Background(), dir)

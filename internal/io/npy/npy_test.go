@@ -16,6 +16,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/testenv"
 )
 
@@ -337,20 +338,18 @@ func TestBuildIndex(t *testing.T) {
 	if p := x.Panels[0]; p.Codec != frame.Widen || p.Detector != "npy" || x.At(2, 0).Length != 20 || x.Run.Begin.IsZero() {
 		t.Errorf("panel %+v extent %+v begin %v", p, x.At(2, 0), x.Run.Begin)
 	}
-	src, err := frame.OpenPread(x.Files, frame.Options{})
+	src, err := sweep.Open(x.Files, "", sweep.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	got := make([][]uint16, 1)
-	release, err := src.Block(context.Background(), x.Panels[0], []frame.Extent{*x.At(2, 0)}, 0, 20, got)
+	got, err := src.Pixels(context.Background(), x.Panels[0], []frame.Extent{*x.At(2, 0)}, sweep.Span{Hi: 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got[0][0] != 240 || got[0][19] != 221 {
 		t.Errorf("pixels of one byte read as %v", got[0])
 	}
-	release()
 	if _, err := BuildIndex(context.Background(), []string{path}, IndexOptions{PanelIDs: []string{"a", "b"}}); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("wrong number of ids: %v", err)
 	}

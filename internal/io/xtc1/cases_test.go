@@ -9,6 +9,7 @@ import (
 
 	families "rawstatus/internal/detector"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -83,9 +84,9 @@ func TestTable(t *testing.T) {
 		{"MecTargetChamber.0:Alvium.0", object{122, 1, 464, map[int]int{12: 6, 16: 4}}, object{123, 1, 16 + 48, nil}, 1, 4, 6, 16, 0, ""},
 		{"Camp.0:pnCCD.0", object{12, 1, 8, map[int]int{0: 4, 4: 524304}}, object{11, 1, 4 * 524304, nil}, 4, 512, 512, 16, 16, ""},
 		{"XcsEndstation.0:Timepix.0", object{}, object{50, 2, 12 + 48, map[int]int{0: 6 | 4<<16}}, 1, 4, 6, 12, 0, ""},
-		{"XcsEndstation.0:Timepix.0", object{}, object{50, 1, 8 + 524288, nil}, 1, 512, 512, 8, 0, frame.Timepix},
+		{"XcsEndstation.0:Timepix.0", object{}, object{50, 1, 8 + 524288, nil}, 1, 512, 512, 8, 0, codec.Timepix},
 		{"XppEndstation.0:Tm6740.0", object{}, object{2, 1, 16 + 24, map[int]int{0: 6, 4: 4, 8: 8}}, 1, 4, 6, 16, 0, frame.Widen},
-		{"SxrEndstation.0:Fccd960.0", object{}, object{2, 1, 16 + 48, map[int]int{0: 6, 4: 4, 8: 16}}, 1, 4, 6, 16, 0, frame.Fccd960},
+		{"SxrEndstation.0:Fccd960.0", object{}, object{2, 1, 16 + 48, map[int]int{0: 6, 4: 4, 8: 16}}, 1, 4, 6, 16, 0, codec.Fccd960},
 		{"XppEndstation.0:Epix.0", object{74, 1, 112, map[int]int{84: 1, 88: 2, 92: 1, 96: 5, 100: 3}}, object{75, 1, 32 + 48, nil}, 1, 4, 6, 32, 0, ""},
 		{"XppEndstation.0:Epix10k.0", object{83, 1, 136, map[int]int{92: 1, 96: 2, 100: 1, 104: 5, 108: 3}}, object{75, 1, 32 + 48, nil}, 1, 4, 6, 32, 0, ""},
 		{"XppEndstation.0:EpixS.0", object{88, 1, 152, map[int]int{100: 2, 104: 2, 108: 9, 112: 2, 116: 3}}, object{75, 2, 32 + 48, nil}, 1, 4, 6, 32, 0, ""},
@@ -126,9 +127,9 @@ func TestTable(t *testing.T) {
 				switch c.codec {
 				case frame.Widen:
 					want = []uint16{0, 1}
-				case frame.Timepix: // rows 255 of the second and first column of its chip
+				case codec.Timepix: // rows 255 of the second and first column of its chip
 					want = []uint16{uint16(b2(2 * (256*256 + 255))), uint16(b2(2 * (257*256 + 255)))}
-				case frame.Fccd960:
+				case codec.Fccd960:
 					want = []uint16{0x0100, 0x0302}
 				}
 				if !slices.Equal(px[:2], want) {

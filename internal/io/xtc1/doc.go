@@ -60,7 +60,7 @@
 //	Camera 2                          width, height, depth, offset, pixels of 1 byte (depth to 8) or 2; any camera device
 //	Princeton 18/17, Fli 55/56, Andor 60/61, DualAndor 96/97, Pimax 80/81, Pixis 113/114, Zyla 110/111,
 //	iStar 121/111, Uxi 115/116, Alvium 122/123, pnCCD 12/11, Timepix 50 (version 1: four chips
-//	                                  from 8 on, see frame.Timepix)
+//	                                  from 8 on, see codec.Timepix)
 //
 // Not read: CspadCompressedElement (51; psana ignores it), streams described by GenericPgpConfig (85).
 //
@@ -89,7 +89,7 @@
 // reserved, u32 dsize, u32 csize, data[csize], padded to four bytes. Expanded, it is the headers and
 // dsize bytes each, one after the other. The heads of frames (quads of a CsPad, a camera's) are in the
 // headers, so that an index needs no decompression; extents are whole blocks with the codec
-// frame.Unpack.
+// codec.Unpack.
 //
 // # Files of a run
 //

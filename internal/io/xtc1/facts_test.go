@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/testenv"
@@ -117,7 +118,7 @@ func pixels(t testing.TB, x *frame.Index, event, panel int) []uint16 {
 		t.Fatal(err)
 	}
 	px := make([]uint16, x.Panels[panel].Pixels())
-	if err := frame.Decode(x.Panels[panel].Codec, x.Panels[panel], raw, px); err != nil {
+	if err := codec.Decode(x.Panels[panel], px, raw); err != nil {
 		t.Fatalf("%v event %d: %v", x.Panels[panel], event, err)
 	}
 	return px

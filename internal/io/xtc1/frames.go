@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 )
 
@@ -127,7 +128,7 @@ func (l *layout) configured(s *setup, head int64) {
 		gap = pnccdHead
 	case idCspad2x2Element:
 		l.segments, l.bytes = []int{0, 1}, 2*l.bytes
-		l.offsets, l.codecs = []int64{head, head}, []frame.Codec{frame.Half0, frame.Half1}
+		l.offsets, l.codecs = []int64{head, head}, []frame.Codec{codec.Half0, codec.Half1}
 		return
 	case idCspadElement:
 		for q := range l.sections {
@@ -157,13 +158,13 @@ func (l *layout) selfDescribed(src source, head int64, first []byte) error {
 	x := xtc{word: l.word}
 	if x.id() == idTimepixData && x.version() == 1 {
 		l.rows, l.cols, l.bytes = timepixSide, timepixSide, 2*timepixSide*timepixSide
-		l.segments, l.offsets, l.codecs = []int{0}, []int64{head}, []frame.Codec{frame.Timepix}
+		l.segments, l.offsets, l.codecs = []int{0}, []int64{head}, []frame.Codec{codec.Timepix}
 		return nil
 	}
 	if len(first) < peekSize {
 		return fmt.Errorf("frame without a head of %d bytes", peekSize)
 	}
-	depth, codec := uint32(16), frame.Identity
+	depth, stored := uint32(16), frame.Identity
 	if x.id() == idTimepixData {
 		l.cols, l.rows, l.head = int(le.Uint16(first)), int(le.Uint16(first[2:])), bytes.Clone(first[:4])
 	} else {
@@ -181,11 +182,11 @@ func (l *layout) selfDescribed(src source, head int64, first []byte) error {
 	switch {
 	case depth <= 8:
 		l.bytes /= 2
-		codec = frame.Widen
+		stored = frame.Widen
 	case src.device() == "Fccd960":
-		codec = frame.Fccd960
+		stored = codec.Fccd960
 	}
-	l.segments, l.offsets, l.codecs = []int{0}, []int64{head}, []frame.Codec{codec}
+	l.segments, l.offsets, l.codecs = []int{0}, []int64{head}, []frame.Codec{stored}
 	return nil
 }
 
@@ -235,7 +236,7 @@ func (l *layout) locate(p payload) ([]piece, error) {
 		if pieces[i].codec == frame.Identity {
 			pieces[i].codec = l.codec(i)
 		} else {
-			pieces[i].codec = pieces[i].codec.Then(l.codec(i))
+			pieces[i].codec = codec.Then(pieces[i].codec, l.codec(i))
 		}
 	}
 	return pieces, nil

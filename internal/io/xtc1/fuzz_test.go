@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -52,7 +53,7 @@ func FuzzIndex(f *testing.F) {
 					t.Fatalf("frame at %d, %d bytes, of a file of %d", at.Offset, at.Length, file.Size)
 				}
 				if pixels += panel.Pixels(); pixels < 1<<20 {
-					frame.Decode(panel.Codec, panel, data[at.Offset:][:at.Length], make([]uint16, panel.Pixels()))
+					codec.Decode(panel, make([]uint16, panel.Pixels()), data[at.Offset:][:at.Length])
 				}
 			}
 		}

@@ -3,7 +3,7 @@ package xtc1
 import (
 	"fmt"
 
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/codec"
 )
 
 // payload is the content of a leaf, as if it were not compressed.
@@ -110,5 +110,5 @@ func (p *packed) piece(off, n int64) (piece, error) {
 	if err != nil {
 		return piece{}, err
 	}
-	return piece{off: b.at, n: b.size, codec: frame.Unpack(off - b.off)}, nil
+	return piece{off: b.at, n: b.size, codec: codec.Unpack(off - b.off)}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	families "rawstatus/internal/detector"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -134,7 +135,7 @@ func (r *run) pixels(x *frame.Index, event, panel int) []uint16 {
 	e := x.At(event, panel)
 	px := make([]uint16, x.Panels[panel].Pixels())
 	raw := r.data[e.File].Bytes()[e.Offset:][:e.Length]
-	if err := frame.Decode(x.Panels[panel].Codec, x.Panels[panel], raw, px); err != nil {
+	if err := codec.Decode(x.Panels[panel], px, raw); err != nil {
 		r.t.Fatal(err)
 	}
 	return px

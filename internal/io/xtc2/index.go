@@ -10,6 +10,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
+	"rawstatus/internal/io/sweep"
 )
 
 // BuildIndex indexes one run: every frame of every panel, without reading pixels.
@@ -17,7 +18,7 @@ func BuildIndex(ctx context.Context, req rawrun.Request, opt rawrun.Options) (*f
 	if opt.Reads <= 0 {
 		opt.Reads = 128
 	}
-	defer frame.Blocking(2 * opt.Reads)() // of small reads more come back at the same time than of pixels
+	defer sweep.Blocking(2 * opt.Reads)() // of small reads more come back at the same time than of pixels
 	b := &builder{req: req, opt: opt, slots: make(chan struct{}, opt.Reads), layouts: layouts{ids: map[layout]uint32{}}}
 	if err := b.scanStreams(ctx); err != nil {
 		return nil, err

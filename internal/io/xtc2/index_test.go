@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/rawrun"
 )
@@ -171,8 +172,8 @@ func TestPanelsOfTypes(t *testing.T) {
 		{"axis", []Field{u16("value", 2)}, []any{px(4, 6)}, []frame.Panel{{Rows: 4, Cols: 6, ID: "id0"}}, 0},
 		{"opal", []Field{u16("image", 2), u16("raw", 2)}, []any{px(4, 6), px(3, 7)}, []frame.Panel{{Rows: 3, Cols: 7, ID: "id0"}}, 48},
 		{"epixuhr", []Field{{Name: "raw", Type: UInt8, Rank: 2}}, []any{px(2, 48384)}, []frame.Panel{
-			{Rows: 168, Cols: 192, ID: "id0-ASIC-00", Codec: frame.EpixUHR}, {Sub: 1, Rows: 168, Cols: 192, ID: "id0-ASIC-01", Codec: frame.EpixUHR}}, 0},
-		{"epixuhr3x2", []Field{u16("raw", 2)}, []any{px(6, 32256)}, []frame.Panel{{Rows: 336, Cols: 576, ID: "id0", Codec: frame.EpixUHR3x2}}, 0},
+			{Rows: 168, Cols: 192, ID: "id0-ASIC-00", Codec: codec.EpixUHR}, {Sub: 1, Rows: 168, Cols: 192, ID: "id0-ASIC-01", Codec: codec.EpixUHR}}, 0},
+		{"epixuhr3x2", []Field{u16("raw", 2)}, []any{px(6, 32256)}, []frame.Panel{{Rows: 336, Cols: 576, ID: "id0", Codec: codec.EpixUHR3x2}}, 0},
 		{"piranha4", []Field{u16("image", 1)}, []any{px(7)}, nil, 0},
 		{"other", []Field{{Name: "raw", Type: UInt32, Rank: 2}}, []any{px(2, 3)}, nil, 0},
 		{"other", []Field{{Name: "raw", Type: UInt8, Rank: 2}}, []any{px(2, 3)}, nil, 0},

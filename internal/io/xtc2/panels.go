@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"rawstatus/internal/detector"
+	"rawstatus/internal/io/codec"
 	"rawstatus/internal/io/frame"
 )
 
@@ -27,7 +28,7 @@ func (n *Names) frameField() int {
 	for _, name := range frameFields {
 		for i, f := range n.Fields {
 			if f.Name == name && (f.Rank == 2 || f.Rank == 3) &&
-				(f.Type == UInt16 || f.Type == UInt8 && frame.Packed(n.DetType).Codec != frame.Identity) {
+				(f.Type == UInt16 || f.Type == UInt8 && codec.Packed(n.DetType).Codec != frame.Identity) {
 				return i
 			}
 		}
@@ -104,7 +105,7 @@ type shape struct {
 // shape understands a layout of a detector type, false if its array holds no panels.
 func (l layout) shape(detType string) (shape, bool) {
 	d := l.dims
-	if p := frame.Packed(detType); p.Codec != frame.Identity {
+	if p := codec.Packed(detType); p.Codec != frame.Identity {
 		stored := uint64(d[0]) * uint64(d[1]) * uint64(l.typ.Size())
 		subs := stored / uint64(p.Bytes)
 		if l.rank != 2 || stored%uint64(p.Bytes) != 0 || subs == 0 || subs > maxSubPanels {
@@ -125,7 +126,7 @@ func (l layout) shape(detType string) (shape, bool) {
 
 // expected is the shape that the detector table has for a type of which no frame was seen.
 func expected(detType string) (shape, bool) {
-	if p := frame.Packed(detType); p.Codec != frame.Identity {
+	if p := codec.Packed(detType); p.Codec != frame.Identity {
 		return shape{subs: 1, rows: p.Rows, cols: p.Cols, bytes: uint32(p.Bytes), codec: p.Codec}, true
 	}
 	f, _ := detector.Lookup(detType)

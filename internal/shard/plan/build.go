@@ -306,7 +306,7 @@ func (p *Plan) cut(opt Options) error {
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
 		slices.Sort(t.Shards)
-		t.Memory, t.Window = p.taskMemory(i, max(1, opt.Workers)), WindowBytes
+		t.Memory = p.taskMemory(i, max(1, opt.Workers))
 	}
 	return nil
 }

@@ -10,11 +10,12 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 // Prepare returns the index as a job sees it: with the gain modes of the panels, found from their words, and
 // with the part of the panels that is wanted. The result shares extents with x. way says how raw files are
-// read (frame.Open).
+// read (sweep.Open).
 func Prepare(ctx context.Context, x *frame.Index, par Params, way string) (*frame.Index, error) {
 	y := *x
 	family, _ := detector.Lookup(x.Panels[0].Type)
@@ -273,12 +274,13 @@ const sampleFrames = 16
 // Reach returns the number of bits that the words of some frames need, at least 8: what stands for the real number
 // of bits of a camera that does not tell it.
 func Reach(ctx context.Context, x *frame.Index, way string) (int, error) {
-	src, err := frame.Open(x.Files, way, frame.Options{Headings: x.Headings})
+	src, err := sweep.Open(x.Files, way, sweep.Options{Headings: x.Headings})
 	if err != nil {
 		return 0, err
 	}
 	defer src.Close()
 	var all uint16
+	var look []glance
 	for panel := range x.Panels {
 		var extents []frame.Extent
 		for _, ext := range ofPanel(x, panel) {
@@ -286,33 +288,42 @@ func Reach(ctx context.Context, x *frame.Index, way string) (int, error) {
 				extents = append(extents, ext)
 			}
 		}
-		err := sample(ctx, src, x.Panels[panel], extents, func(px []uint16, _ int) {
+		look = append(look, glance{panel: x.Panels[panel], extents: extents, at: func(px []uint16, _ int) {
 			for _, v := range px {
 				all |= v
 			}
-		})
-		if err != nil {
-			return 0, fmt.Errorf("could not read how far words reach: %w", err)
-		}
+		}})
+	}
+	if err := glances(ctx, src, look); err != nil {
+		return 0, fmt.Errorf("could not read how far words reach: %w", err)
 	}
 	return max(8, bits.Len16(all)), nil
 }
 
-// sample looks at frames that lie evenly among those given, of each at another part of the pixels.
-func sample(ctx context.Context, src frame.Source, panel frame.Panel, extents []frame.Extent, look func(px []uint16, lo int)) error {
-	n, all := min(sampleFrames, len(extents)), panel.Pixels()
-	for k := range n {
-		lo, hi := k*all/n, (k+1)*all/n
-		var px [1][]uint16
-		at := k * len(extents) / n
-		release, err := src.Block(ctx, panel, extents[at:at+1], lo, hi, px[:])
-		if err != nil {
-			return err
+// glance is a look at frames that lie evenly among those given, of each at another part of the pixels.
+type glance struct {
+	panel   frame.Panel
+	extents []frame.Extent
+	at      func(px []uint16, lo int)
+}
+
+// glances takes a few frames each to those who look, one after the other.
+func glances(ctx context.Context, src *sweep.Source, list []glance) error {
+	sw := sweep.Sweep{Workers: 1}
+	var of []int
+	for i, g := range list {
+		n, all := min(sampleFrames, len(g.extents)), g.panel.Pixels()
+		for k := range n {
+			at := k * len(g.extents) / n
+			sw.Lanes = append(sw.Lanes, sweep.Lane{Panel: g.panel, Extents: g.extents[at : at+1], Bands: []sweep.Span{{Lo: k * all / n, Hi: (k + 1) * all / n}}})
+			of = append(of, i)
 		}
-		look(px[0], lo)
-		release()
 	}
-	return nil
+	sw.Do = func(b sweep.Batch) error {
+		list[of[b.Lane]].at(b.Frames[0], b.Lo)
+		return nil
+	}
+	return src.Sweep(ctx, sw)
 }
 
 // takeCensus counts the words of some frames of every step and panel by their gain bits.
@@ -320,7 +331,7 @@ func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par
 	if len(x.Files) == 0 {
 		return nil, nil
 	}
-	src, err := frame.Open(x.Files, way, frame.Options{Headings: x.Headings})
+	src, err := sweep.Open(x.Files, way, sweep.Options{Headings: x.Headings})
 	if err != nil {
 		return nil, err
 	}
@@ -329,28 +340,25 @@ func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par
 	for e, event := range x.Events {
 		events[event.Step] = append(events[event.Step], e)
 	}
+	var look []glance
 	list := make([]census, len(x.Steps)*len(x.Panels))
-	g, ctx := fault.WithContext(ctx)
-	g.SetLimit(sampleFrames)
 	for i := range x.Steps {
 		for panel := range x.Panels {
-			g.Go(func() error {
-				c := sampler{src: src, panel: x.Panels[panel], family: family, keepZeros: par.ZerosCount(), counts: census{}}
-				if m := x.Steps[i].Gain(panel).Map; m > 0 {
-					c.pixels = x.GainMaps[m-1]
+			c := sampler{family: family, keepZeros: par.ZerosCount(), counts: census{}}
+			if m := x.Steps[i].Gain(panel).Map; m > 0 {
+				c.pixels = x.GainMaps[m-1]
+			}
+			var extents []frame.Extent
+			for _, e := range events[int32(x.Steps[i].Number)] {
+				if ext := x.At(e, panel); ext.State == frame.Present {
+					extents = append(extents, *ext)
 				}
-				var extents []frame.Extent
-				for _, e := range events[int32(x.Steps[i].Number)] {
-					if ext := x.At(e, panel); ext.State == frame.Present {
-						extents = append(extents, *ext)
-					}
-				}
-				list[i*len(x.Panels)+panel] = c.counts
-				return c.take(ctx, extents)
-			})
+			}
+			list[i*len(x.Panels)+panel] = c.counts
+			look = append(look, glance{panel: x.Panels[panel], extents: extents, at: c.take})
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := glances(ctx, src, look); err != nil {
 		return nil, fmt.Errorf("could not read the gain bits: %w", err)
 	}
 	words := map[[2]int]census{}
@@ -360,23 +368,19 @@ func takeCensus(ctx context.Context, x *frame.Index, family detector.Family, par
 	return words, nil
 }
 
-// sampler looks at some frames of a panel.
+// sampler counts the words of a panel.
 type sampler struct {
-	src       frame.Source
-	panel     frame.Panel
 	family    detector.Family
 	pixels    []uint8 // gain map, nil: all pixels have one setting
 	keepZeros bool
 	counts    census
 }
 
-// take counts the words of some frames of a step. Parts of nothing but zeros say nothing.
-func (c *sampler) take(ctx context.Context, extents []frame.Extent) error {
-	return sample(ctx, c.src, c.panel, extents, func(px []uint16, lo int) {
-		if c.keepZeros || slices.ContainsFunc(px, func(v uint16) bool { return v != 0 }) {
-			c.count(px, lo)
-		}
-	})
+// take counts the words of some pixels of a frame. Parts of nothing but zeros say nothing.
+func (c *sampler) take(px []uint16, lo int) {
+	if c.keepZeros || slices.ContainsFunc(px, func(v uint16) bool { return v != 0 }) {
+		c.count(px, lo)
+	}
 }
 
 // count counts words from pixel lo on.

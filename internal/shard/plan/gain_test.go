@@ -12,6 +12,7 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 // TestSettle lists what is said of a panel's gain, and what comes of it.
@@ -102,7 +103,7 @@ func TestCensus(t *testing.T) {
 		}
 		return v | []uint16{0x4000, 0xc000, 0x4000}[step]
 	})
-	y, err := Prepare(context.Background(), x, whole(), frame.Auto)
+	y, err := Prepare(context.Background(), x, whole(), sweep.Cached)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +113,13 @@ func TestCensus(t *testing.T) {
 		}
 	}
 	x.Steps[1].Gains[0].Config = "FORCE_SWITCH_G1"
-	_, err = Prepare(context.Background(), x, whole(), frame.Auto)
+	_, err = Prepare(context.Background(), x, whole(), sweep.Cached)
 	if fault.CodeOf(err) != fault.Input || !strings.Contains(err.Error(), "step 1 of run 1: d segment 0") || !strings.Contains(fault.HintOf(err), "--gain-mode") {
 		t.Errorf("contradiction: %v", err)
 	}
 	par := whole()
 	par.Steps = []int{0, 2}
-	if y, err = Prepare(context.Background(), x, par, frame.Auto); err != nil || y.Steps[1].Gains[0].Parts[0].Mode != "" {
+	if y, err = Prepare(context.Background(), x, par, sweep.Cached); err != nil || y.Steps[1].Gains[0].Parts[0].Mode != "" {
 		t.Errorf("contradiction in a step that is left out: %v", err)
 	}
 }
@@ -126,7 +127,7 @@ func TestCensus(t *testing.T) {
 // TestUnknownGainsAreNotPooled wants steps of different gain bits to be refused where no gain modes are known.
 func TestUnknownGainsAreNotPooled(t *testing.T) {
 	x := gainRun(t, "epixm320", 2, 5, func(step, _, pixel int) uint16 { return uint16(step)<<15 | uint16(100+pixel) })
-	y, err := Prepare(context.Background(), x, whole(), frame.Auto)
+	y, err := Prepare(context.Background(), x, whole(), sweep.Cached)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestFewPixelsGiveWay(t *testing.T) {
 	x.Steps[1].Gains[0].Config = "FM"
 	par := whole()
 	par.Profile, par.FracHi, par.MaxLost = ProfileDark, 1, 100
-	y, err := Prepare(context.Background(), x, par, frame.Auto)
+	y, err := Prepare(context.Background(), x, par, sweep.Cached)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,31 +4,22 @@ package plan
 const (
 	// ArenaBytes bounds the buffers into which frames are read.
 	ArenaBytes = 384 << 20
-	// WindowBytes bounds the mapped pages of files that a task looks at, where files are mapped. They are
-	// the page cache's and can be taken back, but count where a job's memory is limited.
-	WindowBytes = 1 << 30
+	// LeadBytes bounds the leading frames that are held together to find gates from them.
+	LeadBytes = ArenaBytes / 3
 	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
 	accumulatorBytes = 128 << 20
 	// bytesPerPixel of accumulators and of the planes made from them.
 	bytesPerPixel = 96
 	// gateBytes bounds what one worker holds of the leading frames.
 	gateBytes = 8 << 20
-	// residualBytes bounds the residuals of feature 6 that all workers hold.
-	residualBytes = 256 << 20
-	// residualWorkers is how many workers share them at most: with less each, rows would be read too often.
-	residualWorkers = 8
+	// ResidualBytes bounds the residuals of feature 6 that a task holds; never less than those of one window.
+	ResidualBytes = 256 << 20
 	// baseMemory covers the program itself, the index, the compressor.
 	baseMemory = 64 << 20
 )
 
 // GateBand is how many pixels of so many leading frames a worker takes at once.
 func GateBand(frames int) int { return max(64, gateBytes/2/max(1, frames)&^63) }
-
-// ResidualWorkers gives how many of the workers may hold residuals of feature 6, and the bytes for each.
-func ResidualWorkers(workers int) (n int, bytes int64) {
-	n = max(1, min(workers, residualWorkers))
-	return n, residualBytes / int64(n)
-}
 
 // Sweeps cuts the shards of a task into those that are counted together: as many as the memory for
 // accumulators allows, at least one.
@@ -58,7 +49,19 @@ func (p *Plan) taskMemory(task, workers int) int64 {
 		most = max(most, accumulators+max(frames, ArenaBytes))
 	}
 	if p.Tasks[task].Stage == StagePixels && p.Params.Has(6) {
-		most += residualBytes
+		most += p.residualMemory(task)
 	}
 	return baseMemory + most + int64(workers)*gateBytes
+}
+
+// residualMemory returns the memory for residuals that a task needs: those of one window are held together.
+func (p *Plan) residualMemory(task int) int64 {
+	most := int64(ResidualBytes)
+	for _, s := range p.Tasks[task].Shards {
+		sh := p.Shards[s]
+		if flat, err := p.Params.Flatness(p.Panel(sh.Unit)); err == nil { // else the task will refuse it
+			most = max(most, flat.Bytes(flat.Bands()[sh.BandLo], 0, 1, sh.Hi-sh.Lo))
+		}
+	}
+	return most
 }

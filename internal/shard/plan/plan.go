@@ -142,7 +142,6 @@ type Task struct {
 	Shards []int `json:"shards"`       // positions in Shards
 	Bytes  int64 `json:"bytes"`        // of raw data it reads
 	Memory int64 `json:"memory_bytes"` // it needs at most, mapped file pages not counted
-	Window int64 `json:"window_bytes"` // of file pages it maps at most, where files are mapped
 }
 
 // StageOf gives the position of a task's stage.

@@ -15,6 +15,7 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/testenv"
@@ -83,7 +84,7 @@ func goldenInput(t *testing.T, c *golden.Case, r *golden.Result) (*frame.Index, 
 		t.Fatal(err)
 	}
 	par := goldenParams(t, c, r)
-	if x, err = plan.Prepare(context.Background(), x, par, frame.Auto); err != nil {
+	if x, err = plan.Prepare(context.Background(), x, par, sweep.Cached); err != nil {
 		t.Fatal(err)
 	}
 	if r.GatesFrom != nil {

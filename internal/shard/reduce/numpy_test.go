@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/testenv"
 )
@@ -57,7 +58,7 @@ func TestRealRunsAgainstNumpy(t *testing.T) {
 			t.Run(run.det+"/"+profile, func(t *testing.T) {
 				par := params(profile)
 				par.MinFrames = 2
-				x, err := plan.Prepare(context.Background(), x, par, frame.Auto)
+				x, err := plan.Prepare(context.Background(), x, par, sweep.Cached)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +124,7 @@ func dumpFrames(t *testing.T, j job, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := frame.OpenPread(j.plan.Dataset.Files, frame.Options{Headings: x.Headings})
+	src, err := sweep.Open(j.plan.Dataset.Files, "", sweep.Options{Headings: x.Headings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +135,7 @@ func dumpFrames(t *testing.T, j job, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		px := make([][]uint16, len(exts))
-		release, err := src.Block(context.Background(), panel, exts, 0, panel.Pixels(), px)
+		px, err := src.Pixels(context.Background(), panel, exts, sweep.Span{Hi: panel.Pixels()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,6 @@ func dumpFrames(t *testing.T, j job, dir string) {
 		for _, f := range px {
 			all = append(all, f...)
 		}
-		release()
 		if err := npy.Write(filepath.Join(dir, fmt.Sprintf("frames%d.npy", u)), []int{len(exts), panel.Rows, panel.Cols}, all); err != nil {
 			t.Fatal(err)
 		}

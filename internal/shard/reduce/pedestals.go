@@ -130,7 +130,11 @@ func (d *pedestals) of(p *plan.Plan, unit int) (values []float64, single bool, e
 	rows, cols := panel.Rows, panel.Cols
 	slice := p.Params.Slice
 	if len(slice) == 4 {
-		rows, cols = panel.Whole()
+		whole, _, _, err := panel.Whole()
+		if err != nil {
+			return nil, false, err
+		}
+		rows, cols = whole.Rows, whole.Cols
 	} else {
 		slice = []int{0, rows, 0, cols}
 	}

@@ -1,12 +1,12 @@
 package task
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 // blanks finds frames that are no data while bands of them are counted: those of nothing but zeros, which a dead
@@ -95,6 +95,19 @@ func (b *blanks) finish(count func(lo, first int, frames [][]uint16)) (lost map[
 	return lost, stuck
 }
 
+// zeroFrames reports which frames are nothing but zeros, and so no data.
+func (w *worker) zeroFrames(panel frame.Panel, extents []frame.Extent) ([]bool, error) {
+	zero := make([]bool, len(extents))
+	err := w.sweep(sweep.Sweep{Lanes: []sweep.Lane{{Panel: panel, Extents: extents}}, Whole: true}, func(b sweep.Batch) error {
+		for i, f := range b.Frames {
+			zero[b.First+i] = allZero(f)
+		}
+		return nil
+	})
+	return zero, err
+}
+
+// allZero reports whether all pixels are 0.
 func allZero(f []uint16) bool {
 	for _, v := range f {
 		if v != 0 {
@@ -102,39 +115,4 @@ func allZero(f []uint16) bool {
 		}
 	}
 	return true
-}
-
-// zeroFrames finds frames of nothing but zeros ahead of a sweep: few are, and of the others the first pixels say so.
-func (w *worker) zeroFrames(ctx context.Context, panel frame.Panel, extents []frame.Extent) (lost []bool, err error) {
-	lost = make([]bool, len(extents))
-	if w.plan.Params.ZerosCount() {
-		return lost, nil
-	}
-	const together, look = 64, 64
-	px := make([][]uint16, together)
-	zero := func(exts []frame.Extent, lo, hi int, out []bool) error {
-		release, err := w.src.Block(ctx, panel, exts, lo, hi, px[:len(exts)])
-		if err != nil {
-			return err
-		}
-		for i := range exts {
-			out[i] = allZero(px[i])
-		}
-		release()
-		return nil
-	}
-	for k := 0; k < len(extents); k += together {
-		end := min(k+together, len(extents))
-		if err := zero(extents[k:end], 0, min(look, panel.Pixels()), lost[k:end]); err != nil {
-			return nil, err
-		}
-		for i := k; i < end; i++ {
-			if lost[i] {
-				if err := zero(extents[i:i+1], 0, panel.Pixels(), lost[i:i+1]); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	return lost, nil
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/plane"
@@ -14,7 +14,7 @@ import (
 // injection is one step of a panel in a charge-injection scan.
 type injection struct {
 	facts  charge.StepFacts
-	lane   frame.Lane
+	lane   sweep.Lane
 	events []int32 // numbers of the lane's frames
 	step   *charge.Step
 }
@@ -23,16 +23,20 @@ type injection struct {
 // ramp.
 func (w *worker) charge(shards []int) ([]*plane.Set, error) {
 	steps := make([]*injection, len(shards))
-	var sw frame.Sweep
+	var sw sweep.Sweep
 	for i, s := range shards {
 		var err error
 		if steps[i], err = w.injection(s); err != nil {
 			return nil, w.named(s, fmt.Errorf("step %d: %w", w.plan.Scan.Steps[w.plan.Shards[s].ScanStep].Step, err))
 		}
 		sw.Lanes = append(sw.Lanes, steps[i].lane)
-		sw.Band = max(sw.Band, steps[i].lane.Panel.Pixels())
 	}
-	if err := w.sweep(sw, func(b frame.Batch) { steps[b.Lane].step.Add(b.Frames) }); err != nil {
+	err := w.sweep(sw, func(b sweep.Batch) error {
+		steps[b.Lane].step.Add(b.Frames)
+		w.progress(b.Frames)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	sets := make([]*plane.Set, len(shards))
@@ -89,7 +93,7 @@ func (w *worker) injection(shard int) (*injection, error) {
 		}
 		j.events = append(j.events, int32(n))
 	}
-	j.lane = frame.Lane{Panel: panel, Extents: extents[lo:hi]}
+	j.lane = sweep.Lane{Panel: panel, Extents: extents[lo:hi], Bands: []sweep.Span{{Hi: panel.Pixels()}}}
 	j.facts.Frames, j.facts.Dropped = hi-lo, len(at)-(hi-lo)
 	pulsed, err := w.pulsed(j, sh.Unit, scan)
 	if err != nil {
@@ -144,7 +148,7 @@ func (w *worker) pulsed(j *injection, unit int, scan plan.ScanStep) ([]uint32, e
 }
 
 // answers reports for each pixel whether its gain bit was seen both set and not in a sample of the frames.
-func (w *worker) answers(lane frame.Lane) ([]bool, error) {
+func (w *worker) answers(lane sweep.Lane) ([]bool, error) {
 	n := lane.Panel.Pixels()
 	exts := lane.Extents
 	if len(exts) > sampleFrames {
@@ -153,12 +157,10 @@ func (w *worker) answers(lane frame.Lane) ([]bool, error) {
 			exts = append(exts, lane.Extents[i*len(lane.Extents)/sampleFrames])
 		}
 	}
-	px := make([][]uint16, len(exts))
-	release, err := w.src.Block(w.ctx, lane.Panel, exts, 0, n, px)
+	px, err := w.src.Pixels(w.ctx, lane.Panel, exts, sweep.Span{Hi: n})
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	px = slices.DeleteFunc(px, charge.Empty)
 	return charge.Answers(px, n, w.plan.Params.Injection.GainBit), nil
 }

@@ -1,18 +1,15 @@
 package task
 
 import (
-	"fmt"
-	"math"
+	"errors"
 	"slices"
+	"sync/atomic"
 
 	"rawstatus/internal/detector"
-	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/plane"
-	"rawstatus/internal/stats/quantile"
-	"rawstatus/internal/stats/status"
 )
 
 // counter counts the pixels of one shard, or of some rows of it. What is nil is not wanted by the profile.
@@ -30,6 +27,7 @@ type counter struct {
 	members *members // nil: all pixels are in the gain mode in all frames
 	blanks  *blanks  // nil: all frames are data
 	lost    []bool   // frames that are left out; nil: none
+	lead    *lead    // nil: the gates are there
 }
 
 // members are the pixels that are in the gain mode, of the frames and rows of a counter.
@@ -88,8 +86,16 @@ func (c *counter) accumulators() (n int) {
 }
 
 // add counts frames first, first+1, ... of the shard, pixels from lo on, but for those that are no data.
-func (c *counter) add(lo, first int, frames [][]uint16) {
+func (c *counter) add(lo, first int, frames [][]uint16) error {
+	if c.lead != nil && first == 0 {
+		leading := frames[:c.lead.block]
+		if len(c.lead.zerosAmong(leading)) > 0 {
+			return errZerosLead
+		}
+		c.lead.find(lo, len(frames[0]), leading)
+	}
 	c.blanks.add(lo, first, frames, c.addData)
+	return nil
 }
 
 // finish counts what add has put off, and returns the planes of so many frames.
@@ -279,11 +285,27 @@ func clearOthers(inMode []uint32, a *accum.Planes) {
 	}
 }
 
-// count makes the planes of some shards in one sweep over their frames.
+// count makes the planes of some shards in one sweep over their frames. Gates come from the leading frames in the
+// buffer that is counted. Where one of these may be no data they are found first, in a sweep of their own.
 func (w *worker) count(shards []int) ([]*plane.Set, error) {
-	counters := make([]*counter, len(shards))
+	var counted atomic.Int64
+	sets, err := w.countOnce(shards, true, &counted)
+	if errors.Is(err, errZerosLead) {
+		if w.opt.Progress != nil {
+			w.opt.Progress(-counted.Load())
+		}
+		sets, err = w.countOnce(shards, false, &counted)
+	}
+	return sets, err
+}
+
+// countOnce counts with gates from the same sweep, or from one before. counted becomes the bytes of which progress
+// was reported.
+func (w *worker) countOnce(shards []int, inSweep bool, counted *atomic.Int64) ([]*plane.Set, error) {
+	var counters []*counter // by lane
+	var of []int            // positions in shards
 	sets := make([]*plane.Set, len(shards))
-	var sw frame.Sweep
+	var sw sweep.Sweep
 	for i, s := range shards {
 		extents, good, err := w.frames(s)
 		if err != nil {
@@ -291,31 +313,44 @@ func (w *worker) count(shards []int) ([]*plane.Set, error) {
 		}
 		unit := w.plan.Shards[s].Unit
 		panel := w.plan.Panel(unit)
-		lo, hi, err := w.gates(unit)
+		g, err := w.gates(s, inSweep)
 		if err != nil {
 			return nil, w.named(s, err)
 		}
 		if w.plan.Params.Sequence(w.plan.Units[unit].Selected).Stage1Only {
 			sets[i] = &plane.Set{Frames: uint64(len(extents)), Planes: []plane.Plane{
-				{Name: plane.GateLo, Op: plane.Same, Data: lo}, {Name: plane.GateHi, Op: plane.Same, Data: hi}}}
+				{Name: plane.GateLo, Op: plane.Same, Data: g.lo}, {Name: plane.GateHi, Op: plane.Same, Data: g.hi}}}
 			continue
 		}
-		if counters[i], err = w.newCounter(s, 0, panel.Pixels(), good, lo, hi); err != nil {
+		c, err := w.newCounter(s, 0, panel.Pixels(), good, g.lo, g.hi)
+		if err == nil {
+			c.blanks, err = w.newBlanks(s, len(extents))
+		}
+		if err != nil {
 			return nil, w.named(s, err)
 		}
-		if counters[i].blanks, err = w.newBlanks(s, len(extents)); err != nil {
-			return nil, w.named(s, err)
+		if g.missing {
+			c.lead, sw.Lead = g, max(sw.Lead, g.block)
 		}
-		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: panel, Extents: extents})
+		counters, of = append(counters, c), append(of, i)
+		sw.Lanes = append(sw.Lanes, sweep.Lane{Panel: panel, Extents: extents})
 	}
 	if len(sw.Lanes) == 0 {
 		return sets, nil
 	}
-	if err := w.sweep(sw, func(b frame.Batch) { counters[b.Lane].add(b.Lo, b.First, b.Frames) }); err != nil {
+	err := w.sweep(sw, func(b sweep.Batch) error {
+		if err := counters[b.Lane].add(b.Lo, b.First, b.Frames); err != nil {
+			return err
+		}
+		counted.Add(2 * int64(len(b.Frames)) * int64(len(b.Frames[0])))
+		w.progress(b.Frames)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	for i := range shards {
-		sets[i] = counters[i].finish(len(sw.Lanes[i].Extents))
+	for k, c := range counters {
+		sets[of[k]] = c.finish(len(sw.Lanes[k].Extents))
 	}
 	return sets, nil
 }
@@ -330,135 +365,11 @@ func (w *worker) newBlanks(shard, frames int) (*blanks, error) {
 		if err != nil {
 			return nil, err
 		}
-		var px [1][]uint16
-		release, err := w.src.Block(w.ctx, panel, all[s.Lo-1:s.Lo], 0, panel.Pixels(), px[:])
+		px, err := w.src.Pixels(w.ctx, panel, all[s.Lo-1:s.Lo], sweep.Span{Hi: panel.Pixels()})
 		if err != nil {
 			return nil, err
 		}
-		before = slices.Clone(px[0])
-		release()
+		before = px[0]
 	}
 	return newBlanks(panel.Pixels(), frames, w.plan.Params.ZerosCount(), before), nil
-}
-
-// gates gives the windows of a unit in profile dark, nil in others: those of an earlier job, or from the
-// unit's leading frames, whichever of them the shard has.
-func (w *worker) gates(unit int) (lo, hi []uint16, err error) {
-	if !w.plan.Params.Gated() {
-		return nil, nil, nil
-	}
-	panel := w.plan.Panel(unit)
-	wordMax := uint16(0xffff)
-	if panel.Codec.Bytewise() {
-		wordMax = 0xff
-	}
-	gp := w.plan.Params.Gates(wordMax)
-	seq := w.plan.Params.Sequence(w.plan.Units[unit].Selected)
-	if seq.GatesGiven {
-		lo, hi, err = w.earlierGates(unit)
-	} else {
-		lo, hi, err = w.leadingGates(unit, seq, gp)
-	}
-	// Gates of two passes are inside the limits already; the original truncates the lower one, and leaves it so.
-	if err == nil && !seq.Stage1Only && (w.plan.Params.TwoPass == nil || w.plan.Params.Compat == "") {
-		quantile.Clip(gp, lo, hi)
-	}
-	return lo, hi, err
-}
-
-// earlierGates reads the windows that an earlier job has left in its work directory.
-func (w *worker) earlierGates(unit int) (lo, hi []uint16, err error) {
-	lo, hi, sum, err := w.plan.Gates(unit)
-	if err == nil && sum != w.plan.Units[unit].Gates {
-		err = fault.New(fault.Input, "the gates in %q have changed since the plan was made", w.plan.Params.GatesFrom).WithHint("make the plan again with `rawstatus plan`")
-	}
-	return lo, hi, err
-}
-
-// leading returns the first n frames that are data, fewer if there are not so many.
-func (w *worker) leading(panel frame.Panel, frames []frame.Extent, n int) (lead []frame.Extent, err error) {
-	for len(lead) < n && len(frames) > 0 {
-		some := frames[:min(n-len(lead), len(frames))]
-		lost, err := w.zeroFrames(w.ctx, panel, some)
-		if err != nil {
-			return nil, err
-		}
-		for i, zero := range lost {
-			if !zero {
-				lead = append(lead, some[i])
-			}
-		}
-		frames = frames[len(some):]
-	}
-	return lead, nil
-}
-
-// leadingGates finds the windows from the leading frames, before clipping.
-func (w *worker) leadingGates(unit int, seq status.Sequence, gp quantile.GateParams) (lo, hi []uint16, err error) {
-	panel := w.plan.Panel(unit)
-	frames, err := w.index.Frames(unit)
-	if err != nil {
-		return nil, nil, err
-	}
-	if seq.Block > len(frames) || seq.Block+seq.BlockZeros == 0 {
-		return nil, nil, fmt.Errorf("gates from %d of %s", seq.Block, fault.Count(len(frames), "frame"))
-	}
-	lead, err := w.leading(panel, frames, seq.Block)
-	if err != nil {
-		return nil, nil, err
-	}
-	lo, hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
-	if len(lead)+seq.BlockZeros == 0 {
-		return lo, hi, nil // no frame is data
-	}
-	if w.plan.Params.TwoPass != nil {
-		return lo, hi, w.twoPassGates(panel, lead, gp, lo, hi)
-	}
-	return lo, hi, w.bands(panel, lead, func(at, end int, px [][]uint16) {
-		for range seq.BlockZeros {
-			px = append(px, make([]uint16, end-at))
-		}
-		quantile.Stage1(px, gp, lo[at:end], hi[at:end])
-	})
-}
-
-// bands calls do with the pixels of the leading frames, in bands so that memory stays bounded, several at a time.
-func (w *worker) bands(panel frame.Panel, lead []frame.Extent, do func(at, end int, px [][]uint16)) error {
-	band := plan.GateBand(len(lead))
-	g, ctx := fault.WithContext(w.ctx)
-	g.SetLimit(w.opt.Workers)
-	for at := 0; at < panel.Pixels(); at += band {
-		end := min(at+band, panel.Pixels())
-		g.Go(func() error {
-			px := make([][]uint16, len(lead))
-			release, err := w.src.Block(ctx, panel, lead, at, end, px)
-			if err != nil {
-				return err
-			}
-			defer release()
-			do(at, end, px)
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// twoPassGates finds the windows from averages and rms of the leading frames.
-func (w *worker) twoPassGates(panel frame.Panel, lead []frame.Extent, gp quantile.GateParams, lo, hi []uint16) error {
-	n := panel.Pixels()
-	sum0, sum1, sum2 := make([]uint32, n), make([]uint64, n), make([]uint64, n)
-	for i := range hi {
-		lo[i], hi[i] = 0, math.MaxUint16
-	}
-	quantile.Clip(gp, lo, hi) // of the first pass: the absolute limits
-	err := w.bands(panel, lead, func(at, end int, px [][]uint16) {
-		first := accum.NewGated(end-at, accum.Params{DataBits: gp.DataBits, HiAbove: math.MaxUint16}, lo[at:end], hi[at:end])
-		first.Add(0, px)
-		sums := first.Planes()
-		copy(sum0[at:end], sums.Sum0)
-		copy(sum1[at:end], sums.Sum1)
-		copy(sum2[at:end], sums.Sum2)
-	})
-	w.plan.Params.TwoPass.Gates(lo, hi, sum0, sum1, sum2, gp.IntLo, gp.IntHi, status.Compat(w.plan.Params.Compat))
-	return err
 }

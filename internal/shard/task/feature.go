@@ -1,12 +1,10 @@
 package task
 
 import (
-	"context"
-	"fmt"
 	"slices"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/plane"
@@ -18,7 +16,7 @@ const Median2 = "median2"
 
 // frameMedians makes the series of some shards.
 func (w *worker) frameMedians(shards []int) ([]*plane.Set, error) {
-	var sw frame.Sweep
+	var sw sweep.Sweep
 	series := make([][]uint32, len(shards))
 	sets := make([]*plane.Set, len(shards))
 	for i, s := range shards {
@@ -26,7 +24,7 @@ func (w *worker) frameMedians(shards []int) ([]*plane.Set, error) {
 		if err != nil {
 			return nil, w.named(s, err)
 		}
-		sw.Lanes = append(sw.Lanes, frame.Lane{Panel: w.plan.Panel(w.plan.Shards[s].Unit), Extents: extents})
+		sw.Lanes = append(sw.Lanes, sweep.Lane{Panel: w.plan.Panel(w.plan.Shards[s].Unit), Extents: extents})
 		series[i] = make([]uint32, len(extents))
 		sets[i] = &plane.Set{Frames: uint64(len(extents)), Planes: []plane.Plane{{Name: Median2, Op: plane.Same, Data: series[i]}}}
 	}
@@ -35,10 +33,12 @@ func (w *worker) frameMedians(shards []int) ([]*plane.Set, error) {
 	for i := range hist {
 		hist[i] = new([1 << 16]uint32)
 	}
-	return sets, w.sweep(sw, func(b frame.Batch) {
+	return sets, w.sweep(sw, func(b sweep.Batch) error {
 		for i, f := range b.Frames {
 			series[b.Lane][b.First+i] = quantile.FrameMedian(f, w.plan.Params.DataBits, hist[b.Worker])
 		}
+		w.progress(b.Frames)
+		return nil
 	})
 }
 
@@ -107,138 +107,4 @@ func GoodFrames(work string, p *plan.Plan, unit int) ([]bool, feature.Search, er
 	}
 	good, search := feature.GoodFrames(series, p.Params.Feature())
 	return good, search, nil
-}
-
-// residuals makes the planes of some shards with feature 6, and of other features in the same read.
-func (w *worker) residuals(shards []int) ([]*plane.Set, error) {
-	sets := make([]*plane.Set, len(shards))
-	for i, s := range shards {
-		var err error
-		if sets[i], err = w.shardResiduals(s); err != nil {
-			if w.ctx.Err() != nil {
-				return nil, context.Cause(w.ctx)
-			}
-			return nil, w.named(s, err)
-		}
-	}
-	return sets, nil
-}
-
-func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
-	s := w.plan.Shards[shard]
-	flat, err := w.plan.Params.Flatness(w.plan.Panel(s.Unit))
-	if err != nil {
-		return nil, err
-	}
-	extents, good, err := w.frames(shard)
-	if err != nil {
-		return nil, err
-	}
-	lost, err := w.zeroFrames(w.ctx, w.plan.Panel(s.Unit), extents)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(lost, true) {
-		kept := make([]bool, len(extents))
-		for i := range kept {
-			kept[i] = !lost[i] && (good == nil || good[i])
-		}
-		good = kept
-	}
-	bands := flat.Bands()[s.BandLo:s.BandHi]
-	sets := make([]*plane.Set, len(bands))
-	workers, bytes := plan.ResidualWorkers(w.opt.Workers)
-	g, ctx := fault.WithContext(w.ctx)
-	g.SetLimit(workers)
-	for i, b := range bands {
-		g.Go(func() error {
-			r := bandReader{worker: w, ctx: ctx, number: shard, shard: s, flat: flat, band: b, extents: extents, good: good, lost: lost}
-			var err error
-			sets[i], err = r.planes(bytes)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return plane.Concat(sets)
-}
-
-// bandReader takes one row of windows through all frames.
-type bandReader struct {
-	*worker
-	ctx     context.Context
-	number  int // of the shard
-	shard   plan.Shard
-	flat    *feature.Flatness
-	band    feature.Band
-	extents []frame.Extent
-	good    []bool
-	lost    []bool // frames of nothing but zeros
-}
-
-// bandFrames is how many frames of a band are in memory at once.
-const bandFrames = 64
-
-// planes makes the planes of the rows that the band keeps. Residuals of all good frames must be in memory
-// together: as many windows at a time as fit into bytes, with a read of the band for each such part.
-func (r *bandReader) planes(bytes int64) (*plane.Set, error) {
-	panel := r.plan.Panel(r.shard.Unit)
-	goodFrames := len(r.extents)
-	if r.good != nil {
-		goodFrames = 0
-		for _, g := range r.good {
-			if g {
-				goodFrames++
-			}
-		}
-	}
-	rows := r.band.Keep.Hi - r.band.Keep.Lo
-	c, err := r.newCounter(r.number, r.band.Keep.Lo*panel.Cols, r.band.Keep.Hi*panel.Cols, r.good, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.lost = r.lost
-	var parts []*plane.Set
-	for first := 0; first < r.flat.WindowCols(); {
-		last := r.flat.Part(r.band, first, goodFrames, bytes)
-		res := feature.NewResiduals(r.flat, r.band, first, last, goodFrames)
-		if err := r.read(res, c, first == 0); err != nil {
-			return nil, err
-		}
-		parts = append(parts, res.Finish())
-		first = last
-	}
-	set, err := feature.JoinWindows(parts, rows)
-	if err != nil {
-		return nil, fmt.Errorf("rows %d to %d: %w", r.band.Keep.Lo, r.band.Keep.Hi, err)
-	}
-	counted := c.planes(len(r.extents))
-	counted.Planes = append(counted.Planes, set.Planes...)
-	return counted, nil
-}
-
-// read takes the band's frames through res and, the first time, through the counter.
-func (r *bandReader) read(res *feature.Residuals, c *counter, count bool) error {
-	panel := r.plan.Panel(r.shard.Unit)
-	lo, hi := r.band.Read.Lo*panel.Cols, r.band.Read.Hi*panel.Cols
-	keepLo, keepHi := r.band.Keep.Lo*panel.Cols-lo, r.band.Keep.Hi*panel.Cols-lo
-	px, kept := make([][]uint16, bandFrames), make([][]uint16, bandFrames)
-	for k := 0; k < len(r.extents); k += bandFrames {
-		n := min(bandFrames, len(r.extents)-k)
-		release, err := r.src.Block(r.ctx, panel, r.extents[k:k+n], lo, hi, px[:n])
-		if err != nil {
-			return err
-		}
-		res.Add(c.goodOf(k, px[:n], nil))
-		if count {
-			for i, f := range px[:n] {
-				kept[i] = f[keepLo:keepHi]
-			}
-			c.addData(0, k, kept[:n])
-			r.progress(kept[:n])
-		}
-		release()
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/pack"
+	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/plane"
@@ -27,11 +28,13 @@ type Options struct {
 	Mode    fs.FileMode // of the partial, 0 = 0664
 	// Progress is called from many goroutines with the raw bytes just counted; may be nil.
 	Progress func(bytes int64)
+	// Note is called when files cannot be read in the way that was asked for; may be nil.
+	Note func(text string)
 }
 
 // Reading says how raw files are read; zero values mean the defaults.
 type Reading struct {
-	Way        string // frame.Auto, frame.Pread or frame.Mapped
+	Way        string // one of sweep.Ways
 	Depth      int    // reads in flight
 	Block      int    // bytes that one read takes at most
 	DropBehind bool   // do not keep what was read in the page cache
@@ -56,7 +59,7 @@ type Runner struct {
 	once    sync.Once
 	opened  error
 	index   *plan.Index
-	src     frame.Source
+	src     *sweep.Source
 	restore func()
 }
 
@@ -88,8 +91,8 @@ func (r *Runner) open() error {
 		if r.index, r.opened = r.plan.OpenIndex(r.work); r.opened != nil {
 			return
 		}
-		r.src, r.opened = frame.Open(r.plan.Dataset.Files, r.opt.Read.Way, frame.Options{Depth: r.opt.Read.Depth, Block: r.opt.Read.Block,
-			DropBehind: r.opt.Read.DropBehind, Arena: plan.ArenaBytes, Window: plan.WindowBytes, Headings: r.index.Headings})
+		r.src, r.opened = sweep.Open(r.plan.Dataset.Files, r.opt.Read.Way, sweep.Options{Depth: r.opt.Read.Depth, Block: r.opt.Read.Block,
+			DropBehind: r.opt.Read.DropBehind, Arena: plan.ArenaBytes, Headings: r.index.Headings, Note: r.opt.Note})
 	})
 	return r.opened
 }
@@ -153,7 +156,7 @@ type worker struct {
 	work   string
 	plan   *plan.Plan
 	index  *plan.Index
-	src    frame.Source
+	src    *sweep.Source
 	opt    Options
 	runner *Runner
 	turn   sync.Locker // nil: this worker has the turn already
@@ -225,15 +228,13 @@ func (w *worker) frames(shard int) (extents []frame.Extent, good []bool, err err
 }
 
 // sweep takes the frames of some shards through do.
-func (w *worker) sweep(sw frame.Sweep, do func(frame.Batch)) error {
+func (w *worker) sweep(sw sweep.Sweep, do func(sweep.Batch) error) error {
 	sw.Workers = w.opt.Workers
-	sw.Do = func(b frame.Batch) error {
+	sw.Do = func(b sweep.Batch) error {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
-		do(b)
-		w.progress(b.Frames)
-		return nil
+		return do(b)
 	}
 	err := w.src.Sweep(w.ctx, sw)
 	if w.ctx.Err() != nil {
@@ -242,6 +243,7 @@ func (w *worker) sweep(sw frame.Sweep, do func(frame.Batch)) error {
 	return err
 }
 
+// progress reports the pixels of some frames as counted.
 func (w *worker) progress(frames [][]uint16) {
 	if w.opt.Progress != nil && len(frames) > 0 {
 		w.opt.Progress(2 * int64(len(frames)) * int64(len(frames[0])))

@@ -130,13 +130,15 @@ func (f *Flatness) fit(sum, moment []int32) (first, col, row int32) {
 
 // laneMedians is medians for the order of vectors.
 func (r *Residuals) laneMedians(med2, mad4 []int64) {
-	l, n := r.lanes, r.frames
+	l, n := r.lanes, r.n
+	l.first = l.first[:n]
 	rows, width := r.band.Keep.Hi-r.band.Keep.Lo, r.Cols().Hi-r.Cols().Lo
 	for w, keep := range r.keep {
 		if n == 0 {
 			break
 		}
-		first, col, row := l.planes(w, n)
+		first, col, row := l.planes(w, r.frames)
+		first, col, row = first[:n], col[:n], row[:n]
 		px := l.px[l.at[w]:]
 		for x := keep.Lo; x < keep.Hi; x += kernel.Lanes {
 			for k := range l.first {
@@ -144,7 +146,7 @@ func (r *Residuals) laneMedians(med2, mad4 []int64) {
 			}
 			for y := range rows {
 				kernel.Residuals(l.values, px, r.f.Mask, int32(r.f.Den), l.first, col, row)
-				px = px[n*kernel.Lanes:]
+				px = px[r.frames*kernel.Lanes:]
 				twice, lower, upper := l.medians(n)
 				at := y*width + x - r.Cols().Lo
 				for i := range min(kernel.Lanes, keep.Hi-x) {

@@ -17,7 +17,7 @@ type Residuals struct {
 	band   Band
 	read   []Span // columns of the windows
 	keep   []Span
-	frames int // how many will come
+	frames int // how many may come
 	n      int // how many came
 
 	// Residuals*Den of the kept pixels, [pixel][frame]; narrow or wide by Flatness.wide. Where there are
@@ -138,35 +138,32 @@ const (
 	PlaneMad4 = "f6_mad4" // int64 same: 4*Den times the median distance from it
 )
 
-// Finish returns the planes of the kept rows and columns, row-major, once all frames are in. It may be
-// called once: the residuals are used up. Without frames the planes are 0 and Frames says so.
+// Finish returns the planes of the kept rows and columns, row-major, once all frames are in, which may be fewer than
+// there is room for. It may be called once: the residuals are used up. Without frames the planes are 0 and Frames says so.
 func (r *Residuals) Finish() *plane.Set {
-	if r.n != r.frames {
-		panic(fmt.Sprintf("stats/feature: %d of %d frames", r.n, r.frames))
-	}
 	med2, mad4 := make([]int64, r.pixels()), make([]int64, r.pixels())
 	switch {
 	case r.wide != nil:
-		medians(med2, mad4, r.wide, r.frames)
+		medians(med2, mad4, r.wide, r.frames, r.n)
 	case r.lanes != nil:
 		r.laneMedians(med2, mad4)
 	default:
-		medians(med2, mad4, r.narrow, r.frames)
+		medians(med2, mad4, r.narrow, r.frames, r.n)
 	}
 	r.wide, r.narrow, r.lanes = nil, nil, nil
-	return &plane.Set{Frames: uint64(r.frames), Planes: []plane.Plane{
+	return &plane.Set{Frames: uint64(r.n), Planes: []plane.Plane{
 		{Name: PlaneMed2, Op: plane.Same, Data: med2}, {Name: PlaneMad4, Op: plane.Same, Data: mad4}}}
 }
 
 // medians finds, per pixel, twice the median m of its n residuals r, and twice the median of |2*r - 2*m|,
-// which is 4 times the median of |r - m|. It overwrites the residuals.
-func medians[T quantile.Integer](med2, mad4 []int64, residuals []T, n int) {
+// which is 4 times the median of |r - m|. It overwrites the residuals, which have room for so many frames.
+func medians[T quantile.Integer](med2, mad4 []int64, residuals []T, room, n int) {
 	if n == 0 {
 		return
 	}
 	scratch := make([]T, n)
 	for i := range med2 {
-		v := residuals[i*n : (i+1)*n]
+		v := residuals[i*room : i*room+n]
 		a, b := quantile.MiddleOf(v, scratch)
 		twice := a + b
 		for k, x := range v {

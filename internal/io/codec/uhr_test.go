@@ -1,4 +1,4 @@
-package frame_test
+package codec
 
 import (
 	"encoding/binary"
@@ -13,8 +13,8 @@ import (
 )
 
 // packedPanel is a panel of a type with a codec of its own.
-func packedPanel(typ string) (frame.Panel, frame.Packing) {
-	p := frame.Packed(typ)
+func packedPanel(typ string) (frame.Panel, Packing) {
+	p := Packed(typ)
 	return frame.Panel{Detector: typ, Type: typ, Rows: p.Rows, Cols: p.Cols, Codec: p.Codec}, p
 }
 
@@ -29,7 +29,7 @@ func TestPackedAsNumpy(t *testing.T) {
 			src[i] = byte(rng.Uint32())
 		}
 		dst := make([]uint16, panel.Pixels())
-		if err := frame.Decode(p.Codec, panel, src, dst); err != nil {
+		if err := Decode(panel, dst, src); err != nil {
 			t.Fatal(err)
 		}
 		in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
@@ -67,7 +67,7 @@ func TestPackedIsPermutation(t *testing.T) {
 	for bit := 0; bit < 8*p.Bytes; bit += step {
 		clear(src)
 		src[bit/8] = 1 << (bit % 8)
-		if err := frame.Decode(p.Codec, panel, src, dst); err != nil {
+		if err := Decode(panel, dst, src); err != nil {
 			t.Fatal(err)
 		}
 		hits := 0
@@ -91,13 +91,14 @@ func TestPackedIsPermutation(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	panel, p := packedPanel("epixuhr3x2")
 	dst := make([]uint16, panel.Pixels())
-	if err := frame.Decode(p.Codec, panel, make([]byte, p.Bytes-1), dst); err == nil {
+	if err := Decode(panel, dst, make([]byte, p.Bytes-1)); err == nil {
 		t.Error("a short frame was decoded")
 	}
-	if err := frame.Decode("nonsense", panel, make([]byte, p.Bytes), dst); err == nil {
+	panel.Codec = "nonsense"
+	if err := Decode(panel, dst, make([]byte, p.Bytes)); err == nil {
 		t.Error("an unknown codec decoded")
 	}
-	if p := frame.Packed("jungfrau"); p.Codec != frame.Identity {
+	if p := Packed("jungfrau"); p.Codec != frame.Identity {
 		t.Errorf("jungfrau has codec %q", p.Codec)
 	}
 }

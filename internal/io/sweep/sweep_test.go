@@ -1,4 +1,4 @@
-package frame_test
+package sweep_test
 
 import (
 	"context"
@@ -17,16 +17,16 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 var sources = []struct {
 	name string
-	open func([]frame.File, frame.Options) (frame.Source, error)
+	open func([]frame.File, sweep.Options) (*sweep.Source, error)
 }{
-	{"pread", frame.OpenPread},
-	{"mapped", frame.OpenMapped},
-	{"fetching", frame.OpenFetching},
-	{"alternating", frame.OpenAlternating},
+	{"cached", sweep.OpenCached},
+	{"ahead", sweep.OpenAhead},
+	{"direct", sweep.OpenDirect},
 }
 
 var panel = frame.Panel{Detector: "det", Rows: 24, Cols: 50}
@@ -58,25 +58,32 @@ func writeRun(t *testing.T, frames, header, gap int) ([]frame.File, []frame.Exte
 	return []frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}, exts
 }
 
-func each(t *testing.T, f func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error))) {
+// bandsOf cuts the panel into bands.
+func bandsOf(width int) (bands []sweep.Span) {
+	for lo := 0; lo < panel.Pixels(); lo += width {
+		bands = append(bands, sweep.Span{Lo: lo, Hi: min(lo+width, panel.Pixels())})
+	}
+	return bands
+}
+
+func each(t *testing.T, f func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error))) {
 	for _, s := range sources {
 		t.Run(s.name, func(t *testing.T) { f(t, s.open) })
 	}
 }
 
-func TestBlockGivesThePixels(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+func TestPixelsOfSomeFrames(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		for _, c := range []struct{ header, gap, lo, hi int }{
 			{0, 0, 0, 1200}, {64, 4096, 0, 1200}, {7, 3, 0, 1200}, {7, 12, 33, 1111}, {8, 8, 5, 5}, {2, 100, 1199, 1200},
 		} {
 			files, exts := writeRun(t, 70, c.header, c.gap)
-			src, err := open(files, frame.Options{Depth: 3})
+			src, err := open(files, sweep.Options{Depth: 3})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for round := range 3 {
-				dst := make([][]uint16, len(exts))
-				release, err := src.Block(context.Background(), panel, exts, c.lo, c.hi, dst)
+				dst, err := src.Pixels(context.Background(), panel, exts, sweep.Span{Lo: c.lo, Hi: c.hi})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -90,7 +97,6 @@ func TestBlockGivesThePixels(t *testing.T) {
 						}
 					}
 				}
-				release()
 			}
 			if err := src.Close(); err != nil {
 				t.Fatal(err)
@@ -116,17 +122,17 @@ func wantFault(t *testing.T, err error, code fault.Code, words ...string) {
 }
 
 func TestOpenRefusesChangedFiles(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, _ := writeRun(t, 2, 0, 0)
 		bigger, later, gone := files[0], files[0], files[0]
 		bigger.Size++
 		later.ModTime = later.ModTime.Add(time.Microsecond)
 		gone.Path += "x"
 		for _, f := range []frame.File{bigger, later} {
-			_, err := open([]frame.File{files[0], f}, frame.Options{})
+			_, err := open([]frame.File{files[0], f}, sweep.Options{})
 			wantFault(t, err, fault.Input, "run.bin", "changed since it was indexed")
 		}
-		_, err := open([]frame.File{gone}, frame.Options{})
+		_, err := open([]frame.File{gone}, sweep.Options{})
 		wantFault(t, err, fault.Input, "run.binx")
 		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("cause is lost: %v", err)
@@ -134,10 +140,10 @@ func TestOpenRefusesChangedFiles(t *testing.T) {
 	})
 }
 
-func TestBlockRefusesExtentsThatDoNotFit(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+func TestExtentsThatDoNotFit(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 2, 0, 0)
-		src, err := open(files, frame.Options{})
+		src, err := open(files, sweep.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,47 +157,8 @@ func TestBlockRefusesExtentsThatDoNotFit(t *testing.T) {
 		} {
 			bad := append([]frame.Extent(nil), exts...)
 			spoil(&bad[1])
-			dst := make([][]uint16, 2)
-			release, err := src.Block(context.Background(), panel, bad, 0, panel.Pixels(), dst)
-			if release != nil {
-				t.Errorf("%s: release after an error", name)
-			}
+			err := src.Sweep(context.Background(), sweep.Sweep{Lanes: []sweep.Lane{{Panel: panel, Extents: bad}}, Do: func(sweep.Batch) error { return errors.New(name) }})
 			wantFault(t, err, fault.Input, "det segment 0")
-		}
-	})
-}
-
-func TestBlockOfTruncatedFile(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
-		files, exts := writeRun(t, 20, 3, 5)
-		src, err := open(files, frame.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
-		if err := os.Truncate(files[0].Path, exts[10].Offset+100); err != nil {
-			t.Fatal(err)
-		}
-		release, err := src.Block(context.Background(), panel, exts, 0, panel.Pixels(), make([][]uint16, len(exts)))
-		if release != nil {
-			t.Error("release after an error")
-		}
-		wantFault(t, err, fault.Input, "run.bin", "truncated", "byte 0x")
-	})
-}
-
-func TestBlockStopsWhenCancelled(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
-		files, exts := writeRun(t, 2, 0, 0)
-		src, err := open(files, frame.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if _, err := src.Block(ctx, panel, exts, 0, 10, make([][]uint16, 2)); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
 		}
 	})
 }
@@ -205,7 +172,7 @@ type seen struct {
 	next [2][1200]int
 }
 
-func (s *seen) do(b frame.Batch) error {
+func (s *seen) do(b sweep.Batch) error {
 	for i, f := range b.Frames {
 		for j, v := range f {
 			s.sum[b.Lane][b.Lo+j] += uint64(v)
@@ -219,9 +186,9 @@ func (s *seen) do(b frame.Batch) error {
 }
 
 func TestSweepVisitsEveryPixelInOrder(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 333, 5, 13)
-		lanes := []frame.Lane{{Panel: panel}, {Panel: panel}}
+		lanes := []sweep.Lane{{Panel: panel}, {Panel: panel}}
 		var want seen
 		for k, e := range exts {
 			if k%3 != 2 {
@@ -232,21 +199,22 @@ func TestSweepVisitsEveryPixelInOrder(t *testing.T) {
 				}
 			}
 		}
+		lanes[0].Bands, lanes[1].Bands = bandsOf(100), bandsOf(1200)
 		for _, workers := range []int{1, 4} {
 			for _, arena := range []int64{1, 100 << 10, 0} {
-				src, err := open(files, frame.Options{Depth: 5, Arena: arena, Window: arena, Block: 10 << 10, DropBehind: true})
+				src, err := open(files, sweep.Options{Depth: 5, Arena: arena, Block: 10 << 10, DropBehind: true})
 				if err != nil {
 					t.Fatal(err)
 				}
 				var got seen
-				if err := src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Workers: workers, Band: 100, Do: got.do}); err != nil {
+				if err := src.Sweep(context.Background(), sweep.Sweep{Lanes: lanes, Workers: workers, Do: got.do}); err != nil {
 					t.Fatal(err)
 				}
 				if got.sum != want.sum {
 					t.Error("sums differ")
 				}
 				var whole seen
-				err = src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Workers: workers, Whole: true, Do: func(b frame.Batch) error {
+				err = src.Sweep(context.Background(), sweep.Sweep{Lanes: lanes, Workers: workers, Whole: true, Do: func(b sweep.Batch) error {
 					whole.mu.Lock()
 					defer whole.mu.Unlock()
 					for _, f := range b.Frames {
@@ -266,15 +234,15 @@ func TestSweepVisitsEveryPixelInOrder(t *testing.T) {
 }
 
 func TestSweepEndsWithTheFirstError(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 100, 0, 0)
-		src, err := open(files, frame.Options{Arena: 30 << 10, Window: 30 << 10})
+		src, err := open(files, sweep.Options{Arena: 30 << 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer src.Close()
 		boom := errors.New("boom")
-		sw := frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Workers: 3, Do: func(b frame.Batch) error {
+		sw := sweep.Sweep{Lanes: []sweep.Lane{{Panel: panel, Extents: exts}}, Workers: 3, Do: func(b sweep.Batch) error {
 			if b.First >= 20 {
 				return boom
 			}
@@ -284,11 +252,11 @@ func TestSweepEndsWithTheFirstError(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		sw.Do = func(b frame.Batch) error { cancel(); return nil }
+		sw.Do = func(b sweep.Batch) error { cancel(); return nil }
 		if err := src.Sweep(ctx, sw); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		sw.Do = func(b frame.Batch) error {
+		sw.Do = func(b sweep.Batch) error {
 			for _, f := range b.Frames {
 				for _, v := range f {
 					sink.Add(uint32(v))
@@ -303,95 +271,67 @@ func TestSweepEndsWithTheFirstError(t *testing.T) {
 	})
 }
 
-// TestFileCutWhileMapped cuts a file after Sweep has begun, while its pages are being computed on in
-// Go and in a system call's copy.
-func TestFileCutWhileMapped(t *testing.T) {
-	files, exts := writeRun(t, 400, 0, 0)
-	src, err := frame.OpenMapped(files, frame.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	var once sync.Once
-	sw := frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Workers: 2, Band: 64, Do: func(b frame.Batch) error {
-		once.Do(func() {
-			if err := os.Truncate(files[0].Path, 1<<18); err != nil {
-				t.Error(err)
+// TestFileThatChanges cuts a file, or writes to it, after a Sweep has begun.
+func TestFileThatChanges(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
+		for what, change := range map[string]func(path string) error{
+			"truncated": func(path string) error { return os.Truncate(path, 1<<18) },
+			"changed since it was indexed": func(path string) error {
+				later := time.Now().Add(time.Hour)
+				return os.Chtimes(path, later, later)
+			},
+		} {
+			files, exts := writeRun(t, 4000, 0, 0)
+			src, err := open(files, sweep.Options{Arena: 1 << 20})
+			if err != nil {
+				t.Fatal(err)
 			}
-		})
-		for _, f := range b.Frames {
-			for _, v := range f {
-				sink.Add(uint32(v))
-			}
+			var once sync.Once
+			sw := sweep.Sweep{Lanes: []sweep.Lane{{Panel: panel, Extents: exts, Bands: bandsOf(64)}}, Workers: 2, Do: func(b sweep.Batch) error {
+				once.Do(func() {
+					if err := change(files[0].Path); err != nil {
+						t.Error(err)
+					}
+				})
+				return nil
+			}}
+			wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", what)
+			src.Close()
 		}
-		return nil
-	}}
-	wantFault(t, src.Sweep(context.Background(), sw), fault.Input, "run.bin", "truncated", "262144 bytes")
+	})
 }
 
-// TestPanicsReachTheCaller: only faults on mapped files become errors.
-func TestPanicsReachTheCaller(t *testing.T) {
-	files, exts := writeRun(t, 3, 0, 0)
-	src, err := frame.OpenMapped(files, frame.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	defer func() {
-		if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), "index out of range") {
-			t.Errorf("got %v", r)
+// TestPanicsBecomeErrors: Do is the caller's, and a panic in it must not end the process.
+func TestPanicsBecomeErrors(t *testing.T) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
+		files, exts := writeRun(t, 3, 0, 0)
+		src, err := open(files, sweep.Options{})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	_ = src.Sweep(context.Background(), frame.Sweep{Lanes: []frame.Lane{{Panel: panel, Extents: exts}}, Do: func(b frame.Batch) error {
-		b.Frames[0][len(b.Frames[0])+b.Lo] = 1
-		return nil
-	}})
-	t.Error("no panic")
+		defer src.Close()
+		err = src.Sweep(t.Context(), sweep.Sweep{Lanes: []sweep.Lane{{Panel: panel, Extents: exts}}, Do: func(b sweep.Batch) error {
+			b.Frames[0][len(b.Frames[0])+b.Lo] = 1
+			return nil
+		}})
+		wantFault(t, err, fault.Unexpected, "index out of range")
+	})
 }
 
 func TestOpenChoosesAWay(t *testing.T) {
 	files, _ := writeRun(t, 2, 0, 0)
-	for way, want := range map[string]string{frame.Pread: "pread", frame.Mapped: "mapped"} {
-		src, err := frame.Open(files, way, frame.Options{})
+	for _, way := range append(sweep.Ways, "") {
+		src, err := sweep.Open(files, way, sweep.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if src.Name() != want {
+		if src.Name() != way && way == sweep.Cached {
 			t.Errorf("%s gives %s", way, src.Name())
 		}
 		src.Close()
 	}
-	if src, err := frame.Open(files, frame.Auto, frame.Options{}); err != nil {
-		t.Error(err)
-	} else {
-		src.Close()
-	}
-	_, err := frame.Open(files, "direct", frame.Options{})
-	wantFault(t, err, fault.Usage, `"direct"`)
-}
-
-// TestFootprintIsKept counts what a Sweep holds against what was announced.
-func TestFootprintIsKept(t *testing.T) {
-	files, exts := writeRun(t, 300, 0, 0)
-	lanes := []frame.Lane{{Panel: panel, Extents: exts}}
-	for _, arena := range []int64{1, 64 << 10, 1 << 20} {
-		p, err := frame.OpenPread(files, frame.Options{Arena: arena})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, _ := p.Footprint(lanes); got > max(arena+arena/8, 4*2500) {
-			t.Errorf("pread with an arena of %d takes %d", arena, got)
-		}
-		m, err := frame.OpenMapped(files, frame.Options{Window: arena})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a, w := m.Footprint(lanes); a != 0 || w > max(arena, 2*files[0].Size) { // a huge page is more than the file
-			t.Errorf("mapped with a window of %d takes %d + %d", arena, a, w)
-		}
-		p.Close()
-		m.Close()
-	}
+	_, err := sweep.Open(files, "mapped", sweep.Options{})
+	wantFault(t, err, fault.Usage, `"mapped"`)
 }
 
 // TestSweepSeparatesLanes sweeps lanes that lie side by side in a file but in different superblocks, some of
@@ -401,7 +341,7 @@ func TestSweepSeparatesLanes(t *testing.T) {
 	const lanes, frames, header = 3, 11, 6
 	value := func(lane, k, p int) uint16 { return uint16(p*31 + k*4099 + lane*977) }
 	var data []byte
-	sw := frame.Sweep{Lanes: make([]frame.Lane, lanes)}
+	sw := sweep.Sweep{Lanes: make([]sweep.Lane, lanes)}
 	for k := range frames {
 		for l := range lanes {
 			data = append(data, make([]byte, header)...)
@@ -423,8 +363,8 @@ func TestSweepSeparatesLanes(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := []frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
-		src, err := open(files, frame.Options{Arena: 8 << 20, Window: 8 << 20})
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
+		src, err := open(files, sweep.Options{Arena: 8 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,7 +375,7 @@ func TestSweepSeparatesLanes(t *testing.T) {
 			next[l] = make([]int, wide.Pixels())
 		}
 		sw.Workers = 4
-		sw.Do = func(b frame.Batch) error {
+		sw.Do = func(b sweep.Batch) error {
 			for i, f := range b.Frames {
 				for j, v := range f {
 					if want := value(b.Lane, b.First+i+b.Lane, b.Lo+j); v != want {
@@ -462,60 +402,11 @@ func TestSweepSeparatesLanes(t *testing.T) {
 	})
 }
 
-// TestBandsOfOtherWidthsKeepTheOrder has superblocks of narrow bands before one of wide bands, and workers that
-// are late with the narrow ones.
-func TestBandsOfOtherWidthsKeepTheOrder(t *testing.T) {
-	wide := frame.Panel{Detector: "det", Rows: 500, Cols: 700}
-	path := filepath.Join(t.TempDir(), "run.bin")
-	if err := os.WriteFile(path, make([]byte, 2*wide.Pixels()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	st, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	exts := make([]frame.Extent, 6) // the same frame again and again
-	for i := range exts {
-		exts[i].Length = uint32(2 * wide.Pixels())
-	}
-	src, err := frame.OpenAlternating([]frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}, frame.Options{Arena: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	next := make([]int, wide.Pixels())
-	widths := map[int]bool{}
-	var mu sync.Mutex
-	err = src.Sweep(t.Context(), frame.Sweep{Lanes: []frame.Lane{{Panel: wide, Extents: exts}}, Workers: 4, Do: func(b frame.Batch) error {
-		if b.First == 0 && b.Lo > 0 && b.Lo < 100<<10 {
-			time.Sleep(30 * time.Millisecond)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for i, f := range b.Frames {
-			widths[len(f)] = true
-			for j := range f {
-				if n := &next[b.Lo+j]; *n != b.First+i {
-					return fmt.Errorf("pixel %d: frame %d after %d", b.Lo+j, b.First+i, *n-1)
-				}
-				next[b.Lo+j]++
-			}
-		}
-		return nil
-	}})
-	if err != nil {
-		t.Error(err)
-	}
-	if len(widths) < 3 { // the last band is narrower, too
-		t.Errorf("bands of %v pixels only", widths)
-	}
-}
-
 // TestSweepOfLittle: nothing to do, single pixels and frames out of order are no special cases.
 func TestSweepOfLittle(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 5, 0, 0)
-		src, err := open(files, frame.Options{})
+		src, err := open(files, sweep.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -523,11 +414,11 @@ func TestSweepOfLittle(t *testing.T) {
 		one := frame.Panel{Detector: "dot", Rows: 1, Cols: 1}
 		dot := exts[3]
 		dot.Length = 2
-		lanes := []frame.Lane{{Panel: panel}, {Panel: one, Extents: []frame.Extent{dot, dot}},
+		lanes := []sweep.Lane{{Panel: panel}, {Panel: one, Extents: []frame.Extent{dot, dot}},
 			{Panel: panel, Extents: []frame.Extent{exts[4], exts[0], exts[4]}}, {Panel: frame.Panel{Detector: "none"}}}
 		var mu sync.Mutex
 		got := map[string]int{}
-		do := func(b frame.Batch) error {
+		do := func(b sweep.Batch) error {
 			mu.Lock()
 			defer mu.Unlock()
 			for i, f := range b.Frames {
@@ -538,7 +429,7 @@ func TestSweepOfLittle(t *testing.T) {
 			return nil
 		}
 		for range 2 {
-			if err := src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Do: do}); err != nil {
+			if err := src.Sweep(context.Background(), sweep.Sweep{Lanes: lanes, Do: do}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -551,28 +442,27 @@ func TestSweepOfLittle(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("%d different pixels, want %d", len(got), len(want))
 		}
-		if err := src.Sweep(context.Background(), frame.Sweep{Do: do}); err != nil {
+		if err := src.Sweep(context.Background(), sweep.Sweep{Do: do}); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// TestCodedFramesAreDecoded: whoever sweeps or reads blocks sees pixels, whatever the frames look like.
+// TestCodedFramesAreDecoded: whoever sweeps sees pixels, whatever the frames look like.
 func TestCodedFramesAreDecoded(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 40, 3, 9)
 		part, err := panel.Crop(2, 20, 5, 45)
 		if err != nil {
 			t.Fatal(err)
 		}
-		src, err := open(files, frame.Options{Arena: 50 << 10, Window: 50 << 10})
+		src, err := open(files, sweep.Options{Arena: 50 << 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer src.Close()
 		want := func(k, i int) uint16 { return pixel(k, (2+i/40)*50+5+i%40) }
-		dst := make([][]uint16, len(exts))
-		release, err := src.Block(context.Background(), part, exts, 100, 300, dst)
+		dst, err := src.Pixels(context.Background(), part, exts, sweep.Span{Lo: 100, Hi: 300})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -583,10 +473,9 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 				}
 			}
 		}
-		release()
 		// A lane of plain frames and one of coded frames in one sweep.
-		lanes := []frame.Lane{{Panel: panel, Extents: exts}, {Panel: part, Extents: exts}}
-		err = src.Sweep(context.Background(), frame.Sweep{Lanes: lanes, Do: func(b frame.Batch) error {
+		lanes := []sweep.Lane{{Panel: panel, Extents: exts}, {Panel: part, Extents: exts}}
+		err = src.Sweep(context.Background(), sweep.Sweep{Lanes: lanes, Do: func(b sweep.Batch) error {
 			for i, f := range b.Frames {
 				for j, v := range f {
 					w := pixel(b.First+i, b.Lo+j)
@@ -605,7 +494,7 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 		}
 		coded := part
 		coded.Codec = "rot13"
-		_, err = src.Block(context.Background(), coded, exts[:1], 0, 10, dst[:1])
+		_, err = src.Pixels(context.Background(), coded, exts[:1], sweep.Span{Lo: 0, Hi: 10})
 		wantFault(t, err, fault.Input, "run.bin", "rot13")
 	})
 }
@@ -613,8 +502,8 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 // TestBlockingIsUndone: whoever comes first and goes last, the scheduler is as before.
 func TestBlockingIsUndone(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
-	one := frame.Blocking(20)
-	two := frame.Blocking(33)
+	one := sweep.Blocking(20)
+	two := sweep.Blocking(33)
 	if got := runtime.GOMAXPROCS(0); got != before+9 {
 		t.Errorf("%d processors, want %d", got, before+9)
 	}
@@ -632,7 +521,7 @@ func TestBlockingIsUndone(t *testing.T) {
 // TestFileGone wants no source at all, not one that holds nothing, when a file is not there.
 func TestFileGone(t *testing.T) {
 	for _, s := range sources {
-		src, err := s.open([]frame.File{{Path: filepath.Join(t.TempDir(), "gone")}}, frame.Options{})
+		src, err := s.open([]frame.File{{Path: filepath.Join(t.TempDir(), "gone")}}, sweep.Options{})
 		if src != nil || fault.CodeOf(err) != fault.Input {
 			t.Errorf("%s: %v, %v", s.name, src, err)
 		}

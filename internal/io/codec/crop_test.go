@@ -1,12 +1,14 @@
-package frame
+package codec
 
 import (
 	"encoding/binary"
 	"testing"
+
+	"rawstatus/internal/io/frame"
 )
 
 func TestCrop(t *testing.T) {
-	p := Panel{Detector: "d", Rows: 5, Cols: 7}
+	p := frame.Panel{Detector: "d", Rows: 5, Cols: 7}
 	var src []byte
 	for i := range p.Pixels() {
 		src = binary.LittleEndian.AppendUint16(src, uint16(1000+i))
@@ -16,7 +18,7 @@ func TestCrop(t *testing.T) {
 		t.Fatalf("%+v %v", q, err)
 	}
 	dst := make([]uint16, q.Pixels())
-	if err := Decode(q.Codec, q, src, dst); err != nil {
+	if err := Decode(q, dst, src); err != nil {
 		t.Fatal(err)
 	}
 	for r := range 3 {
@@ -26,7 +28,7 @@ func TestCrop(t *testing.T) {
 			}
 		}
 	}
-	if err := Decode(q.Codec, q, src[2:], dst); err == nil {
+	if err := Decode(q, dst, src[2:]); err == nil {
 		t.Error("a short frame was decoded")
 	}
 	for _, bad := range [][4]int{{-1, 4, 0, 7}, {0, 6, 0, 7}, {2, 2, 0, 7}, {0, 5, 3, 8}, {0, 5, 4, 4}} {
@@ -34,7 +36,8 @@ func TestCrop(t *testing.T) {
 			t.Errorf("part %v was accepted", bad)
 		}
 	}
-	if err := Decode("crop:1:2:3", q, src, dst); err == nil {
+	q.Codec = "crop:1:2:3"
+	if err := Decode(q, dst, src); err == nil {
 		t.Error("half a codec was accepted")
 	}
 }

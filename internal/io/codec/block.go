@@ -1,76 +1,44 @@
-package frame
+package codec
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"unsafe"
+
+	"rawstatus/internal/io/frame"
 )
 
-// Codecs of LCLS-I detectors whose stored frames are not plain pixels, and of small pixels anywhere.
-const (
-	// Widen: pixels of one byte.
-	Widen Codec = "u8"
-	// Half0 and Half1: two panels stored pixel by pixel in turn (CsPad2x2); the first, the second.
-	Half0 Codec = "half0"
-	Half1 Codec = "half1"
-	// Fccd960: 13 bits and a code that tells by how many bits they are to be shifted up.
-	Fccd960 Codec = "fccd960"
-	// Timepix: four chips of 256 x 256 pixels one after the other, to be turned and put together.
-	Timepix Codec = "timepix"
-)
-
-// unpackPrefix begins the name of a codec that expands a compressed block first.
-const unpackPrefix = "block@"
-
-// Unpack is the codec of pixels inside one compressed block of an XTC1 payload, from that offset of
-// the expanded block on (its header in clear included). The block is
-//
-//	u32 hs, byte header[hs], u32 engine, u32 reserved, u32 dsize, u32 csize, byte data[csize]
-//
-// and expands to the header and dsize bytes.
-func Unpack(offset int64) Codec { return Codec(unpackPrefix + strconv.FormatInt(offset, 10)) }
-
-// Then is the codec that does c, then next with what c gave.
-func (c Codec) Then(next Codec) Codec {
-	if next == Identity {
-		return c
-	}
-	return c + "+" + next
-}
-
-// spread are the codecs that take a fixed number of bytes per pixel.
-var spread = map[Codec]struct {
-	bytes  int // per pixel
-	decode func(src []byte, dst []uint16)
-}{
-	Identity: {2, func(src []byte, dst []uint16) {
-		for i := range dst {
-			dst[i] = binary.LittleEndian.Uint16(src[2*i:])
-		}
+// inOrder are the codecs that take a fixed number of bytes per pixel.
+var inOrder = map[frame.Codec]layout{
+	frame.Identity: {2, func(dst []uint16, _ int, src []byte) error {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 2*len(dst)), src) // little-endian both
+		return nil
 	}},
-	Widen: {1, func(src []byte, dst []uint16) {
+	frame.Widen: {1, func(dst []uint16, _ int, src []byte) error {
 		for i, v := range src {
 			dst[i] = uint16(v)
 		}
+		return nil
 	}},
-	Half0: {4, func(src []byte, dst []uint16) {
+	Half0: {4, func(dst []uint16, _ int, src []byte) error {
 		for i := range dst {
 			dst[i] = binary.LittleEndian.Uint16(src[4*i:])
 		}
+		return nil
 	}},
-	Half1: {4, func(src []byte, dst []uint16) {
+	Half1: {4, func(dst []uint16, _ int, src []byte) error {
 		for i := range dst {
 			dst[i] = binary.LittleEndian.Uint16(src[4*i+2:])
 		}
+		return nil
 	}},
-	Timepix: {2, decodeTimepix},
-	Fccd960: {2, func(src []byte, dst []uint16) {
+	Fccd960: {2, func(dst []uint16, _ int, src []byte) error {
 		for i := range dst {
 			w := binary.LittleEndian.Uint16(src[2*i:])
 			dst[i] = w & 0x1fff << [4]uint16{0, 2, 16, 3}[w>>13&3]
 		}
+		return nil
 	}},
 }
 
@@ -79,53 +47,20 @@ const timepixChip = 256
 
 // decodeTimepix puts four chips together to 512 x 512: chips 0 and 1 are turned to the left and are the
 // lower and the upper left quadrant, 2 and 3 to the right and the upper and the lower right one.
-func decodeTimepix(src []byte, dst []uint16) {
+func decodeTimepix(dst []uint16, lo int, src []byte) error {
 	const n, side = timepixChip, 2 * timepixChip
-	for chip := range 4 {
-		for r := range n {
-			for c := range n {
-				row, col := n-1-c, r
-				if chip >= 2 {
-					row, col = c, side-1-r
-				}
-				if chip == 0 || chip == 3 {
-					row += n
-				}
-				dst[row*side+col] = binary.LittleEndian.Uint16(src[2*((chip*n+r)*n+c):])
-			}
+	for i := range dst {
+		row, col := (lo+i)/side, (lo+i)%side
+		chip, r, c := 1, col, n-1-row%n
+		if col >= n {
+			chip, r, c = 2, side-1-col, row%n
 		}
-	}
-}
-
-// decodeSpread decodes with one of the codecs of this file; known is false for all others.
-func decodeSpread(codec Codec, src []byte, dst []uint16) (known bool, err error) {
-	inner := codec
-	offset := int64(-1)
-	if rest, ok := strings.CutPrefix(string(codec), unpackPrefix); ok {
-		at, then, _ := strings.Cut(rest, "+")
-		if offset, err = strconv.ParseInt(at, 10, 64); err != nil || offset < 0 {
-			return true, fmt.Errorf("codec %q has no offset", codec)
+		if row >= n {
+			chip = chip / 2 * 3 // 0 or 3
 		}
-		inner = Codec(then)
+		dst[i] = binary.LittleEndian.Uint16(src[2*((chip*n+r)*n+c):])
 	}
-	s, known := spread[inner]
-	if !known {
-		return false, nil
-	}
-	want := s.bytes * len(dst)
-	if offset >= 0 {
-		if src, err = unpackBlock(src, offset, want); err != nil {
-			return true, fmt.Errorf("compressed block: %w", err)
-		}
-	}
-	if inner == Timepix && len(dst) != 4*timepixChip*timepixChip {
-		return true, fmt.Errorf("codec %q: %d pixels, want %d", codec, len(dst), 4*timepixChip*timepixChip)
-	}
-	if len(src) != want {
-		return true, fmt.Errorf("codec %q: %d bytes for %d pixels, want %d", codec, len(src), len(dst), want)
-	}
-	s.decode(src, dst)
-	return true, nil
+	return nil
 }
 
 // maxUnpacked bounds the bytes of an expanded block; psana reads no datagram beyond it.
@@ -163,8 +98,9 @@ func (l *bytesLeft) u32() uint32 {
 	return 0
 }
 
-// unpackBlock gives n bytes at offset of an expanded block.
-func unpackBlock(src []byte, offset int64, n int) ([]byte, error) {
+// unpackBlock returns n pixels from pixel first on of those that begin at offset of the expanded block, of so many
+// bytes each. The block must have all of them.
+func unpackBlock(src []byte, offset int64, bytes, first, n, all int) ([]byte, error) {
 	l := &bytesLeft{b: src}
 	head := int64(len(l.take(l.u32())))
 	engine, _, size, stored := l.u32(), l.u32(), l.u32(), l.u32()
@@ -173,13 +109,15 @@ func unpackBlock(src []byte, offset int64, n int) ([]byte, error) {
 		return nil, errShort
 	}
 	lo := offset - head
-	if lo < 0 || size > maxUnpacked || lo+int64(n) > int64(size) {
-		return nil, fmt.Errorf("%d bytes at %d are wanted, it expands to %d + %d", n, offset, head, size)
+	if lo < 0 || size > maxUnpacked || lo+int64(bytes*all) > int64(size) {
+		return nil, fmt.Errorf("%d bytes at %d are wanted, it expands to %d + %d", bytes*all, offset, head, size)
 	}
+	end := lo + int64(bytes*all)
+	lo, n = lo+int64(bytes*first), bytes*n
 	dst := make([]byte, n)
 	switch engine {
 	case 0:
-		if int64(len(l.b)) < lo+int64(n) {
+		if int64(len(l.b)) < end {
 			return nil, errShort
 		}
 		copy(dst, l.b[lo:])

@@ -1,4 +1,4 @@
-package frame
+package codec
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rawstatus/internal/io/frame"
 )
 
 // packer writes a compressed block in every form there is, by its description in XTC1.
@@ -138,20 +140,20 @@ func TestUnpack(t *testing.T) {
 			p := base
 			p.head = make([]byte, rnd.IntN(3)*16)
 			block := p.block(px)
-			panel := Panel{Rows: rows, Cols: 11}
-			inner := Identity
+			panel := frame.Panel{Rows: rows, Cols: 11}
+			inner := frame.Identity
 			if p.depth == 1 {
-				inner = Widen
+				inner = frame.Widen
 			}
 			for _, first := range []int{0, rows * 11} { // two panels in the block
 				got := make([]uint16, rows*11)
-				codec := Unpack(int64(len(p.head) + p.depth*first)).Then(inner)
-				if err := Decode(codec, panel, block, got); err != nil || !slices.Equal(got, px[first:first+rows*11]) {
+				codec := Then(Unpack(int64(len(p.head)+p.depth*first)), inner)
+				if err := decodeAs(codec, panel, block, got); err != nil || !slices.Equal(got, px[first:first+rows*11]) {
 					t.Fatalf("form %d, %d rows, codec %s: %v", n, rows, codec, err)
 				}
 			}
 			for cut := range block { // every cut is an error
-				if err := Decode(Unpack(int64(len(p.head))).Then(inner), panel, block[:cut], make([]uint16, rows*11)); err == nil {
+				if err := decodeAs(Then(Unpack(int64(len(p.head))), inner), panel, block[:cut], make([]uint16, rows*11)); err == nil {
 					t.Fatalf("form %d cut to %d of %d bytes is decoded", n, cut, len(block))
 				}
 			}
@@ -162,18 +164,18 @@ func TestUnpack(t *testing.T) {
 // TestSpread decodes pixels that are laid out in other ways.
 func TestSpread(t *testing.T) {
 	src := []byte{1, 2, 3, 4, 5, 6, 7, 0x28, 9, 0x48, 11, 0x6c}
-	for codec, want := range map[Codec][]uint16{
-		Identity: {0x0201, 0x0403, 0x0605, 0x2807, 0x4809, 0x6c0b},
-		Widen:    {1, 2, 3, 4, 5, 6, 7, 0x28, 9, 0x48, 11, 0x6c},
-		Half0:    {0x0201, 0x0605, 0x4809},
-		Half1:    {0x0403, 0x2807, 0x6c0b},
-		Fccd960:  {0x0201, 0x0403, 0x0605, 0x0807 << 2, 0, 0x0c0b << 3 & 0xffff},
+	for codec, want := range map[frame.Codec][]uint16{
+		frame.Identity: {0x0201, 0x0403, 0x0605, 0x2807, 0x4809, 0x6c0b},
+		frame.Widen:    {1, 2, 3, 4, 5, 6, 7, 0x28, 9, 0x48, 11, 0x6c},
+		Half0:          {0x0201, 0x0605, 0x4809},
+		Half1:          {0x0403, 0x2807, 0x6c0b},
+		Fccd960:        {0x0201, 0x0403, 0x0605, 0x0807 << 2, 0, 0x0c0b << 3 & 0xffff},
 	} {
 		got := make([]uint16, len(want))
-		if err := Decode(codec, Panel{Rows: 1, Cols: len(want)}, src, got); err != nil || !slices.Equal(got, want) {
+		if err := decodeAs(codec, frame.Panel{Rows: 1, Cols: len(want)}, src, got); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %#x, %v; want %#x", codec, got, err, want)
 		}
-		if err := Decode(codec, Panel{Rows: 1, Cols: len(want)}, src[:11], got); err == nil {
+		if err := decodeAs(codec, frame.Panel{Rows: 1, Cols: len(want)}, src[:11], got); err == nil {
 			t.Errorf("%q: 11 bytes are decoded", codec)
 		}
 	}
@@ -190,10 +192,10 @@ func TestTimepix(t *testing.T) {
 		want[to[0]*512+to[1]] = v
 	}
 	got := make([]uint16, 512*512)
-	if err := Decode(Timepix, Panel{Rows: 512, Cols: 512}, src, got); err != nil || !slices.Equal(got, want) {
+	if err := decodeAs(Timepix, frame.Panel{Rows: 512, Cols: 512}, src, got); err != nil || !slices.Equal(got, want) {
 		t.Errorf("other pixels, %v", err)
 	}
-	if err := Decode(Timepix, Panel{Rows: 2, Cols: 2}, src[:8], got[:4]); err == nil {
+	if err := decodeAs(Timepix, frame.Panel{Rows: 2, Cols: 2}, src[:8], got[:4]); err == nil {
 		t.Error("a small panel is decoded")
 	}
 }
@@ -201,7 +203,7 @@ func TestTimepix(t *testing.T) {
 // TestBadBlocks expects an error with the reason.
 func TestBadBlocks(t *testing.T) {
 	px := []uint16{1000, 1001, 1002, 7}
-	panel := Panel{Rows: 2, Cols: 2}
+	panel := frame.Panel{Rows: 2, Cols: 2}
 	make16 := func(change func(*packer)) []byte {
 		p := packers[2]
 		change(&p)
@@ -213,7 +215,7 @@ func TestBadBlocks(t *testing.T) {
 		return b
 	}
 	for _, c := range []struct {
-		codec Codec
+		codec frame.Codec
 		block []byte
 		want  string
 	}{
@@ -229,7 +231,7 @@ func TestBadBlocks(t *testing.T) {
 		{"block@0+what", nil, "is not known"},
 		{"what", nil, "is not known"},
 	} {
-		err := Decode(c.codec, panel, c.block, make([]uint16, 4))
+		err := decodeAs(c.codec, panel, c.block, make([]uint16, 4))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.codec, err, c.want)
 		}
@@ -244,8 +246,8 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, block []byte, offset uint8) {
 		before := bytes.Clone(block)
 		dst := make([]uint16, 12)
-		for _, inner := range []Codec{Identity, Widen, Half1} {
-			_ = Decode(Unpack(int64(offset)).Then(inner), Panel{Rows: 3, Cols: 4}, block, dst)
+		for _, inner := range []frame.Codec{frame.Identity, frame.Widen, Half1} {
+			_ = decodeAs(Then(Unpack(int64(offset)), inner), frame.Panel{Rows: 3, Cols: 4}, block, dst)
 		}
 		if !bytes.Equal(block, before) {
 			t.Error("the source has changed")
@@ -265,10 +267,16 @@ func BenchmarkUnpack(b *testing.B) {
 			dst := make([]uint16, len(px))
 			b.SetBytes(int64(2 * len(px)))
 			for b.Loop() {
-				if err := Decode(Unpack(0), Panel{Rows: 370, Cols: 388}, block, dst); err != nil {
+				if err := decodeAs(Unpack(0), frame.Panel{Rows: 370, Cols: 388}, block, dst); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// decodeAs decodes a frame of a panel that has a codec.
+func decodeAs(name frame.Codec, panel frame.Panel, src []byte, dst []uint16) error {
+	panel.Codec = name
+	return Decode(panel, dst, src)
 }

@@ -1,4 +1,4 @@
-package frame_test
+package sweep_test
 
 import (
 	"bytes"
@@ -14,12 +14,13 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/sweep"
 )
 
 // headed is a run in which headings lie before the frames of two panels, at different distances.
 type headed struct {
 	files    []frame.File
-	lanes    []frame.Lane
+	lanes    []sweep.Lane
 	headings []frame.Heading
 	data     []byte
 }
@@ -32,7 +33,7 @@ func newHeaded(t *testing.T, gap int, coded bool) *headed {
 	r := &headed{headings: []frame.Heading{{Before: 56, Bytes: bytes.Repeat([]byte{0xa1}, 56)}, {Before: 80, Bytes: bytes.Repeat([]byte{0xb2}, 33)}}}
 	r.data = make([]byte, 17*4096-r.headings[0].Before) // the first frame begins a page, its heading lies in the one before
 	for p := range 2 {
-		lane := frame.Lane{Panel: panel}
+		lane := sweep.Lane{Panel: panel}
 		lane.Panel.Segment = p
 		if coded {
 			lane.Panel.Codec = frame.Widen
@@ -77,7 +78,7 @@ func (r *headed) write(t *testing.T) {
 }
 
 // use takes all frames through a way of reading, and counts those whose pixels were right.
-func (r *headed) use(t *testing.T, src frame.Source, way string) (right int64, err error) {
+func (r *headed) use(t *testing.T, src *sweep.Source, way string) (right int64, err error) {
 	t.Helper()
 	mask := uint16(0xffff)
 	if r.lanes[0].Panel.Codec != frame.Identity {
@@ -95,26 +96,22 @@ func (r *headed) use(t *testing.T, src frame.Source, way string) (right int64, e
 			n.Add(1)
 		}
 	}
-	if lo := map[string]int{"block": 0, "later block": 64}[way]; strings.HasSuffix(way, "block") {
-		for _, l := range r.lanes {
-			dst := make([][]uint16, len(l.Extents))
-			release, err := src.Block(t.Context(), l.Panel, l.Extents, lo, 300, dst)
-			if err != nil {
-				return n.Load(), err
-			}
-			for k, px := range dst {
-				good(k, lo, px)
-			}
-			release()
+	lanes := slices.Clone(r.lanes)
+	for i := range lanes {
+		switch way {
+		case "bands":
+			lanes[i].Bands = bandsOf(256)
+		case "later bands":
+			lanes[i].Bands = []sweep.Span{{Lo: 64, Hi: 300}}
 		}
-		return n.Load(), nil
 	}
-	return n.Load(), src.Sweep(t.Context(), frame.Sweep{Lanes: r.lanes, Workers: 2, Band: 256, Whole: way == "whole", Do: func(b frame.Batch) error {
+	err = src.Sweep(t.Context(), sweep.Sweep{Lanes: lanes, Workers: 2, Whole: way == "whole", Do: func(b sweep.Batch) error {
 		for i, px := range b.Frames {
 			good(b.First+i, b.Lo, px)
 		}
 		return nil
 	}})
+	return n.Load(), err
 }
 
 // TestHeadings wants frames whose headings are there delivered, and one that is not to end any way of reading
@@ -124,8 +121,8 @@ func TestHeadings(t *testing.T) {
 		gap   int
 		coded bool
 	}{{0, false}, {7, false}, {100, true}, {70000, false}} {
-		each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
-			for _, way := range []string{"sweep", "whole", "block", "later block"} {
+		each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
+			for _, way := range []string{"sweep", "bands", "whole", "later bands"} {
 				for _, wrong := range []int{-1, 0, 8, headedFrames - 1} {
 					name := fmt.Sprintf("%+v %s, frame %d wrong", c, way, wrong)
 					r := newHeaded(t, c.gap, c.coded)
@@ -136,7 +133,7 @@ func TestHeadings(t *testing.T) {
 						r.data[at]++
 						r.write(t)
 					}
-					src, err := open(r.files, frame.Options{Depth: 3, Headings: r.headings, Arena: 1 << 17, Window: 1 << 17})
+					src, err := open(r.files, sweep.Options{Depth: 3, Headings: r.headings, Arena: 1 << 17})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -144,7 +141,7 @@ func TestHeadings(t *testing.T) {
 					if errClose := src.Close(); errClose != nil {
 						t.Error(errClose)
 					}
-					if wrong < 0 || way == "later block" && !c.coded {
+					if wrong < 0 || way == "later bands" {
 						if err != nil {
 							t.Errorf("%s: %v", name, err)
 						}
@@ -165,7 +162,7 @@ func TestHeadings(t *testing.T) {
 
 // TestHeadingsOfAnIndexThatDoesNotFit wants numbers and distances that cannot be refused, before anything is read.
 func TestHeadingsOfAnIndexThatDoesNotFit(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		first := newHeaded(t, 0, false).headings[0]
 		for name, headings := range map[string][]frame.Heading{
 			"none given":     nil,
@@ -179,12 +176,12 @@ func TestHeadingsOfAnIndexThatDoesNotFit(t *testing.T) {
 			if name == "before begin" {
 				r.lanes[0].Extents[0].Offset = 40
 			}
-			src, err := open(r.files, frame.Options{Headings: headings})
+			src, err := open(r.files, sweep.Options{Headings: headings})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, way := range []string{"sweep", "block"} {
-				if n, err := r.use(t, src, way); n > 0 && way == "sweep" || fault.CodeOf(err) != fault.Input || errors.Is(err, frame.ErrHeading) {
+			for _, way := range []string{"sweep", "bands"} {
+				if n, err := r.use(t, src, way); n > 0 || fault.CodeOf(err) != fault.Input || errors.Is(err, frame.ErrHeading) {
 					t.Errorf("%s, %s: %d frames, %v", name, way, n, err)
 				}
 			}
@@ -195,10 +192,10 @@ func TestHeadingsOfAnIndexThatDoesNotFit(t *testing.T) {
 
 // TestFileCutAtAHeading cuts the file under an open source: an error that speaks of the file, not of a layout.
 func TestFileCutAtAHeading(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		for _, wide := range []int64{0, 3 * 4096} {
 			r := newHeaded(t, 9000, false)
-			src, err := open(r.files, frame.Options{Headings: r.headings})
+			src, err := open(r.files, sweep.Options{Headings: r.headings})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +203,7 @@ func TestFileCutAtAHeading(t *testing.T) {
 			if err := os.Truncate(r.files[0].Path, last.Offset-30-wide); err != nil {
 				t.Fatal(err)
 			}
-			err = src.Sweep(t.Context(), frame.Sweep{Lanes: r.lanes, Workers: 2, Band: 256, Do: func(frame.Batch) error { return nil }})
+			err = src.Sweep(t.Context(), sweep.Sweep{Lanes: r.lanes, Workers: 2, Do: func(sweep.Batch) error { return nil }})
 			if errors.Is(err, frame.ErrHeading) {
 				t.Errorf("error %v", err)
 			}
@@ -218,9 +215,9 @@ func TestFileCutAtAHeading(t *testing.T) {
 
 // TestHeadingsTakeNoMemoryPerFrame wants as many allocations for many frames with headings as without.
 func TestHeadingsTakeNoMemoryPerFrame(t *testing.T) {
-	each(t, func(t *testing.T, open func([]frame.File, frame.Options) (frame.Source, error)) {
+	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		r := newHeaded(t, 0, false)
-		src, err := open(r.files, frame.Options{Headings: r.headings})
+		src, err := open(r.files, sweep.Options{Headings: r.headings})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +233,7 @@ func TestHeadingsTakeNoMemoryPerFrame(t *testing.T) {
 				}
 			}
 			return testing.AllocsPerRun(20, func() {
-				if err := src.Sweep(t.Context(), frame.Sweep{Lanes: lanes, Workers: 1, Do: func(frame.Batch) error { return nil }}); err != nil {
+				if err := src.Sweep(t.Context(), sweep.Sweep{Lanes: lanes, Workers: 1, Do: func(sweep.Batch) error { return nil }}); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -1,4 +1,4 @@
-package frame
+package sweep
 
 import (
 	"fmt"
@@ -101,4 +101,12 @@ func (a *arena) drop() error {
 	}
 	a.free, a.mapped = nil, nil
 	return first
+}
+
+// alignedPage returns memory for one page of a file that is read directly.
+func alignedPage() []byte {
+	const page = pageSize / 2
+	raw := make([]uint16, 2*page)
+	skip := int(-uintptr(unsafe.Pointer(&raw[0])) % pageSize / 2)
+	return bytesOf(raw[skip : skip+page])
 }
