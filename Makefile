@@ -72,8 +72,9 @@ ladder: ## tests of the arithmetic with each level of the processor switched off
 	for off in cpu.avx512vnni=off cpu.avx512f=off cpu.avx2=off cpu.avx2=off,cpu.avx512f=off; do \
 		echo "GODEBUG=$$off"; $(GO) test -exec "env GODEBUG=$$off" -count=1 -short ./internal/stats/... ./internal/shard/reduce || exit 1; done
 
-gen: ## what is generated: assembly of the kernels
+gen: ## what is generated: assembly of the kernels, byte tables in docs/formats.md
 	$(GO) generate $(PACKAGES)
+	$(GO) test ./internal/lint -run 'TestFormats$$' -update
 
 gen-check: gen ## generated files are those of their generators
 	@changed=$$(git grep -lE '^// Code generated .* DO NOT EDIT' -- '*.go' '*.s' | xargs -r git status --porcelain --); \
