@@ -461,7 +461,7 @@ func TestExplainOriginalFiles(t *testing.T) {
 	}
 }
 
-// TestExplainDatabase wants constants in the calibration database to be shown whoever has deployed them: here from another
+// TestExplainDatabase wants constants in the calibration database to be shown whichever program has deployed them: here from another
 // repository.
 func TestExplainDatabase(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")

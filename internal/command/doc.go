@@ -5,7 +5,7 @@
 // command line, prepares the [Env] that all commands get, runs one command and turns its outcome into
 // an exit code. It writes nowhere but to the two writers given, and never ends the process itself.
 //
-// What a command may rely on: the context of its action is cancelled by the first SIGINT or SIGTERM
+// A command may rely on this: the context of its action is cancelled by the first SIGINT or SIGTERM
 // (the second one kills the process), Env is complete before its action starts, and the error it
 // returns is printed for it, once.
 package command

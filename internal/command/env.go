@@ -9,7 +9,7 @@ import (
 	"rawstatus/internal/config"
 )
 
-// Env is what a command gets from the program around it. Its fields are valid from the start of the
+// Env holds the things that the program passes to a command. Its fields are valid from the start of the
 // command's action on; a constructor of a command keeps the pointer and looks at them later.
 type Env struct {
 	Stdout io.Writer // results

@@ -215,7 +215,7 @@ var usual = map[string]string{
 	"rule": Rules, "validity": Deployment, "deploy": Deployment,
 }
 
-// described is what help pages, man pages and completion say about a flag.
+// described holds the facts about a flag that help pages, man pages and completion show.
 type described struct {
 	names       []string
 	placeholder string // empty for a flag that takes no value

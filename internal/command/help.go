@@ -96,7 +96,7 @@ func (d described) spelling() string {
 	return strings.TrimRight(text+" "+d.placeholder, " ")
 }
 
-// text is what a page says about a flag: its use, the words it takes and its default.
+// text returns the description of a flag: its use, the words it takes and its default.
 func (d described) text() string {
 	text := d.usage
 	if d.words != nil {

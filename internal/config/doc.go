@@ -2,7 +2,7 @@
 //
 // # Precedence
 //
-// What a person says beats what a shell contains. From the strongest:
+// A person's word on the command line counts more than variables of the shell. From the strongest:
 //
 //  1. a flag of the command,
 //  2. a site file named by --site,

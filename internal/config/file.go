@@ -89,7 +89,7 @@ func matches(key toml.Key, pattern []string) bool {
 	})
 }
 
-// fileError is what the TOML reader found wrong in the site file.
+// fileError reports a mistake that the TOML reader found in the site file.
 func fileError(path string, err error) error {
 	var parse toml.ParseError
 	if !errors.As(err, &parse) {

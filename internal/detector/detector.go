@@ -27,7 +27,7 @@ type Family struct {
 	// no mode has; 0: every mode's words are possible.
 	GainPatterns []uint16
 	NeverPattern uint16
-	// Settings are what configurations and the descriptions of steps say of the gain.
+	// Settings are the gain settings that configurations and descriptions of steps can name.
 	Settings []Setting
 	// PanelCounts are the sizes that a deployed array of this type may have along its panel axis,
 	// ascending; empty means highest segment + 1.
@@ -57,7 +57,7 @@ var (
 	Epix10kaGains = []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}
 )
 
-// What words and configurations of these families say.
+// Gain bits and settings of these families.
 var (
 	jungfrauPatterns = []uint16{0x0000, 0x4000, 0xc000}
 	epix10kaPatterns = []uint16{0x0000, 0x0000, 0x4000, 0x0000, 0x0000, 0x4000, 0x4000}

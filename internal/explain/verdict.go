@@ -13,7 +13,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Verdict is what one status file says of a pixel and why.
+// Verdict is the status of a pixel in one file, with the reasons.
 type Verdict struct {
 	CType      string       `json:"ctype"`
 	GainMode   string       `json:"gain_mode,omitempty"`
@@ -303,7 +303,7 @@ func (r *Rule) surroundings(around []Area, sc *repo.Sidecar) {
 	}
 }
 
-// Reason is what a rule has compared.
+// Reason holds the two numbers that a rule has compared.
 type Reason struct {
 	status.Criterion
 	Quantity, Unit string

@@ -15,7 +15,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Choice is what the user wants of the status words.
+// Choice selects bits, gain modes and types of the status words.
 type Choice struct {
 	Bits    string   // names or values of bits, comma separated, "^" before one excludes it; empty: all
 	Gains   []string // gain modes that are combined; empty: all
@@ -32,7 +32,7 @@ type plane struct {
 	gainMap []string
 }
 
-// source is what the files say together.
+// source combines the files that were read.
 type source struct {
 	detector   string
 	detType    string

@@ -269,7 +269,7 @@ func encodePlot(values []float64, p Panel) (plot, error) {
 		slices.Sort(valid)
 		m.lo, m.hi = stat.Quantile(0.005, stat.Empirical, valid, nil), stat.Quantile(0.995, stat.Empirical, valid, nil)
 	}
-	// What a browser computes from the numbers in the page must be what is meant here.
+	// A browser must compute the same from the numbers in the page.
 	m.lo, m.hi = rounded(m.lo), rounded(m.hi)
 	rows, cols := (p.Rows+3)/4, (p.Cols+3)/4
 	var err error

@@ -303,7 +303,7 @@ func (p Panel) forMeta() metaPanel {
 	return metaPanel(p)
 }
 
-// view is what the template shows.
+// view holds the values that the template shows.
 type view struct {
 	Page
 	Verdict    verdict.Level

@@ -12,7 +12,7 @@ import (
 // DefaultMaxSize is the size in bytes above which a page leaves details out.
 const DefaultMaxSize = 12 << 20
 
-// Page is what a report is about.
+// Page is the subject of a report.
 type Page struct {
 	Title     string
 	Subtitle  string

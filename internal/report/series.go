@@ -27,7 +27,7 @@ var seriesScript string
 
 var seriesTemplate = template.Must(template.New("series").Funcs(template.FuncMap{"spaced": spaced, "percent": percentText}).Parse(seriesText))
 
-// Series is what a page about many runs of a detector shows.
+// Series is the content of a page about many runs of a detector.
 type Series struct {
 	Title, Subtitle string
 	Facts           []Fact
@@ -50,7 +50,7 @@ type SeriesBuilder struct {
 	units []*seriesUnit // by gain*panels + panel
 }
 
-// seriesUnit is what became of the pixels of one panel in one gain mode.
+// seriesUnit is the history of the pixels of one panel in one gain mode.
 type seriesUnit struct {
 	there   []bool // by run
 	bad     []int
@@ -78,7 +78,7 @@ type event struct {
 	Gain  string
 }
 
-// mostRuns is what a byte per pixel can count.
+// mostRuns is the largest number that one byte per pixel can count.
 const mostRuns = 254
 
 // NewSeries begins a page; runs beyond the last 254 are left out.
@@ -212,7 +212,7 @@ func (b *SeriesBuilder) eventsOf(since []byte, began []int, gain, panel int) (ou
 	return out
 }
 
-// seriesView is what the template shows.
+// seriesView holds the values that the template shows.
 type seriesView struct {
 	Series
 	Style        template.CSS

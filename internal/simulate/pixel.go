@@ -111,7 +111,7 @@ type Generator struct {
 	scan      []*Injection      // of a charge-injection scan, instead: by panel
 }
 
-// panel is what stays the same in all frames of a panel in one gain mode.
+// panel holds the properties that all frames of a panel in one gain mode share.
 type panel struct {
 	// base is pedestal + floor with the gain bits, four pixels in a word, the first in the low bits;
 	// the last word is filled up with zeros.

@@ -20,7 +20,7 @@ const (
 	gateN  = 50
 )
 
-// pixelStat is what a rule knows of a pixel.
+// pixelStat holds the statistics of a pixel that a rule uses.
 type pixelStat struct {
 	ave, rms  float64
 	low, high int // frames out of range

@@ -28,7 +28,7 @@ import (
 	"rawstatus/internal/shard/task"
 )
 
-// What random runs do to gains, and the second opinion on them. Words decide: of the gain modes whose words have the gain
+// Random changes of gains, and the second opinion on them. Words decide: of the gain modes whose words have the gain
 // bits that most of a panel's words in a step have, description and configuration choose one, or contradict. Words of
 // other bits are counted and not summed.
 
@@ -65,7 +65,7 @@ func modesFor(typ string, lcls1 bool) *slowModes {
 // bits are the gain bits of a word.
 func (m *slowModes) bits(word uint16) uint16 { return word >> 14 & m.mask }
 
-// slowClaim is what a transition says of the gain.
+// slowClaim is the gain setting in a transition.
 type slowClaim struct {
 	stream   int
 	ts       uint64
@@ -223,7 +223,7 @@ func (r *slowRun) described(m *slowModes, ts uint64, det string) string {
 	return ""
 }
 
-// slowUnit is what one status file is made of.
+// slowUnit is the input of one status file.
 type slowUnit struct {
 	frames                    int
 	words, others, impossible uint64

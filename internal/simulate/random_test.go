@@ -672,7 +672,7 @@ func (r *randomRun) otherRun(files []dataFile) error {
 	return err
 }
 
-// verdict is what the program says.
+// verdict is the answer of the program.
 func (r *randomRun) verdict() (x *frame.Index, lacks []string, err error) {
 	d := open.Dataset{Experiment: r.cfg.Experiment, Runs: open.OneRun(r.cfg.Run), Dir: r.cfg.Dir, Detector: r.cfg.Detector}
 	x, err = open.Index(context.Background(), d, open.Options{Settle: time.Nanosecond, MaxLost: 1, AllHeaders: r.IntN(2) == 0})

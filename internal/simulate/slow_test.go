@@ -29,7 +29,7 @@ type slowPanel struct {
 	segment  int
 }
 
-// slowRun is what the files of a run hold.
+// slowRun is the content of the files of a run.
 type slowRun struct {
 	frames map[uint64]map[slowPanel]slowFrame // usable ones, by time-stamp of the event
 	lost   map[uint64]map[slowPanel]bool      // damaged ones
@@ -141,7 +141,7 @@ func (r *slowRun) pixels(n int) error {
 	return nil
 }
 
-// slowNames is what a reader of frames must know of a description.
+// slowNames is the part of a description that a reader of frames must know.
 type slowNames struct {
 	panel  slowPanel
 	frame  bool

@@ -15,7 +15,7 @@ import (
 // TruthVersion is the version of the truth file that this package writes and reads.
 const TruthVersion = 1
 
-// Truth is what a correct analysis of a run must find.
+// Truth lists the bad pixels that a correct analysis of a run must find.
 type Truth struct {
 	Version    int       `json:"schema"`
 	Config     Config    `json:"config"`

@@ -6,7 +6,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// MaxName is what a file system takes for one name, less room for temporary names.
+// MaxName is the longest name that a file system accepts, less room for temporary names.
 const MaxName = 240
 
 // CheckName refuses what must not become one name of a path: empty and overlong words, separators,

@@ -28,7 +28,7 @@ type dryStore struct {
 	kept   map[string]Content // all that was put, by hash
 }
 
-// dryItem is what stands under a name; nil: nothing, whatever the base has.
+// dryItem is the content under a name; nil: nothing, whatever the base has.
 type dryItem struct {
 	item    Item
 	content Content
@@ -99,7 +99,7 @@ func (d *dryStore) Kept(ctx context.Context, rec Record) (Content, error) {
 	}
 	c, err := d.Store.Kept(ctx, rec)
 	if err != nil {
-		// What the base has not kept yet, because nothing was deployed over it in earnest.
+		// The base has not kept this content yet: nothing was deployed over it in earnest.
 		items, _, errItems := d.Store.Items(ctx)
 		for _, x := range items {
 			if sum, errSum := d.Store.Sum(ctx, x); errItems == nil && errSum == nil && sum == rec.Content {

@@ -20,7 +20,7 @@ const (
 	Aborted State = "aborted"
 )
 
-// What a record can be about.
+// The actions of a record.
 const (
 	ActionDeploy   = "deploy"
 	ActionRollback = "rollback"
@@ -104,7 +104,7 @@ func (s Step) where() string {
 	return s.Name
 }
 
-// Held is what a stretch of runs uses.
+// Held is the constant that a stretch of runs uses.
 type Held struct {
 	Name    string `json:"name"` // of the item; empty: nothing is in force
 	Content string `json:"sha256,omitempty"`

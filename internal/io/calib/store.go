@@ -100,7 +100,7 @@ func RealBits(v float64) uint64 { return uint64(math.Float32bits(float32(v))) }
 // RealType reports whether constants of a type are float32 numbers for analysis.
 func RealType(ctype string) bool { return ctype == "pedestals" || ctype == "pixel_rms" }
 
-// Content is what is to be deployed.
+// Content is an array to be deployed.
 type Content struct {
 	Path   string // file that holds it, for the record
 	SHA256 string // of its bytes: what was planned is what is deployed

@@ -113,7 +113,7 @@ type Use struct {
 	Name string `json:"name"`
 }
 
-// Effect is what deploying one more constant changes.
+// Effect lists the changes for analysis when one more constant is deployed.
 type Effect struct {
 	Used     []Range `json:"used_for"`              // runs that will use it
 	Instead  []Use   `json:"instead_of,omitempty"`  // what these runs use now
@@ -121,7 +121,7 @@ type Effect struct {
 	// Beyond are runs outside of its range that will use it as well: those without a constant of their
 	// experiment fall back on the detector's database, where the youngest counts for all runs.
 	Beyond []Range `json:"beyond,omitempty"`
-	// Others is what other experiments without constants of their own use now and will no longer; nil
+	// Others is the constant that other experiments without constants of their own use now and will no longer; nil
 	// when they are not affected, an empty name when they use nothing.
 	Others *string `json:"other_experiments,omitempty"`
 }

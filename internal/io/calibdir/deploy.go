@@ -131,7 +131,7 @@ func (d *Dir) Holds(_ context.Context, rec *calib.Record, step int) (bool, error
 
 // End implements calib.Store.
 func (d *Dir) End(ctx context.Context, rec *calib.Record) error {
-	// What was found in place after an interruption may be visible only.
+	// A file found in place after an interruption may be visible without being on the disk.
 	if err := d.Disk.Sync(d.path()); err != nil {
 		return err
 	}

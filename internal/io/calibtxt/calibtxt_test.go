@@ -364,7 +364,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What the strict reader takes, it takes again in our own words.
+		// Text that the strict reader accepts is accepted again as we write it.
 		var again bytes.Buffer
 		if err := WriteArray(&again, Header{Shape: s.Shape}, s.Values); err != nil {
 			t.Fatal(err)

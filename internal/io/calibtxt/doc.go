@@ -2,7 +2,7 @@
 //
 // # Plain
 //
-// What numpy.savetxt writes for a 2-d array with format '%d': one row per line, values separated by one
+// The output of numpy.savetxt for a 2-d array with format '%d': one row per line, values separated by one
 // blank, every line ended by a newline, no header.
 //
 // # NDArrIO

@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Error is what is wrong with a text file and where.
+// Error reports a mistake in a text file and where it is.
 type Error struct {
 	File string
 	Line int // counted from 1; 0 when the file as a whole is meant

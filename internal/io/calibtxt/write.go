@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Header is what an NDArrIO file says about itself and its array.
+// Header is the header of an NDArrIO file.
 type Header struct {
 	Comments []string
 	Host     string

@@ -17,7 +17,7 @@ import (
 	"rawstatus/internal/io/calib"
 )
 
-// Doc is what is read of a document of a constant; it takes what others write.
+// Doc holds the fields of a constant's document that are read. Documents of other programs are accepted.
 type Doc struct {
 	ID        text  `json:"_id,omitempty"`
 	Detector  any   `json:"detector"`
@@ -118,7 +118,7 @@ func parseDocs[T any](raw []json.RawMessage, where string) (docs []T, notes []st
 	return docs, notes
 }
 
-// extPars is what extpars says.
+// extPars are the values in extpars.
 type extPars struct {
 	Content any    `json:"content"`
 	Command any    `json:"command"`

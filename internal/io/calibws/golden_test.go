@@ -18,7 +18,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// psana is what real psana2 has posted.
+// psana is a document that real psana2 has posted.
 type psana struct {
 	DB       string         `json:"database"`
 	Coll     string         `json:"collection"`

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Error is what a format reader reports about a place in a file.
+// Error reports a mistake at a place in a file.
 type Error struct {
 	Format string // "xtc2", "xtc1", ...
 	File   string // path or name as the caller gave it

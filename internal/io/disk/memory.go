@@ -26,7 +26,7 @@ type Memory struct {
 	Fault func(primitive, path string) error
 }
 
-// shared is what all processes see.
+// shared is the part of the disk that all processes see.
 type shared struct {
 	mu     sync.Mutex
 	names  map[string]*content // nil content: removed here, whatever base has

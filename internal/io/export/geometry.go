@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Geometry is what regions need of a CrystFEL geometry file: where each panel lies in the data array.
+// Geometry holds the part of a CrystFEL geometry file that regions need: where each panel lies in the data array.
 type Geometry struct {
 	panels []geomPanel
 	names  []string // of panels and bad regions

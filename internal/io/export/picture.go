@@ -6,7 +6,7 @@ type Picture struct {
 	At         []int32 // index into the picture of each pixel of the detector, panels one after the other
 }
 
-// array is what is written: the words in the layout of the file.
+// array holds the words in the layout of the file.
 type array struct {
 	shape []int
 	words []uint64

@@ -37,7 +37,7 @@ func TestBusyNamesTheHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	lock.Release()
-	// What a holder has left is taken over.
+	// A lock left behind by a dead holder is taken over.
 	if st, err := os.Stat(filepath.Join(dir, Name)); err != nil || st.Mode().Perm() != 0o664 || st.Size() == 0 {
 		t.Errorf("lock file %v, %v", st, err)
 	}

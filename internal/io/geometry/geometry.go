@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Geometry is what a file says.
+// Geometry is the content of a file.
 type Geometry struct {
 	name string
 	top  *object

@@ -21,7 +21,7 @@ type Dataset struct {
 	Streams    []int    `json:"streams,omitempty"` // only these; empty means all
 	RunInFile  int      `json:"run_in_file,omitempty"`
 	Detector   string   `json:"detector,omitempty"` // empty means all
-	// Frames is what a .npy file does not say about its frames: type, begin of the run, gain mode, ids.
+	// Frames are the facts about frames that a .npy file lacks: type, begin of the run, gain mode, ids.
 	Frames npy.IndexOptions `json:"-"`
 }
 

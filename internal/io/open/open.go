@@ -25,7 +25,7 @@ type Options struct {
 	NoSmalldata bool          // do not use smalldata files
 	Reads       int           // reads in flight while indexing
 	MaxLost     float64       // percentage of a stream's events that may be missing at its end where nothing ends the run
-	// AllHeaders reads the headers of every frame. Else some are predicted, and compared by whoever reads the
+	// AllHeaders reads the headers of every frame. Else some are predicted, and compared by the task that reads the
 	// frames' pixels (frame.Index.Headings).
 	AllHeaders bool
 }
@@ -48,7 +48,7 @@ var formats = []format{
 	npyFormat,
 }
 
-// input is what a format indexes: the files of one run in a directory, or named files.
+// input names the files that a format indexes: the files of one run in a directory, or named files.
 type input struct {
 	Dataset
 	experiment string

@@ -6,7 +6,7 @@ import (
 	"rawstatus/internal/io/rawrun"
 )
 
-// Contents is what a raw file holds.
+// Contents lists the content of a raw file.
 type Contents struct {
 	Path        string          `json:"path"`
 	Size        int64           `json:"size"`

@@ -20,7 +20,7 @@
 //
 // An event that comes twice counts once, two files with the same events are refused (Twice).
 //
-// What leaves no trace cannot be found: the end of the only stream of a run without EndRun, if it is cut
+// A loss that leaves no trace cannot be found: the end of the only stream of a run without EndRun, if it is cut
 // between two datagrams; a stream all of whose files are gone, smalldata included; events that all
 // streams lack; a BeginStep that all streams lack; in LCLS-I single events of one stream, because nothing
 // says which stream an event would have come in.

@@ -11,7 +11,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Reading is what reading a stream has shown of it, as far as it belongs to the run.
+// Reading holds the facts about a stream that were seen while it was read, as far as it belongs to the run.
 type Reading struct {
 	Stream
 	Beside   bool     // a slow recorder beside the data acquisition: it neither ends nor keeps time with the others

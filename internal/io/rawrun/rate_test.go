@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// rhythms are what detectors do: which of n events they take part in, if nothing is lost.
+// rhythms are the ways in which detectors take part in events: in which of n, if nothing is lost.
 var rhythms = map[string]func(n int) []bool{
 	"all":          func(n int) []bool { return pattern(n, "x") },
 	"every second": func(n int) []bool { return pattern(n, "x.") },

@@ -47,7 +47,7 @@ func PanelDirs(panels []frame.Panel) []string {
 // reserved are the directories beside the panels.
 var reserved = []string{"default", "logs", "merge_tmp"}
 
-// Name is what the name of a file in a panel's ctype directory says.
+// Name holds the parts of the name of a file in a panel's ctype directory.
 type Name struct {
 	DetType    string
 	Alias      string

@@ -26,7 +26,7 @@ const (
 // Products lists all products in order.
 var Products = []Product{Pedestals, PixelRMS, PixelStatus, PixelMax, PixelMin}
 
-// DarkSet is what people deploy of a dark run.
+// DarkSet lists the products of a dark run that are deployed together.
 var DarkSet = Products[:3]
 
 // productWords are the names of a product: of psana2, its letter in --ctdepl, and those of the programs of LCLS-I.

@@ -85,7 +85,7 @@ func (r *Repo) DefaultPath(dettype, ctype string) string {
 	return filepath.Join(r.TypeDir(dettype), "default", t+"_default_"+ctype+".txt")
 }
 
-// AliasRecord is what a new line of .aliases.txt remembers beside panel and alias.
+// AliasRecord is stored in a new line of .aliases.txt, beside panel and alias.
 type AliasRecord struct {
 	Experiment string // empty: left out
 	Run        int

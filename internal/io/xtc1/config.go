@@ -8,7 +8,7 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// setup is what a configuration object says about the frames of its source.
+// setup is the layout of a source's frames, from its configuration object.
 type setup struct {
 	id, version uint16
 	n           int // panels

@@ -18,7 +18,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// fact is what XTC1_FACTS.json says of one file.
+// fact is the entry of one file in XTC1_FACTS.json.
 type fact struct {
 	File        string
 	Size        int64

@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/io/rawrun"
 )
 
-// record is what the index keeps of a leaf with a frame.
+// record is the part of a leaf with a frame that the index keeps.
 type record struct {
 	src    source
 	word   uint32
@@ -61,7 +61,7 @@ type configured struct {
 	why    error // why there is no setup
 }
 
-// fileScan is what one file has for the index.
+// fileScan is the contribution of one file to the index.
 type fileScan struct {
 	f        *File
 	n        int32 // index into frame.Index.Files

@@ -158,7 +158,7 @@ func (m *Model) epixAsics() (across, down int) {
 	return 1, 1
 }
 
-// epixTail is what follows the pixels: calibration and environmental rows, temperatures, last word.
+// epixTail is the size of the data behind the pixels: calibration and environmental rows, temperatures, last word.
 func epixTail(m *Model) int {
 	across, down := m.epixAsics()
 	n := 2*m.Cols*down*(calibRows+envRows) + 2*across*down + 4
@@ -211,7 +211,7 @@ func jungfrauIDs(m *Model) []string {
 	return ids
 }
 
-// arrayTail is what follows the pixels of an Epix10ka array: calibration and environmental rows and
+// arrayTail is the size of the data behind the pixels of an Epix10ka array: calibration and environmental rows and
 // temperatures of each panel.
 func arrayTail(m *Model) int { return m.Panels * (2*m.Cols*2*(calibRows+envRows) + 2*4) }
 

@@ -280,7 +280,7 @@ func TestModelSizes(t *testing.T) {
 	}
 }
 
-// settings are what the configurations say of the gain of all panels in a step.
+// settings are the gain settings of all panels in a step, from the configurations.
 func settings(s frame.Step) (list []string) {
 	for _, g := range s.Gains {
 		list = append(list, g.Config)

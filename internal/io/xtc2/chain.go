@@ -157,7 +157,7 @@ func (b *batch) read(f *File) {
 	}
 }
 
-// Survey is what a file holds, from its headers and Configures.
+// Survey lists the content of a file, from its headers and Configures.
 type Survey struct {
 	Services [16]int        // datagrams by Service
 	Damage   map[uint16]int // datagrams by their root damage, other than 0

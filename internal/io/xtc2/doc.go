@@ -127,8 +127,8 @@
 // Which events are templates follows from their order alone, so an index is the same for any number of
 // reads in flight.
 //
-// What lies contiguously before the array of a panel (ShapesData, Shapes and Data header with damage,
-// NamesId, extents and dimensions) is not read: it is the heading of the frame in the index, and whoever
+// The bytes right before the array of a panel (ShapesData, Shapes and Data header with damage,
+// NamesId, extents and dimensions) are not read: they are the heading of the frame in the index, and the task that
 // reads the frame's first pixel compares it (frame.Heading). Arrays of several panels, arrays more than
 // 4 KiB behind their headers, and other blocks behind the first 512 bytes have their headers read and
 // compared when indexing. The heading of a frame that nobody reads is not compared at all: an index of all

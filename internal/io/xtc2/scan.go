@@ -16,7 +16,7 @@ import (
 	"rawstatus/internal/io/rawrun"
 )
 
-// slot is what a datagram holds of one segment.
+// slot is the part of a datagram that belongs to one segment.
 type slot struct {
 	off    int64  // of the array in the file
 	layout uint32 // of the array, 0: there is none

@@ -36,7 +36,7 @@ type template struct {
 type run struct {
 	off     int64 // from the beginning of the datagram
 	b       []byte
-	heading bool // compared by whoever reads the pixels; only what lies in the beginning is compared before
+	heading bool // compared when the pixels are read; only what lies in the beginning is compared before
 }
 
 func (r run) end() int64 { return r.off + int64(len(r.b)) }
@@ -79,7 +79,7 @@ type sizeKey struct {
 	size   int64
 }
 
-// model is what a stream knows of the events of one size.
+// model holds the layout of a stream's events of one size, as far as it is known.
 type model struct {
 	template   *template // nil: none yet
 	candidates int       // events tried

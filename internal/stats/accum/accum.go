@@ -68,7 +68,7 @@ func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	return g
 }
 
-// begin sets up a block that has no frames yet: by whoever adds the first, so that it is in his cache.
+// begin sets up a block that has no frames yet. The worker that adds the first frame calls it, so that the block is in the cache of its core.
 func (g *Gated) begin(i int) {
 	b := &g.blocks[i]
 	b.Reset()

@@ -99,7 +99,7 @@ func (s *Step) Sums(least int64) (*Sums, error) {
 	return out, nil
 }
 
-// Mode is what is known of a panel's pixels in one mode; slices have an element for each pixel.
+// Mode holds the counts of a panel's pixels in one mode; slices have an element for each pixel.
 type Mode struct {
 	Pulsed  []bool
 	Periods []uint32
@@ -109,7 +109,7 @@ type Mode struct {
 	Steps   int // placed
 }
 
-// Panel is what is known of a panel.
+// Panel holds the counts of a panel.
 type Panel struct {
 	Rows, Cols int
 	Mode       [Modes]Mode

@@ -57,7 +57,7 @@ func unflatRamps(ramp []uint32, first []int64) []RampSum {
 	return out
 }
 
-// StepFacts are what is known of a step of a panel as a whole.
+// StepFacts are the properties of a whole step of a panel.
 type StepFacts struct {
 	Step, Mode, Position int
 	Frames               int // that were counted

@@ -119,7 +119,7 @@ type Step struct {
 	beside       beside
 }
 
-// chunk is what all pixels share of the frames first to first+n-1.
+// chunk holds the properties of the frames first to first+n-1 that all pixels share.
 type chunk struct {
 	first, n int
 	sumX     [chunkFrames + 1]int64 // sums over the frames before, with x from the chunk's first event

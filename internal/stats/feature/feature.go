@@ -55,7 +55,7 @@ func GoodFrames(twice []uint32, p Params) (good []bool, s Search) {
 	return good, s
 }
 
-// Panel is what the features of one panel are evaluated from.
+// Panel is the input of the features of one panel.
 type Panel struct {
 	Rows, Cols         int
 	Frames, GoodFrames uint64

@@ -8,7 +8,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// DarkPanel is what the dark rules say about one panel.
+// DarkPanel is the result of the dark rules for one panel.
 type DarkPanel struct {
 	Status   []uint64
 	Ave, Rms []float64

@@ -18,7 +18,7 @@ type FeatureParams struct {
 	Pedestals  []float64
 }
 
-// FeatureResult is what the features say about one panel.
+// FeatureResult is the result of the features for one panel.
 type FeatureResult struct {
 	Status                           []uint64
 	Good                             []bool

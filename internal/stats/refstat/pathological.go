@@ -1,6 +1,6 @@
 package refstat
 
-// Rand is what math/rand/v2's generators offer and this needs.
+// Rand is the part of math/rand/v2's generators that is needed here.
 type Rand interface {
 	IntN(n int) int
 	Uint32() uint32

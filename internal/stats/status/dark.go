@@ -180,7 +180,7 @@ func (p *PanelPlanes) check() error {
 	return nil
 }
 
-// DarkResult is what EvalDark finds.
+// DarkResult is the result of EvalDark.
 type DarkResult struct {
 	Params DarkParams
 	Panels []PanelResult

@@ -37,7 +37,7 @@ const ClipRounds = 20
 // madToSigma makes the median absolute deviation of Gaussian values their standard deviation.
 const madToSigma = 1.4826
 
-// window is what the user asks for one quantity: n sigma to both sides inside absolute limits; a number
+// window is the user's bound for one quantity: n sigma to both sides inside absolute limits; a number
 // of sigmas that is not positive means the absolute limit alone.
 type window struct {
 	nLo, nHi, absLo, absHi float64

@@ -40,7 +40,7 @@ func (f Finding) String() string {
 	return f.Text + ": " + f.Advice
 }
 
-// Facts are what the rules look at.
+// Facts are the input of the rules.
 type Facts struct {
 	Incomplete []string // why raw data are not complete
 	Gains      []Gain
@@ -49,7 +49,7 @@ type Facts struct {
 	Baseline   *Baseline // what was compared with; nil: nothing
 }
 
-// Gain is what is known of all panels of one gain mode together.
+// Gain holds the facts about all panels of one gain mode together.
 type Gain struct {
 	Name    string // "" when there is one
 	Sharper *status.Sharper
@@ -74,7 +74,7 @@ type Unit struct {
 // Pedestal is the mean of the averages of a panel's good pixels and their standard deviation, ADU.
 type Pedestal struct{ Mean, Spread float64 }
 
-// Baseline is what the status was compared with.
+// Baseline is the status that this one was compared with.
 type Baseline struct {
 	Name          string
 	Days          float64 // it is older than the run

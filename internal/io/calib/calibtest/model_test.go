@@ -343,7 +343,7 @@ func (m *model) last() *deployment {
 	return nil
 }
 
-// trouble is what happens to an operation.
+// trouble is a fault that happens to an operation.
 type trouble struct {
 	at    int   // point from which on; 0: nothing happens
 	err   error // of the point; disk.ErrKilled for all that follow
