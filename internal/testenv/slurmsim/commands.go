@@ -49,13 +49,28 @@ func (c *Cluster) command(p *Process, name string, args []string) (stdout, stder
 		return "", "", 0, errExit
 	}
 	if name != "squeue" && name != "sacct" {
-		c.trace("%s: %s %s: %s%s", p.Name, name, strings.Join(args, " "), strings.TrimSpace(firstOf(stdout)), strings.TrimSpace(stderr))
+		c.trace("%s: %s %s: %s%s", p.Name, name, brief(args), strings.TrimSpace(firstOf(stdout)), strings.TrimSpace(stderr))
 	}
 	if lost == 2 && name != "sacct" {
 		c.trace("%s: the answer of %s is lost", p.Name, name)
 		return "", name + ": error: Batch job submission failed: Socket timed out on send/recv operation\n", 20 * time.Second, errExit
 	}
 	return stdout, stderr, took, err
+}
+
+// brief leaves out what says little about a call.
+func brief(args []string) string {
+	dull := []string{"--chdir=", "--output=", "--account=", "--cpus-per-task=", "--parsable", "--kill-on", "--partition="}
+	var words []string
+	for _, word := range args {
+		if strings.HasPrefix(word, "/") {
+			break // the script and its arguments
+		}
+		if !slices.ContainsFunc(dull, func(d string) bool { return strings.HasPrefix(word, d) }) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func firstOf(s string) string {
