@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing/synctest"
 	"time"
 )
@@ -49,6 +50,7 @@ type Cluster struct {
 	events events
 	seq    int
 	closed chan struct{}
+	procs  sync.WaitGroup
 	begin  time.Time
 
 	nodes   []*node
@@ -218,14 +220,18 @@ func New(cfg Config) *Cluster {
 	return c
 }
 
-// Close lets the goroutines of killed processes end. Nothing may be asked of the cluster afterwards.
+// Close ends all processes. Nothing may be asked of the cluster afterwards.
 func (c *Cluster) Close() {
 	close(c.closed)
+	all := make(chan struct{})
+	go func() {
+		c.procs.Wait()
+		close(all)
+	}()
 	for {
-		synctest.Wait()
 		select {
 		case <-c.calls:
-		default:
+		case <-all:
 			return
 		}
 	}
@@ -249,7 +255,7 @@ func (c *Cluster) At(d time.Duration, do func()) { c.at(d, do) }
 // Elapsed is the time since the cluster was made.
 func (c *Cluster) Elapsed() time.Duration { return time.Since(c.begin) }
 
-// Run lets processes and time go on until stop reports true or nothing is left that could happen; false: the time is over.
+// Run lets processes and time go on until stop reports true; false: the time is over.
 func (c *Cluster) Run(most time.Duration, stop func() bool) bool {
 	end := time.Now().Add(most)
 	for {
@@ -266,27 +272,28 @@ func (c *Cluster) Run(most time.Duration, stop func() bool) bool {
 			c.sched = false
 			c.at(time.Second, c.schedule)
 		}
-		if stop != nil && stop() {
+		if stop() {
 			return true
 		}
-		if len(c.events) == 0 {
-			return stop == nil
+		until := end
+		if len(c.events) > 0 && c.events[0].when.Before(end) {
+			until = c.events[0].when
 		}
-		next := c.events[0]
-		if wait := time.Until(next.when); wait > 0 {
-			if next.when.After(end) {
-				return false
-			}
+		if wait := time.Until(until); wait > 0 {
+			// Processes may also wait for clocks of their own, as for a lock.
 			timer := time.NewTimer(wait)
 			select {
 			case <-timer.C:
 			case k := <-c.calls:
 				timer.Stop()
 				c.parked = append(c.parked, k)
-				continue
 			}
 			continue
 		}
+		if len(c.events) == 0 || c.events[0].when.After(end) {
+			return false
+		}
+		next := c.events[0]
 		heap.Pop(&c.events)
 		next.do()
 	}

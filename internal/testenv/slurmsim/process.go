@@ -59,7 +59,9 @@ func (c *Cluster) Go(p *Process, body func(p *Process) Status, done func(Status)
 func (c *Cluster) start(p *Process, body func(p *Process) Status, done func(Status)) {
 	p.c, p.dead = c, make(chan struct{})
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	c.procs.Add(1)
 	go func() {
+		defer c.procs.Done()
 		st := body(p)
 		c.park(&call{p: p, run: func() {
 			if !p.killed {
