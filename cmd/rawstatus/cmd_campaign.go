@@ -255,7 +255,7 @@ func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaig
 	if err != nil {
 		return nil, nil, err
 	}
-	return campaign.MakeTable(cam.Name, v, trend.Changes), trend, nil
+	return campaign.MakeTable(cam.Name, v, trend), trend, nil
 }
 
 // store keeps table and trend in the campaign's directory.

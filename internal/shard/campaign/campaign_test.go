@@ -230,7 +230,7 @@ func TestTrendAndTable(t *testing.T) {
 	if err != nil || len(lines) != 3 || strings.Join(lines[1], ",") != "e,d,data,0,p,,0,0,2,3,4,2,true" || strings.Join(lines[2], ",") != "e,d,data,0,p,,1,0,3,3,4,1,true" {
 		t.Errorf("%v\n%q", err, lines)
 	}
-	table := MakeTable("n", v, trend.Changes)
+	table := MakeTable("n", v, trend)
 	if !slices.Equal(table.Bits, []string{"RMS_HIGH", "RMS_LOW"}) {
 		t.Errorf("bits %v are not by value", table.Bits)
 	}

@@ -48,15 +48,17 @@ type Table struct {
 	Name string   `json:"name"`
 	Bits []string `json:"bits"` // columns, by value
 	Rows []Row    `json:"rows"`
+	// Pedestals of dark runs, by readout chip.
+	Pedestals []*Pedestals `json:"pedestals,omitempty"`
 }
 
-// MakeTable makes the table of a view; changes are by item key, from Trend.
-func MakeTable(name string, v *View, changes map[string]*Change) *Table {
-	t := &Table{Name: name, Rows: []Row{}}
+// MakeTable makes the table of a view, with the changes and pedestals of its trend.
+func MakeTable(name string, v *View, trend *Trend) *Table {
+	t := &Table{Name: name, Rows: []Row{}, Pedestals: trend.Pedestals()}
 	values := map[string]uint64{}
 	for _, s := range v.Items {
 		r := Row{Experiment: s.Experiment, Run: s.Run, Detector: s.Detector, Profile: s.Profile, Tag: s.Tag, State: s.State, Reason: s.Reason,
-			Panels: s.Panels, Events: s.Events, GB: float64(s.Bytes) / 1e9, Tries: s.Tries, Seconds: s.Seconds, Change: changes[s.Key]}
+			Panels: s.Panels, Events: s.Events, GB: float64(s.Bytes) / 1e9, Tries: s.Tries, Seconds: s.Seconds, Change: trend.Changes[s.Key]}
 		if r.Seconds > 0 {
 			r.Rate = r.GB / r.Seconds
 		}
@@ -154,6 +156,7 @@ func (c *Campaign) WriteReports(t *Table, trend *Trend) error {
 	for name, write := range map[string]func(io.Writer) error{
 		"report.txt": func(w io.Writer) error { return errors.Join(t.WriteText(w), trend.WriteText(w)) },
 		"report.csv": t.WriteCSV, "report.json": t.WriteJSON, "trend.csv": trend.WriteRuns, "pixels.csv": trend.WritePixels,
+		"pedestals.csv": trend.WritePedestals,
 	} {
 		if err := atomicfile.Write(filepath.Join(c.Dir, name), atomicfile.Options{}, write); err != nil {
 			return err

@@ -26,6 +26,7 @@ type Series struct {
 
 	Runs   []RunTrend
 	panels map[panelKey]*history
+	chips  map[pedestalKey]*Pedestals
 }
 
 // RunTrend is one run of a series.
@@ -62,7 +63,7 @@ func MakeTrend(v *View, read StatusReader) (*Trend, error) {
 		}
 		series := byName[s.series()]
 		if series == nil {
-			series = &Series{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, panels: map[panelKey]*history{}}
+			series = &Series{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, panels: map[panelKey]*history{}, chips: map[pedestalKey]*Pedestals{}}
 			byName[s.series()] = series
 			t.Series = append(t.Series, series)
 		}
@@ -74,6 +75,7 @@ func MakeTrend(v *View, read StatusReader) (*Trend, error) {
 			t.Changes[s.Key] = &Change{Previous: series.Runs[n-1].Run, NewlyBad: r.NewlyBad, NewlyGood: r.NewlyGood}
 		}
 		series.Runs = append(series.Runs, r)
+		series.addPedestals(s)
 	}
 	return t, nil
 }
@@ -190,7 +192,7 @@ func (s *Series) keys() []panelKey {
 	return keys
 }
 
-// WriteText tells in a few lines how many pixels stayed, came, went.
+// WriteText says in a few lines how many pixels stayed, came, went, and how pedestals moved.
 func (t *Trend) WriteText(w io.Writer) error {
 	for _, s := range t.Series {
 		if len(s.Runs) < 2 {
@@ -210,6 +212,9 @@ func (t *Trend) WriteText(w io.Writer) error {
 		first, last := s.Runs[0], s.Runs[len(s.Runs)-1]
 		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %s became %d; %d turned once, %d come and go\n",
 			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, fault.Count(first.Bad, "bad pixel"), last.Bad, turned, unsteady); err != nil {
+			return err
+		}
+		if err := s.writePedestals(w); err != nil {
 			return err
 		}
 	}

@@ -75,6 +75,8 @@ type Panel struct {
 	File     string         `json:"file"`
 	// Constants are further files that were written.
 	Constants []string `json:"constants,omitempty"`
+	// Pedestals are those of the readout chips, of dark runs.
+	Pedestals []Chip `json:"pedestals,omitempty"`
 }
 
 // GainWords counts the words of a panel whose gain bits are not those of the gain mode.

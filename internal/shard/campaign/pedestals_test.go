@@ -1,0 +1,75 @@
+package campaign
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"rawstatus/internal/shard/reduce"
+)
+
+// darkItem is a dark run of one panel with two chips.
+func darkItem(run int, first, second, rms float64) *State {
+	s := doneItem(run, "a")
+	s.Profile = "dark"
+	s.Summary.Groups[0].GainMode = "g1"
+	s.Summary.Groups[0].Panels[0].Pedestals = []reduce.Chip{{Pixels: 2, Median: first, Spread: 2, RMS: rms}, {Row: 1, Pixels: 2, Median: second, Spread: 2, RMS: rms}}
+	return s
+}
+
+// TestPedestalTrend follows two chips: one drifts slowly, the other makes a step, and comes back after a run that is not done.
+func TestPedestalTrend(t *testing.T) {
+	lost := darkItem(5, 0, 0, 1)
+	lost.State = Failed
+	v := &View{Items: []*State{darkItem(7, 1003.5, 500.1, 2), darkItem(2, 1000, 500, 2), lost, darkItem(3, 1002, 530.25, 2), darkItem(9, 1004, 500.2, 0.1)}}
+	trend, err := MakeTrend(v, func(string) ([]uint64, error) { return []uint64{0, 0, 0, 0}, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := trend.WritePedestals(&out); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&out).ReadAll()
+	if err != nil || len(lines) != 9 {
+		t.Fatalf("%v\n%q", err, lines)
+	}
+	for i, want := range map[int]string{
+		1: "e,d,dark,2,0,p,g1,0,0,1000.000,2.000,2.000,0.000,false",
+		3: "e,d,dark,7,0,p,g1,0,0,1003.500,2.000,2.000,1.500,false",
+		6: "e,d,dark,3,0,p,g1,1,0,530.250,2.000,2.000,30.250,true",
+		7: "e,d,dark,7,0,p,g1,1,0,500.100,2.000,2.000,-30.150,true",
+		8: "e,d,dark,9,0,p,g1,1,0,500.200,2.000,0.100,0.100,false",
+	} {
+		if got := strings.Join(lines[i], ","); got != want {
+			t.Errorf("line %d is %s, wanted %s", i, got, want)
+		}
+	}
+	out.Reset()
+	if err := trend.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"e d dark: pedestals of 2 chips, runs 2 to 9: the largest drift is +4.000 ADU (segment 0 g1 chip at row 0 column 0), from 1000.000 to 1004.000; 2 steps\n",
+		"  step in run 3: segment 0 g1 chip at row 1 column 0 by +30.250 ADU to 530.250, noise 2.000\n  step in run 7: segment 0 g1 chip at row 1 column 0 by -30.150 ADU",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, &out)
+		}
+	}
+	out.Reset()
+	if err := MakeTable("n", v, trend).WriteJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var table struct {
+		Pedestals []struct {
+			Row  int
+			Runs []PedestalRun
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &table); err != nil || len(table.Pedestals) != 2 || len(table.Pedestals[1].Runs) != 4 || !table.Pedestals[1].Runs[1].Step {
+		t.Errorf("%v: %+v", err, table)
+	}
+}
