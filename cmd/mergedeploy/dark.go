@@ -190,17 +190,7 @@ func deployDark(c *cli.Context, e *environment, r *repo.Repo, subject *publish.S
 			}
 		}
 		var err error
-		opt.Standing, err = publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
-			place, err := opt.Place(ctype)
-			if err != nil {
-				return nil, err
-			}
-			return place.Store.(publish.Reader), nil // both stores are
-		}, d.Run.Number)
-		if err != nil {
-			return err
-		}
-		if p, err = publish.NewDarkPlan(c.Context, subject, d, e.Site.Location(), opt); err != nil {
+		if p, err = planDark(c, e, subject, d, &opt); err != nil {
 			return err
 		}
 		p.Text(out)
@@ -215,6 +205,27 @@ func deployDark(c *cli.Context, e *environment, r *repo.Repo, subject *publish.S
 		}
 		e.Log.Warn("another deployment came in between: planned again")
 	}
+}
+
+// planDark makes the plan. Where nothing is to be deployed and the database does not answer, it is one without what is in
+// force there.
+func planDark(c *cli.Context, e *environment, subject *publish.Subject, d *publish.DarkRun, opt *publish.DarkOptions) (p *publish.DarkPlan, err error) {
+	opt.Standing, err = publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
+		place, err := opt.Place(ctype)
+		if err != nil {
+			return nil, err
+		}
+		return place.Store.(publish.Reader), nil // both stores are
+	}, d.Run.Number)
+	if err == nil {
+		p, err = publish.NewDarkPlan(c.Context, subject, d, e.Site.Location(), *opt)
+	}
+	if err == nil || !opt.Raw || c.Bool("deploy") || c.Context.Err() != nil || fault.CodeOf(err) == fault.Usage {
+		return p, err
+	}
+	e.Log.Warnf("the database could not be asked, so nothing is compared with what is in force: %v", err)
+	opt.Standing, opt.Unseen = &publish.Standing{}, true
+	return publish.NewDarkPlan(c.Context, subject, d, e.Site.Location(), *opt)
 }
 
 // collectSet ends what was interrupted of sets, and in the places of this one.

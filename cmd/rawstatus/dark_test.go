@@ -88,6 +88,34 @@ func TestDarkOfPsana2(t *testing.T) {
 	}
 }
 
+// TestDarkWithoutDatabase wants constants and a plan where the database does not answer, and a failure only where they are to
+// be deployed to it.
+func TestDarkWithoutDatabase(t *testing.T) {
+	bin, dir := programs(t), t.TempDir()
+	if code, _, stderr := call(t, "simulate", "--out", filepath.Join(dir, "runs"), "--exp", "tstx00417", "--det-type", "jungfrau", "--panels", "1", "--gain-modes", "g0,g1,g2", "--events", "5",
+		"--run", "3"); code != 0 {
+		t.Fatal(stderr)
+	}
+	for deploy, want := range map[bool]int{false: 0, true: 75} {
+		line := []string{"dark", "-e", "tstx00417", "-r", "3", "--dir", filepath.Join(dir, "runs")}
+		if deploy {
+			line = append(line, "-D")
+		}
+		cmd := exec.Command(filepath.Join(bin, "rawstatus"), line...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_GROUP=", "RAWSTATUS_REPOSITORY="+filepath.Join(dir, "repo"),
+			"RAWSTATUS_CALIBWS_READ_URL=http://127.0.0.1:1/calib_ws/", "RAWSTATUS_CALIBWS_WRITE_URL=http://127.0.0.1:1/calib_ws/", "CALIB_JWT=")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if got := cmd.ProcessState.ExitCode(); got != want || strings.Contains(string(out), "the database could not be asked") == deploy ||
+			strings.Contains(string(out), "what runs use now is not known") == deploy {
+			t.Errorf("deploy %v: exit code %d, wanted %d:\n%s", deploy, got, want, out)
+		}
+	}
+}
+
 func fetch(t *testing.T, url string) []byte {
 	t.Helper()
 	r, err := http.Get(url)

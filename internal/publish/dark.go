@@ -68,6 +68,8 @@ type DarkPlan struct {
 	Pixels    int         `json:"pixels"`
 	Findings  []Finding   `json:"findings"`
 	Notes     []string    `json:"notes,omitempty"`
+	// Unseen: the place did not answer. What is in force is not known, and nothing is compared with it.
+	Unseen bool `json:"unseen,omitempty"`
 	// Set is the entry in the ledger of sets when it was done; Unchanged reports that all of it was in force already.
 	Set       string `json:"set,omitempty"`
 	Unchanged bool   `json:"unchanged,omitempty"`
@@ -109,12 +111,13 @@ type DarkOptions struct {
 	MissingGain  map[string]string // by gain mode, "" for the others: bad
 	MissingPanel string            // bad: NO_DATA
 	Raw          bool              // the places keep bytes and no text
+	Unseen       bool              // the places do not answer: what is in force is not known
 }
 
 // NewDarkPlan plans to deploy types of constants of a dark run, and weighs them by the gate's rules together: what is
 // wrong with one of them refuses all.
 func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location, opt DarkOptions) (*DarkPlan, error) {
-	p := &DarkPlan{Detector: d.Detector, Run: fmt.Sprintf("%s run %d (%s)", d.Run.Experiment, d.Run.Number, s.Stamp), Range: opt.Range,
+	p := &DarkPlan{Detector: d.Detector, Run: fmt.Sprintf("%s run %d (%s)", d.Run.Experiment, d.Run.Number, s.Stamp), Range: opt.Range, Unseen: opt.Unseen,
 		dark: d, merged: &Merged{Subject: *s}, bySlot: map[int]map[string]*DarkUnit{}}
 	rows, cols := d.Panels[0].Rows, d.Panels[0].Cols
 	for _, q := range d.Panels {
@@ -123,7 +126,9 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 		}
 	}
 	p.merged.fit(rows, cols, opt.Standing)
-	p.Shape, p.ShapeFrom = p.merged.Shape, p.merged.ShapeFrom
+	if p.Shape, p.ShapeFrom = p.merged.Shape, p.merged.ShapeFrom; p.Unseen {
+		p.ShapeFrom = "of the detector type"
+	}
 	for i := range d.Units {
 		u := &d.Units[i]
 		slot := p.slotOf(d.Panels[u.Panel])
@@ -231,16 +236,20 @@ func (p *DarkPlan) part(ctx context.Context, name repo.Product, loc *time.Locati
 	if err != nil {
 		return part, nil, err
 	}
-	items, notes, err := place.Items(ctx)
-	if err != nil {
-		return part, nil, err
-	}
-	changes, err := place.Outlook(ctx, items, opt.Range)
-	if err != nil {
-		return part, nil, err
-	}
 	targets := place.Target(opt.Range)
-	part = DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: calib.EffectOf(items, opt.Range, targets...), DType: name.DType(),
+	var changes []calib.Change
+	var effect calib.Effect
+	if !opt.Unseen {
+		items, more, err := place.Items(ctx)
+		if err != nil {
+			return part, nil, err
+		}
+		if changes, err = place.Outlook(ctx, items, opt.Range); err != nil {
+			return part, nil, err
+		}
+		notes, effect = more, calib.EffectOf(items, opt.Range, targets...)
+	}
+	part = DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: effect, DType: name.DType(),
 		place: place, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
 	part.Array = calib.SumArray(part.array)
 	part.header.Shape = part.array.Shape
@@ -320,6 +329,10 @@ func (p *DarkPlan) Text(w io.Writer) {
 	for i := range p.Parts {
 		q := &p.Parts[i]
 		fmt.Fprintf(w, "  %-13s %s %s -> %s  %s\n", q.CType, calibtxt.Tuple(p.Shape, ""), q.DType, q.Place, q.Target)
+		if p.Unseen {
+			fmt.Fprintln(w, "                what runs use now is not known")
+			continue
+		}
 		for _, l := range q.Effect.Lines() {
 			fmt.Fprintf(w, "                %s\n", l)
 		}
