@@ -28,7 +28,7 @@ type deployResult struct {
 }
 
 func newDeployCommand(e *environment) *cli.Command {
-	flags := slices.Concat(subjectFlags(), darkFlags(), mergeFlags(), darkLimits(), placeFlags(), command.In(command.Deployment, []cli.Flag{
+	flags := slices.Concat(subjectFlags(), pieceFlags(), darkFlags(), mergeFlags(), darkLimits(), placeFlags(), command.In(command.Deployment, []cli.Flag{
 		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", DefaultText: "RUN-end; 0-end while nothing is in force and a person deploys"}, command.Parses(calib.ParseRange)),
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
@@ -53,12 +53,14 @@ func newDeployCommand(e *environment) *cli.Command {
 		Usage: "merge, show the plan, and with -D deploy",
 		Description: "Merges all status_* of the panels that hold for the run, writes status_merged, shows what a deployment would\n" +
 			"change for which runs, and with -D carries it out: atomic, recorded, read back. What would harm analysis is refused.",
-		Flags:  flags,
-		Action: func(c *cli.Context) error { return runDeploy(c, e) },
+		Flags: flags,
+		Action: func(c *cli.Context) error {
+			return asPiece(c, e, func(j *piece) error { return runDeploy(c, e, j) })
+		},
 	}
 }
 
-func runDeploy(c *cli.Context, e *environment) error {
+func runDeploy(c *cli.Context, e *environment, j *piece) error {
 	if wantsDark(c) {
 		return runDark(c, e)
 	}
@@ -72,6 +74,12 @@ func runDeploy(c *cli.Context, e *environment) error {
 		return err
 	}
 	warnBackend(c, e, s.subject)
+	if before, err := j.deployed(place); err != nil || before != nil {
+		if err == nil {
+			e.Log.Infof("deployed before: %s of %s", before.ID, before.Time.Format(time.RFC3339))
+		}
+		return err
+	}
 	standing, err := publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
 		p, err := placeFor(c, e, s.repo, s.subject, ctype)
 		if err != nil {
@@ -84,6 +92,9 @@ func runDeploy(c *cli.Context, e *environment) error {
 	}
 	m, err := s.merge(c, e, standing)
 	if err != nil {
+		return err
+	}
+	if err := j.made(m); err != nil {
 		return err
 	}
 	gate, err := gateOf(c, e, m.Type)

@@ -11,18 +11,25 @@ func newMergeCommand(e *environment) *cli.Command {
 		Name:        "merge",
 		Usage:       "merge only: write status_merged and the detector's array into the repository",
 		Description: "Takes no calibration directory and weighs nothing. deploy does the same first.",
-		Flags:       slices.Concat(subjectFlags(), mergeFlags()),
+		Flags:       slices.Concat(subjectFlags(), pieceFlags(), mergeFlags()),
 		Action: func(c *cli.Context) error {
-			s, err := begin(c, e)
-			if err != nil {
-				return err
-			}
-			defer s.end()
-			m, err := s.merge(c, e, nil)
-			if err != nil || !e.JSON {
-				return err
-			}
-			return e.PrintJSON(m)
+			return asPiece(c, e, func(j *piece) error { return runMerge(c, e, j) })
 		},
 	}
+}
+
+func runMerge(c *cli.Context, e *environment, j *piece) error {
+	s, err := begin(c, e)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	m, err := s.merge(c, e, nil)
+	if err == nil {
+		err = j.made(m)
+	}
+	if err != nil || !e.JSON {
+		return err
+	}
+	return e.PrintJSON(m)
 }

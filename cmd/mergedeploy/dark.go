@@ -73,14 +73,14 @@ func darkWork(c *cli.Context, e *environment) (string, error) {
 		det = "*"
 	}
 	// Names of detectors are parts of directories as rawstatus makes them.
-	pattern := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", c.String("exp"), run, strings.NewReplacer("/", "-", "\\", "-").Replace(det), plan.ProfileDark))
+	pattern := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s-*", c.String("exp"), run, strings.NewReplacer("/", "-", "\\", "-").Replace(det), plan.ProfileDark))
 	found, err := filepath.Glob(pattern)
 	switch {
 	case err != nil || len(found) == 0:
 		return "", fault.New(fault.Input, "no work directory of a dark run is at %s", pattern).
 			WithHint("make it with: rawstatus dark -e %s -r %d; or name it with --work", c.String("exp"), run)
 	case len(found) > 1:
-		return "", fault.New(fault.Usage, "the run has work directories of several detectors: %s", strings.Join(found, ", ")).WithHint("name one detector with -d")
+		return "", fault.New(fault.Usage, "the run has several work directories, of other detectors or parameters: %s", strings.Join(found, ", ")).WithHint("name one with --work, or one detector with -d")
 	}
 	return found[0], nil
 }

@@ -57,15 +57,15 @@ func runCampaign(c *cli.Context, e *environment) error {
 		}
 		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), workersOf(cam), caller(c, e)))
 	}
-	client := slurm.NewClient(c.Context)
+	client := slurmClient(c.Context, e)
 	if c.Bool("step") {
 		cam, err := campaign.Open(client, c.String("work"))
 		if err != nil {
 			return err
 		}
-		v, err := step(c, e, cam, false)
+		v, err := step(c, e, cam, false, false)
 		if err != nil {
-			return err
+			return requeued(c, e, err)
 		}
 		return store(e, cam, v)
 	}
@@ -184,8 +184,8 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 
 // step makes one step and logs what it submitted. Items whose plans cannot be done are planned again, and submitted
 // with another step.
-func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
-	v, err := oneStep(c.Context, e, cam, retry)
+func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry, resume bool) (*campaign.View, error) {
+	v, err := oneStep(c.Context, e, cam, retry, resume)
 	if err != nil || v.Count(campaign.Doubted) == 0 {
 		return v, err
 	}
@@ -199,11 +199,11 @@ func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool) (*
 		}
 	}
 	cam.Forget()
-	return oneStep(c.Context, e, cam, false)
+	return oneStep(c.Context, e, cam, false, resume)
 }
 
-func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool) (*campaign.View, error) {
-	v, waves, err := cam.Step(ctx, retry)
+func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry, resume bool) (*campaign.View, error) {
+	v, waves, err := cam.Step(ctx, retry, resume)
 	for _, w := range waves {
 		pieces := 0
 		for _, element := range w.Elements {
@@ -217,8 +217,9 @@ func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry 
 // coordinate makes steps until nothing is left to do. It may be killed at any time: the next call goes on.
 func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campaign.View, error) {
 	last := ""
-	for retry := c.Bool("retry"); ; retry = false {
-		v, err := step(c, e, cam, retry)
+	resume := true // this command is a person's wish; a cancellation that comes later is one, too
+	for retry := c.Bool("retry"); ; retry, resume = false, false {
+		v, err := step(c, e, cam, retry, resume)
 		if err != nil {
 			return nil, err
 		}
@@ -231,6 +232,10 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 		if now := strings.Join(parts, ", "); now != last {
 			e.Log.Infof("%s: %s", fault.Count(len(v.Items), "item"), now)
 			last = now
+		}
+		if v.Cancelled != "" && !resume {
+			return v, fault.New(fault.Incomplete, "campaign %s was cancelled by %s", cam.Name, v.Cancelled).
+				WithHint("go on with: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
 		}
 		if v.Over() || c.Bool("no-wait") {
 			return v, nil
@@ -290,7 +295,7 @@ func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 
 // campaignStatus shows the table as it is now.
 func campaignStatus(c *cli.Context, e *environment, dir string) error {
-	cam, err := campaign.Open(slurm.NewClient(c.Context), dir)
+	cam, err := campaign.Open(slurmClient(c.Context, e), dir)
 	if err != nil {
 		return err
 	}

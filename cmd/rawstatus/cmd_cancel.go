@@ -55,11 +55,31 @@ func canceller(ctx context.Context, work string) (func(context.Context) ([]int, 
 		if err != nil {
 			return nil, err
 		}
-		return chain.Cancel, nil
+		return func(ctx context.Context) ([]int, error) { return cancelJobs(ctx, chain) }, nil
 	}
 	cam, err := campaign.Open(slurm.NewClient(ctx), work)
 	if err != nil {
 		return nil, err
 	}
 	return cam.Cancel, nil
+}
+
+// cancelJobs cancels all jobs that were submitted from the work directory of a chain.
+func cancelJobs(ctx context.Context, chain *slurm.Chain) (ids []int, err error) {
+	unlock, err := slurm.Lock(ctx, chain.Work, slurm.PersonWaits)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	chains, err := slurm.Chains(chain.Client, chain.Work)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range chains {
+		some, err := c.Cancel(ctx)
+		if ids = append(ids, some...); err != nil {
+			return ids, err
+		}
+	}
+	return ids, nil
 }

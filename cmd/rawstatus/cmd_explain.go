@@ -149,7 +149,10 @@ func measure(c *cli.Context, e *environment, a *explain.Answer, v *explain.Verdi
 	if v.Profile == "" {
 		return nil // made by another program, which is noted already
 	}
-	work := workDir(c, e, frame.Run{Experiment: v.Experiment, Number: v.Run}, a.Pixel.Detector, v.Profile)
+	work := c.String("work")
+	if work == "" {
+		work = workOf(e, frame.Run{Experiment: v.Experiment, Number: v.Run}, a.Pixel.Detector, v.Profile, v.PlanID)
+	}
 	p, err := plan.Load(work)
 	switch {
 	case err != nil && c.IsSet("work"):

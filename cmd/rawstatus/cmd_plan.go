@@ -71,7 +71,9 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 	if par, err = jobParams(c, e, x.Run, panel); err != nil {
 		return nil, par, "", err
 	}
-	work = workDir(c, e, x.Run, x.Panels[0].Detector, par.Profile)
+	if work, err = workDir(c, e, x.Run, x.Panels[0].Detector, par); err != nil {
+		return nil, par, "", err
+	}
 	doubt, err := plan.LoadDoubt(work)
 	if err != nil {
 		return nil, par, "", err
@@ -99,7 +101,10 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := savePlan(c.Context, work, x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")}, fs.FileMode(e.Site.FileMode))
+	p, index, err := buildPlan(x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")})
+	if err == nil {
+		err = savePlan(c.Context, work, p, index, fs.FileMode(e.Site.FileMode))
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -111,28 +116,31 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	return p, work, nil
 }
 
-func savePlan(ctx context.Context, work string, x *frame.Index, par plan.Params, opt plan.Options, mode fs.FileMode) (*plan.Plan, error) {
+// buildPlan makes the plan of an index and the index as it is stored.
+func buildPlan(x *frame.Index, par plan.Params, opt plan.Options) (*plan.Plan, []byte, error) {
 	index, sums, err := plan.EncodeIndex(x)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p, err := plan.Build(x, sums, par, opt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := reduce.CheckPedestals(p); err != nil {
-		return nil, err
-	}
+	return p, index, reduce.CheckPedestals(p)
+}
+
+// savePlan stores a plan in its work directory.
+func savePlan(ctx context.Context, work string, p *plan.Plan, index []byte, mode fs.FileMode) error {
 	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	if err := atomicfile.MkdirAll(work, 0o2775, nil); err != nil {
-		return nil, fmt.Errorf("could not make the work directory: %w", err)
+		return fmt.Errorf("could not make the work directory: %w", err)
 	}
 	if old, err := plan.Load(work); err == nil && old.ID == p.ID {
 		if _, err := old.OpenIndex(work); err == nil {
-			return p, nil
+			return nil
 		}
 	}
-	return p, plan.Save(work, p, index, mode)
+	return plan.Save(work, p, index, mode)
 }

@@ -46,7 +46,7 @@ func newPostCommand(e *environment) *cli.Command {
 			command.Check(&cli.StringFlag{Name: "report", Usage: "`PAGE` to attach to the entry", DefaultText: "report.html of the work directory"}, checkPage),
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be posted, send nothing"},
 			command.In(command.Slurm, []cli.Flag{&cli.BoolFlag{Name: "job", Usage: "as the last job of submit does it: how all its jobs went, and the counters"}})[0],
-		}, elogFlags()),
+		}, pieceFlags(), elogFlags()),
 		Action: func(c *cli.Context) error { return runPost(c, e) },
 	}
 }

@@ -25,22 +25,22 @@ func newReduceCommand(e *environment) *cli.Command {
 		ArgsUsage: "[WORKDIR]",
 		Description: "With --set the pixels are judged again by other rules from what was counted, without raw data, and the status\n" +
 			"files are written anew; `rawstatus reeval` only shows what would change. Without --set the plan's rules hold again. Rules: " + strings.Join(plan.RuleNames(), ", "),
-		Flags: concat([]cli.Flag{planFlag()}, command.In(command.Rules, []cli.Flag{setFlag()}), reduceFlags()),
+		Flags: concat([]cli.Flag{planFlag()}, pieceFlags(), command.In(command.Rules, []cli.Flag{setFlag()}), reduceFlags()),
 		Action: func(c *cli.Context) error {
 			work, err := workArgument(c)
 			if err != nil {
 				return err
 			}
-			p, err := plan.Load(work)
+			p, err := pieceOf(c, work).Admit()
 			if err != nil {
 				return err
 			}
 			l, err := openLog(e, p, time.Now())
-			if err != nil {
-				return err
+			if err == nil {
+				defer l.close()
+				err = runReduce(c, e, p, work, l)
 			}
-			defer l.close()
-			return runReduce(c, e, p, work, l)
+			return requeued(c, e, err)
 		},
 	}
 }
@@ -75,7 +75,7 @@ func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
 func reduceFlags() []cli.Flag {
 	return append(productFlags(), []cli.Flag{
 		command.Repository(),
-		&cli.BoolFlag{Name: "replace", Usage: "replace status files of another profile, or of more of the run than this result"},
+		&cli.BoolFlag{Name: "replace", Usage: "replace status files of another profile, or of more of the run than this result; submit: and the jobs of an earlier submission in the work directory"},
 		&cli.BoolFlag{Name: "report", Usage: "write <work>/report.html as well: the bad pixels to look at"},
 	}...)
 }

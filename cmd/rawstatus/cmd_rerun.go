@@ -2,14 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
@@ -29,10 +28,12 @@ func newRerunCommand(e *environment) *cli.Command {
 			command.Check(&cli.StringFlag{Name: "mem", Usage: "`MEMORY` of a task, e.g. 8G"}, command.Parses(slurm.ParseMemory)),
 			command.Check(&cli.StringFlag{Name: "time", Usage: "`TIME` limit of a task, as sbatch takes it"}, command.Parses(slurm.ParseTime)),
 			&cli.BoolFlag{Name: "repair", Usage: "as the repair job does it: only what may succeed now, at most --max-attempts of submit times"},
+			&cli.IntFlag{Name: "attempt", Usage: "with --repair: of attempt `N`", Hidden: true},
+			&cli.BoolFlag{Name: "clear-exclude", Usage: "use again the nodes that were left out after failures"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the sbatch lines, submit nothing"},
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done"},
 			everyFlag(),
-		}, []cli.Flag{workFlag()}),
+		}, []cli.Flag{workFlag()}, pieceFlags()),
 		Action: func(c *cli.Context) error { return runRerun(c, e) },
 	}
 }
@@ -45,103 +46,143 @@ func runRerun(c *cli.Context, e *environment) error {
 	if campaign.Is(work) {
 		return fault.New(fault.Usage, "%s is a campaign", work).WithHint("rawstatus campaign --retry --work %s", slurm.Quote(work))
 	}
-	chain, err := openChain(c.Context, work)
-	if err != nil {
+	chain, err := submitAgain(c, e, work)
+	if c.Bool("repair") {
+		return requeued(c, e, err)
+	}
+	if err != nil || chain == nil || !c.Bool("wait") {
 		return err
+	}
+	return follow(c, e, chain)
+}
+
+// submitAgain submits what is missing and returns the chain; nil when nothing was submitted.
+func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Chain, error) {
+	if !c.Bool("dry-run") {
+		wait := slurm.PersonWaits
+		if c.Bool("repair") {
+			wait = slurm.JobWaits
+		}
+		unlock, err := slurm.Lock(c.Context, work, wait)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
+	if _, err := pieceOf(c, work).Admit(); err != nil {
+		return nil, err
+	}
+	chain, err := slurm.OpenChain(slurmClient(c.Context, e), work)
+	if err != nil {
+		return nil, err
 	}
 	doubt, err := plan.LoadDoubt(chain.Work)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if doubt != nil && doubt.Plan == chain.Plan.ID {
-		return resubmit(c, e, chain, doubt)
+		return planAgain(c, e, chain, doubt)
 	}
-	lim, err := chain.Client.Limits(c.Context)
+	lim, err := limits(c, e, chain.Client)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := chain.Recover(c.Context); err != nil {
-		return err
-	}
-	draft := again
-	if c.Bool("repair") {
-		draft = func(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report, *slurm.Attempt, error) {
-			return chain.Repair(c.Context, lim)
+	if !c.Bool("dry-run") {
+		if err := chain.Recover(c.Context); err != nil {
+			return nil, err
 		}
 	}
-	r, a, err := draft(c, chain, lim)
+	var r *slurm.Report
+	var a *slurm.Attempt
+	if c.Bool("repair") {
+		r, a, err = chain.Repair(c.Context, lim, c.Int("attempt"))
+	} else {
+		r, a, err = again(c, chain, lim)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if a == nil {
 		e.Log.Info("nothing is missing")
-		return nil
+		return chain, nil
 	}
+	explainAgain(e, r, a)
+	if c.Bool("dry-run") {
+		return nil, showDraft(e, chain, a)
+	}
+	if err := chain.Replace(c.Context, r, a); err != nil {
+		return nil, err
+	}
+	return chain, showSubmitted(e, chain, a)
+}
+
+// explainAgain says which pieces are submitted again, and why.
+func explainAgain(e *environment, r *slurm.Report, a *slurm.Attempt) {
 	for _, reason := range a.Reasons {
 		e.Log.WithField("task", reason.Task).Infof("again: %s", reason.Text)
 	}
-	if c.Bool("dry-run") {
-		return showDraft(e, chain, a)
+	if !a.DeployAlone {
+		why := r.Reduce.Reason
+		switch {
+		case len(a.Reasons) > 0:
+			why = "it follows the tasks"
+		case why == "":
+			why = "it is " + r.Reduce.State
+		}
+		e.Log.Infof("reduce again: %s", why)
 	}
-	err = chain.Replace(c.Context, r, a)
-	if c.Bool("repair") && fault.CodeOf(err) == fault.Busy {
-		e.Log.Infof("somebody else was faster: %v", err)
-		return nil
-	}
-	if err != nil {
-		return err
+	if r.Deploy != nil {
+		why := r.Deploy.Reason
+		if !a.DeployAlone {
+			why = "it follows reduce"
+		}
+		e.Log.Infof("mergedeploy again: %s", why)
 	}
 	without := ""
 	if len(a.Task.Exclude) > 0 {
 		without = ", without " + strings.Join(a.Task.Exclude, ", ")
 	}
 	e.Log.Infof("attempt %d: %d MB, %s%s", a.Number, a.Task.MemMB, a.Task.Time, without)
-	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
-		return err
-	}
-	return follow(c, e, chain)
 }
 
-// resubmit gives the command of the submission once more, for a plan that cannot be done: the plan made now
-// reads all headers. What is left of the jobs is cancelled first.
-func resubmit(c *cli.Context, e *environment, chain *slurm.Chain, doubt *plan.Doubt) error {
-	words := chain.Request.Command
-	if len(words) == 0 {
-		return notInDoubt(chain.Work, chain.Plan)
-	}
-	var line strings.Builder
-	for _, w := range words {
-		line.WriteString(" " + slurm.Quote(w))
+// planAgain makes the plan of a submission that cannot be done once more, now from the headers of all frames, and
+// submits it. What is left of the jobs is cancelled first.
+func planAgain(c *cli.Context, e *environment, chain *slurm.Chain, doubt *plan.Doubt) (*slurm.Chain, error) {
+	old, data := chain.Plan, chain.Request.Data
+	if data == nil {
+		return nil, notInDoubt(chain.Work, old)
 	}
 	e.Log.Warnf("the plan cannot be done and is made again: %s", doubt.Error)
+	x, err := open.Index(c.Context, *data, open.Options{AllHeaders: true, MaxLost: old.Params.MaxLost})
+	if err != nil {
+		return nil, err
+	}
+	if x, err = plan.Prepare(c.Context, x, old.Params, ""); err != nil {
+		return nil, err
+	}
+	p, index, err := buildPlan(x, old.Params, plan.Options{Tasks: len(old.Tasks), Workers: chain.Request.Task.CPUs})
+	if err != nil {
+		return nil, err
+	}
+	s := submission{&slurm.Chain{Client: chain.Client, Work: chain.Work, Plan: p, Request: chain.Request}, index}
+	lim, err := limits(c, e, s.Client)
+	if err != nil {
+		return nil, err
+	}
 	if c.Bool("dry-run") {
-		_, err := fmt.Fprintf(e.Stdout, "cd %s && rawstatus%s\n", slurm.Quote(chain.Request.Folder), line.String())
-		return err
+		return nil, showDraft(e, s.Chain, s.Draft(1, allTasks(p), lim))
 	}
 	ids, err := chain.Cancel(c.Context)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e.Log.Infof("cancelled jobs %v, submitting:%s", ids, line.String())
-	if err := os.Chdir(chain.Request.Folder); err != nil {
-		return fault.New(fault.Input, "could not submit from where it was submitted before: %w", err).
-			WithHint("submit again: rawstatus%s", line.String())
-	}
-	if code := fault.Code(run(c.Context, e.Stdout, e.Stderr, append([]string{"rawstatus"}, words...))); code != fault.OK {
-		return fault.New(code, "could not submit again").WithHint("submit by hand: rawstatus%s", line.String())
-	}
-	if !c.Bool("wait") {
-		return nil
-	}
-	if chain, err = openChain(c.Context, chain.Work); err != nil {
-		return err
-	}
-	return follow(c, e, chain)
+	e.Log.Infof("cancelled jobs %v", ids)
+	return s.Chain, s.submit(c, e, lim)
 }
 
 // again drafts what a person asks for. A nil attempt means that there is nothing to do.
 func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report, *slurm.Attempt, error) {
-	r, err := chain.Report(c.Context)
+	r, err := reportOf(c.Context, chain, c.Bool("dry-run"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -164,6 +205,9 @@ func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report,
 		return r, nil, nil
 	}
 	a := chain.Again(r, tasks, lim)
+	if c.Bool("clear-exclude") {
+		a.Task.Exclude, a.Reduce.Exclude = nil, nil
+	}
 	var errMem, errTime error
 	if s := c.String("mem"); s != "" {
 		a.Task.MemMB, errMem = slurm.ParseMemory(s)

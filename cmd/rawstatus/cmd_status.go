@@ -49,7 +49,7 @@ func newStatusCommand(e *environment) *cli.Command {
 				}
 				return r.Outcome()
 			}
-			r, err := chain.Report(c.Context)
+			r, err := reportOf(c.Context, chain, true)
 			if err != nil {
 				return err
 			}
@@ -60,6 +60,18 @@ func newStatusCommand(e *environment) *cli.Command {
 			return r.Outcome()
 		},
 	}
+}
+
+// reportOf asks Slurm and, with files, is content with what files tell when Slurm does not answer.
+func reportOf(ctx context.Context, chain *slurm.Chain, files bool) (*slurm.Report, error) {
+	if files {
+		chain.Client.Patience = slurm.ShortPatience
+	}
+	r, err := chain.Report(ctx)
+	if files && fault.CodeOf(err) == fault.Slurm {
+		return chain.ReportFiles(ctx, err)
+	}
+	return r, err
 }
 
 func everyFlag() cli.Flag {
@@ -122,6 +134,9 @@ func showReport(c *cli.Context, e *environment, r *slurm.Report) {
 		line("repair", *r.Repair)
 	}
 	w.Flush()
+	if r.NoSlurm != "" {
+		fmt.Fprintf(&b, "this is what files tell; %s\n", r.NoSlurm)
+	}
 	if r.Waiting != "" {
 		fmt.Fprintf(&b, "waiting for a person: %s\n", r.Waiting)
 	}
@@ -144,7 +159,7 @@ const shownLogs = 3
 // counts tells how many tasks are in which state.
 func counts(r *slurm.Report) string {
 	var parts []string
-	for _, s := range []string{slurm.StateDone, slurm.StateRunning, slurm.StatePending, slurm.StateFailed, slurm.StateMissing} {
+	for _, s := range []string{slurm.StateDone, slurm.StateRunning, slurm.StatePending, slurm.StateHeld, slurm.StateFailed, slurm.StateMissing} {
 		if n := r.Counts[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}

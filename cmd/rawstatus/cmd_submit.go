@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/elog"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -41,8 +43,7 @@ type submitted struct {
 	Attempt *slurm.Attempt `json:"attempt"`
 }
 
-// newSubmitCommand makes the command; words are the command line, which the repair job may need again.
-func newSubmitCommand(e *environment, words []string) *cli.Command {
+func newSubmitCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "submit",
 		Usage: "plan a run and let Slurm do it: tasks as a job array, reduce, merge and deployment",
@@ -55,7 +56,7 @@ func newSubmitCommand(e *environment, words []string) *cli.Command {
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
 		})),
-		Action: func(c *cli.Context) error { return runSubmit(c, e, words) },
+		Action: func(c *cli.Context) error { return runSubmit(c, e) },
 	}
 }
 
@@ -63,112 +64,246 @@ func submitTasksFlag() cli.Flag {
 	return command.AtLeast(&cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}, 1)
 }
 
-func runSubmit(c *cli.Context, e *environment, words []string) error {
-	client := slurm.NewClient(c.Context)
+// submission is what a call of submit asks for: a plan, not stored yet, and a request.
+type submission struct {
+	*slurm.Chain
+	index []byte // of the plan; nil: the plan is in the work directory
+}
+
+func runSubmit(c *cli.Context, e *environment) error {
+	client := slurmClient(c.Context, e)
 	if _, err := repository(e); err != nil {
 		return err
 	}
-	lim, err := client.Limits(c.Context)
+	lim, err := limits(c, e, client)
 	if err != nil {
 		return err
 	}
 	if err := checkRepository(e); err != nil {
 		return err
 	}
-	chain, err := submission(c, e, client)
+	s, err := newSubmission(c, e, client)
 	if err != nil {
 		return err
 	}
-	attempts, err := slurm.LoadAttempts(chain.Work, chain.Plan)
+	if c.Bool("dry-run") {
+		return showDraft(e, s.Chain, s.Draft(1, allTasks(s.Plan), lim))
+	}
+	if err := s.enter(c, e, lim); err != nil || !c.Bool("wait") {
+		return err
+	}
+	return follow(c, e, s.Chain)
+}
+
+// enter submits the jobs, or joins those that are at work for the same request already.
+func (s *submission) enter(c *cli.Context, e *environment, lim slurm.Limits) error {
+	unlock, err := slurm.Lock(c.Context, s.Work, slurm.PersonWaits)
 	if err != nil {
 		return err
 	}
-	if len(attempts) > 0 && !c.Bool("dry-run") {
-		if err := notTwice(c, chain); err != nil {
+	defer unlock()
+	joined, err := s.former(c, e)
+	if err != nil {
+		return err
+	}
+	if joined != nil {
+		return showSubmitted(e, s.Chain, joined)
+	}
+	return s.submit(c, e, lim)
+}
+
+// submit stores plan and request and submits the jobs. The caller holds the lock.
+func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) error {
+	if s.index != nil {
+		if err := savePlan(c.Context, s.Work, s.Plan, s.index, fs.FileMode(e.Site.FileMode)); err != nil {
 			return err
 		}
 	}
-	a := chain.Draft(len(attempts)+1, allTasks(chain.Plan), lim)
-	if c.Bool("dry-run") {
-		return showDraft(e, chain, a)
-	}
-	if err := remember(chain, words); err != nil {
+	attempts, err := slurm.LoadAttempts(s.Work, s.Plan)
+	if err != nil {
 		return err
 	}
-	if err := slurm.SaveRequest(chain.Work, chain.Plan, chain.Request); err != nil {
+	a := s.Draft(len(attempts)+1, allTasks(s.Plan), lim)
+	if err := s.Preflight(c.Context, a, lim); err != nil {
 		return err
 	}
-	if err := chain.Preflight(c.Context, a, lim); err != nil {
+	if err := s.Submit(c.Context, a); err != nil {
 		return err
 	}
-	if err := chain.Submit(c.Context, a); err != nil {
-		return err
-	}
-	shown := newCounters(e, chain.Request.Counters)
-	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(chain.Plan.Tasks), "task"))})
-	if err := showSubmitted(e, chain, a); err != nil || !c.Bool("wait") {
-		return err
-	}
-	return follow(c, e, chain)
+	shown := newCounters(e, s.Request.Counters)
+	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(s.Plan.Tasks), "task"))})
+	return showSubmitted(e, s.Chain, a)
 }
 
-// remember puts the command line into the request, and the folder that its paths start from.
-func remember(chain *slurm.Chain, words []string) (err error) {
-	waits := func(word string) bool { return strings.HasPrefix(strings.Replace(word, "--", "-", 1), "-wait") }
-	chain.Request.Command = slices.DeleteFunc(slices.Clone(words), waits)
-	if chain.Request.Folder, err = os.Getwd(); err != nil {
-		return fmt.Errorf("could not tell the present folder: %w", err)
-	}
-	return nil
-}
-
-// submission plans the run and gathers what is asked for. Without raw data named it takes the plan that is in --work.
-func submission(c *cli.Context, e *environment, client *slurm.Client) (*slurm.Chain, error) {
-	p, work, err := submitPlan(c, e)
+// former decides what becomes of jobs that were submitted from the work directory before. It returns the attempt that
+// this submission joins; nil when new jobs are to be submitted. Jobs that wait keep their plan and their request, or are
+// cancelled.
+func (s *submission) former(c *cli.Context, e *environment) (*slurm.Attempt, error) {
+	chains, err := slurm.Chains(s.Client, s.Work)
 	if err != nil {
 		return nil, err
 	}
-	if work, err = filepath.Abs(work); err != nil {
+	s.Complete()
+	for _, old := range chains {
+		if old.Plan.ID == s.Plan.ID {
+			attempts, err := slurm.LoadAttempts(s.Work, s.Plan)
+			if err != nil {
+				return nil, err
+			}
+			last := attempts[len(attempts)-1]
+			if last.Request == s.Request.ID() && !c.Bool("replace") {
+				return s.join(c, e, last)
+			}
+		}
+		live, err := old.Live(c.Context)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(live) == 0:
+			continue
+		case !c.Bool("replace"):
+			what := fmt.Sprintf("plan %.12s", old.Plan.ID)
+			if old.Plan.ID == s.Plan.ID {
+				what = "this plan with other options"
+			}
+			return nil, fault.New(fault.Busy, "jobs of %s are at work in %q (%s)", what, s.Work, fault.Count(len(live), "job")).
+				WithHint("see them with `rawstatus status %s`; give another --work, or --replace, which cancels them", slurm.Quote(s.Work))
+		}
+		ids, err := old.Cancel(c.Context)
+		if err != nil {
+			return nil, err
+		}
+		e.Log.Infof("cancelled jobs %v of plan %.12s", ids, old.Plan.ID)
+	}
+	return nil, nil
+}
+
+// join returns the latest attempt at the same request while its jobs are at work or it is done.
+func (s *submission) join(c *cli.Context, e *environment, last *slurm.Attempt) (*slurm.Attempt, error) {
+	if err := s.Recover(c.Context); err != nil {
+		return nil, err
+	}
+	r, err := s.Report(c.Context)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Done:
+		e.Log.Info("this was submitted before, and all of it is done")
+		return last, nil
+	case r.Active || r.Counts[slurm.StateHeld] > 0:
+		e.Log.Info("the jobs of this very submission are at work already")
+		return last, nil
+	case last.Error != "": // sbatch refused it
+		return nil, nil
+	}
+	return nil, fault.New(fault.Usage, "this was submitted before, %d of %s are done, reduce is %s", r.Counts[slurm.StateDone], fault.Count(len(r.Tasks), "task"), r.Reduce.State).
+		WithHint("submit just what is missing with: rawstatus rerun --work %s; or all of it with --replace", slurm.Quote(s.Work))
+}
+
+// slurmClient is a client that tells the log why it waits.
+func slurmClient(ctx context.Context, e *environment) *slurm.Client {
+	client := slurm.NewClient(ctx)
+	client.Waits = func(err error) { e.Log.Warnf("trying again: %v", err) }
+	return client
+}
+
+// limits asks Slurm what it allows. To show what would be submitted no Slurm is needed.
+func limits(c *cli.Context, e *environment, client *slurm.Client) (slurm.Limits, error) {
+	if c.Bool("dry-run") {
+		client.Patience = slurm.ShortPatience
+	}
+	lim, err := client.Limits(c.Context)
+	if err != nil && c.Bool("dry-run") && fault.CodeOf(err) == fault.Slurm {
+		lim = slurm.CommonLimits
+		e.Log.Warnf("%v: shown for a Slurm with arrays of %d", err, lim.MaxArraySize)
+		return lim, nil
+	}
+	return lim, err
+}
+
+// newSubmission plans the run and gathers what is asked for. Without raw data named it takes the plan that is in --work.
+func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submission, error) {
+	s := &submission{Chain: &slurm.Chain{Client: client}}
+	err := s.plan(c, e)
+	if err != nil {
+		return nil, err
+	}
+	if s.Work, err = filepath.Abs(s.Work); err != nil {
 		return nil, fmt.Errorf("could not tell where the work directory is: %w", err)
 	}
-	r, err := request(c, e, p)
+	if strings.ContainsAny(s.Work, "\\\n") {
+		return nil, fault.New(fault.Usage, "work directory %q: Slurm cannot write logs below a name with a backslash or line break", s.Work).WithHint("name another one with --work")
+	}
+	var data *open.Dataset
+	if s.index != nil {
+		if data, err = absoluteDataset(c, e); err != nil {
+			return nil, err
+		}
+	}
+	if s.Request, err = request(c, e, s.Plan); err != nil {
+		return nil, err
+	}
+	s.Request.Data = data
+	if s.Request.Deploy, err = deployWords(c, e, s.Plan, data); err != nil {
+		return nil, err
+	}
+	waitForPerson(c, e, &s.Request)
+	return s, nil
+}
+
+// absoluteDataset is the data set that the flags name, wherever later commands are given.
+func absoluteDataset(c *cli.Context, e *environment) (*open.Dataset, error) {
+	d, err := datasetOf(c, e)
 	if err != nil {
 		return nil, err
 	}
-	if r.Deploy, err = deployWords(c, e, p); err != nil {
-		return nil, err
+	paths := []*string{}
+	if d.Dir != "" {
+		paths = append(paths, &d.Dir)
 	}
-	waitForPerson(c, e, &r)
-	return &slurm.Chain{Client: client, Work: work, Plan: p, Request: r}, nil
+	d.Files, d.Roots = slices.Clone(d.Files), slices.Clone(d.Roots)
+	for _, list := range [][]string{d.Files, d.Roots} {
+		for i := range list {
+			paths = append(paths, &list[i])
+		}
+	}
+	for _, p := range paths {
+		if *p, err = filepath.Abs(*p); err != nil {
+			return nil, fmt.Errorf("could not tell where the raw data are: %w", err)
+		}
+	}
+	return &d, nil
 }
 
-func submitPlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
+// plan makes the plan, or takes the one that is in the work directory.
+func (s *submission) plan(c *cli.Context, e *environment) (err error) {
 	if work := c.String("work"); work != "" && !slices.ContainsFunc([]string{"dataset", "exp", "run", "dir", "file"}, c.IsSet) {
-		p, err := plan.Load(work)
-		if err != nil {
-			return nil, "", err
+		s.Work = work
+		if s.Plan, err = plan.Load(work); err != nil {
+			return err
 		}
-		return p, work, notInDoubt(work, p)
+		return notInDoubt(work, s.Plan)
 	}
 	if !c.IsSet("settle") {
 		if err := c.Set("settle", submitSettle); err != nil {
-			return nil, "", fmt.Errorf("could not set --settle: %w", err)
+			return fmt.Errorf("could not set --settle: %w", err)
 		}
 	}
 	x, par, work, err := indexJob(c, e)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	opt := plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("cpus-per-task")}
 	if opt.Tasks == 0 {
 		whole, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{Tasks: 1})
 		if err != nil {
-			return nil, "", err
+			return err
 		}
 		opt.Tasks = defaultTasks(whole.Tasks[0].Bytes, len(whole.Units))
 	}
-	p, err := savePlan(c.Context, work, x, par, opt, fs.FileMode(e.Site.FileMode))
-	return p, work, err
+	s.Work = work
+	s.Plan, s.index, err = buildPlan(x, par, opt)
+	return err
 }
 
 // notInDoubt refuses a plan that a task could not do because a prediction of its index was wrong.
@@ -184,23 +319,6 @@ func notInDoubt(work string, p *plan.Plan) error {
 // defaultTasks makes few tasks: starting one costs Slurm about a second.
 func defaultTasks(bytes int64, units int) int {
 	return max(min(units, fewTasks), int((bytes+bytesPerTask-1)/bytesPerTask))
-}
-
-// notTwice refuses to submit a plan whose jobs are at work, or were and left something. A plan that is done may be submitted
-// again, to reduce or deploy it with other options: its partials are used.
-func notTwice(c *cli.Context, chain *slurm.Chain) error {
-	r, err := chain.Report(c.Context)
-	switch {
-	case err != nil:
-		return err
-	case r.Active:
-		return fault.New(fault.Busy, "the jobs of this plan are at work already (attempt %d)", r.Attempts).
-			WithHint("see them with `rawstatus status %s`, end them with `rawstatus cancel %s`", slurm.Quote(chain.Work), slurm.Quote(chain.Work))
-	case r.Counts[slurm.StateDone] > 0 && r.Counts[slurm.StateDone] < len(r.Tasks):
-		return fault.New(fault.Usage, "this plan was submitted before, %d of %s are done", r.Counts[slurm.StateDone], fault.Count(len(r.Tasks), "task")).
-			WithHint("submit just the rest with: rawstatus rerun --work %s", slurm.Quote(chain.Work))
-	}
-	return nil
 }
 
 // checkRepository tries to write where reduce will write, so that a night's work does not end at a closed door.
@@ -247,7 +365,7 @@ func showDraft(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 	}
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		fmt.Fprintf(&b, "# %s\n%s\n", filepath.Join(slurm.Dir(chain.Work, chain.Plan), name), texts[name])
+		fmt.Fprintf(&b, "# %s\n%s\n", filepath.Join(slurm.RequestDir(chain.Work, chain.Plan, a.Request), name), texts[name])
 	}
 	fmt.Fprintf(&b, "# plan %.12s: %s, nothing was submitted\n%s\n", chain.Plan.ID, fault.Count(len(chain.Plan.Tasks), "task"), strings.Join(lines, "\n"))
 	_, err = io.WriteString(e.Stdout, b.String())
@@ -268,7 +386,9 @@ func showSubmitted(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
 	if ids := a.Arrays(); len(ids) > 0 {
 		fmt.Fprintf(&b, " in array %s (%d MB, %s, %s each)", strings.Trim(fmt.Sprint(ids), "[]"), a.Task.MemMB, fault.Count(a.Task.CPUs, "core"), a.Task.Time.Round(time.Second))
 	}
-	fmt.Fprintf(&b, ", reduce %d", a.ReduceJob)
+	if a.ReduceJob != 0 {
+		fmt.Fprintf(&b, ", reduce %d", a.ReduceJob)
+	}
 	if a.DeployJob != 0 {
 		fmt.Fprintf(&b, ", mergedeploy %d", a.DeployJob)
 	}

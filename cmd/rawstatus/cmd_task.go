@@ -33,6 +33,7 @@ func newTaskCommand(e *environment) *cli.Command {
 			"task is taken from SLURM_ARRAY_TASK_ID.",
 		Flags: concat(workFlags(), []cli.Flag{
 			planFlag(),
+			pieceFlags()[0], pieceFlags()[1],
 			command.Check(&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"}, checkTasks),
 		}),
 		Action: func(c *cli.Context) error {
@@ -44,7 +45,7 @@ func newTaskCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			p, err := plan.Load(work)
+			p, err := pieceOf(c, work).Admit()
 			if err != nil {
 				return err
 			}

@@ -94,7 +94,7 @@ func TestManPages(t *testing.T) {
 	if code, _, stderr := call(t, "man", dir); code != 0 {
 		t.Fatal(stderr)
 	}
-	for _, c := range program([]string{"rawstatus"}).Commands(&environment{}) {
+	for _, c := range program().Commands(&environment{}) {
 		page := filepath.Join(dir, "rawstatus-"+c.Name+".1")
 		cmd := exec.Command(man, "--warnings", "-P", "cat", "-l", page)
 		cmd.Env = append(os.Environ(), "MANROFFOPT=", "MANWIDTH=100", "LC_ALL=C.UTF-8")

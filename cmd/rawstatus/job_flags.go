@@ -3,12 +3,15 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -352,22 +355,55 @@ func parseNumbers(s string, least int) ([]int, error) {
 }
 
 func workFlag() cli.Flag {
-	return &cli.StringFlag{Name: "work", Usage: "work `DIR` with plan, partials and summary", DefaultText: "<work_root>/<exp>-r<run>-<detector>-<profile>"}
+	return &cli.StringFlag{Name: "work", Usage: "work `DIR` with plan, partials and summary", DefaultText: "<work_root>/<exp>-r<run>-<detector>-<profile>-<hash of the parameters>"}
 }
 
 // defaultWorkRoot is where work directories are made when the site does not say.
 const defaultWorkRoot = "rawstatus-work"
 
-// workDir is the work directory of a job: --work, else a name made from the run under the site's root.
-func workDir(c *cli.Context, e *environment, run frame.Run, det, profile string) string {
+// workDir is the work directory of a job: --work, else a name made from the run and the parameters under the site's
+// root. Jobs of other parameters have directories of their own: none changes what another one is at work on.
+func workDir(c *cli.Context, e *environment, run frame.Run, det string, par plan.Params) (string, error) {
 	if w := c.String("work"); w != "" {
-		return w
+		return w, nil
 	}
+	text, err := json.Marshal(par)
+	if err != nil {
+		return "", fmt.Errorf("could not name the work directory: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return workPrefix(e, run, det, par.Profile) + hex.EncodeToString(sum[:4]), nil
+}
+
+// workPrefix is how the names of the work directories of a run begin.
+func workPrefix(e *environment, run frame.Run, det, profile string) string {
 	root := e.Site.WorkRoot
 	if root == "" {
 		root = defaultWorkRoot
 	}
-	return filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(run.Experiment), run.Number, fileName(det), profile))
+	return filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s-", fileName(run.Experiment), run.Number, fileName(det), profile))
+}
+
+// workOf returns the work directory with a plan among those of a run that have the default names; the latest one when
+// none has it.
+func workOf(e *environment, run frame.Run, det, profile, planID string) string {
+	prefix := workPrefix(e, run, det, profile)
+	latest, when := strings.TrimSuffix(prefix, "-"), time.Time{}
+	entries, _ := os.ReadDir(filepath.Dir(prefix)) // none: nothing is known
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), filepath.Base(prefix)) {
+			continue
+		}
+		work := filepath.Join(filepath.Dir(prefix), entry.Name())
+		p, err := plan.Load(work)
+		if err == nil && p.ID == planID && planID != "" {
+			return work
+		}
+		if info, errInfo := entry.Info(); err == nil && errInfo == nil && info.ModTime().After(when) {
+			latest, when = work, info.ModTime()
+		}
+	}
+	return latest
 }
 
 // longestPart bounds what a name in the data gives to the name of a directory.

@@ -17,11 +17,11 @@ type environment = command.Env
 
 // run is the whole program but for the end of the process; tests call it.
 func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
-	return program(args).Run(ctx, stdout, stderr, args)
+	return program().Run(ctx, stdout, stderr, args)
 }
 
-// program is rawstatus; args is its command line, which submit keeps.
-func program(args []string) command.Program {
+// program is rawstatus.
+func program() command.Program {
 	return command.Program{
 		Name:        "rawstatus",
 		Usage:       "find bad pixels in raw data and write their status into the constants repository",
@@ -41,7 +41,7 @@ func program(args []string) command.Program {
 				newReevalCommand(e),
 				newScanCommand(e),
 				newReportCommand(e),
-				newSubmitCommand(e, args[1:]),
+				newSubmitCommand(e),
 				newStatusCommand(e),
 				newRerunCommand(e),
 				newCancelCommand(e),

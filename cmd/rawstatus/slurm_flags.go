@@ -12,6 +12,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -68,6 +69,9 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 		CPUs: c.Int("cpus-per-task"), Nodes: c.String("nodelist"), Exclusive: c.Bool("exclusive"),
 		Extra: append(append([]string(nil), s.SbatchArgs...), *c.Generic("sbatch-arg").(*words)...),
 	}
+	if err := slurm.CheckExtra(task.Extra); err != nil {
+		return slurm.Request{}, err
+	}
 	r := slurm.Request{MaxAttempts: c.Int("max-attempts"), Post: wantsPost(c, e)}
 	r.Counters = countersURL(r.Post)
 	if task.CPUs < 1 || r.MaxAttempts < 1 {
@@ -95,14 +99,14 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	if r.Program, err = slurm.Self(); err != nil {
 		return r, err
 	}
-	if r.SiteLines, err = siteLines(c, e); err != nil {
+	r.SiteLines = siteLines(e)
+	if r.Site, r.Unset, err = e.Site.Freeze(); err != nil {
 		return r, err
 	}
-	repository, err := filepath.Abs(e.Site.Repository)
-	if err != nil {
+	if r.Repository, err = filepath.Abs(e.Site.Repository); err != nil {
 		return r, fmt.Errorf("could not tell where the repository is: %w", err)
 	}
-	r.ReduceWords = []string{"--repository", repository}
+	r.ReduceWords = []string{"--repository", r.Repository}
 	if c.Bool("replace") {
 		r.ReduceWords = append(r.ReduceWords, "--replace")
 	}
@@ -147,30 +151,19 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 }
 
 // siteLines are the lines that the site puts into job scripts.
-func siteLines(c *cli.Context, e *environment) ([]string, error) {
+func siteLines(e *environment) []string {
 	var lines []string
 	for _, m := range e.Site.Slurm.Modules {
 		lines = append(lines, "module load "+slurm.Quote(m))
 	}
-	lines = append(lines, e.Site.Slurm.Prolog...)
-	if site := c.String("site"); site != "" {
-		abs, err := filepath.Abs(site)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, "export RAWSTATUS_SITE="+slurm.Quote(abs))
-		for _, variable := range e.Site.Overridden() { // as --site has done here
-			lines = append(lines, "unset "+variable)
-		}
-	}
-	return lines, nil
+	return append(lines, e.Site.Slurm.Prolog...)
 }
 
 // flagPath is a flag that names a directory.
 type flagPath struct{ flag, path string }
 
 // deployWords gives the command line of the mergedeploy job, empty when none is wanted.
-func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, err error) {
+func deployWords(c *cli.Context, e *environment, p *plan.Plan, data *open.Dataset) (line []string, err error) {
 	extra := *c.Generic("deploy-arg").(*words)
 	if !c.Bool("merge") && !c.Bool("deploy") {
 		if len(extra) > 0 {
@@ -189,7 +182,6 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, e
 		return nil, fault.New(fault.Usage, "mergedeploy beside rawstatus may be changed by everybody (%v)", st.Mode()).WithHint("chmod o-w, after a look at it")
 	}
 	d := p.Dataset
-	dir := filepath.Dir(d.Files[0].Path)
 	verb, places := "merge", []flagPath{{"--repository", e.Site.Repository}}
 	if c.Bool("deploy") {
 		verb = "deploy"
@@ -198,7 +190,8 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, e
 			places = append(places, flagPath{"--calib-dir", e.Site.CalibDir})
 		}
 	}
-	line = []string{verb, "--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector, "--dir", dir}
+	line = []string{verb, "--exp", d.Run.Experiment, "--run", fmt.Sprint(d.Run.Number), "--det", d.Detector}
+	line = append(line, rawWords(p, data)...)
 	for _, f := range places {
 		if f.path == "" {
 			continue
@@ -213,6 +206,25 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan) (line []string, e
 		line = append(line, "--automatic", "--deploy")
 	}
 	return append(line, extra...), nil
+}
+
+// rawWords name the raw data of a plan as the submission did: by its files, or by the folder of the run. Frames in .npy
+// files say nothing of their run, which the repository then does.
+func rawWords(p *plan.Plan, data *open.Dataset) (words []string) {
+	files := p.Dataset.Files
+	if filepath.Ext(files[0].Path) == ".npy" {
+		return nil
+	}
+	if data == nil || len(data.Files) == 0 {
+		return []string{"--dir", filepath.Dir(files[0].Path)}
+	}
+	for _, f := range data.Files {
+		words = append(words, "--file", f)
+	}
+	if data.RunInFile > 0 {
+		words = append(words, "--run-in-file", fmt.Sprint(data.RunInFile))
+	}
+	return words
 }
 
 // waitForPerson asks whether this user may write into the calibration database, if the jobs are to deploy
@@ -277,7 +289,7 @@ func toDirectory(words []string) bool {
 // mergeOnly makes the words of a deployment those of a merge: what says where to, and which rules of the
 // gate are forced, is left out with its values.
 func mergeOnly(words []string) []string {
-	kept := map[string]bool{"--exp": true, "--run": true, "--det": true, "--dir": true, "--repository": true}
+	kept := map[string]bool{"--exp": true, "--run": true, "--det": true, "--dir": true, "--file": true, "--run-in-file": true, "--repository": true}
 	line := []string{"merge"}
 	for i := 1; i+1 < len(words); i++ {
 		if kept[words[i]] {

@@ -62,7 +62,7 @@ func interrupted(c *cli.Context, e *environment, chain *slurm.Chain) error {
 	if !cancel {
 		return fault.New(fault.Interrupted, "interrupted, the jobs go on").WithHint("rawstatus status %s", slurm.Quote(chain.Work))
 	}
-	ids, err := chain.Cancel(context.WithoutCancel(c.Context))
+	ids, err := cancelJobs(context.WithoutCancel(c.Context), chain)
 	if err != nil {
 		return err
 	}

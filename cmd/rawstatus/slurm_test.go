@@ -502,7 +502,7 @@ func (n *night) submitterKilled(t *testing.T) {
 	if out, err := exec.Command("scancel", fmt.Sprint(a.RepairJob), fmt.Sprint(a.ReduceJob)).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	a.Chunks[0].Job, a.ReduceJob, a.RepairJob, a.Complete, a.PID = 0, 0, 0, false, 1<<22+1
+	a.Chunks[0].Job, a.ReduceJob, a.RepairJob, a.Complete = 0, 0, 0, false
 	b, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)

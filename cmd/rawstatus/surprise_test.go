@@ -175,7 +175,8 @@ const calls = `
 2 explain -o R --det-type nosuch 0 1 1 | there is no detector type
 0 plan --dir D -r 7 -e tstx00417 | 2 tasks, next
 0 explain 0 1 1 -o R -C status_data | cannot be used
-11 explain 0 1 1 -o R -C status_data --work rawstatus-work/tstx00417-r0007-epix100-data | partials of plan
+0 plan --dir D -r 7 -e tstx00417 --work rawstatus-work/other | 2 tasks, next
+11 explain 0 1 1 -o R -C status_data --work rawstatus-work/other | partials of plan
 0 explain 0 1 1 -o R --det-type epix100 | row 1, column 1
 0 explain 0 1 1 -o R --work W -d epix100 | row 1, column 1
 10 export -o R -e tstx00417 -r 7 --format npy --out D | is a directory

@@ -108,7 +108,7 @@ func TestPackLosesNothing(t *testing.T) {
 				sizes[key] = append(sizes[key], r.Int64N(elementBytes))
 				tasks = append(tasks, n)
 			}
-			pieces = append(pieces, cut(key, tasks, func(n int) int64 { return sizes[key][n] })...)
+			pieces = append(pieces, cut(Piece{Key: key}, tasks, func(n int) int64 { return sizes[key][n] })...)
 		}
 		budget := r.IntN(12)
 		elements, later := pack(pieces, budget)

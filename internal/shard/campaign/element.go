@@ -49,8 +49,9 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 	}
 	worst := fault.OK
 	failed := 0
-	for _, p := range waves[wave-1].Elements[element] {
-		o := c.piece(ctx, p, workers, call)
+	w := waves[wave-1]
+	for _, p := range w.Elements[element] {
+		o := c.piece(ctx, w, p, workers, call)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -72,7 +73,7 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 	return nil
 }
 
-func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call) Outcome {
+func (c *Campaign) piece(ctx context.Context, w *Wave, p Piece, workers string, call Call) Outcome {
 	begin := time.Now().UTC()
 	work := c.Work(p.Key)
 	o, worked, profile := Outcome{}, "", ""
@@ -80,14 +81,17 @@ func (c *Campaign) piece(ctx context.Context, p Piece, workers string, call Call
 		worked, profile = partials.Plan.ID, partials.Plan.Params.Profile
 	}
 	if len(p.Tasks) > 0 {
-		o = call(ctx, "task", "--work", work, "--task", reduce.Ranges(p.Tasks), "--workers", workers)
+		o = call(ctx, "task", "--work", work, "--plan", p.Plan, "--task", reduce.Ranges(p.Tasks), "--workers", workers)
 	}
 	if o.Code == int(fault.OK) && c.complete(p.Key) {
-		o = call(ctx, append([]string{"reduce", "--work", work}, reduceWords(c.Request.ReduceWords, profile)...)...)
-		if o.Code == int(fault.OK) && c.Request.Post {
+		o = call(ctx, append([]string{"reduce", "--work", work, "--plan", p.Plan}, reduceWords(w.ReduceWords, profile)...)...)
+		if o.Code == int(fault.OK) && w.Post {
 			// A logbook that is away changes nothing for the item: what is not sent is kept in its work directory.
 			call(ctx, "post", "--work", work)
 		}
+	}
+	if worked != p.Plan {
+		worked = p.Plan // the piece was refused; its item has another plan now
 	}
 	o.Plan, o.Begin, o.End = worked, begin, time.Now().UTC()
 	o.Host, _ = os.Hostname() // for people; a node without a name still works

@@ -58,6 +58,8 @@ type View struct {
 	Items  []*State
 	Waves  []*Wave
 	Active int // array elements that are queued or run
+	// Cancelled says who cancelled the jobs; nothing is submitted until a person asks for it.
+	Cancelled string
 }
 
 // Count tells how many items are in a state.
@@ -93,6 +95,9 @@ func (c *Campaign) Look(ctx context.Context, retry bool) (*View, error) {
 		return nil, err
 	}
 	v := &View{Waves: waves}
+	if len(waves) > 0 {
+		v.Cancelled = waves[len(waves)-1].Cancelled
+	}
 	parts, err := c.parts(ctx, v)
 	if err != nil {
 		return nil, err
@@ -132,14 +137,19 @@ func (c *Campaign) parts(ctx context.Context, v *View) (map[string][]part, error
 	if err != nil {
 		return nil, err
 	}
+	submitting := slurm.Locked(ctx, c.Dir)
 	parts := map[string][]part{}
 	for _, w := range v.Waves {
 		if w.Error != "" {
 			continue
 		}
 		for n, pieces := range w.Elements {
-			e := elements[w.element(n)]
-			active := e != nil && !e.State.Over() || !w.Complete && !w.Abandoned()
+			id := w.element(n)
+			e := elements.Of(id)
+			if id.Job == 0 {
+				e = nil
+			}
+			active := e != nil && !e.State.Over() && !e.Held() || w.Unfinished() && submitting
 			if active {
 				v.Active++
 			}

@@ -8,6 +8,7 @@ import (
 // Piece is what one array element does for one item: some tasks, then, if that completes the item, its reduction.
 type Piece struct {
 	Key   string `json:"item"`
+	Plan  string `json:"plan"`  // the plan that the tasks are of
 	Tasks []int  `json:"tasks"` // ascending; none: the reduction alone
 	Bytes int64  `json:"bytes"` // of raw data
 }
@@ -19,16 +20,16 @@ const (
 	fewElements = 8
 )
 
-// cut splits the tasks of an item into pieces of at most about elementBytes.
-func cut(key string, tasks []int, bytes func(task int) int64) []Piece {
+// cut splits the tasks of an item into pieces like empty, of at most about elementBytes.
+func cut(empty Piece, tasks []int, bytes func(task int) int64) []Piece {
 	if len(tasks) == 0 {
-		return []Piece{{Key: key}}
+		return []Piece{empty}
 	}
 	var pieces []Piece
 	for _, t := range tasks {
 		b := bytes(t)
 		if n := len(pieces); n == 0 || pieces[n-1].Bytes+b > elementBytes {
-			pieces = append(pieces, Piece{Key: key})
+			pieces = append(pieces, empty)
 		}
 		last := &pieces[len(pieces)-1]
 		last.Tasks, last.Bytes = append(last.Tasks, t), last.Bytes+b

@@ -4,24 +4,31 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/slurm"
 )
 
-// Step looks, finishes what a killed submitter began, and submits what can be submitted now. It gives the view from before
-// the submission and the waves submitted.
-func (c *Campaign) Step(ctx context.Context, retry bool) (*View, []*Wave, error) {
+// Step looks, finishes what a killed submitter began, and submits what can be submitted now. It returns the view from
+// before the submission and the waves submitted. After a cancellation it submits only when resume says that a person
+// wants it.
+func (c *Campaign) Step(ctx context.Context, retry, resume bool) (*View, []*Wave, error) {
+	unlock, err := slurm.Lock(ctx, c.Dir, slurm.JobWaits)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
 	if waves, err := c.LoadWaves(); err != nil {
 		return nil, nil, err
-	} else if n := len(waves); n > 0 && waves[n-1].Abandoned() {
+	} else if n := len(waves); n > 0 && waves[n-1].Unfinished() && waves[n-1].Cancelled == "" {
 		if err := c.proceed(ctx, waves[n-1], true); err != nil {
 			return nil, nil, err
 		}
 	}
 	v, err := c.Look(ctx, retry)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || v.Cancelled != "" && !resume {
+		return v, nil, err
 	}
 	waves, err := c.draft(ctx, v)
 	if err != nil {
@@ -83,13 +90,13 @@ func (c *Campaign) wave(items []*State, budget int, lim slurm.Limits) *Wave {
 	byKey := map[string]*State{}
 	for _, s := range items {
 		byKey[s.Key] = s
-		pieces = append(pieces, cut(s.Key, s.todo, func(t int) int64 { return s.plan.Tasks[t].Bytes })...)
+		pieces = append(pieces, cut(Piece{Key: s.Key, Plan: s.plan.ID}, s.todo, func(t int) int64 { return s.plan.Tasks[t].Bytes })...)
 	}
 	elements, _ := pack(pieces, budget)
 	if len(elements) == 0 {
 		return nil
 	}
-	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task}
+	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task, ReduceWords: c.Request.ReduceWords, Post: c.Request.Post}
 	var verdicts []slurm.Verdict
 	var memory, most int64
 	for _, element := range elements {
@@ -118,10 +125,22 @@ func (c *Campaign) wave(items []*State, budget int, lim slurm.Limits) *Wave {
 	return w
 }
 
-// Cancel ends the jobs of all waves. The jobs that would make the next step go first.
+// Cancel ends the jobs of all waves, waits until they have ended, and returns them. The jobs that would make the next
+// step go first.
 func (c *Campaign) Cancel(ctx context.Context) ([]int, error) {
-	waves, err := c.LoadWaves()
+	unlock, err := slurm.Lock(ctx, c.Dir, slurm.PersonWaits)
 	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	waves, err := c.LoadWaves()
+	if err != nil || len(waves) == 0 {
+		return nil, err
+	}
+	claim := c.Client.NewClaim()
+	last := waves[len(waves)-1]
+	last.Cancelled = claim.By + " at " + claim.Submitted.Format(time.RFC3339)
+	if err := slurm.WriteRecord(c.wavePath(last.Number), last, false); err != nil {
 		return nil, err
 	}
 	var next, arrays []int
@@ -134,9 +153,9 @@ func (c *Campaign) Cancel(ctx context.Context) ([]int, error) {
 			}
 		}
 	}
-	if next, err = c.Client.CancelLive(ctx, next); err != nil {
+	if next, err = c.Client.End(ctx, next); err != nil {
 		return nil, err
 	}
-	arrays, err = c.Client.CancelLive(ctx, arrays)
+	arrays, err = c.Client.End(ctx, arrays)
 	return append(next, arrays...), err
 }

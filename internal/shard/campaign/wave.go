@@ -18,7 +18,7 @@ import (
 )
 
 // schema is the version of campaign.json, waves and outcomes.
-const schema = 1
+const schema = 2
 
 // Wave is one submission: an array whose elements do pieces, and the job that makes the next step.
 type Wave struct {
@@ -30,6 +30,11 @@ type Wave struct {
 	Resources slurm.Resources `json:"resources"`
 	Chunks    []slurm.Chunk   `json:"chunks"`
 	NextJob   int             `json:"next_job"`
+	// What its elements do with an item that is complete, whatever the campaign is changed to meanwhile.
+	ReduceWords []string `json:"reduce_words,omitempty"`
+	Post        bool     `json:"post,omitempty"`
+	// Cancelled says who cancelled the jobs; see slurm.Attempt.
+	Cancelled string `json:"cancelled,omitempty"`
 }
 
 // jobs gives the ids that are known.
@@ -105,7 +110,7 @@ func (c *Campaign) nextJob(w *Wave) slurm.Job {
 
 func (c *Campaign) job(w *Wave, part, logName string, r slurm.Resources) slurm.Job {
 	return slurm.Job{Name: fmt.Sprintf("rs-%.8s-%d-%s", c.ID, w.Number, part), Script: filepath.Join(c.Dir, scripts.Campaign), Resources: r,
-		Chdir: c.Dir, Log: filepath.Join(c.Dir, "log", part+"-"+logName+".log")}
+		Chdir: c.Dir, LogDir: filepath.Join(c.Dir, "log"), Log: part + "-" + logName + ".log"}
 }
 
 // submit claims a wave and submits its jobs; somebody else's claim of the same number is fault.Busy.
@@ -113,17 +118,18 @@ func (c *Campaign) submit(ctx context.Context, w *Wave) error {
 	if err := access.Trusted(recordPath(c.Dir)); err != nil {
 		return err
 	}
-	text, err := scripts.Render(scripts.Campaign, slurm.Quote(c.Request.Program), c.Request.SiteLines)
+	site := filepath.Join(c.Dir, "slurm", "site-"+c.Request.ID()[:12]+".toml")
+	if err := slurm.WriteText(site, c.Request.Site); err != nil {
+		return err
+	}
+	text, err := scripts.Render(scripts.Campaign, slurm.Quote(c.Request.Program), c.Request.Lines(site))
 	if err != nil {
 		return fmt.Errorf("campaign: could not make the job script: %w", err)
 	}
 	if err := atomicfile.WriteFile(filepath.Join(c.Dir, scripts.Campaign), atomicfile.Options{Mode: 0o755}, text); err != nil {
 		return err
 	}
-	w.Schema = schema
-	if w.Claim, err = slurm.NewClaim(); err != nil {
-		return err
-	}
+	w.Schema, w.Claim = schema, c.Client.NewClaim()
 	if err := slurm.WriteRecord(c.wavePath(w.Number), w, true); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fault.New(fault.Busy, "wave %d of campaign %s is being submitted by somebody else", w.Number, c.Name)
@@ -147,6 +153,10 @@ func (c *Campaign) proceed(ctx context.Context, w *Wave, adopt bool) error {
 	w.Complete = true
 	if err == nil {
 		return store()
+	}
+	if ctx.Err() != nil || slurm.Transient(err) {
+		w.Complete = false // the next step submits the rest
+		return errors.Join(err, store())
 	}
 	w.Error = err.Error()
 	return errors.Join(err, c.Client.Cancel(context.WithoutCancel(ctx), w.jobs()), store())

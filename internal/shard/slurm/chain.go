@@ -2,9 +2,13 @@ package slurm
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +47,46 @@ func OpenChain(client *Client, work string) (*Chain, error) {
 	return &Chain{Client: client, Work: abs, Plan: p, Request: r}, nil
 }
 
+// Chains returns the chains of all plans that were ever submitted from a work directory, without their requests.
+func Chains(client *Client, work string) ([]*Chain, error) {
+	plans, err := os.ReadDir(filepath.Join(work, "slurm"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("slurm: %w", err)
+	}
+	var chains []*Chain
+	for _, dir := range plans {
+		var a Attempt
+		err := ReadRecord(filepath.Join(work, "slurm", dir.Name(), "attempt-001.json"), &a)
+		if !dir.IsDir() || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(a.Plan) == 2*sha256.Size {
+			chains = append(chains, &Chain{Client: client, Work: work, Plan: &plan.Plan{ID: a.Plan}})
+		}
+	}
+	return chains, nil
+}
+
+// Live returns the jobs of the chain that have not ended.
+func (c *Chain) Live(ctx context.Context) (live []int, err error) {
+	attempts, err := LoadAttempts(c.Work, c.Plan)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int
+	for _, a := range attempts {
+		ids = append(ids, a.Jobs()...)
+	}
+	elements, err := c.Client.Elements(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(ids, func(id int) bool { return !elements.Live(id) }), nil
+}
+
 // Parts of a job name.
 const (
 	reducePart = "reduce"
@@ -53,7 +97,8 @@ const (
 
 // Draft makes the attempt with this number at these tasks (ascending; none: reduce alone), not yet submitted.
 func (c *Chain) Draft(number int, tasks []int, lim Limits) *Attempt {
-	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, c.Plan.StageOf, lim)}
+	c.Complete()
+	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Request: c.Request.ID(), Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, c.Plan.StageOf, lim)}
 }
 
 // arrayJob gives the array job of chunk i of an attempt; ids are those of the chunks before it. It waits for those of
@@ -62,10 +107,7 @@ func (c *Chain) arrayJob(a *Attempt, i int, ids []string) Job {
 	chunk := a.Chunks[i]
 	j := c.job(a, chunkPart(i), scripts.Array, a.Task, "%A_%a")
 	j.Array = chunk.Spec(Throttles(a.Chunks, c.Request.Throttle)[i])
-	j.Words = []string{c.Work}
-	if chunk.Offset > 0 {
-		j.Words = append(j.Words, strconv.Itoa(chunk.Offset))
-	}
+	j.Words = append([]string{c.Work, strconv.Itoa(chunk.Offset)}, c.names(a)...)
 	for k, id := range ids {
 		if a.Chunks[k].Stage < chunk.Stage {
 			j.AfterOK = append(j.AfterOK, id)
@@ -80,27 +122,32 @@ func (c *Chain) reduceJob(a *Attempt, arrays []string) Job {
 	for _, id := range a.After {
 		j.AfterAny = append(j.AfterAny, strconv.Itoa(id))
 	}
-	j.Words = append([]string{c.Work}, c.Request.ReduceWords...)
+	j.Words = slices.Concat([]string{c.Work}, c.names(a), c.Request.ReduceWords)
 	return j
 }
 
 func (c *Chain) repairJob(a *Attempt, reduce string) Job {
 	j := c.job(a, repairPart, scripts.Repair, Small(a.Reduce), "%j")
-	j.AfterFail, j.Words = []string{reduce}, []string{c.Work}
+	j.AfterFail, j.Words = []string{reduce}, append([]string{c.Work, "--attempt", strconv.Itoa(a.Number)}, c.names(a)...)
 	return j
 }
 
-func (c *Chain) deployJob(a *Attempt, reduce string) Job {
+func (c *Chain) deployJob(a *Attempt, after []string) Job {
 	j := c.job(a, deployPart, scripts.Deploy, a.Reduce, "%j")
-	j.AfterOK, j.Words = []string{reduce}, c.Request.Deploy
+	j.AfterOK, j.Words = after, slices.Concat(c.Request.Deploy, []string{"--job-of", c.Work}, c.names(a))
 	return j
 }
 
 // postJob waits for all other jobs, however they end: the last attempt that does not continue tells the logbook.
 func (c *Chain) postJob(a *Attempt, others ...string) Job {
 	j := c.job(a, postPart, scripts.Post, Small(a.Reduce), "%j")
-	j.AfterAny, j.Words = others, []string{c.Work}
+	j.AfterAny, j.Words = others, append([]string{c.Work}, c.names(a)...)
 	return j
+}
+
+// names are the words by which a job names what it works for; see Admit.
+func (c *Chain) names(a *Attempt) []string {
+	return []string{"--plan", c.Plan.ID, "--request", a.Request}
 }
 
 // Small is what a job needs that only speaks to Slurm.
@@ -115,9 +162,8 @@ const (
 )
 
 func (c *Chain) job(a *Attempt, part, script string, r Resources, logName string) Job {
-	dir := Dir(c.Work, c.Plan)
-	return Job{Name: a.Name(part), Script: filepath.Join(dir, script), Resources: r, Chdir: c.Work,
-		Log: filepath.Join(dir, "log", part+"-"+logName+".log")}
+	return Job{Name: a.Name(part), Script: filepath.Join(RequestDir(c.Work, c.Plan, a.Request), script), Resources: r, Chdir: c.Work,
+		LogDir: filepath.Join(Dir(c.Work, c.Plan), "log"), Log: part + "-" + logName + ".log"}
 }
 
 // Lines gives the sbatch command lines of an attempt that is not submitted; words in angle brackets stand for job ids.
@@ -127,9 +173,13 @@ func (c *Chain) Lines(a *Attempt) []string {
 		lines = append(lines, c.arrayJob(a, i, arrays).Line())
 		arrays = append(arrays, "<"+chunkPart(i)+">")
 	}
-	lines = append(lines, c.reduceJob(a, arrays).Line(), c.repairJob(a, "<"+reducePart+">").Line())
+	var after []string
+	if !a.DeployAlone {
+		after = []string{"<" + reducePart + ">"}
+		lines = append(lines, c.reduceJob(a, arrays).Line(), c.repairJob(a, after[0]).Line())
+	}
 	if len(c.Request.Deploy) > 0 {
-		lines = append(lines, c.deployJob(a, "<"+reducePart+">").Line())
+		lines = append(lines, c.deployJob(a, after).Line())
 	}
 	if c.Request.Post {
 		lines = append(lines, c.postJob(a, "<"+reducePart+">", "<"+repairPart+">").Line())
@@ -147,8 +197,9 @@ func (c *Chain) Scripts() (map[string][]byte, error) {
 	if c.Request.Post {
 		programs[scripts.Post] = c.Request.Program
 	}
+	lines := c.Request.Lines(sitePath(c.Work, c.Plan, c.Request.ID()))
 	for name, program := range programs {
-		text, err := scripts.Render(name, Quote(program), c.Request.SiteLines)
+		text, err := scripts.Render(name, Quote(program), lines)
 		if err != nil {
 			return nil, fmt.Errorf("slurm: could not make %s: %w", name, err)
 		}
@@ -174,7 +225,7 @@ func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
 		return fault.New(fault.Slurm, "slurm: %s, but the controller keeps at most %s (MaxJobCount) and you have %d", fault.Count(tasks, "task"), fault.Count(lim.MaxJobCount, "job"), running).
 			WithHint("use fewer and larger tasks with --tasks, or wait")
 	}
-	jobs := []Job{c.reduceJob(a, nil)}
+	jobs := []Job{c.reduceJob(a, nil)} // asks for the most
 	if len(a.Chunks) > 0 {
 		jobs = append(jobs, c.arrayJob(a, 0, nil))
 	}
@@ -189,7 +240,11 @@ func (c *Chain) Preflight(ctx context.Context, a *Attempt, lim Limits) error {
 
 func (c *Chain) writeScripts() error {
 	// The lines of the scripts come from this file, after the first submission.
-	if err := access.Trusted(requestPath(c.Work, c.Plan)); err != nil {
+	id := c.Request.ID()
+	if err := errors.Join(access.Trusted(requestPath(c.Work, c.Plan, id)), access.Trusted(sitePath(c.Work, c.Plan, id))); err != nil {
+		return err
+	}
+	if err := c.SaveRequest(); err != nil {
 		return err
 	}
 	texts, err := c.Scripts()
@@ -197,7 +252,7 @@ func (c *Chain) writeScripts() error {
 		return err
 	}
 	for name, text := range texts {
-		path := filepath.Join(Dir(c.Work, c.Plan), name)
+		path := filepath.Join(RequestDir(c.Work, c.Plan, id), name)
 		if err := atomicfile.WriteFile(path, atomicfile.Options{Mode: 0o755}, text); err != nil {
 			return err
 		}
@@ -205,13 +260,13 @@ func (c *Chain) writeScripts() error {
 	return nil
 }
 
-// Submit claims the attempt and submits its jobs. If sbatch refuses one, those before it are cancelled and the
+// Submit claims the attempt and submits its jobs; the caller holds the lock of the work directory. If sbatch refuses one, those before it are cancelled and the
 // attempt's record says why.
 func (c *Chain) Submit(ctx context.Context, a *Attempt) error {
 	if err := c.writeScripts(); err != nil {
 		return err
 	}
-	if err := a.claim(c.Work, c.Plan); err != nil {
+	if err := c.claim(a); err != nil {
 		return err
 	}
 	return c.proceed(ctx, a, false)
@@ -230,17 +285,20 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 			}
 			arrays = append(arrays, strconv.Itoa(a.Chunks[i].Job))
 		}
-		if err := submit(&a.ReduceJob, c.reduceJob(a, arrays)); err != nil {
-			return err
-		}
-		reduce := strconv.Itoa(a.ReduceJob)
-		if a.Try < c.Request.MaxAttempts {
-			if err := submit(&a.RepairJob, c.repairJob(a, reduce)); err != nil {
+		var after []string // for the deployment
+		if !a.DeployAlone {
+			if err := submit(&a.ReduceJob, c.reduceJob(a, arrays)); err != nil {
 				return err
+			}
+			after = []string{strconv.Itoa(a.ReduceJob)}
+			if a.Try < c.Request.MaxAttempts {
+				if err := submit(&a.RepairJob, c.repairJob(a, after[0])); err != nil {
+					return err
+				}
 			}
 		}
 		if len(c.Request.Deploy) > 0 {
-			if err := submit(&a.DeployJob, c.deployJob(a, reduce)); err != nil {
+			if err := submit(&a.DeployJob, c.deployJob(a, after)); err != nil {
 				return err
 			}
 		}
@@ -258,6 +316,11 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 	a.Complete = true
 	if err == nil {
 		return store()
+	}
+	if ctx.Err() != nil || Transient(err) {
+		a.Complete = false // what is submitted goes on; rerun completes the chain
+		return errors.Join(fault.New(fault.CodeOf(err), "the jobs are not all submitted: %w", err).
+			WithHint("submit the rest with: rawstatus rerun --work %s", Quote(c.Work)), store())
 	}
 	a.Error = err.Error()
 	return errors.Join(err, c.Client.Cancel(context.WithoutCancel(ctx), a.Jobs()), store())

@@ -75,9 +75,6 @@ func testChain(t *testing.T) *Chain {
 	t.Helper()
 	c := &Chain{Client: NewClient(t.Context()), Work: t.TempDir(), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
 		Request: Request{MaxAttempts: 3, Program: "/opt/rawstatus", Task: Resources{MemMB: 100, Time: time.Hour}}}
-	if err := SaveRequest(c.Work, c.Plan, c.Request); err != nil {
-		t.Fatal(err)
-	}
 	return c
 }
 
@@ -112,7 +109,7 @@ func TestChainOfJobs(t *testing.T) {
 	if err := c.Submit(t.Context(), &Attempt{Number: a.Number}); fault.CodeOf(err) != fault.Busy {
 		t.Errorf("a second submitter of the attempt: %v", err)
 	}
-	script, err := os.ReadFile(filepath.Join(Dir(c.Work, c.Plan), "rawstatus-array.sbatch"))
+	script, err := os.ReadFile(filepath.Join(RequestDir(c.Work, c.Plan, a.Request), "rawstatus-array.sbatch"))
 	if err != nil || !strings.Contains(string(script), "\nbin=/opt/rawstatus\n") {
 		t.Errorf("%v\n%s", err, script)
 	}
@@ -153,10 +150,10 @@ func TestOutOfMemoryStandIn(t *testing.T) {
 101_1|105|COMPLETED|0:0||n1|60|60|100M|None
 101_2|106|TIMEOUT|0:0||n2|3600|60|100M|None
 101_3|107|NODE_FAIL|0:0||n3|60|60|100M|None
-102|102|CANCELLED by 0|0:0||None assigned|0|60|100M|None
+102|102|CANCELLED|0:0||None assigned|0|60|100M|None
 103|103|RUNNING|0:0||n1|1|60|100M|None
 `)
-	r, a, err := c.Repair(t.Context(), lim)
+	r, a, err := c.Repair(t.Context(), lim, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +194,7 @@ func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.answer(t, "sacct", "101_0|101|"+tt.task0+"||n1|60|60|100M|None\n"+rest)
-		_, next, err := c.Repair(context.Background(), Limits{MaxArraySize: 33, MaxArrayTask: 33})
+		_, next, err := c.Repair(context.Background(), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
 		switch {
 		case tt.try > 0 && (err != nil || next == nil || next.Try != tt.try):
 			t.Errorf("%s: %+v, %v", name, next, err)

@@ -7,44 +7,61 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/io/filelock"
 )
 
-// Claim says who submits a set of jobs, so that others can tell whether the submitter is still at it.
+// Claim is the head of the record of a set of jobs. Records are written by the holder of the lock of their directory
+// alone, so one that is not complete while nobody holds the lock was left by a submitter that is gone.
 type Claim struct {
 	Submitted time.Time `json:"submitted"`
-	Host      string    `json:"host"`
-	PID       int       `json:"pid"`
+	By        string    `json:"by"`
 	Complete  bool      `json:"complete"` // all jobs are submitted, or the submission has failed
 	Error     string    `json:"error,omitempty"`
 }
 
 // NewClaim makes the claim of this process.
-func NewClaim() (Claim, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return Claim{}, fmt.Errorf("slurm: could not tell the name of this machine: %w", err)
-	}
-	return Claim{Submitted: time.Now().UTC().Truncate(time.Second), Host: host, PID: os.Getpid()}, nil
+func (c *Client) NewClaim() Claim {
+	return Claim{Submitted: c.system.Now().UTC().Truncate(time.Second), By: access.Login() + "@" + access.Host()}
 }
 
-// abandonedAfter is longer than submitting takes when every command takes as long as it may.
-const abandonedAfter = 20 * time.Minute
+// Unfinished reports whether the submitter has not submitted everything.
+func (c *Claim) Unfinished() bool { return !c.Complete }
 
-// Abandoned tells that the submitter is gone before it submitted everything.
-func (c *Claim) Abandoned() bool {
-	if c.Complete {
+// Lock lets one process at a time submit and cancel the jobs of a work directory or campaign: it is given back when
+// that process ends in whatever way, on whatever machine. wait is how long the holder may take.
+func Lock(ctx context.Context, dir string, wait time.Duration) (unlock func(), err error) {
+	dir = filepath.Join(dir, "slurm")
+	if err := atomicfile.MkdirAll(dir, 0o2775, nil); err != nil {
+		return nil, err
+	}
+	l, err := filelock.Acquire(ctx, dir, wait, &access.Policy{DirMode: 0o2775, FileMode: 0o664})
+	if err != nil {
+		return nil, err
+	}
+	return l.Release, nil
+}
+
+// How long the lock is waited for: by people, and by jobs, whose submitter may be waiting for Slurm's controller.
+const (
+	PersonWaits = 30 * time.Second
+	JobWaits    = 20 * time.Minute
+)
+
+// Locked reports whether somebody submits or cancels jobs of a work directory or campaign right now.
+func Locked(ctx context.Context, dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "slurm", filelock.Name)); err != nil {
 		return false
 	}
-	if host, err := os.Hostname(); err == nil && host == c.Host {
-		_, err := os.Stat(filepath.Join("/proc", strconv.Itoa(c.PID)))
-		return err != nil
+	unlock, err := Lock(ctx, dir, 0)
+	if err == nil {
+		unlock()
 	}
-	return time.Since(c.Submitted) > abandonedAfter
+	return fault.CodeOf(err) == fault.Busy
 }
 
 // SubmitOnce submits a job unless its id is already known, and has the id stored. With adopt it looks first for a job of
@@ -81,6 +98,11 @@ func WriteRecord(path string, v any, exclusive bool) error {
 		return fmt.Errorf("slurm: could not encode %s: %w", path, err)
 	}
 	return atomicfile.WriteFile(path, atomicfile.Options{Mode: recordMode, Exclusive: exclusive}, append(b, '\n'))
+}
+
+// WriteText stores a text that is executed, or decides what is.
+func WriteText(path, text string) error {
+	return atomicfile.WriteFile(path, atomicfile.Options{Mode: recordMode}, []byte(text))
 }
 
 // ReadRecord reads what WriteRecord stored.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +17,27 @@ import (
 const commandTimeout = 2 * time.Minute
 
 // Client speaks to Slurm through its commands.
-type Client struct{ system System }
+type Client struct {
+	// Patience is how long a controller that does not answer is asked again.
+	Patience time.Duration
+	// Waits, unless nil, hears why a command is given again.
+	Waits func(err error)
+
+	system System
+}
+
+// A controller restarts within a minute or so; jobs that look after themselves wait for it longer than people do.
+const (
+	patience = 10 * time.Minute
+	// ShortPatience is that of commands that show what files tell where Slurm does not answer.
+	ShortPatience = 5 * time.Second
+	longestPause  = 30 * time.Second
+)
 
 // NewClient makes a client of the system of ctx.
-func NewClient(ctx context.Context) *Client { return &Client{SystemOf(ctx)} }
+func NewClient(ctx context.Context) *Client {
+	return &Client{Patience: patience, system: SystemOf(ctx)}
+}
 
 // CommandError is a Slurm command that failed.
 type CommandError struct {
@@ -54,6 +72,37 @@ var hints = []struct{ says, hint string }{
 	{"timed out", "Slurm's controller does not answer: try again later"},
 }
 
+// transient is what Slurm's commands say while a controller or its database is away, restarts or has too much to do.
+var transient = []string{"contact slurm controller", "timed out", "Connection refused", "Connection reset", "onnection failure", "ero Bytes were transmitted",
+	"Transport endpoint", "tandby", "temporarily unable", "temporarily unavailable", "talking to the database", "not responding", "try again"}
+
+// Transient reports whether the same command may succeed in a minute.
+func Transient(err error) bool {
+	var ce *CommandError
+	if !errors.As(err, &ce) {
+		return false
+	}
+	says := func(text string) bool { return strings.Contains(ce.Stderr, text) }
+	return errors.Is(ce.Err, context.DeadlineExceeded) || slices.ContainsFunc(transient, says)
+}
+
+// retry calls f again while its failure is transient, for as long as the client has patience.
+func (c *Client) retry(ctx context.Context, f func() error) error {
+	end := c.system.Now().Add(c.Patience)
+	for pause := time.Second; ; pause = min(2*pause, longestPause) {
+		err := f()
+		if err == nil || !Transient(err) || !c.system.Now().Add(pause).Before(end) {
+			return err
+		}
+		if c.Waits != nil {
+			c.Waits(err)
+		}
+		if err := c.system.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
 func (e *CommandError) fault() error {
 	f := fault.New(fault.Slurm, "%w", e)
 	f.Err = e
@@ -65,8 +114,17 @@ func (e *CommandError) fault() error {
 	return f
 }
 
-// run gives the standard output of a Slurm command.
-func (c *Client) run(ctx context.Context, name string, args ...string) (string, error) {
+// run returns the standard output of a Slurm command, which is given again while the controller is away.
+func (c *Client) run(ctx context.Context, name string, args ...string) (out string, err error) {
+	err = c.retry(ctx, func() (err error) {
+		out, err = c.once(ctx, name, args...)
+		return err
+	})
+	return out, err
+}
+
+// once gives a Slurm command one time.
+func (c *Client) once(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	stdout, stderr, err := c.system.Command(ctx, name, args...)
@@ -94,6 +152,9 @@ type Limits struct {
 	MaxJobCount  int // most jobs, array elements included, that the controller keeps at a time
 }
 
+// CommonLimits are those of a Slurm that nobody has configured otherwise.
+var CommonLimits = Limits{MaxArraySize: 1001, MaxArrayTask: 1001, MaxJobCount: 10000}
+
 // Limits asks the controller for its configuration.
 func (c *Client) Limits(ctx context.Context) (Limits, error) {
 	out, err := c.run(ctx, "scontrol", "show", "config")
@@ -103,9 +164,23 @@ func (c *Client) Limits(ctx context.Context) (Limits, error) {
 	return parseLimits(out)
 }
 
-// Submit hands a job to sbatch and gives its id.
+// Submit hands a job to sbatch and returns its id. A call that failed because the controller went away may have
+// submitted the job all the same: before the next one, a job of that name is looked for.
 func (c *Client) Submit(ctx context.Context, j Job) (int, error) {
-	out, err := c.run(ctx, "sbatch", append([]string{"--parsable"}, j.Args()...)...)
+	var out string
+	again := false
+	err := c.retry(ctx, func() (err error) {
+		if again {
+			ids, err := c.named(ctx, c.once, j.Name)
+			if err != nil || len(ids) > 0 {
+				out = joinInts(ids[max(0, len(ids)-1):], "")
+				return err
+			}
+		}
+		again = true
+		out, err = c.once(ctx, "sbatch", append([]string{"--parsable"}, j.Args()...)...)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -152,9 +227,13 @@ func (c *Client) Running(ctx context.Context) (int, error) {
 	return strings.Count(out, "\n"), nil
 }
 
-// Named gives the ids of this user's queued or running jobs of a name.
+// Named returns the ids, ascending, of this user's jobs of a name that the controller knows, ended ones included.
 func (c *Client) Named(ctx context.Context, name string) ([]int, error) {
-	out, err := c.run(ctx, "squeue", "--noheader", "--me", "--name="+name, "--format=%F")
+	return c.named(ctx, c.run, name)
+}
+
+func (c *Client) named(ctx context.Context, run func(context.Context, string, ...string) (string, error), name string) ([]int, error) {
+	out, err := run(ctx, "squeue", "--noheader", "--me", "--states=all", "--name="+name, "--format=%F")
 	if err != nil {
 		return nil, err
 	}
@@ -164,11 +243,10 @@ func (c *Client) Named(ctx context.Context, name string) ([]int, error) {
 		if err != nil {
 			return nil, badOutput("squeue", field, "a job id")
 		}
-		if len(ids) == 0 || ids[len(ids)-1] != id {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 	}
-	return ids, nil
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // Elements gives the latest state of every element of the jobs, from the controller for what it still knows and from
@@ -188,11 +266,11 @@ func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
 		return nil, err
 	}
 	out, err := c.run(ctx, "squeue", "--noheader", "--array", "--states=all", "--jobs="+list, "--Format="+squeueFormat)
+	var ce *CommandError
+	if errors.As(err, &ce) && strings.Contains(ce.Stderr, "Invalid job id") {
+		out, err = "", nil // the controller has forgotten all of them
+	}
 	if err != nil {
-		var ce *CommandError
-		if errors.As(err, &ce) && strings.Contains(ce.Stderr, "Invalid job id") {
-			return all, nil // the controller has forgotten all of them
-		}
 		return nil, err
 	}
 	return all, all.addSqueue(out)
@@ -214,14 +292,37 @@ func (c *Client) CancelLive(ctx context.Context, ids []int) ([]int, error) {
 	}
 	var live []int
 	for _, id := range ids {
-		for _, e := range elements {
-			if e.Job == id && !e.State.Over() {
-				live = append(live, id)
-				break
-			}
+		if elements.Live(id) {
+			live = append(live, id)
 		}
 	}
 	return live, c.Cancel(ctx, live)
+}
+
+// End cancels those of the jobs that have not ended yet, returns them, and waits until all have ended.
+func (c *Client) End(ctx context.Context, ids []int) ([]int, error) {
+	live, err := c.CancelLive(ctx, ids)
+	if err != nil || len(live) == 0 {
+		return live, err
+	}
+	end := c.system.Now().Add(c.Patience)
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		elements, err := c.Elements(ctx, live)
+		if err != nil {
+			return live, err
+		}
+		left := slices.DeleteFunc(slices.Clone(live), func(id int) bool { return !elements.Live(id) })
+		if len(left) == 0 {
+			return live, nil
+		}
+		if c.system.Now().After(end) {
+			return live, fault.New(fault.Slurm, "slurm: jobs %v are cancelled, and have not ended after %s", left, c.Patience).
+				WithHint("a node that does not answer keeps its jobs until Slurm gives it up: look again later with the same command")
+		}
+		if err := c.system.Sleep(ctx, pause); err != nil {
+			return live, err
+		}
+	}
 }
 
 // Sleep waits in the time of the client's system.

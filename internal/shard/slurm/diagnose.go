@@ -54,12 +54,13 @@ func Diagnose(e *Element) Verdict {
 func diagnoseEnd(e *Element) Verdict {
 	moreTime := Verdict{Action: Retry, Time: growth * e.TimeLimit,
 		Reason: fmt.Sprintf("ran out of its time of %s", e.TimeLimit)}
+	moreMemory := Verdict{Action: Retry, Mem: growth * e.ReqMemMB,
+		Reason: fmt.Sprintf("ran out of its memory of %d MB on %s", e.ReqMemMB, e.Node)}
 	switch e.State {
 	case Completed:
 		return Verdict{Action: Retry, Reason: "finished, but its partial is missing or damaged"}
 	case OutOfMemory:
-		return Verdict{Action: Retry, Mem: growth * e.ReqMemMB,
-			Reason: fmt.Sprintf("ran out of its memory of %d MB on %s", e.ReqMemMB, e.Node)}
+		return moreMemory
 	case Timeout:
 		return moreTime
 	case NodeFail, BootFail:
@@ -71,11 +72,23 @@ func diagnoseEnd(e *Element) Verdict {
 			return Verdict{Action: Retry, Reason: "could not start: a job before it failed"}
 		}
 		return Verdict{Action: Hold, Reason: "cancelled"}
+	case LaunchFailed, ReconfigFail:
+		return Verdict{Action: Retry, Reason: fmt.Sprintf("Slurm could not start it: %s", e.state())}
+	case Revoked:
+		return Verdict{Action: Stop, Reason: "another cluster of the federation has taken it: " + e.state()}
+	case Lost:
+		return Verdict{Action: Retry, Reason: "Slurm has forgotten it: " + e.Reason}
 	case Failed:
 	default:
 		return Verdict{Action: Wait, Reason: string(e.State)}
 	}
+	signal := e.Signal
+	if e.Exit > signalBase && e.Exit < signalBase+64 { // as a shell says it
+		signal = e.Exit - signalBase
+	}
 	switch {
+	case e.StepOOM:
+		return moreMemory
 	case (e.Exit == int(fault.Temporary) || e.Signal == int(syscall.SIGTERM)) && e.TimeLimit > 0 && e.Elapsed > e.TimeLimit-signalSlack:
 		return moreTime // the signal ends the script when it comes before the program has started
 	case e.Exit == int(fault.Temporary):
@@ -83,10 +96,21 @@ func diagnoseEnd(e *Element) Verdict {
 	case e.Exit == 126 || e.Exit == 127:
 		return Verdict{Action: Retry, Exclude: []string{e.Node},
 			Reason: fmt.Sprintf("node %s could not start the program (exit code %d)", e.Node, e.Exit)}
-	case e.Signal != 0:
-		return Verdict{Action: Retry, Reason: fmt.Sprintf("killed by signal %d on %s", e.Signal, e.Node)}
+	case signal != 0:
+		return Verdict{Action: Retry, Reason: fmt.Sprintf("killed by signal %d on %s", signal, e.Node)}
 	}
 	return Verdict{Action: Stop, Reason: fmt.Sprintf("failed on %s with exit code %d: %s", e.Node, e.Exit, meaning(e.Exit))}
+}
+
+// signalBase is added to a signal's number in the exit code of a shell.
+const signalBase = 128
+
+// state returns Slurm's word for the state, with its reason.
+func (e *Element) state() string {
+	if e.Reason == "" || e.Reason == "None" {
+		return string(e.State)
+	}
+	return fmt.Sprintf("%s (%s)", e.State, e.Reason)
 }
 
 func meaning(exit int) string {

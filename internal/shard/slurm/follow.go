@@ -31,6 +31,10 @@ func (c *Chain) Follow(ctx context.Context, every time.Duration, show func(*Repo
 			if err != nil || next.Plan.ID == c.Plan.ID {
 				return r, err
 			}
+			same := next.Request
+			if same.Plan = c.Request.Plan; same.ID() != c.Request.ID() {
+				return r, nil // another submission has taken its place
+			}
 			*c, quiet = *next, 0
 		}
 		if err := c.Client.Sleep(ctx, every); err != nil {

@@ -3,6 +3,8 @@ package slurm
 import (
 	"fmt"
 	"math"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +37,7 @@ type Job struct {
 	// Job ids: all must have ended well, any may have failed, all must have ended.
 	AfterOK, AfterFail, AfterAny []string
 	Chdir                        string
-	Log                          string // as --output
+	LogDir, Log                  string // as --output; Slurm replaces %A and the like in Log alone
 }
 
 // Args gives the words of the sbatch command line, without the command itself.
@@ -49,7 +51,7 @@ func (j Job) Args() []string {
 	r := j.Resources
 	add(j.Name != "", "--job-name=%s", j.Name)
 	add(j.Chdir != "", "--chdir=%s", j.Chdir)
-	add(j.Log != "", "--output=%s", j.Log)
+	add(j.Log != "", "--output=%s", filepath.Join(strings.ReplaceAll(j.LogDir, "%", "%%"), j.Log))
 	add(r.Account != "", "--account=%s", r.Account)
 	add(r.Partition != "", "--partition=%s", r.Partition)
 	add(r.QOS != "", "--qos=%s", r.QOS)
@@ -141,4 +143,41 @@ func Quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// owned are the options of sbatch that carry a job's place in its chain, and those with which sbatch submits no job, or
+// one that cannot be followed.
+var owned = []string{"array", "dependency", "kill-on-invalid-dep", "output", "parsable", "job-name", "chdir", "wrap", "wait", "test-only", "clusters",
+	"help", "usage", "version"}
+
+// ownedLetters are their short forms; plainLetters take no value, so others may follow in the same word.
+const (
+	ownedLetters = "adoJDWMhV"
+	plainLetters = "HIkOQsvX"
+)
+
+// CheckExtra refuses further options of sbatch that would take the place of what the engine needs.
+func CheckExtra(options []string) error {
+	for _, word := range options {
+		name, _, _ := strings.Cut(word, "=")
+		bad := func(format string, args ...any) *fault.Error {
+			return fault.New(fault.Usage, "sbatch option %q: "+format, append([]any{word}, args...)...)
+		}
+		switch long, isLong := strings.CutPrefix(name, "--"); {
+		case isLong && long != "":
+			// sbatch takes the beginning of a name for the name.
+			i := slices.IndexFunc(owned, func(o string) bool { return strings.HasPrefix(o, long) })
+			if i >= 0 {
+				return bad("the jobs need --%s themselves", owned[i]).WithHint("leave it out")
+			}
+		case !isLong && len(word) > 1 && word[0] == '-':
+			letters := strings.TrimLeft(word[1:], plainLetters)
+			if letters != "" && strings.ContainsRune(ownedLetters, rune(letters[0])) {
+				return bad("the jobs need -%c themselves", letters[0]).WithHint("leave it out")
+			}
+		default:
+			return bad("it does not begin with a dash").WithHint("give an option and its value as one word: --sbatch-arg=--name=value")
+		}
+	}
+	return nil
 }

@@ -29,13 +29,35 @@ const (
 	Timeout     State = "TIMEOUT"
 	Preempted   State = "PREEMPTED"
 	Deadline    State = "DEADLINE"
+	// Jobs that Slurm keeps and does not start until a person releases them.
+	RequeueHold        State = "REQUEUE_HOLD"
+	SpecialExit        State = "SPECIAL_EXIT"
+	ReservationDeleted State = "RESV_DEL_HOLD"
+	// Ends that are no fault of the job.
+	Revoked      State = "REVOKED" // another cluster of the federation has it
+	LaunchFailed State = "LAUNCH_FAILED"
+	ReconfigFail State = "RECONFIG_FAIL"
+	// Lost is ours: accounting has it without an end, and the controller does not know it any more.
+	Lost State = "LOST"
 )
 
 // Over tells that a job in this state will not go on by itself.
 func (s State) Over() bool {
 	switch s {
-	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline:
+	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline, Revoked, LaunchFailed, ReconfigFail, Lost:
 		return true
+	}
+	return false
+}
+
+// Held reports whether a job waits for a person to release it.
+func (e *Element) Held() bool {
+	switch e.State {
+	case RequeueHold, SpecialExit, ReservationDeleted:
+		return true
+	case Pending, Requeued:
+		reason := strings.ToLower(e.Reason)
+		return strings.Contains(reason, "held") || strings.Contains(reason, "hold")
 	}
 	return false
 }
@@ -45,6 +67,9 @@ const neverSatisfied = "DependencyNeverSatisfied"
 
 // ElementID names one element of an array, or with Index -1 a plain job.
 type ElementID struct{ Job, Index int }
+
+// restIndex is the index of the elements of an array that accounting has not one by one: none of them has started.
+const restIndex = -2
 
 // Element is what Slurm knows about one array element or job.
 type Element struct {
@@ -61,10 +86,31 @@ type Element struct {
 	Reason    string
 	Restarts  int      // how often Slurm started it again
 	LostNodes []string // nodes that failed under it
+	StepOOM   bool     // one of its steps ran out of memory
+
+	seen bool // by the controller
 }
 
 // Elements is the latest state of every element.
 type Elements map[ElementID]*Element
+
+// Of returns what is known about an element, nil if nothing is.
+func (es Elements) Of(id ElementID) *Element {
+	if e := es[id]; e != nil || id.Index < 0 {
+		return e
+	}
+	return es[ElementID{id.Job, restIndex}]
+}
+
+// Live reports whether a job, or an element of it, has not ended.
+func (es Elements) Live(job int) bool {
+	for _, e := range es {
+		if e.Job == job && !e.State.Over() {
+			return true
+		}
+	}
+	return false
+}
 
 const (
 	sacctFormat = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
@@ -85,10 +131,10 @@ func (es Elements) addSacct(out string) error {
 		if len(f) < 10 {
 			return badOutput("sacct", line, "10 fields")
 		}
-		if strings.Contains(f[0], "[") {
-			continue // elements not yet started, in a form that Slurm cuts short; squeue lists them one by one
-		}
 		name, step, isStep := strings.Cut(f[0], ".")
+		if array, _, collapsed := strings.Cut(f[0], "_["); collapsed { // Slurm may cut the list of indices short
+			name, isStep = array+"_"+strconv.Itoa(restIndex), false
+		}
 		id, err := parseJobID(name)
 		if err != nil {
 			return badOutput("sacct", f[0], "a job id")
@@ -97,6 +143,9 @@ func (es Elements) addSacct(out string) error {
 		if isStep {
 			if e != nil && step == "batch" {
 				e.MaxRSS = max(e.MaxRSS, parseSize(f[4], 1))
+			}
+			if e != nil && State(f[2]) == OutOfMemory {
+				e.StepOOM = true
 			}
 			continue
 		}
@@ -109,6 +158,7 @@ func (es Elements) addSacct(out string) error {
 			es[id] = e
 		} else {
 			e.Restarts++
+			e.StepOOM = false // that was of the start before
 		}
 		e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
 		e.Exit, e.Signal = parseExit(f[3])
@@ -152,7 +202,7 @@ func (es Elements) addSqueue(out string) error {
 			e = &Element{ElementID: id}
 			es[id] = e
 		}
-		e.Raw, e.State, e.Reason = f[2], State(f[3]), f[10]
+		e.Raw, e.State, e.Reason, e.seen = f[2], State(f[3]), strings.Trim(strings.Join(f[10:], "|"), "|"), true
 		e.Restarts = max(e.Restarts, atoi(f[9]))
 		if e.State.Over() {
 			e.Exit, e.Signal = waitStatus(atoi(f[4]))
@@ -171,6 +221,16 @@ func (es Elements) addSqueue(out string) error {
 		}
 		if e.lost() && !slices.Contains(e.LostNodes, e.Node) {
 			e.LostNodes = append(e.LostNodes, e.Node)
+		}
+	}
+	// What the controller does not know has ended, whatever accounting has missed.
+	for id, e := range es {
+		switch {
+		case e.seen || e.State.Over():
+		case id.Index == restIndex:
+			delete(es, id) // the controller lists them one by one
+		default:
+			e.State, e.Reason = Lost, "accounting has it as "+string(e.State)
 		}
 	}
 	return nil

@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 )
 
@@ -20,6 +23,7 @@ const (
 	StatePending = "pending" // Slurm will run it
 	StateFailed  = "failed"  // Slurm has ended it, and there is no good partial
 	StateMissing = "missing" // nobody does it
+	StateHeld    = "held"    // Slurm keeps it until a person releases it
 )
 
 // JobState is what became of a task or job.
@@ -63,6 +67,12 @@ type Report struct {
 	Done bool `json:"done"`
 	// Active: a job of the plan is queued or runs, so the state can change by itself.
 	Active bool `json:"active"`
+	// Cancelled says who cancelled the jobs.
+	Cancelled string `json:"cancelled,omitempty"`
+	// Unfinished: the submission was cut off before all jobs were submitted.
+	Unfinished bool `json:"unfinished_submission,omitempty"`
+	// NoSlurm says why Slurm could not be asked: states are those that files tell.
+	NoSlurm string `json:"no_slurm,omitempty"`
 
 	attempts []*Attempt
 	live     []int // array jobs that are queued or run
@@ -70,6 +80,19 @@ type Report struct {
 
 // Report looks at the partials, then asks Slurm.
 func (c *Chain) Report(ctx context.Context) (*Report, error) {
+	return c.report(ctx, c.Client.Elements)
+}
+
+// ReportFiles is Report for a Slurm that cannot be asked: it says what files tell.
+func (c *Chain) ReportFiles(ctx context.Context, why error) (*Report, error) {
+	r, err := c.report(ctx, func(context.Context, []int) (Elements, error) { return nil, nil })
+	if err == nil {
+		r.NoSlurm = why.Error()
+	}
+	return r, err
+}
+
+func (c *Chain) report(ctx context.Context, ask func(ctx context.Context, ids []int) (Elements, error)) (*Report, error) {
 	attempts, err := LoadAttempts(c.Work, c.Plan)
 	if err != nil {
 		return nil, err
@@ -81,7 +104,7 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 	for _, a := range attempts {
 		ids = append(ids, a.Jobs()...)
 	}
-	elements, err := c.Client.Elements(ctx, ids)
+	elements, err := ask(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -101,17 +124,25 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 	for _, a := range attempts {
 		for _, chunk := range a.Chunks {
 			for _, i := range chunk.Indices {
-				if e := elements[ElementID{chunk.Job, i}]; e != nil && !e.State.Over() {
-					r.live = append(r.live, chunk.Job)
-					break
+				if e := elements.Of(ElementID{chunk.Job, i}); chunk.Job != 0 && e != nil && !e.State.Over() {
+					if !slices.Contains(r.live, chunk.Job) {
+						r.live = append(r.live, chunk.Job)
+					}
+					r.Active = r.Active || !e.Held()
 				}
 			}
 		}
 	}
-	r.Active = len(r.live) > 0
-	r.Reduce = JobState{State: StateMissing}
+	r.Reduce = JobState{State: StateMissing, Reason: "not submitted"}
 	for _, a := range attempts {
-		r.add(c, a, elements)
+		r.add(c, a, elements, r.Counts[StateHeld] > 0)
+	}
+	if len(attempts) > 0 {
+		last := attempts[len(attempts)-1]
+		r.Cancelled = last.Cancelled
+		if r.Unfinished = last.Unfinished() && last.Error == ""; r.Unfinished && Locked(ctx, c.Work) {
+			r.Unfinished, r.Active = false, true // somebody is submitting right now
+		}
 	}
 	r.Done = r.finished(c)
 	if r.Done {
@@ -120,8 +151,9 @@ func (c *Chain) Report(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
-// add takes in the jobs of an attempt that follow its array; later attempts replace earlier ones.
-func (r *Report) add(c *Chain, a *Attempt, elements Elements) {
+// add takes in the jobs of an attempt that follow its array; later attempts replace earlier ones. With held tasks, jobs
+// that wait for them wait for a person.
+func (r *Report) add(c *Chain, a *Attempt, elements Elements, held bool) {
 	look := func(id int, part string) *JobState {
 		if id == 0 {
 			return nil
@@ -129,35 +161,94 @@ func (r *Report) add(c *Chain, a *Attempt, elements Elements) {
 		s := jobState(elements[ElementID{id, -1}])
 		s.Attempt, s.Job = a.Number, fmt.Sprint(id)
 		s.Log = filepath.Join(Dir(c.Work, c.Plan), "log", fmt.Sprintf("%s-%d.log", part, id))
-		if s.State == StateRunning || s.State == StatePending {
+		if s.State == StateRunning || s.State == StatePending && !held {
 			r.Active = true
 		}
+		held = held || s.State == StateHeld
 		return &s
 	}
-	if a.Abandoned() || a.Error != "" {
+	if a.Error != "" {
 		return
-	}
-	if !a.Complete {
-		r.Active = true // somebody is submitting right now
 	}
 	if s := look(a.ReduceJob, reducePart); s != nil {
 		r.Reduce = *s
 	}
 	r.Repair = look(a.RepairJob, repairPart)
 	r.Deploy = look(a.DeployJob, deployPart)
+	if r.Deploy == nil && len(c.Request.Deploy) > 0 {
+		r.Deploy = &JobState{State: StateMissing, Reason: "not submitted"}
+	}
 }
 
-// finished tells that nothing is left to do for the plan.
+// finished reports whether nothing is left to do for the request: the results are where it wants them and, if asked for,
+// its deployment has left word in the ledger. Slurm's opinion does not count.
 func (r *Report) finished(c *Chain) bool {
+	if r.Deploy != nil {
+		r.deployment(c)
+	}
 	if r.Counts[StateDone] != len(r.Tasks) || r.Reduce.State == StateRunning || r.Reduce.State == StatePending {
 		return false
 	}
-	sum, err := reduce.LoadSummary(c.Work)
-	if err != nil || sum.Plan != c.Plan.ID {
+	if err := Reduced(c.Work, c.Plan, c.Request.Repository); err != nil {
+		if r.Reduce.State == StateDone {
+			r.Reduce.State, r.Reduce.Reason = StateFailed, "ended well, but: "+err.Error()
+		}
 		return false
 	}
-	r.Reduce.State = StateDone
+	r.Reduce.State, r.Reduce.Reason = StateDone, ""
 	return r.Deploy == nil || r.Deploy.State == StateDone
+}
+
+// deployment takes in what the deployment of the request has left word of.
+func (r *Report) deployment(c *Chain) {
+	d, err := LoadDeployment(c.Work, c.Plan, c.Request.ID())
+	switch s := r.Deploy; {
+	case s.State == StateRunning || s.State == StatePending || s.State == StateHeld:
+	case err != nil:
+		s.State, s.Reason = StateFailed, err.Error()
+	case d == nil:
+		if s.State == StateDone {
+			s.State, s.Reason = StateFailed, "ended well, but left no word of what it deployed"
+		}
+	case d.Code == int(fault.OK):
+		s.State, s.Reason = StateDone, ""
+	default:
+		s.State, s.Exit, s.Reason = StateFailed, d.Code, d.Error
+	}
+}
+
+// Reduced returns nil when the results of a plan are in a repository, else why they are not.
+func Reduced(work string, p *plan.Plan, repository string) error {
+	sum, err := reduce.LoadSummary(work)
+	switch {
+	case err != nil:
+		return err
+	case sum.Plan != p.ID:
+		return fault.New(fault.Incomplete, "the results in %s are of plan %.12s", work, sum.Plan)
+	}
+	for _, g := range sum.Groups {
+		for _, panel := range g.Panels {
+			if panel.File == "" {
+				continue
+			}
+			if rel, err := filepath.Rel(repository, panel.File); repository != "" && (err != nil || !filepath.IsLocal(rel)) {
+				return fault.New(fault.Incomplete, "the results were written elsewhere, to %s", panel.File)
+			}
+			sc, err := repo.ReadSidecar(panel.File)
+			if err != nil {
+				return err
+			}
+			if sc == nil || sc.PlanID != p.ID {
+				return fault.New(fault.Incomplete, "%s is not of this plan any more", panel.File)
+			}
+			for _, path := range append([]string{panel.File}, panel.Constants...) {
+				if _, err := os.Stat(path); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // taskState gives what Slurm says about a task.
@@ -168,7 +259,10 @@ func (c *Chain) taskState(n int, attempts []*Attempt, elements Elements) JobStat
 		if !ok || a.Error != "" {
 			continue
 		}
-		s := jobState(elements[id])
+		if id.Job == 0 {
+			return JobState{State: StateMissing, Attempt: a.Number, Reason: "not submitted"}
+		}
+		s := jobState(elements.Of(id))
 		s.Attempt = a.Number
 		if id.Job != 0 {
 			s.Job = fmt.Sprintf("%d_%d", id.Job, id.Index)
@@ -198,6 +292,8 @@ func jobState(e *Element) JobState {
 	switch {
 	case e.State == Completed:
 		s.State, s.Reason = StateDone, ""
+	case e.Held():
+		s.State, s.Reason = StateHeld, e.state()
 	case e.State == Pending || e.State == Requeued || e.State == Configuring:
 		s.State, s.Reason = StatePending, e.Reason
 	case !e.State.Over():
@@ -211,13 +307,29 @@ func (r *Report) Outcome() error {
 	if r.Done {
 		return nil
 	}
-	if r.Deploy != nil && r.Deploy.State == StateFailed && r.Reduce.State == StateDone {
+	if r.NoSlurm != "" {
+		return fault.New(fault.Slurm, "not done as far as files tell: %d of %s, reduce %s; %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.Reduce.State, r.NoSlurm).
+			WithHint("ask again when Slurm answers: rawstatus status %s", Quote(r.Work))
+	}
+	again := "rawstatus rerun --work " + Quote(r.Work)
+	if ids := r.held(); len(ids) > 0 {
+		return fault.New(fault.Incomplete, "waiting for a person: Slurm holds %s: %s", strings.Join(ids, ", "), r.heldReason()).
+			WithHint("remove the cause, then: scontrol release %s", strings.Join(ids, " "))
+	}
+	if r.Deploy != nil && r.Reduce.State == StateDone {
 		code := fault.Code(r.Deploy.Exit)
 		if code == fault.OK {
-			code = fault.Slurm
+			code = fault.Incomplete
 		}
-		return fault.New(code, "the status is written, but its deployment did not succeed: %s", r.Deploy.Reason).
-			WithHint("its log: %s", r.Deploy.Log)
+		err := fault.New(code, "the status is written, but its deployment did not succeed: %s", r.Deploy.Reason)
+		if r.Cancelled != "" {
+			err = fault.New(code, "the status is written, but its deployment was cancelled by %s", r.Cancelled)
+		}
+		return err.WithHint("remove the cause, then: %s%s", again, r.Deploy.logHint())
+	}
+	if r.Unfinished {
+		return fault.New(fault.Incomplete, "the submission was cut off: reduce of plan %.12s is %s", r.Plan, r.Reduce.State).
+			WithHint("submit what is missing with: %s", again)
 	}
 	var lines []string
 	for _, t := range r.Tasks {
@@ -231,8 +343,52 @@ func (r *Report) Outcome() error {
 	if r.Reduce.State == StateFailed && len(lines) == 0 {
 		lines = append(lines, "reduce: "+r.Reduce.Reason)
 	}
+	if r.Cancelled != "" {
+		lines = append(lines, "cancelled by "+r.Cancelled)
+	}
 	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are done\n  %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.Plan, strings.Join(lines, "\n  ")).
-		WithHint("submit what is missing again with: rawstatus rerun --work %s", Quote(r.Work))
+		WithHint("submit what is missing again with: %s", again)
+}
+
+// held returns the jobs that wait for a person to release them.
+func (r *Report) held() (ids []string) {
+	for _, t := range r.Tasks {
+		if t.State == StateHeld && len(ids) < shownFailures {
+			ids = append(ids, t.Job)
+		}
+	}
+	for _, s := range r.others() {
+		if s.State == StateHeld {
+			ids = append(ids, s.Job)
+		}
+	}
+	return ids
+}
+
+func (r *Report) heldReason() string {
+	for _, t := range r.Tasks {
+		if t.State == StateHeld {
+			return t.Reason
+		}
+	}
+	for _, s := range r.others() {
+		if s.State == StateHeld {
+			return s.Reason
+		}
+	}
+	return ""
+}
+
+// others are the jobs that follow the tasks.
+func (r *Report) others() []*JobState {
+	return slices.DeleteFunc([]*JobState{&r.Reduce, r.Repair, r.Deploy}, func(s *JobState) bool { return s == nil })
+}
+
+func (s *JobState) logHint() string {
+	if s.Log == "" {
+		return ""
+	}
+	return " (its log: " + s.Log + ")"
 }
 
 // shownFailures bounds the list in an error message.

@@ -21,6 +21,10 @@ func RequeueSelf(ctx context.Context) (requeued bool, err error) {
 	if _, err := strconv.Atoi(id); err != nil {
 		return false, badOutput("the environment", id, "a number in SLURM_JOB_ID")
 	}
+	// The number of one element, the last to start, is that of its array: requeued by it, all elements would start again.
+	if array, index := c.system.Getenv("SLURM_ARRAY_JOB_ID"), c.system.Getenv("SLURM_ARRAY_TASK_ID"); array != "" && index != "" {
+		id = array + "_" + index
+	}
 	if err := c.Requeue(ctx, id); err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rawstatus/internal/fault"
 )
@@ -24,7 +25,7 @@ func (r *Report) Select(w Which) []int {
 	for _, t := range r.Tasks {
 		switch t.State {
 		case StateDone:
-		case StateRunning, StatePending:
+		case StateRunning, StatePending, StateHeld:
 			if w == WhichMissing {
 				tasks = append(tasks, t.Task)
 			}
@@ -48,6 +49,7 @@ func (c *Chain) Again(r *Report, tasks []int, lim Limits) *Attempt {
 		verdicts = append(verdicts, t.verdict)
 		a.Reasons = append(a.Reasons, Reason{n, t.Reason})
 	}
+	a.DeployAlone = len(tasks) == 0 && r.Reduce.State == StateDone && len(c.Request.Deploy) > 0
 	a.Task = Escalate(a.Task, verdicts, c.Request.MaxMemMB, c.Request.MaxTime)
 	a.Reduce = Escalate(a.Reduce, []Verdict{r.Reduce.verdict}, c.Request.MaxMemMB, c.Request.MaxTime)
 	for _, id := range r.live {
@@ -72,8 +74,8 @@ func (r *Report) last() *Attempt {
 func (c *Chain) Replace(ctx context.Context, r *Report, a *Attempt) error {
 	self := c.Client.system.Getenv("SLURM_JOB_ID")
 	var waiting []int
-	for _, s := range []*JobState{&r.Reduce, r.Repair, r.Deploy} {
-		if s == nil || s.State != StatePending && s.State != StateRunning || s.Job == self {
+	for _, s := range r.others() {
+		if s.State != StatePending && s.State != StateRunning && s.State != StateHeld || s.Job == self {
 			continue
 		}
 		id, err := strconv.Atoi(s.Job)
@@ -82,18 +84,21 @@ func (c *Chain) Replace(ctx context.Context, r *Report, a *Attempt) error {
 		}
 		waiting = append(waiting, id)
 	}
-	if err := c.Client.Cancel(ctx, waiting); err != nil {
+	if _, err := c.Client.End(ctx, waiting); err != nil {
 		return err
 	}
 	return c.Submit(ctx, a)
 }
 
-// Repair is what the repair job does: it drafts the next attempt, or says why there is none to make. A nil attempt
-// without an error means that nothing is missing.
-func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, error) {
+// Repair is what the repair job of an attempt does: it drafts the next one, or says why there is none to make. A nil
+// attempt without an error means that nothing is missing, or that somebody else has made the next attempt already.
+func (c *Chain) Repair(ctx context.Context, lim Limits, of int) (*Report, *Attempt, error) {
 	r, err := c.Report(ctx)
 	if err != nil {
 		return nil, nil, err
+	}
+	if of > 0 && of != r.Attempts {
+		return r, nil, nil
 	}
 	if r.Done || r.Deploy != nil && r.Reduce.State == StateDone {
 		return r, nil, nil
@@ -108,7 +113,7 @@ func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, erro
 	reduced := r.Reduce.verdict
 	// Reduce is not at fault when partials are missing; and a job removed because it could never start was not
 	// cancelled by a person.
-	if r.Reduce.State == StateFailed && len(tasks) == 0 && reduced.Action == Stop && r.Reduce.Exit != int(fault.Incomplete) {
+	if r.Reduce.State == StateFailed && (reduced.Action == Hold || len(tasks) == 0 && reduced.Action == Stop && r.Reduce.Exit != int(fault.Incomplete)) {
 		hopeless = append(hopeless, "reduce: "+reduced.Reason)
 	}
 	if len(hopeless) > 0 {
@@ -128,10 +133,17 @@ func (c *Chain) Repair(ctx context.Context, lim Limits) (*Report, *Attempt, erro
 	return r, a, nil
 }
 
-// Cancel ends all jobs of the plan that are queued or run, but the one that this process is in, and says which.
+// Cancel ends all jobs of the plan that are queued or run, but the one that this process is in, waits until they have
+// ended, and returns them. None of them goes on, also where Slurm starts it again. The caller holds the lock.
 func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 	attempts, err := LoadAttempts(c.Work, c.Plan)
-	if err != nil {
+	if err != nil || len(attempts) == 0 {
+		return nil, err
+	}
+	claim := c.Client.NewClaim()
+	last := attempts[len(attempts)-1]
+	last.Cancelled = claim.By + " at " + claim.Submitted.Format(time.RFC3339)
+	if err := last.save(c.Work, c.Plan); err != nil {
 		return nil, err
 	}
 	self := c.Client.system.Getenv("SLURM_JOB_ID")
@@ -148,20 +160,24 @@ func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 		}
 	}
 	// Repair jobs go first: they must not see the others cancelled, and start.
-	if repairs, err = c.Client.CancelLive(ctx, repairs); err != nil {
+	if repairs, err = c.Client.End(ctx, repairs); err != nil {
 		return nil, err
 	}
-	others, err = c.Client.CancelLive(ctx, others)
-	return append(repairs, others...), err
+	others, err = c.Client.End(ctx, others)
+	if err != nil || len(repairs)+len(others) > 0 || last.Unfinished() {
+		return append(repairs, others...), err
+	}
+	last.Cancelled = "" // nothing was left to cancel
+	return nil, last.save(c.Work, c.Plan)
 }
 
-// Recover submits the rest of an attempt whose submitter was killed on the way.
+// Recover submits the rest of an attempt whose submitter was killed on the way. The caller holds the lock.
 func (c *Chain) Recover(ctx context.Context) error {
 	attempts, err := LoadAttempts(c.Work, c.Plan)
 	if err != nil || len(attempts) == 0 {
 		return err
 	}
-	if last := attempts[len(attempts)-1]; last.Abandoned() {
+	if last := attempts[len(attempts)-1]; last.Unfinished() && last.Cancelled == "" {
 		return c.proceed(ctx, last, true)
 	}
 	return nil

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/slurm"
+	"rawstatus/internal/simulate"
+)
+
+// shelf is a Slurm that takes jobs and never starts one.
+type shelf struct {
+	away bool
+	jobs map[int][]string // words of sbatch of those that wait
+	last int
+	now  time.Time
+}
+
+func newShelf() *shelf { return &shelf{jobs: map[int][]string{}, last: 100, now: time.Now()} }
+
+func option(words []string, name string) string {
+	for _, w := range words {
+		if v, ok := strings.CutPrefix(w, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+func (s *shelf) Command(_ context.Context, name string, args ...string) (string, string, error) {
+	if s.away {
+		return "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", errors.New("exit status 1")
+	}
+	var out strings.Builder
+	switch name {
+	case "scontrol":
+		out.WriteString("ClusterName = c\nMaxArraySize = 33\nMaxJobCount = 1000\n")
+	case "sbatch":
+		if slices.Contains(args, "--test-only") {
+			break
+		}
+		s.last++
+		s.jobs[s.last] = slices.Clone(args)
+		fmt.Fprintln(&out, s.last)
+	case "scancel":
+		for _, id := range args {
+			for job := range s.jobs {
+				if fmt.Sprint(job) == id {
+					delete(s.jobs, job)
+				}
+			}
+		}
+	case "squeue":
+		if option(args, "--Format") == "" {
+			break
+		}
+		for id, words := range s.jobs {
+			indices, err := parseNumbers(option(words, "--array"), 0)
+			if err != nil {
+				return "", "", err
+			}
+			for _, i := range indices {
+				fmt.Fprintf(&out, "%d|%d|%d|PENDING|0|0:00||10:00|700M|0|Priority|\n", id, i, id)
+			}
+			if len(indices) == 0 {
+				fmt.Fprintf(&out, "%d|N/A|%d|PENDING|0|0:00||10:00|700M|0|Dependency|\n", id, id)
+			}
+		}
+	}
+	return out.String(), "", nil
+}
+
+func (s *shelf) Getenv(string) string { return "" }
+func (s *shelf) Now() time.Time       { return s.now }
+func (s *shelf) Sleep(ctx context.Context, d time.Duration) error {
+	s.now = s.now.Add(d)
+	return ctx.Err()
+}
+
+// call is a command line of rawstatus on a machine with this Slurm.
+func (s *shelf) call(t *testing.T, want fault.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	if code := run(slurm.WithSystem(context.Background(), s), &out, &err, append([]string{"rawstatus"}, args...)); code != int(want) {
+		t.Fatalf("rawstatus %v: exit code %d, want %d\n%s%s", args, code, want, &out, &err)
+	}
+	return out.String(), err.String()
+}
+
+// smallRun writes a run and returns the words that name it.
+func smallRun(t *testing.T, panels int) (dir string, words []string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "100% data's \"raw\"")
+	if _, err := simulate.Write(context.Background(), simulate.Config{Dir: dir, Experiment: nightExperiment, Run: 3, Type: nightDetector, Panels: panels, Rows: 16, Cols: 32,
+		Events: 20, Dead: 2, Hot: 2}); err != nil {
+		t.Fatal(err)
+	}
+	return dir, []string{"--exp", nightExperiment, "--run", "3", "--dir", dir, "--settle", "0s"}
+}
+
+// TestSecondSubmission submits into a work directory whose jobs wait: they keep their plan and their request, whatever
+// comes later.
+func TestSecondSubmission(t *testing.T) {
+	_, data := smallRun(t, 2)
+	s, work, repo := newShelf(), filepath.Join(t.TempDir(), "work"), t.TempDir()
+	submit := func(want fault.Code, more ...string) (string, string) {
+		t.Helper()
+		if !slices.Contains(more, "-o") {
+			more = append(more, "-o", repo)
+		}
+		return s.call(t, want, slices.Concat([]string{"submit", "--work", work}, data, more)...)
+	}
+	submit(0)
+	first := s.last
+	planned := func() string {
+		b, err := os.ReadFile(filepath.Join(work, "plan.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	was := planned()
+	for id, words := range s.jobs {
+		if i := slices.Index(words, "--plan"); i < 0 || len(words[i+1]) != 64 || !slices.Contains(words, "--request") {
+			t.Errorf("job %d does not name its plan: %q", id, words)
+		}
+	}
+	if _, stderr := submit(0); s.last != first || !strings.Contains(stderr, "at work already") {
+		t.Errorf("the same again: job %d after %d\n%s", s.last, first, stderr)
+	}
+	for name, other := range map[string][]string{
+		"parameters": {"--intnhi", "4"}, "cut": {"--tasks", "1"}, "repository": {"-o", t.TempDir()}, "products": {"--report"}, "resources": {"--mem", "8G"},
+	} {
+		if _, stderr := submit(fault.Busy, other...); !strings.Contains(stderr, "--replace") || planned() != was || s.last != first {
+			t.Errorf("other %s: %s", name, stderr)
+		}
+	}
+	submit(0, "--dry-run", "--intnhi", "4")
+	if planned() != was {
+		t.Error("--dry-run has changed the plan")
+	}
+	submit(0, "--intnhi", "4", "--replace")
+	if planned() == was || len(s.jobs) != first-100 {
+		t.Errorf("after --replace wait %v", s.jobs)
+	}
+	for id, words := range s.jobs {
+		if id <= first {
+			t.Errorf("job %d goes on: %q", id, words)
+		}
+	}
+	// A job of the first submission that was started all the same does nothing.
+	if _, stderr := s.call(t, fault.Usage, "task", "--work", work, "--task", "0", "--plan", strings.Repeat("0", 64), "--request", strings.Repeat("0", 64)); !strings.Contains(stderr, "nothing is done") {
+		t.Error(stderr)
+	}
+	// Cancelled is cancelled.
+	if out, _ := s.call(t, 0, "cancel", work); !strings.Contains(out, "cancelled [") || len(s.jobs) != 0 {
+		t.Errorf("%s %v", out, s.jobs)
+	}
+	_, stderr := s.call(t, fault.Incomplete, "status", work)
+	if !strings.Contains(stderr, "cancelled by") || !strings.Contains(stderr, "rawstatus rerun --work") {
+		t.Error(stderr)
+	}
+	if _, stderr := s.call(t, 0, "rerun", work); !strings.Contains(stderr, "again: ") || len(s.jobs) == 0 {
+		t.Errorf("%s %v", stderr, s.jobs)
+	}
+	work = filepath.Join(t.TempDir(), "other")
+	submit(0)
+	s.call(t, 0, "cancel", work)
+	if _, stderr := submit(fault.Usage); !strings.Contains(stderr, "rawstatus rerun") {
+		t.Error(stderr)
+	}
+}
+
+func TestDefaultWorkDirectoriesDiffer(t *testing.T) {
+	_, data := smallRun(t, 2)
+	t.Chdir(t.TempDir())
+	for i, more := range [][]string{nil, {"--intnhi", "4"}, {"-n", "10"}, {"--skip", "1"}, {"--profile", "dark"}, {"-F", "1"}, {"-F", "1,2"}} {
+		s := newShelf()
+		s.call(t, 0, slices.Concat([]string{"submit", "-o", "repo"}, data, more)...)
+		dirs, err := os.ReadDir("rawstatus-work")
+		if err != nil || len(dirs) != i+1 {
+			t.Errorf("%v: %d directories, %v", more, len(dirs), err)
+		}
+	}
+}
+
+// TestWithoutSlurm wants what files tell from the commands that need no more.
+func TestWithoutSlurm(t *testing.T) {
+	_, data := smallRun(t, 2)
+	s, work, repo := newShelf(), filepath.Join(t.TempDir(), "work"), t.TempDir()
+	submit := slices.Concat([]string{"submit", "--work", work, "-o", repo}, data)
+	s.away = true
+	if out, _ := s.call(t, 0, append(submit, "--dry-run")...); !strings.Contains(out, "sbatch --job-name=") {
+		t.Error(out)
+	}
+	if _, err := os.Stat(work); err == nil {
+		t.Error("--dry-run has made the work directory")
+	}
+	s.away = false
+	s.call(t, 0, submit...)
+	s.away = true
+	before := s.now
+	if _, stderr := s.call(t, fault.Slurm, "status", work); !strings.Contains(stderr, "as far as files tell") || s.now.Sub(before) > time.Minute {
+		t.Errorf("after %s: %s", s.now.Sub(before), stderr)
+	}
+	if out, stderr := s.call(t, 0, "rerun", "--dry-run", work); !strings.Contains(out, "sbatch --job-name=") || !strings.Contains(stderr, "again") {
+		t.Error(out, stderr)
+	}
+	if _, stderr := s.call(t, fault.Slurm, "cancel", work); !strings.Contains(stderr, "slurm") {
+		t.Error(stderr)
+	}
+	s.call(t, 0, "task", "--work", work, "--task", "all")
+	s.call(t, 0, "reduce", "--work", work, "-o", repo)
+	if out, _ := s.call(t, 0, "status", work); !strings.Contains(out, "reduce") {
+		t.Error(out)
+	}
+	// The files of this request are what counts.
+	files, err := filepath.Glob(filepath.Join(repo, "*", "*", "status_data", "*.dat"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.call(t, fault.Slurm, "status", work)
+}
+
+// scriptedSlurm puts commands into PATH that keep the words of each sbatch in a file, one a line.
+func scriptedSlurm(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range map[string]string{
+		"sbatch":   `case "$*" in *--test-only*) exit;; esac; n=$(($(ls "$D" | grep -c ^job) + 101)); for w; do printf '%s\n' "$w"; done > "$D/job$n"; echo $n`,
+		"scontrol": `printf 'ClusterName = c\nMaxArraySize = 33\nMaxJobCount = 1000\n'`,
+		"squeue":   ":", "sacct": ":", "scancel": ":",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, "#!/bin/bash\nD='%s'\n%s\n", dir, text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return dir
+}
+
+// startJob runs the script of a job as Slurm does with --export=NONE, and returns what it printed.
+func startJob(t *testing.T, path string, index int) (text string, code int) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+	i := slices.IndexFunc(words, func(w string) bool { return strings.HasSuffix(w, ".sbatch") })
+	cmd := exec.Command("bash", words[i:]...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "SLURM_CPUS_PER_TASK=1"}
+	if cmd.Dir = option(words, "--chdir"); option(words, "--array") != "" {
+		cmd.Env = append(cmd.Env, fmt.Sprint("SLURM_ARRAY_TASK_ID=", index))
+	}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// TestJobsWithoutTheEnvironment starts the jobs of a submission as --export=NONE does, with the paths of the data, the
+// repository and the work directory as people name them, and wants what the same commands leave by hand. The
+// submission is by its files; a second deployment changes nothing, and one of other results is refused.
+func TestJobsWithoutTheEnvironment(t *testing.T) {
+	bin, fake := programs(t), scriptedSlurm(t)
+	dir, _ := smallRun(t, 2)
+	files, err := filepath.Glob(filepath.Join(dir, "*.xtc2"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	renamed := filepath.Join(dir, "copy of 50%.xtc2") // the name says nothing
+	if err := os.Rename(files[0], renamed); err != nil {
+		t.Fatal(err)
+	}
+	top := filepath.Join(t.TempDir(), "it's 5%j here")
+	work, calib := filepath.Join(top, "work %A_%a"), filepath.Join(top, "calib")
+	if err := os.MkdirAll(calib, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	site := filepath.Join(top, "site.toml")
+	if err := os.WriteFile(site, []byte("group = \"\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rawstatus := func(want fault.Code, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(filepath.Join(bin, "rawstatus"), args...)
+		cmd.Dir = top
+		cmd.Env = append(os.Environ(), "RAWSTATUS_SITE="+site, "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_REPOSITORY=repo")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != int(want) {
+			t.Fatalf("rawstatus %q: %v, want exit code %d\n%s", args, err, want, out)
+		}
+		return string(out)
+	}
+	words := []string{"submit", "--file", renamed, "--settle", "0s", "--work", work, "--tasks", "2", "--deploy", "-c", "calib", "--deploy-arg=--max-bad=0.9", "--deploy-arg=--max-new=0.9"}
+	rawstatus(0, words...)
+	if err := os.Remove(site); err != nil { // its content is what counts
+		t.Fatal(err)
+	}
+	for _, job := range []struct{ job, index int }{{101, 0}, {101, 1}, {102, 0}, {104, 0}} {
+		if out, code := startJob(t, filepath.Join(fake, fmt.Sprint("job", job.job)), job.index); code != 0 {
+			t.Fatalf("job %d: exit code %d\n%s", job.job, code, out)
+		}
+	}
+	ledger := func() int {
+		found, err := filepath.Glob(filepath.Join(calib, "*", "*", "status_extra", "*.data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if err := os.WriteFile(site, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := rawstatus(0, "status", work)
+	if ledger() != 1 || !strings.Contains(out, "mergedeploy  done") {
+		t.Errorf("%d constants\n%s", ledger(), out)
+	}
+	if out, code := startJob(t, filepath.Join(fake, "job104"), 0); code != 0 || ledger() != 1 || !strings.Contains(out, "deployed before") {
+		t.Errorf("a second start of the deployment: exit code %d, %d constants\n%s", code, ledger(), out)
+	}
+	quiet := filepath.Join(top, "quiet")
+	rawstatus(0, "run", "--file", renamed, "--settle", "0s", "-o", quiet, "--work", filepath.Join(top, "w"))
+	want, got := published(t, quiet), published(t, filepath.Join(top, "repo"))
+	same := 0
+	for name := range want {
+		if strings.HasSuffix(name, ".dat") {
+			if same++; !bytes.Equal(want[name], got[name]) {
+				t.Errorf("%s differs from what one command leaves", name)
+			}
+		}
+	}
+	if same == 0 {
+		t.Error("nothing to compare")
+	}
+	// Somebody else's results are in the repository when the deployment of a second request starts.
+	words = append(words, "--deploy-arg=--max-age=99999")
+	rawstatus(0, words...)
+	rawstatus(0, "run", "--file", renamed, "--settle", "0s", "--intnhi", "3", "--work", filepath.Join(top, "other"), "--replace")
+	if out, code := startJob(t, filepath.Join(fake, "job108"), 0); code != int(fault.Refused) || ledger() != 1 || !strings.Contains(out, "nothing is deployed") {
+		t.Errorf("results of another plan: exit code %d, %d constants\n%s", code, ledger(), out)
+	}
+}
