@@ -158,7 +158,7 @@ func TestJSONDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours, _, _ := strings.Cut(string(text), "\n## mergedeploy")
-	for _, c := range program([]string{"rawstatus"}).Commands(&environment{}) {
+	for _, c := range program().Commands(&environment{}) {
 		if !regexp.MustCompile("(?m)^\\| [^|]*`" + c.Name + "`[^|]* \\|").MatchString(ours) {
 			t.Errorf("docs/json.md does not say what %s prints", c.Name)
 		}

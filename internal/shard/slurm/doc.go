@@ -31,7 +31,7 @@
 //
 // # What is done
 //
-// Reduce is done when the files of the request are in its repository, with sidecars that name the plan. The deployment is
+// Reduce is done when the files of the request are in its repository, as the summary of its plan lists them. The deployment is
 // done when it has left word, which mergedeploy writes after the ledger of the target; the ledger holds the
 // request's id in the command of the deployment, so a second start of the job deploys nothing.
 //

@@ -217,7 +217,8 @@ func (r *Report) deployment(c *Chain) {
 	}
 }
 
-// Reduced returns nil when the results of a plan are in a repository, else why they are not.
+// Reduced returns nil when the results of a plan are in a repository, else why they are not. Files that another plan has
+// replaced since count: the summary says that they were written.
 func Reduced(work string, p *plan.Plan, repository string) error {
 	sum, err := reduce.LoadSummary(work)
 	switch {
@@ -234,12 +235,8 @@ func Reduced(work string, p *plan.Plan, repository string) error {
 			if rel, err := filepath.Rel(repository, panel.File); repository != "" && (err != nil || !filepath.IsLocal(rel)) {
 				return fault.New(fault.Incomplete, "the results were written elsewhere, to %s", panel.File)
 			}
-			sc, err := repo.ReadSidecar(panel.File)
-			if err != nil {
+			if _, err := repo.ReadSidecar(panel.File); err != nil {
 				return err
-			}
-			if sc == nil || sc.PlanID != p.ID {
-				return fault.New(fault.Incomplete, "%s is not of this plan any more", panel.File)
 			}
 			for _, path := range append([]string{panel.File}, panel.Constants...) {
 				if _, err := os.Stat(path); err != nil {
