@@ -278,3 +278,18 @@ func TestWordsOfDetectorTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyLines: the line of a key is the one that its statement begins on, in all ways to write it.
+func TestKeyLines(t *testing.T) {
+	text := "# a = 0\na = \"\"\"\nb = 2\n\"\"\" # b = 3\nb = 1\n\n[t]\n\"c d\" = [\n  1, # e = 2\n  2,\n]\ne.f = { g = 1 }\n[t.h]\na = 1"
+	want := map[string]int{"a": 2, "b": 5, "t": 7, `t."c d"`: 8, "t.e": 12, "t.e.f": 12, "t.e.f.g": 12, "t.h": 13, "t.h.a": 14}
+	got := keyLines(text)
+	for key, line := range got {
+		if want[key] != line {
+			t.Errorf("%s is on line %d, want %d", key, line, want[key])
+		}
+	}
+	if got["t.h.a"] != 14 || got["b"] != 5 || len(got) < 8 {
+		t.Errorf("got %v", got)
+	}
+}

@@ -21,14 +21,14 @@ func (s *Site) readFile(path, text string) error {
 		return fileError(path, err)
 	}
 	known := patterns(reflect.TypeFor[Site](), nil)
-	where := newLines(text)
+	where := keyLines(text)
 	var names []string
 	for _, pattern := range known {
 		names = append(names, strings.Join(pattern, "."))
 	}
 	for _, key := range meta.Keys() {
 		name := key.String()
-		here := fmt.Sprintf("site file %q line %d: ", path, where.of(key))
+		here := fmt.Sprintf("site file %q line %d: ", path, where[name])
 		if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key, pattern) }) {
 			if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key[:len(key)-1], pattern) }) && len(key) > 1 {
 				continue // its section is unknown, which is said
@@ -46,7 +46,7 @@ func (s *Site) readFile(path, text string) error {
 			}
 		}
 		if meta.Type(key...) != "Hash" {
-			s.origin[name] = fmt.Sprintf("%s:%d", path, where.of(key))
+			s.origin[name] = fmt.Sprintf("%s:%d", path, where[name])
 		}
 	}
 	return nil
@@ -101,40 +101,23 @@ func fileError(path string, err error) error {
 	return fault.New(fault.Usage, "site file %q line %d: %s", path, parse.Position.Line, parse.Message)
 }
 
-// lines finds the line of a key. The TOML library tells lines only in errors, so a decoder that does
-// nothing but fail is sent to the key.
-type lines struct {
-	meta toml.MetaData
-	root map[string]toml.Primitive
-}
-
-// newLines takes text that has been decoded without an error.
-func newLines(text string) (l lines) {
-	l.meta, _ = toml.Decode(text, &l.root)
-	return l
-}
-
-func (l lines) of(key toml.Key) int {
-	table := l.root
-	for _, name := range key[:len(key)-1] {
-		var inner map[string]toml.Primitive
-		if err := l.meta.PrimitiveDecode(table[name], &inner); err != nil {
-			return 0
+// keyLines returns the line of each key of a text that is valid TOML. The library knows no lines of keys that it accepts. So
+// the text is read with one more line each time: a key is on the first line behind the longest valid text without it.
+func keyLines(text string) map[string]int {
+	lines, valid := map[string]int{}, 0 // valid: lines of the longest valid text so far
+	end := 0
+	for n, line := range strings.SplitAfter(text, "\n") {
+		end += len(line)
+		meta, err := toml.Decode(text[:end], new(map[string]any))
+		if err != nil { // a value goes on in the next line
+			continue
 		}
-		table = inner
+		for _, key := range meta.Keys() {
+			if _, known := lines[key.String()]; !known {
+				lines[key.String()] = valid + 1
+			}
+		}
+		valid = n + 1
 	}
-	var parse toml.ParseError
-	if errors.As(l.meta.PrimitiveDecode(table[key[len(key)-1]], failing{}), &parse) {
-		return parse.Position.Line
-	}
-	return 0
+	return lines
 }
-
-// failing is a TOML decoder that fails.
-type failing struct{}
-
-var errHere = errors.New("here")
-
-func (failing) UnmarshalTOML(any) error { return errHere }
-
-var _ toml.Unmarshaler = failing{}
