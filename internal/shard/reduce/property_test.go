@@ -16,8 +16,8 @@ import (
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
-	"rawstatus/internal/stats/refstat"
 	"rawstatus/internal/stats/status"
+	"rawstatus/internal/testenv/refstat"
 )
 
 // TestRandomJobs takes pathological frames with random parameters of every profile through plan, task and

@@ -9,9 +9,9 @@ import (
 
 	"rawstatus/internal/stats/feature"
 	"rawstatus/internal/stats/quantile"
-	"rawstatus/internal/stats/refstat"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv/golden"
+	"rawstatus/internal/testenv/refstat"
 )
 
 // TestAgainstReference compares all features with the slow reference on pathological frames: values,

@@ -8,7 +8,7 @@ import (
 
 	"rawstatus/internal/stats/kernel"
 	"rawstatus/internal/stats/quantile"
-	"rawstatus/internal/stats/refstat"
+	"rawstatus/internal/testenv/refstat"
 )
 
 // TestNoAllocation: what is called for each band or frame must not make work for the garbage collector.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/stats/quantile"
-	"rawstatus/internal/stats/refstat"
+	"rawstatus/internal/testenv/refstat"
 )
 
 func column(block [][]uint16, i int, mask uint16) []uint16 {

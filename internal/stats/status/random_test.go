@@ -8,8 +8,8 @@ import (
 	"rawstatus/internal/stats/accum"
 	"rawstatus/internal/stats/plane"
 	"rawstatus/internal/stats/quantile"
-	"rawstatus/internal/stats/refstat"
 	"rawstatus/internal/stats/status"
+	"rawstatus/internal/testenv/refstat"
 )
 
 // randomParams draws parameters of a profile.
