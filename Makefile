@@ -52,6 +52,9 @@ race: ## all tests with the race detector
 demo: build ## simulate a run with known bad pixels, find them, deploy the result: see scratch/demo
 	bin/rawstatus demo --work scratch/demo
 
+# Packages for tests, and the functions of others by which tests look inside or put something in its place.
+FOR_TESTS := ^internal/(testenv|lint)/|/[a-z]+test/|: (Program[.]Unchecked|WithSystem)$$
+
 lint: imports ## format, vet, staticcheck, functions that nothing calls, tidy modules, import rule
 	@unformatted=$$(gofmt -l $$(git ls-files -c -o --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
@@ -59,6 +62,8 @@ lint: imports ## format, vet, staticcheck, functions that nothing calls, tidy mo
 	$(TOOLS) staticcheck $(PACKAGES)
 	@dead=$$($(TOOLS) deadcode -test $(PACKAGES)) || exit 1; \
 	if [ -n "$$dead" ]; then echo "nothing calls these functions, not even a test; delete them:"; echo "$$dead"; exit 1; fi
+	@dead=$$($(TOOLS) deadcode $(PACKAGES) | grep -vE '$(FOR_TESTS)'); \
+	if [ -n "$$dead" ]; then echo "only tests call these functions; move them to the tests, or delete them:"; echo "$$dead"; exit 1; fi
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 

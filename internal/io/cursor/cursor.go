@@ -86,14 +86,6 @@ func (c *Cursor) take(n int, what string) []byte {
 	return b
 }
 
-// U16 reads a 16-bit number.
-func (c *Cursor) U16() uint16 {
-	if b := c.take(2, "uint16"); b != nil {
-		return binary.LittleEndian.Uint16(b)
-	}
-	return 0
-}
-
 // U32 reads a 32-bit number.
 func (c *Cursor) U32() uint32 {
 	if b := c.take(4, "uint32"); b != nil {
@@ -109,9 +101,6 @@ func (c *Cursor) U64() uint64 {
 	}
 	return 0
 }
-
-// Bytes returns the next n bytes; they alias the cursor's bytes. Nil after an error.
-func (c *Cursor) Bytes(n int) []byte { return c.take(n, "bytes") }
 
 // Str reads a fixed field of n bytes as a string that ends at the first NUL; without NUL it is all n.
 func (c *Cursor) Str(n int) string { return CutNUL(c.take(n, "string")) }

@@ -2,6 +2,7 @@ package xtc2_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"rawstatus/internal/io/frame"
@@ -9,7 +10,7 @@ import (
 )
 
 // A file with a Configure, which describes a panel of 2 x 2 pixels, and one event.
-func ExampleScan() {
+func ExampleLook() {
 	panel := &xtc2.Names{ID: xtc2.ID(1, 2), DetType: "epix100", DetName: "epix", DetID: "serial-1", Alg: "raw", Version: xtc2.NewVersion(2, 0, 1),
 		NumArrays: 1, Fields: []xtc2.Field{{Name: "raw", Type: xtc2.UInt16, Rank: 2}}}
 	var file bytes.Buffer
@@ -22,22 +23,21 @@ func ExampleScan() {
 	file.Write(d.Bytes())
 
 	f := &xtc2.File{File: frame.File{Path: "r0007-s000-c000.xtc2", Size: int64(file.Len())}, R: bytes.NewReader(file.Bytes())}
-	_, err := xtc2.Scan(f, nil, func(d *xtc2.Datagram) error {
-		fmt.Println(d.Service(), "at byte", d.Offset)
-		for _, n := range d.Names {
-			fmt.Println(" ", n.DetType, n.DetName, "segment", n.Segment, n.Fields[0].Name)
-		}
-		if b, ok := d.Find("epix"); ok {
-			fmt.Println(" ", b.Describe(0))
-		}
-		return nil
-	})
+	s, err := xtc2.Look(context.Background(), f, nil)
 	if err != nil {
 		fmt.Println(err)
+		return
+	}
+	for service, n := range s.Services {
+		if n > 0 {
+			fmt.Println(n, xtc2.Service(service))
+		}
+	}
+	for _, n := range s.InForce.List {
+		fmt.Println(n.DetType, n.DetName, "segment", n.Segment, "field", n.Fields[0].Name)
 	}
 	// Output:
-	// Configure at byte 0
-	//   epix100 epix segment 0 raw
-	// L1Accept at byte 1596
-	//   [2 2]
+	// 1 Configure
+	// 1 L1Accept
+	// epix100 epix segment 0 field raw
 }

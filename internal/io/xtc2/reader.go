@@ -1,10 +1,6 @@
 package xtc2
 
-import (
-	"io"
-
-	"rawstatus/internal/io/cursor"
-)
+import "rawstatus/internal/io/cursor"
 
 // Datagram is one datagram with its content.
 type Datagram struct {
@@ -37,35 +33,6 @@ func newTable(names []*Names) *Table {
 		}
 	}
 	return t
-}
-
-// Scan reads a file datagram by datagram. table is the Names in force at its beginning: nil for chunk 0,
-// the table that the previous chunk's Scan returned for a later one. It returns the table in force at
-// the end, and nil at a clean end, a *cursor.Error where the file cannot be read further, or the error of
-// visit.
-func Scan(f *File, table *Table, visit func(*Datagram) error) (*Table, error) {
-	w := &window{f: f, step: 64 << 10}
-	if table == nil {
-		table = newTable(nil)
-	}
-	for off := int64(0); ; {
-		h, err := w.header(off)
-		if err == io.EOF {
-			return table, nil
-		}
-		if err != nil {
-			return table, err
-		}
-		d, next, err := w.datagram(h, table)
-		if err != nil {
-			return table, err
-		}
-		table = next
-		if err := visit(d); err != nil {
-			return table, err
-		}
-		off += h.Size()
-	}
 }
 
 // datagram reads the whole content of a datagram and returns it with the table in force after it: a

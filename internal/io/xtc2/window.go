@@ -89,14 +89,8 @@ func (h Header) Service() Service { return Service(h.Env >> 24 & 0xf) }
 // Size is the size of the datagram in the file.
 func (h Header) Size() int64 { return prefixSize + int64(h.root.extent) }
 
-// Src is the source of the root container: the node id of the process that wrote the datagram.
-func (h Header) Src() uint32 { return h.root.src }
-
 // Damage is that of the root container.
 func (h Header) Damage() uint16 { return h.root.damage }
-
-// Contains is the type of the root container, 0 in all known files.
-func (h Header) Contains() uint16 { return h.root.contains }
 
 // header reads the head of the datagram at off and checks that the file holds all of the datagram.
 // At the end of the file it returns io.EOF.

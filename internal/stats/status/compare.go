@@ -52,8 +52,3 @@ func (d *Diff) Add(o Diff) {
 		d.Kept[i] += o.Kept[i]
 	}
 }
-
-// Same reports whether no pixel's word differs.
-func (d *Diff) Same() bool {
-	return d.Gained == [64]int{} && d.Lost == [64]int{}
-}

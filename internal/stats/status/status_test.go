@@ -330,14 +330,14 @@ func TestCompare(t *testing.T) {
 	want.Gained[1], want.Gained[3] = 1, 1
 	want.Lost[0], want.Lost[2] = 1, 1
 	want.Kept[0], want.Kept[1] = 1, 1
-	if d != want || d.Same() {
+	if d != want || d.Table(Dark).Same() {
 		t.Errorf("got %+v, wanted %+v", d, want)
 	}
 	d.Add(d)
 	if d.Pixels != 10 || d.NewlyBad != 2 || d.Gained[3] != 2 || d.Kept[0] != 2 || d.Lost[2] != 2 || d.NewlyGood != 2 {
 		t.Errorf("twice: %+v", d)
 	}
-	if same, err := Compare([]uint64{5, 0}, []uint64{5, 0}); err != nil || !same.Same() {
+	if same, err := Compare([]uint64{5, 0}, []uint64{5, 0}); err != nil || !same.Table(Dark).Same() {
 		t.Errorf("the same: %+v, %v", same, err)
 	}
 	if _, err := Compare([]uint64{1}, nil); err == nil {
