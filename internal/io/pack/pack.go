@@ -300,18 +300,19 @@ func (r *Reader) entry(name string) (Entry, error) {
 	return r.foot.Arrays[i], nil
 }
 
-// read reads the stored bytes of an array.
-func (r *Reader) read(e Entry, s *scratch) error {
-	s.stored = slices.Grow(s.stored[:0], int(e.Length))[:e.Length]
-	if _, err := r.src.ReadAt(s.stored, int64(e.Offset)); err != nil {
-		return fmt.Errorf("pack: could not read array %q of %q: %w", e.Name, r.name, err)
+// read reads the stored bytes of an array into room, which grows when it is too small.
+func (r *Reader) read(e Entry, room []byte) ([]byte, error) {
+	room = slices.Grow(room[:0], int(e.Length))[:e.Length]
+	if _, err := r.src.ReadAt(room, int64(e.Offset)); err != nil {
+		return room, fmt.Errorf("pack: could not read array %q of %q: %w", e.Name, r.name, err)
 	}
-	return nil
+	return room, nil
 }
 
 // stored reads the bytes of an array and compares their checksums.
 func (r *Reader) stored(e Entry, s *scratch) error {
-	if err := r.read(e, s); err != nil {
+	var err error
+	if s.stored, err = r.read(e, s.stored); err != nil {
 		return err
 	}
 	if e.Tile != 0 {

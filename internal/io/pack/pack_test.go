@@ -83,7 +83,7 @@ func load(b []byte) error {
 	for _, e := range r.Entries() {
 		read := r.Load
 		if e.Tile != 0 {
-			read = func(name string) (any, error) { return r.LoadTiles(name, nil) }
+			read = func(name string) (any, error) { return r.LoadTiles(name, Prediction{}) }
 		}
 		if _, err := read(e.Name); err != nil {
 			return err
@@ -97,7 +97,7 @@ func TestEveryDamageIsSeen(t *testing.T) {
 	var b bytes.Buffer
 	w, _ := NewWriter(&b, "test")
 	for _, a := range sample(20)[:6] {
-		if err := w.AddTiles(a, nil); err != nil {
+		if err := w.AddTiles(a, Prediction{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func everyDamage(t *testing.T, b []byte) {
 }
 
 // tiled writes integer arrays that look like planes, random numbers and extremes, in tiles.
-func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []Predict) {
+func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []Prediction) {
 	kinds := []func() uint64{
 		func() uint64 { return 7 },
 		func() uint64 { return 1000 + r.Uint64N(50) },
@@ -160,11 +160,17 @@ func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, pred
 		t.Fatal(err)
 	}
 	for i, a := range arrays {
-		predict = append(predict, nil)
+		predict = append(predict, Prediction{})
 		if i%2 == 1 {
-			predict[i] = func(at int, dst []uint64) {
+			predict[i].Of = func(at int, dst []uint64) {
 				for i := range dst {
 					dst[i] = uint64(at+i) * 0x9e3779b97f4a7c15 >> 55
+				}
+			}
+			if i%3 == 0 {
+				predict[i].Same = make([]uint16, n)
+				for k := range n {
+					predict[i].Same[k] = uint16(r.Uint32() >> r.IntN(32))
 				}
 			}
 		}
@@ -215,7 +221,7 @@ func TestTilesAreSmall(t *testing.T) {
 		}
 		var b bytes.Buffer
 		w, _ := NewWriter(&b, "test")
-		if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+		if err := w.AddTiles(Array{Name: "x", Data: v}, Prediction{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := float64(b.Len()) / float64(len(v)); got > most {
@@ -231,7 +237,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 	for i := range v {
 		v[i] = uint16(i / TileSize)
 	}
-	if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+	if err := w.AddTiles(Array{Name: "x", Data: v}, Prediction{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Finish(head{}); err != nil {

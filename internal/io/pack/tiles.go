@@ -19,15 +19,31 @@ const (
 	looked, outliers = 64, 3
 )
 
-// Predict writes into dst what elements at, at+1, ... of an array are expected to be, modulo 2^64; nil
-// expects 0. Only the difference is stored: the same prediction must be made to read the array.
-type Predict func(at int, dst []uint64)
+// Prediction is what the elements of an array are expected to be, modulo 2^64. Only the difference is stored: the same
+// prediction must be made to read the array. The zero Prediction expects 0.
+type Prediction struct {
+	Same []uint16                   // these, if not nil
+	Of   func(at int, dst []uint64) // else writes into dst what elements at, at+1, ... are, if not nil
+}
+
+// expected returns what elements at, at+1, ... are expected to be, in room; nil: all 0.
+func (p Prediction) expected(at int, room []uint64) []uint64 {
+	switch {
+	case p.Same != nil:
+		widen(room, p.Same[at:])
+	case p.Of != nil:
+		p.Of(at, room)
+	default:
+		return nil
+	}
+	return room
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AddTiles stores one array of integers in tiles: many times as fast as Add, and as small where predictions are
 // good or values of a tile are near each other.
-func (p *Writer) AddTiles(a Array, predict Predict) error {
+func (p *Writer) AddTiles(a Array, predict Prediction) error {
 	n, dtype := tilesOf(a.Data)
 	if dtype == "" {
 		return fmt.Errorf("pack: array %q has type %T, which is not stored in tiles", a.Name, a.Data)
@@ -38,12 +54,8 @@ func (p *Writer) AddTiles(a Array, predict Predict) error {
 	for at := 0; at < n; at += TileSize {
 		v := s.values[:min(TileSize, n-at)]
 		elements(v, a.Data, at)
-		if predict != nil {
-			expected := s.expected[:len(v)]
-			predict(at, expected)
-			for i, x := range expected {
-				v[i] -= x
-			}
+		for i, x := range predict.expected(at, s.expected[:len(v)]) {
+			v[i] -= x
 		}
 		out = appendTile(out, v, tileSeed(a.Name, at))
 	}
@@ -57,46 +69,82 @@ func (p *Writer) AddTiles(a Array, predict Predict) error {
 	return nil
 }
 
-// LoadTiles is Load of an array that AddTiles has stored with the same prediction. predict is called for the
+// LoadTiles is Load of an array that AddTiles has stored with the same prediction. predict is asked for the
 // tiles in order.
-func (r *Reader) LoadTiles(name string, predict Predict) (any, error) {
-	e, err := r.entry(name)
-	if err != nil {
-		return nil, err
-	}
-	if e.Tile == 0 {
-		return nil, r.damaged(e, 0, "array %q is not stored in tiles", name)
-	}
+func (r *Reader) LoadTiles(name string, predict Prediction) (any, error) {
 	s := takeScratch()
 	defer s.put()
-	if err := r.read(e, s); err != nil {
+	t := Tiles{stored: s.stored}
+	err := t.Open(r, name)
+	if s.stored = t.stored; err != nil {
 		return nil, err
 	}
-	data := makeArray(e)
-	left := s.stored
-	for at := 0; at < int(e.Count); at += TileSize {
-		v := s.values[:min(TileSize, int(e.Count)-at)]
-		offset := len(s.stored) - len(left)
-		n, wrong := checkTile(left, len(v), tileSeed(name, at))
-		if wrong == "" {
-			wrong = decodeTile(v, left[:n])
+	data := makeArray(t.e)
+	for at := 0; at < int(t.e.Count); at += TileSize {
+		p := predict
+		if p.Same != nil {
+			p.Same = p.Same[at:]
 		}
-		if wrong != "" {
-			return nil, r.damaged(e, offset, "array %q, tile at element %d: %s", name, at, wrong)
+		if of := predict.Of; of != nil {
+			p.Of = func(_ int, dst []uint64) { of(at, dst) }
 		}
-		if predict != nil {
-			expected := s.expected[:len(v)]
-			predict(at, expected)
-			for i, x := range expected {
-				v[i] += x
-			}
+		if err := t.Next(part(data, at, min(TileSize, int(t.e.Count)-at)), p); err != nil {
+			return nil, err
 		}
-		if !setElements(data, at, v) {
-			return nil, r.damaged(e, offset, "array %q, tile at element %d: a value does not fit %s", name, at, e.DType)
-		}
-		left = left[n:]
 	}
 	return data, nil
+}
+
+// Tiles reads an array tile by tile. Its memory serves one array after the other.
+type Tiles struct {
+	r      *Reader
+	e      Entry
+	at     int
+	stored []byte
+	left   []byte
+}
+
+// Open begins to read an array that is stored in tiles.
+func (t *Tiles) Open(r *Reader, name string) (err error) {
+	e, err := r.entry(name)
+	if err != nil {
+		return err
+	}
+	if e.Tile == 0 {
+		return r.damaged(e, 0, "array %q is not stored in tiles", name)
+	}
+	if t.stored, err = r.read(e, t.stored); err != nil {
+		return err
+	}
+	t.r, t.e, t.at, t.left = r, e, 0, t.stored
+	return nil
+}
+
+// Room returns memory for a tile: old, if it has the type of the array, else new one.
+func (t *Tiles) Room(old any) any {
+	if n, dtype := tilesOf(old); n == TileSize && dtype == t.e.DType {
+		return old
+	}
+	return makeArray(Entry{DType: t.e.DType, Count: TileSize})
+}
+
+// Next writes the elements of the next tile into dst, a slice of the type of the array with as many elements. predict
+// is that of these elements: its first one is element 0.
+func (t *Tiles) Next(dst any, predict Prediction) error {
+	n, dtype := tilesOf(dst)
+	if want := min(TileSize, int(t.e.Count)-t.at); n != want || dtype != t.e.DType {
+		return t.r.damaged(t.e, 0, "array %q has a tile of %d elements of type %s, wanted are %d of type %q", t.e.Name, want, t.e.DType, n, dtype)
+	}
+	offset := len(t.stored) - len(t.left)
+	length, wrong := checkTile(t.left, n, tileSeed(t.e.Name, t.at))
+	if wrong == "" {
+		wrong = decodeTo(dst, t.left[:length], predict)
+	}
+	if wrong != "" {
+		return t.r.damaged(t.e, offset, "array %q, tile at element %d: %s", t.e.Name, t.at, wrong)
+	}
+	t.left, t.at = t.left[length:], t.at+n
+	return nil
 }
 
 // verifyTiles checks the checksum of every tile.
@@ -294,6 +342,162 @@ func decodeTile(v []uint64, b []byte) (wrong string) {
 	return ""
 }
 
+// decodeTo reads a tile that was checked into dst, which has as many elements, and reports what is wrong.
+func decodeTo(dst any, b []byte, predict Prediction) (wrong string) {
+	switch d := dst.(type) {
+	case []uint8:
+		return decodeAs(d, b, predict)
+	case []uint16:
+		return decodeAs(d, b, predict)
+	case []uint32:
+		return decodeAs(d, b, predict)
+	case []uint64:
+		return decodeAs(d, b, predict)
+	case []int32:
+		return decodeAs(d, b, predict)
+	case []int64:
+		return decodeAs(d, b, predict)
+	}
+	return fmt.Sprintf("%T holds no elements of tiles", dst)
+}
+
+func decodeAs[T integer](dst []T, b []byte, predict Prediction) (wrong string) {
+	if predict.Same != nil {
+		if done := decodeFast(dst, b, predict.Same[:len(dst)]); done {
+			return ""
+		}
+	}
+	s := takeScratch()
+	defer s.put()
+	expected := predict.expected(0, s.expected[:len(dst)])
+	if predict.Same == nil && decodeFast(dst, b, expected) {
+		return ""
+	}
+	v := s.values[:len(dst)]
+	if wrong := decodeTile(v, b); wrong != "" {
+		return wrong
+	}
+	for i, x := range expected {
+		v[i] += x
+	}
+	if !narrow(dst, v) {
+		return fmt.Sprintf("a value does not fit %T", dst)
+	}
+	return ""
+}
+
+// decodeFast is the usual case of decodeAs in one pass; false: it is not the usual case, and dst is not filled.
+// Elements in the place of exceptions that do not fit are such a case.
+func decodeFast[T integer, E uint16 | uint64](dst []T, b []byte, expected []E) bool {
+	width, exceptions := int(binary.LittleEndian.Uint16(b[4:])), int(binary.LittleEndian.Uint16(b[6:]))
+	base, src := binary.LittleEndian.Uint64(b[8:]), b[tileHead:]
+	at := src[len(dst)*width:]
+	src = src[:len(dst)*width]
+	var lost uint64
+	if expected == nil {
+		lost = plainElements(dst, src, width, base)
+	} else {
+		lost = addedElements(dst, src, width, base, expected[:len(dst)])
+	}
+	for ; exceptions > 0; exceptions-- {
+		i, x := int(binary.LittleEndian.Uint16(at)), binary.LittleEndian.Uint64(at[2:])
+		if i >= len(dst) {
+			return false
+		}
+		if expected != nil {
+			x += uint64(expected[i])
+		}
+		t := T(x)
+		dst[i], at = t, at[exceptionSize:]
+		lost |= uint64(t) ^ x
+	}
+	return lost == 0
+}
+
+// plainElements writes base and the elements of a tile; what is returned is not 0 where some do not fit.
+func plainElements[T integer](dst []T, src []byte, width int, base uint64) (lost uint64) {
+	switch width {
+	case 0:
+		t := T(base)
+		for i := range dst {
+			dst[i] = t
+		}
+		return uint64(t) ^ base
+	case 1:
+		for i, x := range src[:len(dst)] {
+			v := base + uint64(x)
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	case 2:
+		for i := range dst {
+			v := base + uint64(binary.LittleEndian.Uint16(src[2*i:]))
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	case 4:
+		for i := range dst {
+			v := base + uint64(binary.LittleEndian.Uint32(src[4*i:]))
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	default:
+		for i := range dst {
+			v := base + binary.LittleEndian.Uint64(src[8*i:])
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	}
+	return lost
+}
+
+// addedElements is plainElements with what is expected of each.
+func addedElements[T integer, E uint16 | uint64](dst []T, src []byte, width int, base uint64, expected []E) (lost uint64) {
+	switch width {
+	case 0:
+		for i, e := range expected {
+			v := base + uint64(e)
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	case 1:
+		src = src[:len(expected)]
+		for i, e := range expected {
+			v := base + uint64(e) + uint64(src[i])
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	case 2:
+		for i, e := range expected {
+			v := base + uint64(e) + uint64(binary.LittleEndian.Uint16(src[2*i:]))
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	case 4:
+		for i, e := range expected {
+			v := base + uint64(e) + uint64(binary.LittleEndian.Uint32(src[4*i:]))
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	default:
+		for i, e := range expected {
+			v := base + uint64(e) + binary.LittleEndian.Uint64(src[8*i:])
+			t := T(v)
+			dst[i] = t
+			lost |= uint64(t) ^ v
+		}
+	}
+	return lost
+}
+
 // tilesOf returns number and type of the elements; "" where they are not integers.
 func tilesOf(data any) (n int, dtype string) {
 	switch v := data.(type) {
@@ -357,28 +561,29 @@ func makeArray(e Entry) any {
 	case "i8":
 		return make([]int64, n)
 	}
-	return []float64(nil) // setElements refuses it
+	return []float64(nil) // Next refuses it
 }
 
-// setElements writes v to the elements from at on and reports whether all fit their type.
-func setElements(data any, at int, v []uint64) bool {
+// part returns n elements of an array from at on.
+func part(data any, at, n int) any {
 	switch d := data.(type) {
 	case []uint8:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	case []uint16:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	case []uint32:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	case []uint64:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	case []int32:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	case []int64:
-		return narrow(d[at:], v)
+		return d[at : at+n]
 	}
-	return false
+	return nil
 }
 
+// narrow reports whether all values fit.
 func narrow[T integer](dst []T, v []uint64) bool {
 	dst = dst[:len(v)]
 	var lost uint64

@@ -50,6 +50,7 @@ type Judged struct {
 	Ramp   int // events of the longest complete ramp, 0 where there is none
 
 	cols int
+	ave  []float64 // averages of the pixels, where the profile has them
 }
 
 // Explain returns the outcome of every rule that compares with a limit, for one pixel. Pixels with
@@ -73,68 +74,62 @@ func (j *Judged) Explain(pixel int) []Reason {
 
 // Level returns where the averages of the good pixels lie; nil: nothing has averages, or no pixel is good.
 func (j *Judged) Level() *verdict.Pedestal {
-	for _, q := range j.Quantities {
-		if q.Name != "average" {
-			continue
-		}
-		var n, sum, dev float64
-		for i, w := range j.Status {
-			if w == 0 {
-				n++
-				sum += q.Value(i)
-			}
-		}
-		if n == 0 {
-			return nil
-		}
-		mean := sum / n
-		for i, w := range j.Status {
-			if w == 0 {
-				d := q.Value(i) - mean
-				dev += float64(d * d)
-			}
-		}
-		return &verdict.Pedestal{Mean: mean, Spread: math.Sqrt(dev / n)}
+	if j.ave == nil {
+		return nil
 	}
-	return nil
+	var n, sum, dev float64
+	for i, w := range j.Status {
+		if w == 0 {
+			n++
+			sum += j.ave[i]
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	mean := sum / n
+	for i, w := range j.Status {
+		if w == 0 {
+			d := j.ave[i] - mean
+			dev += float64(d * d)
+		}
+	}
+	return &verdict.Pedestal{Mean: mean, Spread: math.Sqrt(dev / n)}
 }
 
 func values[T plane.Number | float64](v []T) func(int) float64 {
 	return func(i int) float64 { return float64(v[i]) }
 }
 
-// darkQuantities returns the quantities of profiles data and dark, per panel.
-func darkQuantities(panels []status.PanelPlanes, res *status.DarkResult) [][]Quantity {
-	out := make([][]Quantity, len(panels))
-	for i := range panels {
-		in, r := &panels[i], &res.Panels[i]
-		average, rms := Quantity{Name: "average", Unit: "ADU", Value: values(r.Ave)}, Quantity{Name: "rms", Unit: "ADU", Value: values(r.Rms)}
-		for _, g := range res.Groups {
-			for _, panel := range g.Panels {
-				if panel != i || g.Judged == 0 {
-					continue
-				}
-				add := func(q *Quantity, l status.Limits, low, high uint64) {
-					for _, c := range []status.Criterion{{Bit: low, Limit: l.Lo, Spread: l.Std}, {Bit: high, High: true, Limit: l.Hi, Spread: l.Std}} {
-						t := Tested{Criterion: c}
-						if res.Params.Scope == status.PerASIC {
-							t.Row, t.Col, t.Rows, t.Cols = g.Row, g.Col, chip(res.Params.ASICRows, in.Rows), chip(res.Params.ASICCols, in.Cols)
-						}
-						q.Tested = append(q.Tested, t)
-					}
-				}
-				add(&average, g.Ave, status.AveLow, status.AveHigh)
-				add(&rms, g.Rms, status.RmsLow, status.RmsHigh)
+// darkQuantities returns the quantities of profiles data and dark of panel i.
+func darkQuantities(i int, in *status.PanelPlanes, res *status.DarkResult) []Quantity {
+	r := &res.Panels[i]
+	average, rms := Quantity{Name: "average", Unit: "ADU", Value: values(r.Ave)}, Quantity{Name: "rms", Unit: "ADU", Value: values(r.Rms)}
+	for _, g := range res.Groups {
+		for _, panel := range g.Panels {
+			if panel != i || g.Judged == 0 {
+				continue
 			}
+			add := func(q *Quantity, l status.Limits, low, high uint64) {
+				for _, c := range []status.Criterion{{Bit: low, Limit: l.Lo, Spread: l.Std}, {Bit: high, High: true, Limit: l.Hi, Spread: l.Std}} {
+					t := Tested{Criterion: c}
+					if res.Params.Scope == status.PerASIC {
+						t.Row, t.Col, t.Rows, t.Cols = g.Row, g.Col, chip(res.Params.ASICRows, in.Rows), chip(res.Params.ASICCols, in.Cols)
+					}
+					q.Tested = append(q.Tested, t)
+				}
+			}
+			add(&average, g.Ave, status.AveLow, status.AveHigh)
+			add(&rms, g.Rms, status.RmsLow, status.RmsHigh)
 		}
-		most := float64(r.Nevlm)
-		above := func(name string, bit uint64, counts []uint32, limit float64) Quantity {
-			return Quantity{Name: name, Unit: "frames", Value: values(counts), Tested: []Tested{{Criterion: status.Criterion{Bit: bit, High: true, Limit: limit}}}}
-		}
-		out[i] = []Quantity{average, rms, above("n_hi", status.IntHigh, in.NHi, most), above("n_lo", status.IntLow, in.NLo, most)}
-		if counts := res.Params.GainRule.Counts(in); counts != nil {
-			out[i] = append(out[i], above("gain bits", status.GainState, counts, 0))
-		}
+	}
+	most := float64(r.Nevlm)
+	above := func(name string, bit uint64, counts []uint32, limit float64) Quantity {
+		return Quantity{Name: name, Unit: "frames", Value: values(counts), Tested: []Tested{{Criterion: status.Criterion{Bit: bit, High: true, Limit: limit}}}}
+	}
+	out := []Quantity{average, rms, above("n_hi", status.IntHigh, in.NHi, most), above("n_lo", status.IntLow, in.NLo, most)}
+	if counts := res.Params.GainRule.Counts(in); counts != nil {
+		out = append(out, above("gain bits", status.GainState, counts, 0))
 	}
 	return out
 }

@@ -65,6 +65,7 @@ type judgement struct {
 type judged struct {
 	Judged
 	counts    status.Counts
+	gain      *GainWords
 	constants *constants // of profile dark
 	// extra writes what else the profile makes of a panel and returns the paths; nil: nothing.
 	extra func(ctx context.Context, r *repo.Repo, sf repo.StatusFile) ([]string, error)
@@ -96,7 +97,10 @@ func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	for i, u := range units {
 		g.Go(func() error {
 			panel, j := p.Panel(u), &v.panels[i]
-			j.Unit, j.Set, j.cols = u, in[i].set, panel.Cols
+			j.Unit, j.Set, j.cols, j.gain = u, in[i].set, panel.Cols, in[i].gain
+			if in[i].dark == nil {
+				j.gain = gainWords(in[i].set)
+			}
 			err := status.AddHints(j.Status, panel.Rows, panel.Cols, spatial)
 			j.counts = status.Count(j.Status)
 			return err
@@ -112,38 +116,57 @@ func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	return v, nil
 }
 
-func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
+// darkParams returns the rules of profiles data and dark as they hold for a group, with a note where that is not as asked.
+func darkParams(p *plan.Plan, group int) (par status.DarkParams, note string) {
 	family, _ := detector.Lookup(p.Dataset.Type)
-	panels := make([]status.PanelPlanes, len(units))
+	par = p.Params.Dark(family)
+	if p.Groups[group].GainBits == nil && par.GainRule != status.GainOff {
+		// Tasks count gain bits against those of the group.
+		note = fmt.Sprintf("gain rule %q is off: the data do not tell the gain mode (--gain-mode does)", par.GainRule)
+		par.GainRule = status.GainOff
+	}
+	return par, note
+}
+
+func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
+	par, note := darkParams(p, p.Units[units[0]].Group)
+	v := &judgement{}
+	if note != "" {
+		v.notes = append(v.notes, note)
+	}
+	panels := make([]status.PanelPlanes, len(units)) // of units that were not measured before
+	results := make([]status.PanelResult, len(units))
 	for i, u := range units {
-		panel := p.Panel(u)
-		if in[i].set == nil {
-			panels[i] = status.AbsentPanel(panel.Rows, panel.Cols)
+		if in[i].dark != nil {
+			results[i] = *in[i].dark
 			continue
 		}
+		panel := p.Panel(u)
 		var err error
-		if panels[i], err = darkPlanes(p, u, in[i].set); err != nil {
+		if panels[i], err = darkPlanes(p, u, in[i].set, panel.Rows, panel.Cols); err == nil {
+			results[i].Begin(par, panels[i].Frames, panel.Rows, panel.Cols)
+			err = par.Measure(&results[i], 0, &panels[i])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
 		}
 	}
-	par := p.Params.Dark(family)
-	v := &judgement{}
-	if p.Groups[p.Units[units[0]].Group].GainBits == nil && par.GainRule != status.GainOff {
-		// Tasks count gain bits against those of the group.
-		v.notes = append(v.notes, fmt.Sprintf("gain rule %q is off: the data do not tell the gain mode (--gain-mode does)", par.GainRule))
-		par.GainRule = status.GainOff
-	}
-	res, err := status.EvalDark(panels, par)
+	res, err := status.JudgeDark(results, par)
 	if err != nil {
 		return nil, err
 	}
 	v.lines = res.Lines()
 	if par.Compat == status.Sane {
-		v.sharper = func() status.Sharper { return res.Sharper(panels) }
+		v.sharper = func() status.Sharper { return res.Sharper() }
 	}
-	quantities := darkQuantities(panels, res)
 	for i, r := range res.Panels {
-		v.panels = append(v.panels, judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, Quantities: quantities[i]}, constants: constantsOf(&panels[i], r)})
+		one := judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, ave: r.Ave},
+			constants: &constants{ave: r.Ave, rms: r.Rms, min: in[i].min, max: in[i].max}}
+		if in[i].dark == nil {
+			one.Quantities = darkQuantities(i, &panels[i], res)
+			one.constants.min, one.constants.max = extremes(&panels[i])
+		}
+		v.panels = append(v.panels, one)
 	}
 	for _, g := range res.Groups {
 		if g.Judged == 0 {
@@ -160,27 +183,29 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	return v, nil
 }
 
-// constantsOf returns the numbers of a panel that products are made of. A pixel without any frame has no extremes: 0.
-func constantsOf(in *status.PanelPlanes, r status.PanelResult) *constants {
-	c := &constants{ave: r.Ave, rms: r.Rms, min: in.MinValue, max: in.MaxValue}
-	if in.Frames == 0 || c.min == nil {
-		c.min, c.max = make([]uint16, len(r.Status)), make([]uint16, len(r.Status))
+// extremes returns the least and the largest values of pixels. A pixel without any frame has none: 0.
+func extremes(in *status.PanelPlanes) (least, largest []uint16) {
+	if in.Frames == 0 || in.MinValue == nil {
+		return make([]uint16, len(in.Sum0)), make([]uint16, len(in.Sum0))
 	}
-	return c
+	return in.MinValue, in.MaxValue
 }
 
-// darkPlanes gives the planes of a unit as the rules want them.
-func darkPlanes(p *plan.Plan, unit int, set *plane.Set) (status.PanelPlanes, error) {
-	panel := p.Panel(unit)
+// darkPlanes returns the planes of a unit, or of some of its pixels, as the rules want them; set is nil where there
+// is no frame.
+func darkPlanes(p *plan.Plan, unit int, set *plane.Set, rows, cols int) (status.PanelPlanes, error) {
+	if set == nil {
+		return status.AbsentPanel(rows, cols), nil
+	}
 	if !slices.ContainsFunc(set.Planes, func(q plane.Plane) bool { return q.Name == plane.Sum0 }) {
 		// Where every frame counts no sum0 is stored.
-		sum0 := make([]uint32, panel.Pixels())
+		sum0 := make([]uint32, rows*cols)
 		for i := range sum0 {
 			sum0[i] = uint32(set.Frames)
 		}
-		set = &plane.Set{Frames: set.Frames, Planes: append(slices.Clip(set.Planes), plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})}
+		set = &plane.Set{Frames: set.Frames, Zeros: set.Zeros, Planes: append(slices.Clip(set.Planes), plane.Plane{Name: plane.Sum0, Op: plane.Sum, Data: sum0})}
 	}
-	planes, err := status.PanelFromSet(set, panel.Rows, panel.Cols)
+	planes, err := status.PanelFromSet(set, rows, cols)
 	if err != nil {
 		return planes, err
 	}

@@ -12,6 +12,7 @@ import (
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
 	"rawstatus/internal/stats/plane"
+	"rawstatus/internal/stats/status"
 )
 
 // mergeUnit merges the shards of a unit from their partials: parts of its frames by the planes' rules,
@@ -109,6 +110,11 @@ type planes struct {
 	series []uint32   // frame medians, with feature 1
 	// partial is the file that has all of the set already as a merged file would; empty: there is none.
 	partial string
+	// dark is the measurement of profiles data and dark where the planes are not kept: set then has none, gain what
+	// they say of gain bits, min and max the extremes where products are made of them.
+	dark     *status.PanelResult
+	gain     *GainWords
+	min, max []uint16
 }
 
 // loadMerged reads back what saveMerged has kept: an empty set means that the unit has no frame.

@@ -40,19 +40,9 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 		return nil, err
 	}
 	out := newProducts(work, p, opt, dirs)
+	m := newMeasurer(work, p, len(out.opt.Names) > 0)
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) {
-			in, err := mergePartials(work, p, unit)
-			if opt.Progress != nil {
-				opt.Progress(1)
-			}
-			if err == nil && in.set != nil {
-				if err = saveMerged(work, p, unit, in, opt.Mode); err != nil {
-					err = fmt.Errorf("could not keep the merged planes of %s: %w", p.UnitName(unit), err)
-				}
-			}
-			return in, err
-		})
+		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return m.unit(unit, opt) })
 		if err != nil {
 			return nil, err
 		}
@@ -81,11 +71,6 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if in.set, err = mergeUnit(work, p, unit); err != nil || in.set == nil {
 		return in, err
-	}
-	for t := range p.Tasks {
-		if u, whole := p.Whole(t); whole && u == unit {
-			in.partial = plan.TaskFile(work, t)
-		}
 	}
 	if p.Params.Has(1) {
 		in.series, err = task.Series(work, p, unit)

@@ -111,6 +111,15 @@ func gainWords(set *plane.Set) *GainWords {
 	return g
 }
 
+// add adds up what was counted of different pixels.
+func (g *GainWords) add(o *GainWords) *GainWords {
+	if g == nil || o == nil {
+		return o
+	}
+	g.Words, g.Others, g.Pixels, g.Impossible = g.Words+o.Words, g.Others+o.Others, g.Pixels+o.Pixels, g.Impossible+o.Impossible
+	return g
+}
+
 func sumOf(v []uint32) (n uint64) {
 	for _, x := range v {
 		n += uint64(x)
@@ -145,7 +154,7 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
 		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
-			Lost: unit.Lost, Gain: gainWords(r.Set), Bad: r.counts.Bad, Bits: map[string]int{}}
+			Lost: unit.Lost, Gain: r.gain, Bad: r.counts.Bad, Bits: map[string]int{}}
 		if r.Set != nil {
 			out.Stuck = r.Set.Stuck
 		}

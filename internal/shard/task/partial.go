@@ -171,3 +171,12 @@ func (q *Partial) Planes(p *plan.Plan, shard int) (*plane.Set, error) {
 	}
 	return set, err
 }
+
+// Tiles begins to read the planes of a partial that has all frames of a unit, tile by tile, and returns its numbers of
+// frames.
+func (q *Partial) Tiles(p *plan.Plan, into *plan.PlaneTiles) (head *plane.Set, err error) {
+	h := q.Head.Shards[0]
+	unit, _ := p.Whole(q.Head.Task)
+	head = &plane.Set{Frames: h.frames(), Zeros: h.Zeros, Stuck: h.Stuck}
+	return head, into.Open(q.Reader, h.frames(), p.Pixels(unit))
+}

@@ -53,6 +53,36 @@ func Get[T Number](s *Set, name string) ([]T, error) {
 	return nil, fmt.Errorf("no plane %q among %v", name, names)
 }
 
+// Part returns n elements of every plane from at on; they stay those of s.
+func (s *Set) Part(at, n int) *Set {
+	out := &Set{Frames: s.Frames, Zeros: s.Zeros, Stuck: s.Stuck, Planes: make([]Plane, len(s.Planes))}
+	for i, p := range s.Planes {
+		out.Planes[i] = Plane{Name: p.Name, Op: p.Op, Data: Elements(p.Data, at, n)}
+	}
+	return out
+}
+
+// Elements returns n elements of the data of a plane from at on.
+func Elements(data any, at, n int) any {
+	switch d := data.(type) {
+	case []uint8:
+		return d[at : at+n]
+	case []uint16:
+		return d[at : at+n]
+	case []uint32:
+		return d[at : at+n]
+	case []uint64:
+		return d[at : at+n]
+	case []int32:
+		return d[at : at+n]
+	case []int64:
+		return d[at : at+n]
+	case []float64:
+		return d[at : at+n]
+	}
+	return nil
+}
+
 // Len returns the number of elements of the data of a plane.
 func Len(data any) int {
 	switch d := data.(type) {

@@ -30,9 +30,15 @@ func TestPredictorLeavesLittle(t *testing.T) {
 		{extremes, MaxValue, 200}, {extremes, Sum1, 60 * 100}, {extremes, Sum2, 60 * 100 * 100},
 		{append(extremes, Plane{Sum0, Sum, sum0}), Sum2, 60 * 100 * 100}, {extremes[:2], Sum2, 60 * 100 * 100},
 	} {
-		predict := Predictor(&Set{Frames: frames, Planes: c.planes}, c.name)
+		same, predict := Predictor(&Set{Frames: frames, Planes: c.planes}, c.name)
 		expected := make([]uint64, 100)
-		predict(50, expected)
+		if same == nil {
+			predict(50, expected)
+		} else {
+			for i, x := range same[50:150] {
+				expected[i] = uint64(x)
+			}
+		}
 		for i, x := range expected {
 			var v uint64
 			switch c.name {
@@ -52,7 +58,7 @@ func TestPredictorLeavesLittle(t *testing.T) {
 		t.Errorf("stored in the order %v", got)
 	}
 	for _, name := range []string{Sum1, Sum0, NLo, MinValue, "other"} {
-		if Predictor(&Set{}, name) != nil {
+		if same, of := Predictor(&Set{}, name); same != nil || of != nil {
 			t.Errorf("%s is predicted from nothing", name)
 		}
 	}

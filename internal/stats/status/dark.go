@@ -189,11 +189,12 @@ type DarkResult struct {
 
 // PanelResult holds the results of one panel.
 type PanelResult struct {
-	Frames   uint64
-	Nevlm    uint32
-	Status   []uint64
-	Ave, Rms []float64 // 0 where nothing is inside the window and where the pixel is not judged
-	Counts   Counts
+	Frames     uint64
+	Rows, Cols int
+	Nevlm      uint32
+	Status     []uint64
+	Ave, Rms   []float64 // 0 where nothing is inside the window and where the pixel is not judged
+	Counts     Counts
 }
 
 // GroupResult holds the limits of the pixels that were evaluated together.
@@ -216,25 +217,43 @@ type GroupResult struct {
 // Panels and pixels without data or with too few frames are described at NotJudged and in the package
 // comment.
 func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
+	out := make([]PanelResult, len(panels))
+	failed := make([]error, len(panels))
+	atOnce(len(panels), func(i int) {
+		in := &panels[i]
+		out[i].Begin(p, in.Frames, in.Rows, in.Cols)
+		failed[i] = p.Measure(&out[i], 0, in)
+	})
+	for i, err := range failed {
+		if err != nil {
+			return nil, fmt.Errorf("panel %d: %w", i, err)
+		}
+	}
+	return JudgeDark(out, p)
+}
+
+// Begin prepares the result of a panel of so many frames, in the memory that r has: every pixel is to be measured.
+func (r *PanelResult) Begin(p DarkParams, frames uint64, rows, cols int) {
+	n := rows * cols
+	r.Frames, r.Rows, r.Cols, r.Nevlm, r.Counts = frames, rows, cols, p.Nevlm(frames), Counts{}
+	if cap(r.Status) < n {
+		r.Status, r.Ave, r.Rms = make([]uint64, n), make([]float64, n), make([]float64, n)
+	}
+	r.Status, r.Ave, r.Rms = r.Status[:n], r.Ave[:n], r.Rms[:n]
+}
+
+// JudgeDark is EvalDark of panels that were measured by the same parameters; it sets the bits in their status.
+func JudgeDark(panels []PanelResult, p DarkParams) (*DarkResult, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	if len(panels) == 0 {
 		return nil, fmt.Errorf("no panels to judge")
 	}
-	res := &DarkResult{Params: p, Panels: make([]PanelResult, len(panels))}
-	for i := range panels {
-		if err := panels[i].check(); err != nil {
-			return nil, fmt.Errorf("panel %d: %w", i, err)
-		}
-		if p.GainRule != GainOff && panels[i].Frames > 0 && p.GainRule.Counts(&panels[i]) == nil {
-			return nil, fmt.Errorf("panel %d: gain rule %q needs counts of gain bits, which were not taken", i, p.GainRule)
-		}
-	}
-	atOnce(len(panels), func(i int) { res.Panels[i] = p.values(&panels[i]) })
+	res := &DarkResult{Params: p, Panels: panels}
 	groups := p.groups(panels)
 	res.Groups = make([]GroupResult, len(groups))
-	atOnce(len(groups), func(i int) { res.Groups[i] = p.judgeGroup(groups[i], panels, res.Panels) })
+	atOnce(len(groups), func(i int) { res.Groups[i] = p.judgeGroup(groups[i], res.Panels) })
 	atOnce(len(panels), func(i int) { res.Panels[i].Counts = Count(res.Panels[i].Status) })
 	return res, nil
 }
@@ -254,35 +273,37 @@ func atOnce(n int, do func(i int)) {
 	}
 }
 
-// values computes averages and rms, says which pixels are not judged, and sets the bits that need no limits.
-func (p DarkParams) values(in *PanelPlanes) PanelResult {
-	n := len(in.Sum0)
-	out := PanelResult{Frames: in.Frames, Nevlm: p.Nevlm(in.Frames), Status: make([]uint64, n), Ave: make([]float64, n), Rms: make([]float64, n)}
-	copy(out.Status, in.Known)
-	words, ave, rms := out.Status, out.Ave[:n], out.Rms[:n]
-	sum0, sum1, sum2, nLo, nHi := in.Sum0[:n], in.Sum1[:n], in.Sum2[:n], in.NLo[:n], in.NHi[:n]
-	gains := p.GainRule.Counts(in)
-	perPixel := p.Compat == Sane && p.Profile == ProfileData || in.Known != nil
-	if p.Compat == Sane && p.Profile != ProfileData {
-		if why := p.unjudged(in, 0); why != 0 { // in all pixels, for the same reason
-			for i := range words {
-				words[i] |= why
-			}
-			return out
-		}
+// Measure computes averages and rms of the pixels at, at+1, ... of a panel from their planes, says which of them are not
+// judged, and sets the bits that need no limits.
+func (p DarkParams) Measure(out *PanelResult, at int, in *PanelPlanes) error {
+	if err := in.check(); err != nil {
+		return err
 	}
+	gains := p.GainRule.Counts(in)
+	if p.GainRule != GainOff && in.Frames > 0 && gains == nil {
+		return fmt.Errorf("gain rule %q needs counts of gain bits, which were not taken", p.GainRule)
+	}
+	n := len(in.Sum0)
+	words, ave, rms := out.Status[at:][:n], out.Ave[at:][:n], out.Rms[at:][:n]
+	clear(words)
+	copy(words, in.Known)
+	whole := uint64(0) // why no pixel is judged
+	if p.Compat == Sane && p.Profile != ProfileData {
+		whole = p.unjudged(in, 0)
+	}
+	sum0, sum1, sum2, nLo, nHi := in.Sum0[:n], in.Sum1[:n], in.Sum2[:n], in.NLo[:n], in.NHi[:n]
 	for i := range words {
-		if perPixel {
-			if p.Compat == Sane && p.Profile == ProfileData {
-				words[i] |= p.unjudged(in, i)
-			}
-			if words[i]&NotJudged != 0 {
-				continue
-			}
+		words[i] |= whole
+		if p.Compat == Sane && p.Profile == ProfileData {
+			words[i] |= p.unjudged(in, i)
+		}
+		if words[i]&NotJudged != 0 {
+			ave[i], rms[i] = 0, 0
+			continue
 		}
 		a, r := meanRms(sum0[i], sum1[i], sum2[i], p.Compat != Sane)
 		if p.Compat == Sane && !(finite(a) && finite(r)) {
-			words[i] |= EvalError
+			words[i], ave[i], rms[i] = words[i]|EvalError, 0, 0
 			continue
 		}
 		ave[i], rms[i] = a, r
@@ -296,7 +317,7 @@ func (p DarkParams) values(in *PanelPlanes) PanelResult {
 			words[i] |= GainState
 		}
 	}
-	return out
+	return nil
 }
 
 // unjudged returns the bits of pixel i that say why it cannot be judged, or 0. In profile data the window
@@ -354,7 +375,7 @@ type tile struct {
 }
 
 // groups returns the tiles of every group.
-func (p DarkParams) groups(panels []PanelPlanes) [][]tile {
+func (p DarkParams) groups(panels []PanelResult) [][]tile {
 	var whole []tile
 	for i, in := range panels {
 		whole = append(whole, tile{i, 0, in.Rows, 0, in.Cols})
@@ -396,13 +417,13 @@ func asics(rows, cols, asicRows, asicCols int) []tile {
 }
 
 // judgeGroup evaluates the limits of a group and sets the bits that compare with them.
-func (p DarkParams) judgeGroup(g []tile, panels []PanelPlanes, out []PanelResult) GroupResult {
+func (p DarkParams) judgeGroup(g []tile, out []PanelResult) GroupResult {
 	res := GroupResult{Row: g[0].r0, Col: g[0].c0}
 	parts := make([]part, len(g))
 	for i, t := range g {
 		res.Panels = append(res.Panels, t.panel)
 		res.Pixels += (t.r1 - t.r0) * (t.c1 - t.c0)
-		parts[i] = part{tile: t, cols: panels[t.panel].Cols, of: &out[t.panel]}
+		parts[i] = part{tile: t, cols: out[t.panel].Cols, of: &out[t.panel]}
 	}
 	atOnce(len(parts), func(i int) { parts[i].count() })
 	for i := range parts {

@@ -10,9 +10,8 @@ type Sharper struct {
 }
 
 // Sharper returns how many pixels robust limits per ASIC would find beyond those that r has found. They are
-// the pixels that EvalDark with Scope PerASIC and Method Robust would call bad and r calls good. panels are
-// those that r was evaluated from.
-func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
+// the pixels that EvalDark with Scope PerASIC and Method Robust would call bad and r calls good.
+func (r *DarkResult) Sharper() Sharper {
 	var out Sharper
 	for i := range r.Panels {
 		for _, s := range r.Panels[i].Status {
@@ -26,9 +25,9 @@ func (r *DarkResult) Sharper(panels []PanelPlanes) Sharper {
 		return out
 	}
 	p.Scope, p.Method = PerASIC, Robust
-	groups := p.groups(panels)
+	groups := p.groups(r.Panels)
 	more := make([]int, len(groups))
-	atOnce(len(groups), func(i int) { more[i] = r.more(p, groups[i][0], panels[groups[i][0].panel].Cols) })
+	atOnce(len(groups), func(i int) { more[i] = r.more(p, groups[i][0], r.Panels[groups[i][0].panel].Cols) })
 	for _, n := range more {
 		out.More += n
 	}
