@@ -233,7 +233,7 @@ func (f *repoFiles) unit(r *repo.Repo, panel report.Panel, at int, p *repoPanel,
 	}
 	unit := &report.Unit{Panel: at, Status: read.Values}
 	c := status.Count(read.Values)
-	fact = verdict.Unit{Name: strings.TrimSpace(panel.Name + " " + gain), Panel: at, Pixels: c.Pixels, Bad: c.Bad, Occupancy: status.Occupied(read.Values, panel.Rows, panel.Cols, panel.ASICRows, panel.ASICCols)}
+	fact = verdict.Unit{Name: strings.TrimSpace(panel.Name + " " + gain), Panel: at, Pixels: c.Pixels, Bad: c.Bad, Occupancy: status.Occupied(status.SparseOf(read.Values), panel.Rows, panel.Cols, panel.ASICRows, panel.ASICCols)}
 	for _, w := range read.Values {
 		if w&status.NotJudged != 0 {
 			fact.Unjudged++

@@ -65,7 +65,7 @@ const (
 func (b *Builder) encode(u Unit, spans []span) (*unit, error) {
 	p := b.page.Panels[u.Panel]
 	out := &unit{expected: u.Expected, frames: u.Frames, pixels: len(u.Status), bit: map[uint64]int{},
-		occupancy: status.Occupied(u.Status, p.Rows, p.Cols, p.ASICRows, p.ASICCols)}
+		occupancy: status.Occupied(status.SparseOf(u.Status), p.Rows, p.Cols, p.ASICRows, p.ASICCols)}
 	var err error
 	if out.status, err = encodeLayer(u.Status); err != nil {
 		return nil, err

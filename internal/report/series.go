@@ -185,7 +185,7 @@ func (b *SeriesBuilder) eventsOf(since []byte, began []int, gain, panel int) (ou
 				words[i] = 1
 			}
 		}
-		o := status.Occupied(words, p.Rows, p.Cols, p.ASICRows, p.ASICCols)
+		o := status.Occupied(status.SparseOf(words), p.Rows, p.Cols, p.ASICRows, p.ASICCols)
 		var whole []status.Area
 		add := func(a status.Area, what string) {
 			out = append(out, event{Run: b.page.Runs[run].Run, What: what, Bad: a.Bad, Unit: unit, Row: a.Row, Col: a.Col, Panel: p.Name, Gain: b.page.Gains[gain]})

@@ -165,9 +165,9 @@ func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, 
 		return "", nil, err
 	}
 	path = filepath.Join(dir, n.String())
-	var text bytes.Buffer
-	text.Grow(2 * len(status))
-	if err := calibtxt.WritePlain(&text, status, sf.Cols); err != nil {
+	text := takeText(2 * len(status))
+	defer text.put()
+	if err := calibtxt.WritePlain(text, status, sf.Cols); err != nil {
 		return "", nil, err
 	}
 	sc.describe(sf, status, text.Bytes())
@@ -186,13 +186,37 @@ func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, 
 		return err
 	}
 	h.FileName, h.Shape = filepath.Join(dir, n.String()), []int{sf.Rows, sf.Cols}
-	var text bytes.Buffer
-	text.Grow(2*len(status) + 1024)
-	if err := calibtxt.WriteArray(&text, *h, status); err != nil {
+	text := takeText(2*len(status) + 1024)
+	defer text.put()
+	if err := calibtxt.WriteArray(text, *h, status); err != nil {
 		return err
 	}
 	sc.describe(sf, status, text.Bytes())
 	return r.writePair(ctx, h.FileName, text.Bytes(), &sc, true)
+}
+
+// text is memory for the text of a status file. New memory costs more than the text.
+type text struct{ bytes.Buffer }
+
+var texts = make(chan *text, 64)
+
+func takeText(size int) *text {
+	var t *text
+	select {
+	case t = <-texts:
+	default:
+		t = new(text)
+	}
+	t.Grow(size)
+	return t
+}
+
+func (t *text) put() {
+	t.Reset()
+	select {
+	case texts <- t:
+	default:
+	}
 }
 
 // ctypeDir makes the directory of a status file, after checking all words of its path.

@@ -51,23 +51,21 @@ type gainBefore struct {
 
 // panelWords collects the words of one panel over its gain modes: a pixel is bad in any of them.
 type panelWords struct {
-	now, before []uint64
+	now, before status.Sparse
 	lacking     bool // a gain mode has no status of an earlier run
 }
 
 // add merges the words of one gain mode into those of the panel.
-func add(all *[]uint64, words []uint64) error {
-	if *all == nil {
-		*all = slices.Clone(words)
-		return nil
+func add(all *status.Sparse, bad status.Sparse) (err error) {
+	switch {
+	case all.Pixels == 0:
+		*all = bad
+	case all.Pixels != bad.Pixels:
+		return fmt.Errorf("the gain modes of a panel have %d and %s", all.Pixels, fault.Count(bad.Pixels, "pixel"))
+	default:
+		*all, err = all.Or(bad)
 	}
-	if len(*all) != len(words) {
-		return fmt.Errorf("the gain modes of a panel have %d and %s", len(*all), fault.Count(len(words), "pixel"))
-	}
-	for i, w := range words {
-		(*all)[i] |= w
-	}
-	return nil
+	return err
 }
 
 // Build makes the outcome of a job: it reads the status files that the summary names, and those of the
@@ -113,18 +111,22 @@ func count(j Job) (gains []gainCounts, panels []*panelWords, earlier string, err
 				byID[key], panels = words, append(panels, words)
 			}
 			r := j.repository(p.File)
-			now, err := r.ReadStatus(p.File, nil)
-			if err != nil {
-				return nil, nil, "", err
+			now, known := p.BadPixels()
+			if !known {
+				read, err := r.ReadStatus(p.File, nil)
+				if err != nil {
+					return nil, nil, "", err
+				}
+				now = status.SparseOf(read.Values)
 			}
-			if err := add(&words.now, now.Values); err != nil {
+			if err := add(&words.now, now); err != nil {
 				return nil, nil, "", fault.New(fault.Input, "%s: %w", p.File, err)
 			}
-			before, label, err := j.before(r, p.File, g.GainMode, len(now.Values))
+			before, label, err := j.before(r, p.File, g.GainMode, now.Pixels)
 			if err != nil {
 				return nil, nil, "", err
 			}
-			if before == nil {
+			if before.Pixels == 0 {
 				words.lacking, gain.before = true, nil
 				continue
 			}
@@ -133,8 +135,8 @@ func count(j Job) (gains []gainCounts, panels []*panelWords, earlier string, err
 				return nil, nil, "", fault.New(fault.Input, "%s: %w", label, err)
 			}
 			if gain.before != nil {
-				gain.before.counts.Add(status.Count(before))
-				diff, err := status.Compare(before, now.Values)
+				gain.before.counts.Add(before.Count())
+				diff, err := now.Compare(before)
 				if err != nil {
 					return nil, nil, "", fault.New(fault.Input, "%s: %w", label, err)
 				}
@@ -156,17 +158,17 @@ func (j Job) repository(file string) *repo.Repo {
 }
 
 // before returns the status of the youngest run before that of a status file, of the same panel, type and
-// gain mode; nil when there is none of the same size.
-func (j Job) before(r *repo.Repo, file, gainMode string, pixels int) (words []uint64, label string, err error) {
+// gain mode; no pixels when there is none of the same size.
+func (j Job) before(r *repo.Repo, file, gainMode string, pixels int) (bad status.Sparse, label string, err error) {
 	ctype := filepath.Base(filepath.Dir(file))
 	panel := filepath.Base(filepath.Dir(filepath.Dir(file)))
 	files, _, err := r.Files(j.Summary.Type, panel, ctype)
 	if err != nil {
-		return nil, "", err
+		return bad, "", err
 	}
 	own, ok := repo.ParseName(filepath.Base(file), ctype)
 	if !ok {
-		return nil, "", fault.New(fault.Input, "%s is not the name of a status file", file)
+		return bad, "", fault.New(fault.Input, "%s is not the name of a status file", file)
 	}
 	for _, f := range slices.Backward(files) {
 		if f.Stamp >= own.Stamp || f.Slice || f.GainMode != gainMode {
@@ -174,14 +176,14 @@ func (j Job) before(r *repo.Repo, file, gainMode string, pixels int) (words []ui
 		}
 		read, err := r.ReadStatus(f.Path, nil)
 		if err != nil {
-			return nil, "", err
+			return bad, "", err
 		}
 		if len(read.Values) != pixels {
-			return nil, "", nil
+			return bad, "", nil
 		}
-		return read.Values, fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
+		return status.SparseOf(read.Values), fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
 	}
-	return nil, "", nil
+	return bad, "", nil
 }
 
 // category is the group of the run table in which the parameters are shown.
@@ -210,13 +212,13 @@ func params(s *reduce.Summary, state string, gains []gainCounts, panels []*panel
 	var diff status.Diff
 	compared := len(panels) > 0
 	for _, p := range panels {
-		now.Add(status.Count(p.now))
+		now.Add(p.now.Count())
 		if p.lacking {
 			compared = false
 			continue
 		}
 		// The lengths are equal: count has compared every gain mode.
-		if d, err := status.Compare(p.before, p.now); err == nil {
+		if d, err := p.now.Compare(p.before); err == nil {
 			diff.Add(d)
 		}
 	}

@@ -43,6 +43,7 @@ type Judged struct {
 	Frames     uint64
 	GoodFrames uint64
 	Status     []uint64
+	Bad        status.Sparse // the same as Status
 	Quantities []Quantity
 	Set        *plane.Set // exact counts; nil: no frame
 	// Traces returns how a pixel answered the pulser; nil: the profile is not ci.

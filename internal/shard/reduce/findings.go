@@ -58,17 +58,11 @@ func Wanted(par plan.Params) int {
 
 // Facts returns what the rules of verdict look at for one unit; panel and gain are its positions there.
 func Facts(p *plan.Plan, unit, panel, gain int, j *Judged) verdict.Unit {
-	c, at := status.Count(j.Status), p.Panel(unit)
+	c, at := j.Bad.Count(), p.Panel(unit)
 	asicRows, asicCols := ASIC(p, unit)
 	u := p.Units[unit]
-	unjudged := 0
-	for _, s := range j.Status {
-		if s&status.NotJudged != 0 {
-			unjudged++
-		}
-	}
 	f := verdict.Unit{Name: p.UnitName(unit), Panel: panel, Gain: gain, Expected: u.Expected, Frames: int(j.Frames), Pixels: c.Pixels, Bad: c.Bad,
-		Unjudged: unjudged, Occupancy: status.Occupied(j.Status, at.Rows, at.Cols, asicRows, asicCols)}
+		Unjudged: j.Bad.NotJudged(), Occupancy: status.Occupied(j.Bad, at.Rows, at.Cols, asicRows, asicCols)}
 	if p.Params.Family() == status.Dark {
 		f.WrongGain = c.Of(status.GainState)
 	}

@@ -102,7 +102,8 @@ func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 				j.gain = gainWords(in[i].set)
 			}
 			err := status.AddHints(j.Status, panel.Rows, panel.Cols, spatial)
-			j.counts = status.Count(j.Status)
+			j.Bad = status.SparseOf(j.Status)
+			j.counts = j.Bad.Count()
 			return err
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"rawstatus/internal/fault"
@@ -41,6 +42,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	}
 	out := newProducts(work, p, opt, dirs)
 	m := newMeasurer(work, p, len(out.opt.Names) > 0)
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	for g := range p.Groups {
 		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return m.unit(unit, opt) })
 		if err != nil {
@@ -66,6 +68,10 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	}
 	return sum, sum.save(work, opt.Mode)
 }
+
+// garbage is how much of the memory in use may be garbage, in percent: most of it is the same from the first group to
+// the last.
+const garbage = 25
 
 // mergePartials gives what a unit is judged by, from the partials.
 func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {

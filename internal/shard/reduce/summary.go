@@ -77,7 +77,20 @@ type Panel struct {
 	Constants []string `json:"constants,omitempty"`
 	// Pedestals are those of the readout chips, of dark runs.
 	Pedestals []Chip `json:"pedestals,omitempty"`
+	// list is what File says, of a panel that was reduced by this process and has few bad pixels; nil: not kept.
+	list *status.Sparse
 }
+
+// BadPixels returns what the panel's file says where it is known without reading it.
+func (p *Panel) BadPixels() (bad status.Sparse, known bool) {
+	if p.list == nil {
+		return bad, false
+	}
+	return *p.list, true
+}
+
+// fewBad is the part of a panel's pixels, one in so many, up to which their list is kept.
+const fewBad = 20
 
 // GainWords counts the words of a panel whose gain bits are not those of the gain mode.
 type GainWords struct {
@@ -152,11 +165,14 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 		g.Sharper = &sharper
 	}
 	for i, u := range units {
-		unit, panel, r := p.Units[u], p.Panel(u), v.panels[i]
+		unit, panel, r := p.Units[u], p.Panel(u), &v.panels[i]
 		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
 			Lost: unit.Lost, Gain: r.gain, Bad: r.counts.Bad, Bits: map[string]int{}}
 		if r.Set != nil {
 			out.Stuck = r.Set.Stuck
+		}
+		if r.counts.Bad <= r.counts.Pixels/fewBad {
+			out.list = &r.Bad
 		}
 		for _, l := range g.Bits {
 			if n := r.counts.Of(l.Value); n > 0 {

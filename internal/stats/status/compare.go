@@ -20,18 +20,22 @@ func Compare(before, after []uint64) (Diff, error) {
 	}
 	d := Diff{Pixels: len(after)}
 	for i, b := range before {
-		a := after[i]
-		switch {
-		case b == 0 && a != 0:
-			d.NewlyBad++
-		case b != 0 && a == 0:
-			d.NewlyGood++
-		}
-		each(a&^b, &d.Gained)
-		each(b&^a, &d.Lost)
-		each(a&b, &d.Kept)
+		d.add(b, after[i])
 	}
 	return d, nil
+}
+
+// add compares two words of a pixel.
+func (d *Diff) add(b, a uint64) {
+	switch {
+	case b == 0 && a != 0:
+		d.NewlyBad++
+	case b != 0 && a == 0:
+		d.NewlyGood++
+	}
+	each(a&^b, &d.Gained)
+	each(b&^a, &d.Lost)
+	each(a&b, &d.Kept)
 }
 
 // each counts the bits of a word.

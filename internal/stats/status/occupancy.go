@@ -20,32 +20,38 @@ func (a Area) Pixels() int { return a.Rows * a.Cols }
 func (a Area) MostlyBad() bool { return 2*a.Bad > a.Pixels() }
 
 // Occupied counts the pixels with any bit; asicRows and asicCols of 0 mean one chip.
-func Occupied(status []uint64, rows, cols, asicRows, asicCols int) Occupancy {
+func Occupied(bad Sparse, rows, cols, asicRows, asicCols int) Occupancy {
 	o := Occupancy{Rows: make([]int, rows), Cols: make([]int, cols)}
-	for _, t := range asics(rows, cols, asicRows, asicCols) {
-		chip := Area{Row: t.r0, Col: t.c0, Rows: t.r1 - t.r0, Cols: t.c1 - t.c0}
-		inCol := make([]int, chip.Cols)
+	tiles := asics(rows, cols, asicRows, asicCols)
+	across := 0 // chips in a row
+	for _, t := range tiles {
+		o.Chips = append(o.Chips, Area{Row: t.r0, Col: t.c0, Rows: t.r1 - t.r0, Cols: t.c1 - t.c0})
+		if t.r0 == 0 {
+			across++
+		}
+	}
+	inRow, inCol := make([]int, rows*across), make([]int, cols*(len(tiles)/max(1, across)))
+	for _, at := range bad.At {
+		r, c := int(at)/cols, int(at)%cols
+		chipCol, chipRow := c/tiles[0].c1, r/tiles[0].r1 // chips at the edges are smaller
+		o.Rows[r]++
+		o.Cols[c]++
+		inRow[r*across+chipCol]++
+		inCol[chipRow*cols+c]++
+		o.Chips[chipRow*across+chipCol].Bad++
+	}
+	for i, t := range tiles {
+		chip := o.Chips[i]
 		for r := t.r0; r < t.r1; r++ {
-			bad := 0
-			for c := range inCol {
-				if status[r*cols+t.c0+c] != 0 {
-					inCol[c]++
-					bad++
-				}
-			}
-			o.Rows[r] += bad
-			chip.Bad += bad
-			if line := (Area{r, t.c0, 1, chip.Cols, bad}); line.MostlyBad() {
+			if line := (Area{r, t.c0, 1, chip.Cols, inRow[r*across+i%across]}); line.MostlyBad() {
 				o.Lines = append(o.Lines, line)
 			}
 		}
-		for c, bad := range inCol {
-			o.Cols[t.c0+c] += bad
-			if line := (Area{t.r0, t.c0 + c, chip.Rows, 1, bad}); line.MostlyBad() {
+		for c := t.c0; c < t.c1; c++ {
+			if line := (Area{t.r0, c, chip.Rows, 1, inCol[i/across*cols+c]}); line.MostlyBad() {
 				o.Lines = append(o.Lines, line)
 			}
 		}
-		o.Chips = append(o.Chips, chip)
 	}
 	return o
 }

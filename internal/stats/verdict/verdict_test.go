@@ -13,7 +13,7 @@ func TestEveryRule(t *testing.T) {
 		words := make([]uint64, 8*8)
 		words[3] = 1
 		return Facts{Gains: []Gain{{Name: "g0", Sharper: &status.Sharper{Now: 1}}}, Baseline: &Baseline{Name: "1-end.data", Days: 3},
-			Units: []Unit{{Name: "cam segment 0 g0", Pedestal: &Pedestal{1060, 10}, Before: &Pedestal{1000, 20}, Expected: 100, Frames: 100, Pixels: 64, Bad: 1, Occupancy: status.Occupied(words, 8, 8, 4, 4)}}}
+			Units: []Unit{{Name: "cam segment 0 g0", Pedestal: &Pedestal{1060, 10}, Before: &Pedestal{1000, 20}, Expected: 100, Frames: 100, Pixels: 64, Bad: 1, Occupancy: status.Occupied(status.SparseOf(words), 8, 8, 4, 4)}}}
 	}
 	if got := Judge(fine()); len(got) != 0 || Of(got) != OK {
 		t.Fatalf("a run that is fine: %v", got)
@@ -25,7 +25,7 @@ func TestEveryRule(t *testing.T) {
 				words[i] = 2
 			}
 		}
-		f.Units[0].Occupancy, f.Units[0].Bad = status.Occupied(words, 8, 8, 4, 4), status.Count(words).Bad
+		f.Units[0].Occupancy, f.Units[0].Bad = status.Occupied(status.SparseOf(words), 8, 8, 4, 4), status.Count(words).Bad
 	}
 	for name, c := range map[string]struct {
 		spoil func(f *Facts)
