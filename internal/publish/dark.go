@@ -96,6 +96,7 @@ type DarkPart struct {
 
 	place   calib.Place
 	array   *calib.Array
+	sum     string // of its bytes
 	changes []calib.Change
 	header  calibtxt.Header
 	raw     bool
@@ -251,7 +252,8 @@ func (p *DarkPlan) part(ctx context.Context, name repo.Product, loc *time.Locati
 	}
 	part = DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: effect, DType: name.DType(),
 		place: place, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
-	part.Array = calib.SumArray(part.array)
+	part.sum = part.array.RawSum()
+	part.Array = calib.SumShaped(part.array, part.sum)
 	part.header.Shape = part.array.Shape
 	part.header.FileName = part.Target
 	return part, notes, nil
@@ -272,7 +274,14 @@ func (p *DarkPlan) stack(name repo.Product) *calib.Array {
 		for gain, mode := range p.merged.gains() {
 			switch u := p.bySlot[slot][mode]; {
 			case u != nil:
-				l.put(a.Values, gain, slot, u.values(name))
+				base, step := l.at(gain, slot)
+				if step == 1 {
+					u.fill(a.Values[base:base+l.pixels], name)
+					continue
+				}
+				panel := make([]uint64, l.pixels)
+				u.fill(panel, name)
+				l.put(a.Values, gain, slot, func(i int) uint64 { return panel[i] })
 			case name == repo.PixelStatus:
 				l.put(a.Values, gain, slot, func(int) uint64 { return status.NoData })
 			}
@@ -281,19 +290,32 @@ func (p *DarkPlan) stack(name repo.Product) *calib.Array {
 	return a
 }
 
-// values returns the elements of a type: numbers as float32 of what the text of three decimals says.
-func (u *DarkUnit) values(name repo.Product) func(i int) uint64 {
+// fill sets dst to the elements of a type: numbers as float32 of what the text of three decimals says.
+func (u *DarkUnit) fill(dst []uint64, name repo.Product) {
 	switch name {
 	case repo.Pedestals:
-		return func(i int) uint64 { return calib.RealBits(calibtxt.Fixed(u.Ave[i])) }
+		fixed(dst, u.Ave)
 	case repo.PixelRMS:
-		return func(i int) uint64 { return calib.RealBits(calibtxt.Fixed(u.Rms[i])) }
+		fixed(dst, u.Rms)
 	case repo.PixelMin:
-		return func(i int) uint64 { return uint64(u.Min[i]) }
+		words(dst, u.Min)
 	case repo.PixelMax:
-		return func(i int) uint64 { return uint64(u.Max[i]) }
+		words(dst, u.Max)
+	default:
+		copy(dst, u.Status)
 	}
-	return func(i int) uint64 { return u.Status[i] }
+}
+
+func fixed(dst []uint64, v []float64) {
+	for i, x := range v {
+		dst[i] = calib.RealBits(calibtxt.Fixed(x))
+	}
+}
+
+func words(dst []uint64, v []uint16) {
+	for i, x := range v {
+		dst[i] = uint64(x)
+	}
 }
 
 // count counts pixels as analysis combines them.
@@ -360,11 +382,8 @@ func (p *DarkPlan) key(part *DarkPart) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// write writes the array of a part: as its bytes, or as the text that stands in a calibration directory.
+// write writes the array of a part as the text that stands in a calibration directory.
 func (q *DarkPart) write(w io.Writer) error {
-	if q.raw {
-		return q.array.Raw(w)
-	}
 	if _, err := w.Write(q.header.Text(q.DType)); err != nil {
 		return err
 	}
@@ -387,7 +406,15 @@ func (q *DarkPart) write(w io.Writer) error {
 	return nil
 }
 
+// content is the array as it is deployed: its bytes, or the text.
 func (q *DarkPart) content(source string) (calib.Content, int64, error) {
+	if q.raw {
+		size := int64(len(q.array.Values)) * 8
+		if q.array.Real {
+			size /= 2
+		}
+		return calib.RawContent(source, q.array, q.sum), size, nil
+	}
 	h := sha256.New()
 	var n counter
 	if err := q.write(io.MultiWriter(h, &n)); err != nil {

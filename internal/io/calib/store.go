@@ -1,6 +1,7 @@
 package calib
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -63,27 +64,44 @@ func (a *Array) DType() string {
 	return "uint64"
 }
 
-// Raw writes the values as their bytes, little-endian.
-func (a *Array) Raw(w io.Writer) error {
-	width := 8
+// Bytes returns the values as the database stores them, little-endian.
+func (a *Array) Bytes() []byte {
+	b := make([]byte, a.width()*len(a.Values))
+	a.encode(b, a.Values)
+	return b
+}
+
+// width is the number of bytes of a value.
+func (a *Array) width() int {
 	if a.Real {
-		width = 4
+		return 4
 	}
-	b := make([]byte, 0, 1<<16)
-	for chunk := range slices.Chunk(a.Values, cap(b)/width) {
-		b = b[:0]
-		for _, v := range chunk {
-			if a.Real {
-				b = binary.LittleEndian.AppendUint32(b, uint32(v))
-			} else {
-				b = binary.LittleEndian.AppendUint64(b, v)
-			}
+	return 8
+}
+
+// encode fills b with values.
+func (a *Array) encode(b []byte, values []uint64) {
+	if a.Real {
+		for i, v := range values {
+			binary.LittleEndian.PutUint32(b[4*i:4*i+4], uint32(v))
 		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
+		return
 	}
-	return nil
+	for i, v := range values {
+		binary.LittleEndian.PutUint64(b[8*i:8*i+8], v)
+	}
+}
+
+// RawSum is the SHA-256 of Bytes.
+func (a *Array) RawSum() string {
+	h := sha256.New()
+	b := make([]byte, 1<<16)
+	for chunk := range slices.Chunk(a.Values, len(b)/a.width()) {
+		n := a.width() * len(chunk)
+		a.encode(b[:n], chunk)
+		h.Write(b[:n])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Number returns the value of an element as a number.
@@ -106,11 +124,18 @@ type Content struct {
 	SHA256 string // of its bytes: what was planned is what is deployed
 	Open   func() (io.ReadCloser, error)
 	Array  *Array // the same as values, for stores that do not keep text
+	// Raw: the bytes are those of Array, in memory, and SHA256 is its RawSum.
+	Raw bool
 }
 
-// Check reads the content and makes sure that what was planned is what is deployed.
+// RawContent returns the bytes of an array as a content; sum is its RawSum.
+func RawContent(path string, a *Array, sum string) Content {
+	return Content{Path: path, SHA256: sum, Array: a, Raw: true, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Bytes())), nil }}
+}
+
+// Check reads the content and makes sure that what was planned is what is deployed. What is in memory cannot have changed.
 func (c Content) Check(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil || c.Raw {
 		return err
 	}
 	r, err := c.Open()

@@ -77,23 +77,6 @@ func AppendFixed(b []byte, v float64) []byte {
 	return b[:n+8-skip]
 }
 
-// appendShort appends a whole number, with a short way for those of up to four digits.
-func appendShort(b []byte, v uint64) []byte {
-	if v >= 10000 {
-		return strconv.AppendUint(b, v, 10)
-	}
-	d := &digits[v]
-	switch {
-	case v >= 1000:
-		return append(b, d[0], d[1], d[2], d[3])
-	case v >= 100:
-		return append(b, d[1], d[2], d[3])
-	case v >= 10:
-		return append(b, d[2], d[3])
-	}
-	return append(b, d[3])
-}
-
 // AppendFixedRows appends rows of cols values, each as %.3f, as numpy.savetxt writes them. len(a) is a multiple of
 // cols.
 func AppendFixedRows(b []byte, a []float64, cols int) []byte {
@@ -113,15 +96,39 @@ func AppendIntRows[T uint16 | uint64](b []byte, a []T, cols, width int) []byte {
 	checkRows(len(a), cols)
 	for len(a) > 0 {
 		for _, v := range a[:cols] {
-			for w := decimals(uint64(v)); w < width; w++ {
-				b = append(b, ' ')
+			if width > 7 || v >= 10000 {
+				b = appendWide(b, uint64(v), width)
+				continue
 			}
-			b = append(appendShort(b, uint64(v)), ' ')
+			// Up to eight characters at once, the blank behind them is the last; those in front that are not wanted are shifted out.
+			text := uint64(binary.LittleEndian.Uint32(padded[v][:]))<<24 | blanks
+			skip := 7 - max(decimals(uint64(v)), min(width, 7))
+			n := len(b)
+			b = binary.LittleEndian.AppendUint64(b, text>>(8*skip))[:n+8-skip]
 		}
 		b[len(b)-1] = '\n'
 		a = a[cols:]
 	}
 	return b
+}
+
+// blanks are those in front of and behind four digits of eight characters.
+const blanks = ' ' | ' '<<8 | ' '<<16 | ' '<<56
+
+// padded holds 0..9999 in four characters, blanks in front.
+var padded = func() (d [10000][4]byte) {
+	for i := range d {
+		copy(d[i][:], fmt.Sprintf("%4d", i))
+	}
+	return d
+}()
+
+// appendWide appends any number in a width, and a blank.
+func appendWide(b []byte, v uint64, width int) []byte {
+	for w := decimals(v); w < width; w++ {
+		b = append(b, ' ')
+	}
+	return append(strconv.AppendUint(b, v, 10), ' ')
 }
 
 // decimals returns the number of digits of v.

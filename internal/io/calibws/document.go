@@ -1,6 +1,7 @@
 package calibws
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -285,48 +286,43 @@ func word(b []byte, width int) uint64 {
 	return binary.LittleEndian.Uint64(b)
 }
 
-// rawReader delivers an array as the bytes that the database stores.
-type rawReader struct {
-	values []uint64
-	real   bool
-	rest   []byte
-	buf    [1 << 15]byte
+// rawBody is an array as it is sent.
+func rawBody(b []byte) *body {
+	return &body{int64(len(b)), "application/octet-stream", func() io.Reader { return bytes.NewReader(b) }}
 }
 
-// Read implements io.Reader.
-func (r *rawReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if len(r.values) == 0 {
-			return 0, io.EOF
-		}
-		n := min(len(r.values), len(r.buf)/8)
-		r.rest = r.buf[:0]
-		for _, v := range r.values[:n] {
-			if r.real {
-				r.rest = binary.LittleEndian.AppendUint32(r.rest, uint32(v))
-			} else {
-				r.rest = binary.LittleEndian.AppendUint64(r.rest, v)
+// holds reports whether the data of a document are these bytes, of an array of the document's type and shape.
+func (c *Client) holds(ctx context.Context, db string, d Doc, want []byte, real bool) (same bool, err error) {
+	shape, err := parseShape(d.DataShape)
+	if err != nil {
+		return false, err
+	}
+	n, _, err := d.element(real)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range shape {
+		n *= k
+	}
+	err = c.Data(ctx, db, string(d.DataID), func(r *answered) error {
+		same = n == len(want)
+		left := want
+		for b := make([]byte, 1<<16); same; {
+			k, err := r.Read(b)
+			if k > len(left) || !bytes.Equal(b[:k], left[:k]) {
+				same = false
+				return nil
+			}
+			if left = left[k:]; err == io.EOF {
+				same = len(left) == 0
+				return nil
+			} else if err != nil {
+				return err
 			}
 		}
-		r.values = r.values[n:]
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// rawBody is an array as it is sent, and its SHA-256.
-func rawBody(a *calib.Array) (*body, string, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, &rawReader{values: a.Values, real: a.Real}); err != nil {
-		return nil, "", err
-	}
-	width := 8
-	if a.Real {
-		width = 4
-	}
-	return &body{int64(width * len(a.Values)), "application/octet-stream", func() io.Reader { return &rawReader{values: a.Values, real: a.Real} }},
-		hex.EncodeToString(h.Sum(nil)), nil
+		return nil
+	})
+	return same, err
 }
 
 // stampForm is the time in documents.

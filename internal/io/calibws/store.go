@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +30,9 @@ type Store struct {
 
 	short     string   // short name, once known
 	nameNotes []string // about documents of names that cannot be read
+	// sent are the bytes of the deployment under way, and sentSum their hash.
+	sent    []byte
+	sentSum string
 }
 
 var _ calib.Store = (*Store)(nil)
@@ -150,8 +152,7 @@ func (s *Store) Kept(ctx context.Context, rec calib.Record) (calib.Content, erro
 	if err != nil {
 		return calib.Content{}, err
 	}
-	return calib.Content{Path: rec.Source, SHA256: sum, Array: a,
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(&rawReader{values: a.Values, real: a.Real}), nil }}, nil
+	return calib.RawContent(rec.Source, a, sum), nil
 }
 
 // Lock implements calib.Store.
@@ -177,14 +178,15 @@ func (s *Store) Begin(ctx context.Context, rec *calib.Record, content *calib.Con
 	if content == nil {
 		return nil, nil
 	}
-	_, sum, err := rawBody(content.Array)
-	if err != nil {
-		return nil, err
+	raw := *content
+	if !raw.Raw {
+		raw = calib.RawContent(content.Path, content.Array, content.Array.RawSum())
 	}
 	for _, db := range s.written(short) {
-		rec.Steps = append(rec.Steps, calib.Step{DB: db, Now: sum})
+		rec.Steps = append(rec.Steps, calib.Step{DB: db, Now: raw.SHA256})
 	}
-	return &calib.Content{Path: content.Path, SHA256: sum, Array: content.Array}, nil
+	s.sent, s.sentSum = raw.Array.Bytes(), raw.SHA256
+	return &raw, nil
 }
 
 // Put implements calib.Store.
@@ -193,11 +195,11 @@ func (s *Store) Put(ctx context.Context, rec *calib.Record, step int, content *c
 	if content == nil {
 		return s.take(ctx, rec, to)
 	}
-	raw, _, err := rawBody(content.Array)
-	if err != nil {
-		return err
+	if s.sentSum != content.SHA256 {
+		s.sent, s.sentSum = content.Array.Bytes(), content.SHA256
 	}
-	if to.Data, err = s.Client.post(ctx, raw, to.DB, gridfs); err != nil {
+	var err error
+	if to.Data, err = s.Client.post(ctx, rawBody(s.sent), to.DB, gridfs); err != nil {
 		return err
 	}
 	d, err := s.doc(rec, content.Array, step)
@@ -295,7 +297,7 @@ func (s *Store) End(ctx context.Context, rec *calib.Record) error {
 		}
 		sum := ""
 		if step = rec.Steps[i]; holds && step.Now != "" {
-			if _, sum, err = s.Read(ctx, calib.Item{Name: step.Name}); err != nil {
+			if sum, err = s.readBack(ctx, step); err != nil {
 				return err
 			}
 		}
@@ -304,7 +306,24 @@ func (s *Store) End(ctx context.Context, rec *calib.Record) error {
 				WithHint("the service has damaged the data, or another program writes there: deploy again, or roll back")
 		}
 	}
+	s.sent, s.sentSum = nil, ""
 	return nil
+}
+
+// readBack returns the hash of what a step has put. What this process has sent is compared with that.
+func (s *Store) readBack(ctx context.Context, step calib.Step) (sum string, err error) {
+	if step.Now == s.sentSum {
+		db, id, _ := strings.Cut(step.Name, "/")
+		d, err := s.Client.Document(ctx, db, s.short, id)
+		if err != nil {
+			return "", err
+		}
+		if same, err := s.Client.holds(ctx, db, d, s.sent, calib.RealType(s.CType)); same || err != nil {
+			return s.sentSum, err
+		}
+	}
+	_, sum, err = s.Read(ctx, calib.Item{Name: step.Name})
+	return sum, err
 }
 
 func orDB(s calib.Step) string {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rawstatus/internal/detector"
@@ -178,7 +179,10 @@ func (w *products) group(ctx context.Context, units []int, v *judgement) ([][]st
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return w.save(b.path, w.body(nil, b.name, b.of, b.cols))
+			text := texts.Get().(*[]byte)
+			defer texts.Put(text)
+			*text = w.body((*text)[:0], b.name, b.of, b.cols)
+			return w.save(b.path, *text)
 		})
 	}
 	return paths, g.Wait()
@@ -246,11 +250,12 @@ func (w *products) save(path string, text []byte) error {
 	return nil
 }
 
+// texts are buffers for files of a panel: pages that are made once.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
 // body appends the rows of a product of a panel.
 func (w *products) body(text []byte, name repo.Product, j *judged, cols int) []byte {
-	if text == nil {
-		text = make([]byte, 0, 10*len(j.Status))
-	}
+	text = slices.Grow(text, 10*len(j.Status)) // up to 999999.999 and what is between the numbers
 	width := w.style.Width(name, w.p.Dataset.Type)
 	switch name {
 	case repo.Pedestals:
@@ -334,6 +339,7 @@ func (w *products) merge(ctx context.Context) (paths []string, err error) {
 	case m.stack == nil:
 		w.notes = append(w.notes, "products of the panels are not put together: segments are missing")
 	}
+	var todo []mergedFile
 	for _, name := range w.opt.Names {
 		for panel := range w.p.Dataset.Panels {
 			if !m.have[panel] {
@@ -344,9 +350,7 @@ func (w *products) merge(ctx context.Context) (paths []string, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := w.concat(path, name, []int{m.gains, 1, f.Rows, f.Cols}, m.cells([]int{panel})); err != nil {
-				return nil, err
-			}
+			todo = append(todo, mergedFile{path, name, []int{m.gains, 1, f.Rows, f.Cols}, m.cells([]int{panel})})
 		}
 		if m.stack == nil {
 			continue
@@ -356,12 +360,28 @@ func (w *products) merge(ctx context.Context) (paths []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := w.concat(path, name, []int{m.gains, len(m.stack), f.Rows, f.Cols}, m.cells(m.stack)); err != nil {
-			return nil, err
-		}
+		todo = append(todo, mergedFile{path, name, []int{m.gains, len(m.stack), f.Rows, f.Cols}, m.cells(m.stack)})
 		paths = append(paths, path)
 	}
-	return paths, nil
+	g, ctx := fault.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // they wait for the disk
+	for _, f := range todo {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return w.concat(f)
+		})
+	}
+	return paths, g.Wait()
+}
+
+// mergedFile is a file that is put together.
+type mergedFile struct {
+	path  string
+	name  repo.Product
+	shape []int
+	parts []cell
 }
 
 // fileOf names the products of a panel, whatever the gain mode.
@@ -432,16 +452,16 @@ func (m *merging) cells(panels []int) (list []cell) {
 }
 
 // concat writes header and parts as one file.
-func (w *products) concat(path string, name repo.Product, shape []int, parts []cell) error {
+func (w *products) concat(f mergedFile) error {
 	opt := w.repo.Policy.File()
 	opt.Keep = true
-	return atomicfile.Write(path, opt, func(out io.Writer) error {
-		if _, err := out.Write(w.header(path, shape).Text(w.dtype(name))); err != nil {
+	return atomicfile.Write(f.path, opt, func(out io.Writer) error {
+		if _, err := out.Write(w.header(f.path, f.shape).Text(w.dtype(f.name))); err != nil {
 			return err
 		}
-		for _, at := range parts {
-			if err := w.copyPart(out, name, at, shape[2], shape[3]); err != nil {
-				return fmt.Errorf("could not merge products of %s: %w", filepath.Base(path), err)
+		for _, at := range f.parts {
+			if err := w.copyPart(out, f.name, at, f.shape[2], f.shape[3]); err != nil {
+				return fmt.Errorf("could not merge products of %s: %w", filepath.Base(f.path), err)
 			}
 		}
 		return nil
