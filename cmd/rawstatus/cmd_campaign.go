@@ -84,11 +84,24 @@ func runCampaign(c *cli.Context, e *environment) error {
 	if err := errors.Join(store(e, cam, v), show(e, cam, v)); err != nil {
 		return err
 	}
-	if done := v.Count(campaign.Done); done < len(v.Items) && !c.Bool("no-wait") {
-		return fault.New(fault.Incomplete, "%d of %s of campaign %s are done", done, fault.Count(len(v.Items), "item"), cam.Name).
-			WithHint("remove the causes, then: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+	if c.Bool("no-wait") {
+		return nil
 	}
-	return nil
+	return outcome(cam, v)
+}
+
+// outcome is an error when something of a campaign is not done and will not be done by itself.
+func outcome(cam *campaign.Campaign, v *campaign.View) error {
+	done := v.Count(campaign.Done)
+	if done == len(v.Items) {
+		return nil
+	}
+	if v.Cancelled != "" {
+		return fault.New(fault.Incomplete, "%d of %s of campaign %s are done, the others were cancelled by %s", done, fault.Count(len(v.Items), "item"), cam.Name, v.Cancelled).
+			WithHint("go on with: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+	}
+	return fault.New(fault.Incomplete, "%d of %s of campaign %s are done", done, fault.Count(len(v.Items), "item"), cam.Name).
+		WithHint("remove the causes, then: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
 }
 
 // openCampaign makes, updates or opens the campaign that FILE or --work names.
@@ -224,7 +237,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 			return nil, err
 		}
 		var parts []string
-		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Doubted, campaign.Failed} {
+		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Doubted, campaign.Held, campaign.Failed} {
 			if n := v.Count(s); n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n, s))
 			}
@@ -234,8 +247,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 			last = now
 		}
 		if v.Cancelled != "" && !resume {
-			return v, fault.New(fault.Incomplete, "campaign %s was cancelled by %s", cam.Name, v.Cancelled).
-				WithHint("go on with: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+			return v, nil
 		}
 		if v.Over() || c.Bool("no-wait") {
 			return v, nil
@@ -299,19 +311,38 @@ func campaignStatus(c *cli.Context, e *environment, dir string) error {
 	if err != nil {
 		return err
 	}
+	cam.Client.Patience = slurm.ShortPatience
 	for {
 		v, err := cam.Look(c.Context, false)
+		if fault.CodeOf(err) == fault.Slurm {
+			return campaignFiles(e, cam, err)
+		}
 		if err != nil {
 			return err
 		}
 		if err := show(e, cam, v); err != nil {
 			return err
 		}
-		if !c.Bool("watch") || v.Over() {
+		if v.Over() || v.Cancelled != "" || !v.Going {
+			return outcome(cam, v)
+		}
+		if !c.Bool("watch") {
 			return nil
 		}
 		if err := cam.Client.Sleep(c.Context, c.Duration("every")); err != nil {
 			return err
 		}
 	}
+}
+
+// campaignFiles shows what files tell of a campaign when Slurm does not answer.
+func campaignFiles(e *environment, cam *campaign.Campaign, why error) error {
+	v, err := cam.Results()
+	if err != nil {
+		return err
+	}
+	if err := show(e, cam, v); err != nil || v.Over() {
+		return err
+	}
+	return fault.New(fault.Slurm, "this is what files tell; %w", why).WithHint("ask again when Slurm answers: rawstatus status %s", slurm.Quote(cam.Dir))
 }

@@ -22,6 +22,7 @@ const (
 	Running   = "running"
 	Done      = "done"
 	Failed    = "failed"
+	Held      = "held" // Slurm keeps a job of it until a person releases it
 )
 
 // State is the state of an item.
@@ -58,6 +59,8 @@ type View struct {
 	Items  []*State
 	Waves  []*Wave
 	Active int // array elements that are queued or run
+	// Going: jobs are queued or run, or are being submitted, so the state can change by itself.
+	Going bool
 	// Cancelled says who cancelled the jobs; nothing is submitted until a person asks for it.
 	Cancelled string
 }
@@ -75,7 +78,7 @@ func (v *View) Count(state string) int {
 
 // Over tells that nothing will change by itself or by another step.
 func (v *View) Over() bool {
-	return v.Count(Done)+v.Count(Failed) == len(v.Items)
+	return v.Count(Done)+v.Count(Failed)+v.Count(Held) == len(v.Items)
 }
 
 // part is a piece of an item with what became of its element.
@@ -132,12 +135,19 @@ func (c *Campaign) parts(ctx context.Context, v *View) (map[string][]part, error
 				ids = append(ids, chunk.Job)
 			}
 		}
+		if w.NextJob != 0 {
+			ids = append(ids, w.NextJob)
+		}
 	}
 	elements, err := c.Client.Elements(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	submitting := slurm.Locked(ctx, c.Dir)
+	v.Going = submitting
+	for _, w := range v.Waves {
+		v.Going = v.Going || w.NextJob != 0 && elements.Live(w.NextJob)
+	}
 	parts := map[string][]part{}
 	for _, w := range v.Waves {
 		if w.Error != "" {
@@ -152,6 +162,7 @@ func (c *Campaign) parts(ctx context.Context, v *View) (map[string][]part, error
 			active := e != nil && !e.State.Over() && !e.Held() || w.Unfinished() && submitting
 			if active {
 				v.Active++
+				v.Going = true
 			}
 			for _, p := range pieces {
 				o, told, err := loadOutcome(c.OutcomePath(p.Key, w.Number, n))
@@ -232,6 +243,10 @@ func (s *State) settle(parts []part, lacks []int, retry bool) {
 	covered := map[int]bool{}
 	for _, p := range parts {
 		if !p.active {
+			if p.element != nil && p.element.Held() { // nobody else does its tasks
+				s.State, s.Reason = Held, fmt.Sprintf("%s; remove the cause, then: scontrol release %d_%d", p.element.State, p.element.Job, p.element.Index)
+				return
+			}
 			continue
 		}
 		if s.State == Waiting {

@@ -50,7 +50,7 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 	groups := map[string][]*State{}
 	var accounts []string
 	for _, s := range v.Items {
-		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Doubted || len(s.todo) == 0) {
+		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Doubted || s.State == Held || len(s.todo) == 0) {
 			continue
 		}
 		account := strings.ReplaceAll(c.Request.Task.Account, "{exp}", s.Experiment)

@@ -3,10 +3,12 @@ package slurm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -81,6 +83,11 @@ func (c *Client) SubmitOnce(ctx context.Context, id *int, j Job, adopt bool, sto
 		}
 	}
 	n, err := c.Submit(ctx, j)
+	var ce *CommandError
+	if len(j.Resources.Exclude) > 0 && errors.As(err, &ce) && strings.Contains(ce.Stderr, noNode) {
+		j.Resources.Exclude = nil // a node that failed is better than none
+		n, err = c.Submit(ctx, j)
+	}
 	if err != nil {
 		return err
 	}

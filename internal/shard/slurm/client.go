@@ -152,6 +152,9 @@ type Limits struct {
 	MaxJobCount  int // most jobs, array elements included, that the controller keeps at a time
 }
 
+// noNode is how sbatch refuses a job that no node can take, also because all are excluded.
+const noNode = "node configuration is not available"
+
 // CommonLimits are those of a Slurm that nobody has configured otherwise.
 var CommonLimits = Limits{MaxArraySize: 1001, MaxArrayTask: 1001, MaxJobCount: 10000}
 
@@ -227,23 +230,27 @@ func (c *Client) Running(ctx context.Context) (int, error) {
 	return strings.Count(out, "\n"), nil
 }
 
-// Named returns the ids, ascending, of this user's jobs of a name that the controller knows, ended ones included.
+// Named returns the ids, ascending, of this user's jobs of a name that the controller knows, ended ones included. Cancelled
+// ones are left out: nobody waits for them.
 func (c *Client) Named(ctx context.Context, name string) ([]int, error) {
 	return c.named(ctx, c.run, name)
 }
 
 func (c *Client) named(ctx context.Context, run func(context.Context, string, ...string) (string, error), name string) ([]int, error) {
-	out, err := run(ctx, "squeue", "--noheader", "--me", "--states=all", "--name="+name, "--format=%F")
+	out, err := run(ctx, "squeue", "--noheader", "--me", "--states=all", "--name="+name, "--format=%F|%T")
 	if err != nil {
 		return nil, err
 	}
 	var ids []int
 	for _, field := range strings.Fields(out) {
-		id, err := strconv.Atoi(field)
+		number, state, _ := strings.Cut(field, "|")
+		id, err := strconv.Atoi(number)
 		if err != nil {
-			return nil, badOutput("squeue", field, "a job id")
+			return nil, badOutput("squeue", field, "a job id and a state")
 		}
-		ids = append(ids, id)
+		if State(state) != Cancelled {
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil

@@ -29,6 +29,9 @@ const (
 	Stop                // it would fail again: a person has to act first
 )
 
+// mostExcluded bounds the nodes that are left out: a site where more fail has another trouble.
+const mostExcluded = 8
+
 // Growth of requests after a failure for want of memory or time.
 const growth = 2
 
@@ -140,6 +143,7 @@ func Escalate(r Resources, verdicts []Verdict, maxMemMB int64, maxTime time.Dura
 	if maxTime > 0 {
 		r.Time = min(r.Time, maxTime)
 	}
+	r.Exclude = r.Exclude[max(0, len(r.Exclude)-mostExcluded):]
 	slices.Sort(r.Exclude)
 	return r
 }

@@ -84,7 +84,7 @@ func TestLostAnswerOfSbatch(t *testing.T) {
 		case s.slept < 20*time.Second:
 			return "", away, errExit
 		case strings.Contains(args, "--name=rs-1 "):
-			return "77\n77\n", "", nil
+			return "77|RUNNING\n77|PENDING\n90|CANCELLED\n", "", nil
 		}
 		return "", "", nil
 	}
@@ -280,7 +280,7 @@ func TestSubmitCutOff(t *testing.T) {
 			if name == "squeue" && strings.Contains(args, "--name=") {
 				_, job, _ := strings.Cut(args, "--name=")
 				job, _, _ = strings.Cut(job, " ")
-				return submitted[job], "", nil
+				return strings.ReplaceAll(submitted[job], "\n", "|PENDING\n"), "", nil
 			}
 			out, stderr, err := plain(name, args)
 			if name == "sbatch" {
@@ -289,7 +289,7 @@ func TestSubmitCutOff(t *testing.T) {
 				if submitted[job] != "" {
 					t.Errorf("%s is submitted twice", job)
 				}
-				submitted[job] = out
+				submitted[job] = out + "\n"
 				if len(submitted) == calls {
 					cut()
 				}
@@ -430,5 +430,30 @@ func TestForgottenByTheController(t *testing.T) {
 	r, err := c.Report(t.Context())
 	if err != nil || r.Active || r.Tasks[0].State != StateFailed || r.Tasks[1].State != StateMissing {
 		t.Errorf("%v %+v", err, r)
+	}
+}
+
+// TestNodesAreNeverAllExcluded lets every node have failed once.
+func TestNodesAreNeverAllExcluded(t *testing.T) {
+	s := answers("", "")
+	c := chainOn(t, s)
+	plain := s.answer
+	s.answer = func(name, args string) (string, string, error) {
+		if name == "sbatch" && strings.Contains(args, "--exclude=") {
+			return "", "sbatch: error: Batch job submission failed: Requested node configuration is not available", errExit
+		}
+		return plain(name, args)
+	}
+	a := c.Draft(1, []int{0, 1, 2, 3}, CommonLimits)
+	a.Task.Exclude = []string{"n1", "n2", "n3", "n4"}
+	if err := c.Submit(t.Context(), a); err != nil || len(a.Jobs()) != 3 {
+		t.Errorf("%v %v", err, a.Jobs())
+	}
+	var verdicts []Verdict
+	for i := range 40 {
+		verdicts = append(verdicts, Verdict{Exclude: []string{"n" + joinInts([]int{i}, "")}})
+	}
+	if r := Escalate(Resources{}, verdicts, 0, 0); len(r.Exclude) != mostExcluded || !slices.Contains(r.Exclude, "n39") {
+		t.Errorf("%v", r.Exclude)
 	}
 }
