@@ -286,6 +286,7 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 	}
 	if v.Over() {
 		postFailures(context.Background(), e, cam, v)
+		notifyOfCampaign(context.Background(), e, cam, v)
 	}
 	if v.Over() && slices.Contains(cam.Request.ReduceWords, "--report") {
 		_, err = reportOfCampaign(context.Background(), e, cam.Dir, v)

@@ -92,6 +92,33 @@ func runPost(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("job") {
+		return requeued(c, e, lastJob(c, e, work))
+	}
+	return postWork(c, e, work)
+}
+
+// lastJob does what the last job of submit does: it tells the hook of the site and the logbook how all jobs went.
+func lastJob(c *cli.Context, e *environment, work string) error {
+	if _, err := pieceOf(c, work).Admit(); err != nil {
+		return err
+	}
+	chain, err := openChain(c.Context, work)
+	if err != nil {
+		return err
+	}
+	if chain.Request.Notify && !c.Bool("dry-run") {
+		if err := notifyOfChain(c.Context, e, chain); err != nil {
+			return err
+		}
+	}
+	if !chain.Request.Post {
+		return nil
+	}
+	return postWork(c, e, work)
+}
+
+func postWork(c *cli.Context, e *environment, work string) error {
 	job, counters, err := jobOf(c, e, work)
 	if err != nil || job == nil {
 		return err

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 )
 
@@ -47,6 +50,9 @@ func runRun(c *cli.Context, e *environment) error {
 	}
 	if err == nil {
 		err = runReduce(c, e, p, work, l)
+	}
+	if code := fault.CodeOf(err); code != fault.Interrupted && code != fault.Temporary {
+		tell(context.WithoutCancel(c.Context), e, filepath.Join(work, "notification.json"), eventOf(e, work, p, err))
 	}
 	if wantsPost(c, e) {
 		postRun(c.Context, e, p, work, err, shown)

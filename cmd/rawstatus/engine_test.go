@@ -357,3 +357,98 @@ func TestJobsWithoutTheEnvironment(t *testing.T) {
 		t.Errorf("results of another plan: exit code %d, %d constants\n%s", code, ledger(), out)
 	}
 }
+
+// TestPrune keeps what is not done, at work, waiting, young or not ours.
+func TestPrune(t *testing.T) {
+	_, data := smallRun(t, 2)
+	s, root, repo := newShelf(), t.TempDir(), t.TempDir()
+	words := func(command, name string, more ...string) []string {
+		return slices.Concat([]string{command, "--work", filepath.Join(root, name)}, data, more)
+	}
+	s.call(t, 0, words("run", "by hand", "-o", repo)...)
+	s.call(t, 0, words("run", "with notes", "-o", repo)...)
+	s.call(t, 0, words("plan", "planned")...)
+	s.call(t, 0, words("submit", "at work", "-o", repo)...)
+	s.call(t, 0, "task", "--work", filepath.Join(root, "at work"), "--task", "all")
+	s.call(t, 0, "reduce", "--work", filepath.Join(root, "at work"), "-o", repo)
+	for _, path := range []string{"with notes/notes.txt", "other/file"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, path), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(root, "by hand"), filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	left := func() (names []string) {
+		entries, err := os.ReadDir(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+		return names
+	}
+	before := left()
+	if out, _ := s.call(t, 0, "prune", root, "--days", "0"); !strings.Contains(out, "nothing was removed") || !slices.Equal(left(), before) {
+		t.Errorf("%s%v", out, left())
+	}
+	if out, _ := s.call(t, 0, "prune", root, "--remove"); !slices.Equal(left(), before) || !strings.Contains(out, "done 0.0 days ago") {
+		t.Errorf("%s%v", out, left())
+	}
+	out, _ := s.call(t, 0, "prune", root, "--remove", "--days", "0")
+	if got := left(); !slices.Equal(got, []string{"at work", "link", "other", "planned", "with notes"}) {
+		t.Errorf("%s%v", out, got)
+	}
+	if _, err := os.Stat(filepath.Join(root, "with notes", "notes.txt")); err != nil {
+		t.Error(err)
+	}
+	s.jobs = map[int][]string{}
+	s.call(t, 0, "prune", root, "--remove", "--days", "0")
+	if got := left(); slices.Contains(got, "at work") {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestNotification hears how jobs of submit and run end, once, and lets no hook change that.
+func TestNotification(t *testing.T) {
+	_, data := smallRun(t, 2)
+	dir := t.TempDir()
+	out, hook, site := filepath.Join(dir, "out"), filepath.Join(dir, "hook"), filepath.Join(dir, "site.toml")
+	for path, text := range map[string]string{hook: "#!/bin/sh\necho \"$1\" >> '" + out + "'\ncat >> '" + out + ".json'\nexit 3\n", site: fmt.Sprintf("group = \"\"\n[notify]\ncommand = [%q]\n", hook)} {
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard := func() string {
+		b, err := os.ReadFile(out)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(b), "\n", " ")
+	}
+	s, work := newShelf(), filepath.Join(dir, "work")
+	s.call(t, 0, slices.Concat([]string{"submit", "--site", site, "--work", work, "-o", dir}, data)...)
+	last := s.jobs[s.last]
+	i := slices.IndexFunc(last, func(w string) bool { return strings.HasSuffix(w, ".sbatch") })
+	notify := slices.Concat([]string{"post", "--site", site, "--job", "--work"}, last[i+1:])
+	if s.call(t, 0, notify...); heard() != "" {
+		t.Errorf("jobs are at work, and the hook hears %s", heard())
+	}
+	s.jobs = map[int][]string{}
+	if _, stderr := s.call(t, 0, notify...); heard() != "failed " || !strings.Contains(stderr, "exit status 3") {
+		t.Errorf("%s%s", heard(), stderr)
+	}
+	s.call(t, 0, "task", "--work", work, "--task", "all")
+	s.call(t, 0, "reduce", "--work", work, "-o", dir)
+	if s.call(t, 0, notify...); heard() != "failed done " {
+		t.Error(heard())
+	}
+	s.call(t, 0, slices.Concat([]string{"run", "--site", site, "--work", filepath.Join(dir, "other"), "-o", dir}, data)...)
+	if heard() != "failed done done " {
+		t.Error(heard())
+	}
+}

@@ -45,6 +45,7 @@ func program() command.Program {
 				newStatusCommand(e),
 				newRerunCommand(e),
 				newCancelCommand(e),
+				newPruneCommand(e),
 				newCampaignCommand(e),
 				newPostCommand(e),
 				newInspectCommand(e),

@@ -72,7 +72,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	if err := slurm.CheckExtra(task.Extra); err != nil {
 		return slurm.Request{}, err
 	}
-	r := slurm.Request{MaxAttempts: c.Int("max-attempts"), Post: wantsPost(c, e)}
+	r := slurm.Request{MaxAttempts: c.Int("max-attempts"), Post: wantsPost(c, e), Notify: len(e.Site.Notify.Command)+len(e.Site.Notify.Mail) > 0}
 	r.Counters = countersURL(r.Post)
 	if task.CPUs < 1 || r.MaxAttempts < 1 {
 		return r, fault.New(fault.Usage, "--cpus-per-task and --max-attempts start at 1")

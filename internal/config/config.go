@@ -42,6 +42,7 @@ type Site struct {
 	CalibWS CalibWS           `toml:"calibws"`
 	Slurm   Slurm             `toml:"slurm"`
 	Elog    Elog              `toml:"elog"`
+	Notify  Notify            `toml:"notify"`
 	Limits  map[string]Limits `toml:"limits"` // by detector type in lower case
 
 	location   *time.Location
@@ -81,6 +82,16 @@ type Elog struct {
 	Tags         []string `toml:"tags" sep:","`
 	AttachMax    int      `toml:"attach_max"` // bytes; of larger reports a smaller page is attached
 }
+
+// Notify is the hook that hears how jobs end.
+type Notify struct {
+	Command []string `toml:"command"`      // program and first arguments; the event is its input
+	Mail    []string `toml:"mail" sep:","` // addresses
+	On      []string `toml:"on" sep:","`   // states that are told; empty: all
+}
+
+// states are those that a job can end in.
+var states = []string{"done", "failed", "refused", "waiting"}
 
 // Limits replace the limits of the detector table for one detector type. A nil field is not set. The tags from and to
 // bound the values that make sense.
@@ -318,6 +329,19 @@ func (s *Site) check() error {
 			if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
 				return bad(f.key, "it is not an address such as https://host.example/path, without user and password")
 			}
+		}
+	}
+	for _, state := range s.Notify.On {
+		if !slices.Contains(states, state) {
+			return bad("notify.on", "%q is not one of %s", state, strings.Join(states, ", "))
+		}
+	}
+	if len(s.Notify.Command) > 0 && !filepath.IsAbs(s.Notify.Command[0]) {
+		return bad("notify.command", "%q is not the absolute path of a program", s.Notify.Command[0])
+	}
+	for _, to := range s.Notify.Mail {
+		if !strings.Contains(to, "@") || strings.ContainsAny(to, " ,\n\r") {
+			return bad("notify.mail", "%q is not an address", to)
 		}
 	}
 	if s.Elog.AttachMax < 0 {

@@ -179,6 +179,10 @@ func TestEverySettingIsReachable(t *testing.T) {
 			text = "true"
 		case "elog.auth":
 			text = "none"
+		case "notify.mail":
+			text = "a@b"
+		case "notify.on":
+			text = "failed"
 		case "elog.url", "calibws.read_url", "calibws.write_url":
 			text = "http://host/"
 		}

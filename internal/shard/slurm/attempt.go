@@ -42,6 +42,7 @@ type Request struct {
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
 	Waiting     string        `json:"waiting,omitempty"` // command that deploys, for a person who may; empty: none waits
 	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went
+	Notify      bool          `json:"notify,omitempty"`  // and the hook of the site
 	// What jobs need of the submission's environment is kept here, since they may run without it: the table of progress,
 	// and the settings in force as a site file.
 	Counters string `json:"counters,omitempty"`

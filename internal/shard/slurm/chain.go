@@ -181,7 +181,7 @@ func (c *Chain) Lines(a *Attempt) []string {
 	if len(c.Request.Deploy) > 0 {
 		lines = append(lines, c.deployJob(a, after).Line())
 	}
-	if c.Request.Post {
+	if c.Request.Post || c.Request.Notify {
 		lines = append(lines, c.postJob(a, "<"+reducePart+">", "<"+repairPart+">").Line())
 	}
 	return lines
@@ -194,7 +194,7 @@ func (c *Chain) Scripts() (map[string][]byte, error) {
 	if len(c.Request.Deploy) > 0 {
 		programs[scripts.Deploy] = filepath.Join(filepath.Dir(c.Request.Program), "mergedeploy")
 	}
-	if c.Request.Post {
+	if c.Request.Post || c.Request.Notify {
 		programs[scripts.Post] = c.Request.Program
 	}
 	lines := c.Request.Lines(sitePath(c.Work, c.Plan, c.Request.ID()))
@@ -302,7 +302,7 @@ func (c *Chain) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 				return err
 			}
 		}
-		if !c.Request.Post {
+		if !c.Request.Post && !c.Request.Notify {
 			return nil
 		}
 		var others []string

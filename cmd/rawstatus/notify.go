@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/notify"
+	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/shard/slurm"
+)
+
+// told is the record of the event that the hook was given last, so that none is given twice.
+type told struct {
+	Event notify.Event `json:"event"`
+	Error string       `json:"error,omitempty"` // of the hook
+}
+
+// tell gives an event to the hook of the site. What becomes of that is none of the job's: it is logged and recorded.
+func tell(ctx context.Context, e *environment, record string, ev notify.Event) {
+	if !notify.Wanted(e.Site.Notify, ev.State) {
+		return
+	}
+	ev.Schema = notify.Schema
+	var before told
+	if err := slurm.ReadRecord(record, &before); err == nil && before.Event == ev && before.Error == "" {
+		return
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.Log.Warn(err)
+	}
+	now := told{Event: ev}
+	if err := notify.Send(ctx, e.Site.Notify, ev); err != nil {
+		e.Log.Warn(err)
+		now.Error = err.Error()
+	}
+	if err := slurm.WriteRecord(record, now, false); err != nil {
+		e.Log.Warnf("the notification is not recorded: %v", err)
+	}
+}
+
+// eventOf describes how a job ended; err is how.
+func eventOf(e *environment, work string, p *plan.Plan, err error) notify.Event {
+	d := p.Dataset
+	ev := notify.Event{State: notify.Done, Experiment: d.Run.Experiment, Run: d.Run.Number, Detector: d.Detector, Plan: p.ID, Work: work, Repository: e.Site.Repository}
+	if sum, errSum := reduce.LoadSummary(work); errSum == nil && sum.Plan == p.ID {
+		for _, g := range sum.Groups {
+			ev.Pixels, ev.Bad = ev.Pixels+g.Pixels, ev.Bad+g.Bad
+		}
+	}
+	if err == nil {
+		return ev
+	}
+	ev.State, ev.Error, ev.Hint = notify.Failed, fault.Message(err), fault.HintOf(err)
+	if fault.CodeOf(err) == fault.Refused {
+		ev.State = notify.Refused
+	}
+	return ev
+}
+
+// notifyOfChain tells how the jobs of a submission went, unless they are not over.
+func notifyOfChain(ctx context.Context, e *environment, chain *slurm.Chain) error {
+	r, err := chain.Report(ctx)
+	if err != nil {
+		return err
+	}
+	if r.Active {
+		e.Log.Info("the jobs are not over: the last of them notifies")
+		return nil
+	}
+	ev := eventOf(e, chain.Work, chain.Plan, r.Outcome())
+	ev.Request, ev.Deployed = chain.Request.ID(), r.Done && r.Deploy != nil && r.Waiting == ""
+	if r.Done && r.Waiting != "" {
+		ev.State, ev.Hint = notify.Waiting, r.Waiting
+	}
+	tell(ctx, e, filepath.Join(slurm.RequestDir(chain.Work, chain.Plan, ev.Request), "notification.json"), ev)
+	return nil
+}
+
+// notifyOfCampaign tells how a campaign that is over went.
+func notifyOfCampaign(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
+	ev := notify.Event{State: notify.Done, Campaign: cam.Name, Items: len(v.Items), Done: v.Count(campaign.Done), Work: cam.Dir, Repository: cam.Request.Repository}
+	if err := outcome(cam, v); err != nil {
+		ev.State, ev.Error, ev.Hint = notify.Failed, fmt.Sprint(err), fault.HintOf(err)
+	}
+	tell(ctx, e, filepath.Join(cam.Dir, "notification.json"), ev)
+}
