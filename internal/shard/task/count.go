@@ -146,6 +146,10 @@ func (c *counter) onlyMembers(mask []bool, frames [][]uint16) [][]uint16 {
 
 // addAll gives frames to the accumulators.
 func (c *counter) addAll(lo, first int, frames [][]uint16) {
+	if c.sums != nil && c.gain != nil && c.max == nil && c.good == nil {
+		c.sums.AddGain(c.gain, lo, frames)
+		return
+	}
 	accum.Parts(c.accumulators(), frames, func(at int, part [][]uint16) {
 		if c.sums != nil {
 			var room [16][]uint16

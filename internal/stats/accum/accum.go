@@ -102,6 +102,51 @@ func (g *Gated) Add(lo int, frames [][]uint16) {
 	}
 }
 
+// AddGain is g.Add and gain.Add in one pass over the frames: words with other gain bits than wanted are rare, and only
+// where a block has one they are counted.
+func (g *Gated) AddGain(gain *Gain, lo int, frames [][]uint16) {
+	if g.open || len(frames) == 0 {
+		g.Add(lo, frames)
+		gain.Add(lo, frames)
+		return
+	}
+	hi := checkBand(g.pixels, lo, frames)
+	whole := hi / Grain * Grain
+	p := g.kernel
+	p.Gain, p.Want = gain.mask, gain.want
+	for len(frames) > 0 {
+		n := min(len(frames), group)
+		next := frames[n:min(2*n, len(frames))]
+		g.count(lo/kernel.Width, (whole+kernel.Width-1)/kernel.Width, n)
+		var part, ahead [group][]uint16
+		for at := lo; at < whole; at += watchWidth {
+			end := min(at+watchWidth, whole)
+			cut(&part, frames[:n], at-lo, end-lo)
+			cut(&ahead, next, at-lo, end-lo)
+			var foreign [watchWidth / kernel.Width]bool
+			blocks := g.blocks[at/kernel.Width : end/kernel.Width]
+			kernel.Watched(blocks, foreign[:len(blocks)], part[:n], ahead[:len(next)], &p)
+			gain.addForeign(at, foreign[:len(blocks)], part[:n])
+		}
+		if whole < hi {
+			cut(&part, frames[:n], whole-lo, hi-lo)
+			g.Add(whole, part[:n])
+			gain.Add(whole, part[:n])
+		}
+		frames = frames[n:]
+	}
+}
+
+// watchWidth is the number of pixels that AddGain looks at before it counts gain bits: their frames are in the cache.
+const watchWidth = 8192
+
+// cut sets part to pixels [lo, hi) of frames.
+func cut(part *[group][]uint16, frames [][]uint16, lo, hi int) {
+	for k, f := range frames {
+		part[k] = f[lo:hi]
+	}
+}
+
 // addTail counts the last pixels of the panel: the rest of their block's lanes count zeros that no one reads.
 func (g *Gated) addTail(block, tail int, frames [][]uint16) {
 	var px [group][kernel.Width]uint16

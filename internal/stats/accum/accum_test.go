@@ -265,7 +265,7 @@ func TestAddAllocatesNothing(t *testing.T) {
 	maxima, gain := NewMax(pixels, 0x3fff), NewGain(pixels, 0xc000, 0, 0x8000)
 	for name, add := range map[string]func(){
 		"gated": func() { gated.Add(0, px) }, "open": func() { open.Add(0, px) },
-		"max": func() { maxima.Add(0, px) }, "gain": func() { gain.Add(0, px) },
+		"max": func() { maxima.Add(0, px) }, "gain": func() { gain.Add(0, px) }, "both": func() { gated.AddGain(gain, 0, px) },
 	} {
 		if n := testing.AllocsPerRun(5, add); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -296,6 +296,55 @@ func TestParts(t *testing.T) {
 			})
 			if next != n || accumulators < 2 && calls > 1 {
 				t.Errorf("%d accumulators: %d of %d frames in %d calls", accumulators, next, n, calls)
+			}
+		}
+	}
+}
+
+// TestAddGainIsBoth wants one pass to count what two do, for bands of all widths and words of which few, some or
+// most have other gain bits.
+func TestAddGainIsBoth(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, pixels := range []int{1, 31, 64, 95, 333, 20000} {
+		for _, rare := range []int{1, 2, 500, 100000} {
+			n := 1 + r.IntN(40)
+			px, lo, hi := run(r, pixels, n)
+			for _, f := range px {
+				for i := range f {
+					if f[i] &= 0x3fff; r.IntN(rare) > 0 {
+						f[i] |= 0x4000
+					} else {
+						f[i] |= uint16(r.IntN(4)) << 14
+					}
+				}
+			}
+			for _, p := range allParams {
+				for _, open := range []bool{false, true} {
+					if open {
+						lo, hi = nil, nil
+					}
+					g1, g2 := NewGated(pixels, p, lo, hi), NewGated(pixels, p, lo, hi)
+					n1, n2 := NewGain(pixels, 0xc000, 0x4000, 0x8000), NewGain(pixels, 0xc000, 0x4000, 0x8000)
+					g1.Add(0, px)
+					n1.Add(0, px)
+					at := r.IntN(pixels/Grain+1) * Grain
+					for _, b := range [][2]int{{at, pixels}, {0, at}} {
+						band := make([][]uint16, n)
+						for k := range band {
+							band[k] = px[k][b[0]:b[1]]
+						}
+						if b[0] < b[1] {
+							g2.AddGain(n2, b[0], band)
+						}
+					}
+					what := fmt.Sprintf("%d pixels, %d frames, one in %d, %+v, open %v", pixels, n, rare, p, open)
+					equal(t, what, g2.Planes(), g1.Planes())
+					odd1, never1 := n1.Planes()
+					odd2, never2 := n2.Planes()
+					if !slices.Equal(odd1, odd2) || !slices.Equal(never1, never2) {
+						t.Fatalf("%s: gain bits differ", what)
+					}
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package accum
 
 import (
 	"fmt"
+	"slices"
 
 	"rawstatus/internal/stats/kernel"
 )
@@ -13,10 +14,9 @@ import (
 //	                                       bad 0: there is none)
 type Gain struct {
 	mask, want, bad uint16
-	same16, never16 []uint16 // counts since the last flush; same: raw & mask == want
+	odd16, never16  []uint16 // counts since the last flush
 	since           []uint16 // frames in them, per Grain pixels
-	frames          []uint32 // frames before that
-	same, never     []uint32
+	odd, never      []uint32
 }
 
 // NewGain makes an accumulator; mask, want and bad are bits of the raw word in their place, and want
@@ -29,8 +29,8 @@ func NewGain(pixels int, mask, want, bad uint16) *Gain {
 		bad = ^mask // no word has that
 	}
 	n := (pixels + Grain - 1) / Grain
-	return &Gain{mask: mask, want: want, bad: bad, same16: make([]uint16, pixels), never16: make([]uint16, pixels),
-		since: make([]uint16, n), frames: make([]uint32, n), same: make([]uint32, pixels), never: make([]uint32, pixels)}
+	return &Gain{mask: mask, want: want, bad: bad, odd16: make([]uint16, pixels), never16: make([]uint16, pixels),
+		since: make([]uint16, n), odd: make([]uint32, pixels), never: make([]uint32, pixels)}
 }
 
 // Add takes frames in; frames[k][i] is the raw value of pixel lo+i.
@@ -38,7 +38,7 @@ func (g *Gain) Add(lo int, frames [][]uint16) {
 	if len(frames) == 0 {
 		return
 	}
-	hi := checkBand(len(g.same), lo, frames)
+	hi := checkBand(len(g.odd), lo, frames)
 	for len(frames) > 0 {
 		n := min(group, len(frames))
 		for i := lo / Grain; i < (hi+Grain-1)/Grain; i++ {
@@ -47,19 +47,38 @@ func (g *Gain) Add(lo int, frames [][]uint16) {
 			}
 			g.since[i] += uint16(n)
 		}
-		kernel.Gain(g.same16[lo:hi], g.never16[lo:hi], frames[:n], g.mask, g.want, g.bad)
+		kernel.Gain(g.odd16[lo:hi], g.never16[lo:hi], frames[:n], g.mask, g.want, g.bad)
 		frames = frames[n:]
+	}
+}
+
+// addForeign takes in those blocks from pixel lo on that have words with other gain bits than wanted; others change
+// nothing. frames are at most group.
+func (g *Gain) addForeign(lo int, foreign []bool, frames [][]uint16) {
+	const each = Grain / kernel.Width
+	var part [group][]uint16
+	for i := 0; i < len(foreign); {
+		n := 0
+		for i+n < len(foreign) && slices.Contains(foreign[i+n:i+n+each], true) {
+			n += each
+		}
+		if n == 0 {
+			i += each
+			continue
+		}
+		cut(&part, frames, i*kernel.Width, (i+n)*kernel.Width)
+		g.Add(lo+i*kernel.Width, part[:len(frames)])
+		i += n
 	}
 }
 
 // flush moves the narrow counters of the i-th Grain pixels into the planes.
 func (g *Gain) flush(i int) {
-	for p := i * Grain; p < min((i+1)*Grain, len(g.same)); p++ {
-		g.same[p] += uint32(g.same16[p])
+	for p := i * Grain; p < min((i+1)*Grain, len(g.odd)); p++ {
+		g.odd[p] += uint32(g.odd16[p])
 		g.never[p] += uint32(g.never16[p])
-		g.same16[p], g.never16[p] = 0, 0
+		g.odd16[p], g.never16[p] = 0, 0
 	}
-	g.frames[i] += uint32(g.since[i])
 	g.since[i] = 0
 }
 
@@ -68,10 +87,5 @@ func (g *Gain) Planes() (odd, never []uint32) {
 	for i := range g.since {
 		g.flush(i)
 	}
-	odd, never = make([]uint32, len(g.same)), make([]uint32, len(g.same))
-	copy(never, g.never)
-	for p := range odd {
-		odd[p] = g.frames[p/Grain] - g.same[p]
-	}
-	return odd, never
+	return slices.Clone(g.odd), slices.Clone(g.never)
 }

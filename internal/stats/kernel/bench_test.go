@@ -30,7 +30,7 @@ func BenchmarkKernels(b *testing.B) {
 	const pixels = 8192
 	p := &Params{Mask: 0x3fff, Below: 1, Above: 16000, Gain: 0xc000}
 	blocks := make([]Block, pixels/Width)
-	frames := noisyDark(blocks, 8, pixels)
+	frames, foreign := noisyDark(blocks, 8, pixels), make([]bool, len(blocks))
 	dst, second := make([]uint16, pixels), make([]uint16, pixels)
 	for _, m := range append(others(), definition) {
 		for _, k := range []struct {
@@ -40,6 +40,7 @@ func BenchmarkKernels(b *testing.B) {
 			{"gated", func() { m.gated(blocks, frames, nil, p) }},
 			{"ungated", func() { m.ungated(blocks, frames, nil, p) }},
 			{"masked", func() { m.masked(blocks, frames, nil, p) }},
+			{"watched", func() { m.watched(blocks, foreign, frames, nil, p) }},
 			{"max", func() { m.max(dst, frames, 0x3fff) }},
 			{"gain", func() { m.gain(dst, second, frames, 0xc000, 0, 0x8000) }},
 		} {

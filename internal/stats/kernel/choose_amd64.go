@@ -55,6 +55,29 @@ func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
 	}
 }
 
+func (l level) watched(blocks []Block, foreign []bool, frames, next [][]uint16, p *Params) {
+	if l == levelGo {
+		watchedGo(blocks, foreign, frames, p)
+		return
+	}
+	parts, from := cutBlocks(blocks, frames, next)
+	for i := range parts[from:] {
+		q, n, limit := &parts[from+i], len(frames), min(p.Above, fast)
+		out := &foreign[len(foreign)-q.n]
+		if from+i == 0 {
+			out = &foreign[0]
+		}
+		switch l {
+		case levelAVX2:
+			watchedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
+		case levelAVX512:
+			watchedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
+		default:
+			watchedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
+		}
+	}
+}
+
 func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	if l == levelGo {
 		ungatedGo(blocks, frames, p)
@@ -155,21 +178,21 @@ func (l level) max(dst []uint16, frames [][]uint16, mask uint16) {
 	}
 }
 
-func (l level) gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
-	width, n := l.pair(len(same))
+func (l level) gain(odd, second []uint16, frames [][]uint16, mask, want, other uint16) {
+	width, n := l.pair(len(odd))
 	done := n * width
 	switch t := table(frames, 0); {
 	case l == levelGo:
 		done = 0
 	case n == 0:
 	case l == levelAVX2:
-		gainAVX2(&same[0], &second[0], n, &t[0], len(frames), mask, want, other)
+		gainAVX2(&odd[0], &second[0], n, &t[0], len(frames), mask, want, other)
 	default:
-		gainAVX512(&same[0], &second[0], n, &t[0], len(frames), mask, want, other)
+		gainAVX512(&odd[0], &second[0], n, &t[0], len(frames), mask, want, other)
 	}
-	if done < len(same) {
+	if done < len(odd) {
 		r := rest(frames, done)
-		gainRef(same[done:], second[done:], r[:len(frames)], mask, want, other)
+		gainRef(odd[done:], second[done:], r[:len(frames)], mask, want, other)
 	}
 }
 

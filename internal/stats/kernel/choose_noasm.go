@@ -7,13 +7,16 @@ func available() []level { return []level{levelGo} }
 func (level) String() string { return "go" }
 
 func (level) gated(blocks []Block, frames, next [][]uint16, p *Params) { gatedGo(blocks, frames, p) }
+func (level) watched(blocks []Block, foreign []bool, frames, next [][]uint16, p *Params) {
+	watchedGo(blocks, foreign, frames, p)
+}
 func (level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	ungatedGo(blocks, frames, p)
 }
 func (level) masked(blocks []Block, frames, next [][]uint16, p *Params) { maskedGo(blocks, frames, p) }
 func (level) max(dst []uint16, frames [][]uint16, mask uint16)          { maxGo(dst, frames, mask) }
-func (level) gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
-	gainRef(same, second, frames, mask, want, other)
+func (level) gain(odd, second []uint16, frames [][]uint16, mask, want, other uint16) {
+	gainRef(odd, second, frames, mask, want, other)
 }
 
 func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int) { return 0 }

@@ -57,6 +57,20 @@ func Ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 	}
 }
 
+// Watched is Gated, and sets foreign[i] to whether a word of blocks[i] has raw & Gain != Want.
+func Watched(blocks []Block, foreign []bool, frames, next [][]uint16, p *Params) {
+	check("Watched", Width*len(blocks), frames)
+	if len(foreign) != len(blocks) {
+		panic(fmt.Sprintf("stats/kernel: Watched: %d answers for %d blocks", len(foreign), len(blocks)))
+	}
+	writes(blocks)
+	if len(frames) == 0 {
+		clear(foreign)
+	} else if len(blocks) > 0 {
+		best.watched(blocks, foreign, frames, next, p)
+	}
+}
+
 // Masked is Gated for words with raw & Gain == Want instead of a gate: nothing is counted of other words.
 func Masked(blocks []Block, frames, next [][]uint16, p *Params) {
 	check("Masked", Width*len(blocks), frames)
@@ -75,17 +89,17 @@ func Max(dst []uint16, frames [][]uint16, mask uint16) {
 	}
 }
 
-// Gain counts in same[i] the frames with frames[k][i] & mask == want, and in second[i] those == other,
+// Gain counts in odd[i] the frames with frames[k][i] & mask != want, and in second[i] those == other,
 // over up to MaxFrames frames. want != other.
-func Gain(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
-	check("Gain", len(same), frames)
-	if len(second) != len(same) || want == other {
-		panic(fmt.Sprintf("stats/kernel: Gain: %d and %d counters for values %#x and %#x", len(same), len(second), want, other))
+func Gain(odd, second []uint16, frames [][]uint16, mask, want, other uint16) {
+	check("Gain", len(odd), frames)
+	if len(second) != len(odd) || want == other {
+		panic(fmt.Sprintf("stats/kernel: Gain: %d and %d counters for values %#x and %#x", len(odd), len(second), want, other))
 	}
-	writes(same)
+	writes(odd)
 	writes(second)
-	if len(same) > 0 && len(frames) > 0 {
-		best.gain(same, second, frames, mask, want, other)
+	if len(odd) > 0 && len(frames) > 0 {
+		best.gain(odd, second, frames, mask, want, other)
 	}
 }
 

@@ -22,6 +22,12 @@ func ungatedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int
 //go:noescape
 func maskedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
 
+// watchedAVX2 is watchedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func watchedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
+
 // maxAVX2 is maxRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
@@ -30,7 +36,7 @@ func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 // gainAVX2 is gainRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
-func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
+func gainAVX2(odd *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
 // columnSumsAVX2 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
 //
@@ -65,6 +71,12 @@ func ungatedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n i
 //go:noescape
 func maskedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
 
+// watchedAVX512 is watchedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func watchedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
+
 // maxAVX512 is maxRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
@@ -73,7 +85,7 @@ func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 // gainAVX512 is gainRef for whole chunks of two vectors of pixels.
 //
 //go:noescape
-func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
+func gainAVX512(odd *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 
 // columnSumsAVX512 is columnSumsRef for whole groups of 16 columns; stride is in bytes.
 //
@@ -107,6 +119,12 @@ func ungatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int
 //
 //go:noescape
 func maskedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
+
+// watchedVNNI is watchedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
+// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
+//
+//go:noescape
+func watchedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
 
 // medianOfAVX2 gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //

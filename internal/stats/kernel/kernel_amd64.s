@@ -40,7 +40,7 @@ pair0:
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
-	VPMINUW    Y12, Y10, Y13
+	VPMINUW    Y10, Y12, Y13
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
@@ -51,7 +51,7 @@ pair0:
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
-	VPMINUW    Y13, Y10, Y14
+	VPMINUW    Y10, Y13, Y14
 	VPCMPEQW   Y13, Y14, Y14
 	VPAND      Y14, Y12, Y12
 	VPSUBW     Y14, Y8, Y8
@@ -79,7 +79,7 @@ single0:
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
-	VPMINUW    Y12, Y10, Y13
+	VPMINUW    Y10, Y12, Y13
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
@@ -151,7 +151,7 @@ wide0:
 	MOVQ       (CX)(R8*8), R9
 	VPAND      (R9)(SI*1), Y0, Y8
 	VPSUBW     Y9, Y8, Y11
-	VPMINUW    Y11, Y10, Y12
+	VPMINUW    Y10, Y11, Y12
 	VPCMPEQW   Y11, Y12, Y12
 	VPAND      Y12, Y8, Y8
 	VPXOR      Y11, Y11, Y11
@@ -217,7 +217,7 @@ pair32:
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
-	VPMINUW    Y12, Y10, Y13
+	VPMINUW    Y10, Y12, Y13
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
@@ -226,7 +226,7 @@ pair32:
 	VPMINUW    Y12, Y6, Y6
 	VPMAXUW    Y12, Y7, Y7
 	VPSUBW     Y9, Y12, Y13
-	VPMINUW    Y13, Y10, Y14
+	VPMINUW    Y10, Y13, Y14
 	VPCMPEQW   Y13, Y14, Y14
 	VPAND      Y14, Y12, Y12
 	VPSUBW     Y14, Y8, Y8
@@ -252,7 +252,7 @@ single32:
 	VPMINUW    Y11, Y6, Y6
 	VPMAXUW    Y11, Y7, Y7
 	VPSUBW     Y9, Y11, Y12
-	VPMINUW    Y12, Y10, Y13
+	VPMINUW    Y10, Y12, Y13
 	VPCMPEQW   Y12, Y13, Y13
 	VPAND      Y13, Y11, Y11
 	VPSUBW     Y13, Y8, Y8
@@ -324,7 +324,7 @@ wide32:
 	MOVQ       (CX)(R8*8), R9
 	VPAND      32(R9)(SI*1), Y0, Y8
 	VPSUBW     Y9, Y8, Y11
-	VPMINUW    Y11, Y10, Y12
+	VPMINUW    Y10, Y11, Y12
 	VPCMPEQW   Y11, Y12, Y12
 	VPAND      Y12, Y8, Y8
 	VPXOR      Y11, Y11, Y11
@@ -1101,6 +1101,413 @@ add32:
 	VZEROUPPER
 	RET
 
+// func watchedAVX2(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
+// Requires: AVX, AVX2, MMX+
+TEXT ·watchedAVX2(SB), NOSPLIT, $0-64
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Y0
+	VPCMPEQW     Y1, Y1, Y1
+	VPSRLW       $0x0f, Y1, Y1
+	MOVQ         foreign+56(FP), R8
+
+block:
+	VPXOR    Y2, Y2, Y2
+	VPXOR    Y3, Y3, Y3
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y5, Y5, Y5
+	VPCMPEQW Y6, Y6, Y6
+	VPXOR    Y7, Y7, Y7
+	VPXOR    Y8, Y8, Y8
+	VPXOR    Y9, Y9, Y9
+	VPCMPEQW Y10, Y10, Y10
+	XORQ     R9, R9
+	MOVQ     $0x00000002, R10
+
+pair0:
+	CMPQ       R10, BX
+	JG         single0
+	MOVQ       (CX)(R9*8), R11
+	MOVQ       (DX)(R9*8), R12
+	PREFETCHT1 (R12)(SI*1)
+	VPOR       (R11)(SI*1), Y9, Y9
+	VPAND      (R11)(SI*1), Y10, Y10
+	VPAND      (R11)(SI*1), Y0, Y11
+	VPMINUW    Y11, Y6, Y6
+	VPMAXUW    Y11, Y7, Y7
+	VPSUBW     576(AX), Y11, Y12
+	VPMINUW    640(AX), Y12, Y13
+	VPCMPEQW   Y12, Y13, Y13
+	VPAND      Y13, Y11, Y11
+	VPSUBW     Y13, Y8, Y8
+	MOVQ       8(CX)(R9*8), R11
+	MOVQ       8(DX)(R9*8), R9
+	PREFETCHT1 (R9)(SI*1)
+	VPOR       (R11)(SI*1), Y9, Y9
+	VPAND      (R11)(SI*1), Y10, Y10
+	VPAND      (R11)(SI*1), Y0, Y12
+	VPMINUW    Y12, Y6, Y6
+	VPMAXUW    Y12, Y7, Y7
+	VPSUBW     576(AX), Y12, Y13
+	VPMINUW    640(AX), Y13, Y14
+	VPCMPEQW   Y13, Y14, Y14
+	VPAND      Y14, Y12, Y12
+	VPSUBW     Y14, Y8, Y8
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y3, Y3
+	VPADDD     Y13, Y2, Y2
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y11, Y4, Y4
+	MOVQ       R10, R9
+	ADDQ       $0x02, R10
+	JMP        pair0
+
+single0:
+	CMPQ       R9, BX
+	JGE        test0
+	MOVQ       (CX)(R9*8), R10
+	MOVQ       (DX)(R9*8), R9
+	PREFETCHT1 (R9)(SI*1)
+	VPOR       (R10)(SI*1), Y9, Y9
+	VPAND      (R10)(SI*1), Y10, Y10
+	VPAND      (R10)(SI*1), Y0, Y11
+	VPMINUW    Y11, Y6, Y6
+	VPMAXUW    Y11, Y7, Y7
+	VPSUBW     576(AX), Y11, Y12
+	VPMINUW    640(AX), Y12, Y13
+	VPCMPEQW   Y12, Y13, Y13
+	VPAND      Y13, Y11, Y11
+	VPSUBW     Y13, Y8, Y8
+	VPXOR      Y12, Y12, Y12
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y3, Y3
+	VPADDD     Y13, Y2, Y2
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y11, Y4, Y4
+
+test0:
+	VPBROADCASTW gain+48(FP), Y11
+	VPBROADCASTW want+50(FP), Y12
+	VPXOR        Y12, Y9, Y9
+	VPXOR        Y12, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	XORQ         R9, R9
+	VPTEST       Y9, Y9
+	SETNE        R9
+	MOVB         R9, (R8)
+	VPADDW       384(AX), Y8, Y8
+	VMOVDQU      Y8, 384(AX)
+	VPMINUW      448(AX), Y6, Y8
+	VMOVDQU      Y8, 448(AX)
+	VPMAXUW      512(AX), Y7, Y8
+	VMOVDQU      Y8, 512(AX)
+	VPBROADCASTW limit+46(FP), Y8
+	VPSUBUSW     Y8, Y7, Y8
+	VPBROADCASTW below+42(FP), Y9
+	VPSUBUSW     Y6, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPTEST       Y8, Y8
+	JZ           widen0
+	VPCMPEQW     Y6, Y6, Y6
+	VPSRLW       $0x02, Y6, Y6
+	VPSUBUSW     Y6, Y7, Y6
+	XORQ         R9, R9
+	VPTEST       Y6, Y6
+	SETNE        R9
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
+	VMOVDQU      704(AX), Y8
+	VMOVDQU      768(AX), Y9
+	XORQ         R10, R10
+
+count0:
+	MOVQ     (CX)(R10*8), R11
+	VPAND    (R11)(SI*1), Y0, Y10
+	VPMAXUW  Y10, Y6, Y11
+	VPCMPEQW Y10, Y11, Y11
+	VPADDW   Y1, Y11, Y11
+	VPADDW   Y11, Y8, Y8
+	VPMINUW  Y10, Y7, Y11
+	VPCMPEQW Y10, Y11, Y11
+	VPADDW   Y1, Y11, Y11
+	VPADDW   Y11, Y9, Y9
+	INCQ     R10
+	CMPQ     R10, BX
+	JL       count0
+	VMOVDQU  Y8, 704(AX)
+	VMOVDQU  Y9, 768(AX)
+	TESTQ    R9, R9
+	JZ       widen0
+	VPXOR    Y3, Y3, Y3
+	VPXOR    Y2, Y2, Y2
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y7, Y7, Y7
+	XORQ     R9, R9
+
+wide0:
+	MOVQ       (CX)(R9*8), R10
+	VPAND      (R10)(SI*1), Y0, Y8
+	VPSUBW     576(AX), Y8, Y9
+	VPMINUW    640(AX), Y9, Y10
+	VPCMPEQW   Y9, Y10, Y10
+	VPAND      Y10, Y8, Y8
+	VPXOR      Y9, Y9, Y9
+	VPUNPCKLWD Y9, Y8, Y10
+	VPADDD     Y10, Y3, Y3
+	VPMULLD    Y10, Y10, Y10
+	VPSRLQ     $0x20, Y10, Y11
+	VPADDQ     Y11, Y6, Y6
+	VPXOR      Y11, Y11, Y11
+	VPBLENDD   $0xaa, Y11, Y10, Y10
+	VPADDQ     Y10, Y2, Y2
+	VPUNPCKHWD Y9, Y8, Y8
+	VPADDD     Y8, Y5, Y5
+	VPMULLD    Y8, Y8, Y8
+	VPSRLQ     $0x20, Y8, Y9
+	VPADDQ     Y9, Y7, Y7
+	VPXOR      Y9, Y9, Y9
+	VPBLENDD   $0xaa, Y9, Y8, Y8
+	VPADDQ     Y8, Y4, Y4
+	INCQ       R9
+	CMPQ       R9, BX
+	JL         wide0
+	JMP        add0
+
+widen0:
+	VPSRLQ   $0x20, Y2, Y6
+	VPXOR    Y7, Y7, Y7
+	VPBLENDD $0xaa, Y7, Y2, Y2
+	VPSRLQ   $0x20, Y4, Y7
+	VPXOR    Y8, Y8, Y8
+	VPBLENDD $0xaa, Y8, Y4, Y4
+
+add0:
+	VPADDD   (AX), Y3, Y3
+	VMOVDQU  Y3, (AX)
+	VPADDQ   128(AX), Y2, Y2
+	VMOVDQU  Y2, 128(AX)
+	VPADDQ   192(AX), Y6, Y6
+	VMOVDQU  Y6, 192(AX)
+	VPADDD   64(AX), Y5, Y5
+	VMOVDQU  Y5, 64(AX)
+	VPADDQ   256(AX), Y4, Y4
+	VMOVDQU  Y4, 256(AX)
+	VPADDQ   320(AX), Y7, Y7
+	VMOVDQU  Y7, 320(AX)
+	VPXOR    Y2, Y2, Y2
+	VPXOR    Y3, Y3, Y3
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y5, Y5, Y5
+	VPCMPEQW Y6, Y6, Y6
+	VPXOR    Y7, Y7, Y7
+	VPXOR    Y8, Y8, Y8
+	VPXOR    Y9, Y9, Y9
+	VPCMPEQW Y10, Y10, Y10
+	XORQ     R9, R9
+	MOVQ     $0x00000002, R10
+
+pair32:
+	CMPQ       R10, BX
+	JG         single32
+	MOVQ       (CX)(R9*8), R11
+	VPOR       32(R11)(SI*1), Y9, Y9
+	VPAND      32(R11)(SI*1), Y10, Y10
+	VPAND      32(R11)(SI*1), Y0, Y11
+	VPMINUW    Y11, Y6, Y6
+	VPMAXUW    Y11, Y7, Y7
+	VPSUBW     608(AX), Y11, Y12
+	VPMINUW    672(AX), Y12, Y13
+	VPCMPEQW   Y12, Y13, Y13
+	VPAND      Y13, Y11, Y11
+	VPSUBW     Y13, Y8, Y8
+	MOVQ       8(CX)(R9*8), R9
+	VPOR       32(R9)(SI*1), Y9, Y9
+	VPAND      32(R9)(SI*1), Y10, Y10
+	VPAND      32(R9)(SI*1), Y0, Y12
+	VPMINUW    Y12, Y6, Y6
+	VPMAXUW    Y12, Y7, Y7
+	VPSUBW     608(AX), Y12, Y13
+	VPMINUW    672(AX), Y13, Y14
+	VPCMPEQW   Y13, Y14, Y14
+	VPAND      Y14, Y12, Y12
+	VPSUBW     Y14, Y8, Y8
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y3, Y3
+	VPADDD     Y13, Y2, Y2
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y11, Y4, Y4
+	MOVQ       R10, R9
+	ADDQ       $0x02, R10
+	JMP        pair32
+
+single32:
+	CMPQ       R9, BX
+	JGE        test32
+	MOVQ       (CX)(R9*8), R9
+	VPOR       32(R9)(SI*1), Y9, Y9
+	VPAND      32(R9)(SI*1), Y10, Y10
+	VPAND      32(R9)(SI*1), Y0, Y11
+	VPMINUW    Y11, Y6, Y6
+	VPMAXUW    Y11, Y7, Y7
+	VPSUBW     608(AX), Y11, Y12
+	VPMINUW    672(AX), Y12, Y13
+	VPCMPEQW   Y12, Y13, Y13
+	VPAND      Y13, Y11, Y11
+	VPSUBW     Y13, Y8, Y8
+	VPXOR      Y12, Y12, Y12
+	VPUNPCKLWD Y12, Y11, Y13
+	VPUNPCKHWD Y12, Y11, Y11
+	VPMADDWD   Y1, Y13, Y12
+	VPMADDWD   Y13, Y13, Y13
+	VPADDD     Y12, Y3, Y3
+	VPADDD     Y13, Y2, Y2
+	VPMADDWD   Y1, Y11, Y12
+	VPMADDWD   Y11, Y11, Y11
+	VPADDD     Y12, Y5, Y5
+	VPADDD     Y11, Y4, Y4
+
+test32:
+	VPBROADCASTW gain+48(FP), Y11
+	VPBROADCASTW want+50(FP), Y12
+	VPXOR        Y12, Y9, Y9
+	VPXOR        Y12, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	XORQ         R9, R9
+	VPTEST       Y9, Y9
+	SETNE        R9
+	ORB          R9, (R8)
+	VPADDW       416(AX), Y8, Y8
+	VMOVDQU      Y8, 416(AX)
+	VPMINUW      480(AX), Y6, Y8
+	VMOVDQU      Y8, 480(AX)
+	VPMAXUW      544(AX), Y7, Y8
+	VMOVDQU      Y8, 544(AX)
+	VPBROADCASTW limit+46(FP), Y8
+	VPSUBUSW     Y8, Y7, Y8
+	VPBROADCASTW below+42(FP), Y9
+	VPSUBUSW     Y6, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPTEST       Y8, Y8
+	JZ           widen32
+	VPCMPEQW     Y6, Y6, Y6
+	VPSRLW       $0x02, Y6, Y6
+	VPSUBUSW     Y6, Y7, Y6
+	XORQ         R9, R9
+	VPTEST       Y6, Y6
+	SETNE        R9
+	VPBROADCASTW below+42(FP), Y6
+	VPBROADCASTW above+44(FP), Y7
+	VMOVDQU      736(AX), Y8
+	VMOVDQU      800(AX), Y9
+	XORQ         R10, R10
+
+count32:
+	MOVQ     (CX)(R10*8), R11
+	VPAND    32(R11)(SI*1), Y0, Y10
+	VPMAXUW  Y10, Y6, Y11
+	VPCMPEQW Y10, Y11, Y11
+	VPADDW   Y1, Y11, Y11
+	VPADDW   Y11, Y8, Y8
+	VPMINUW  Y10, Y7, Y11
+	VPCMPEQW Y10, Y11, Y11
+	VPADDW   Y1, Y11, Y11
+	VPADDW   Y11, Y9, Y9
+	INCQ     R10
+	CMPQ     R10, BX
+	JL       count32
+	VMOVDQU  Y8, 736(AX)
+	VMOVDQU  Y9, 800(AX)
+	TESTQ    R9, R9
+	JZ       widen32
+	VPXOR    Y3, Y3, Y3
+	VPXOR    Y2, Y2, Y2
+	VPXOR    Y6, Y6, Y6
+	VPXOR    Y5, Y5, Y5
+	VPXOR    Y4, Y4, Y4
+	VPXOR    Y7, Y7, Y7
+	XORQ     R9, R9
+
+wide32:
+	MOVQ       (CX)(R9*8), R10
+	VPAND      32(R10)(SI*1), Y0, Y8
+	VPSUBW     608(AX), Y8, Y9
+	VPMINUW    672(AX), Y9, Y10
+	VPCMPEQW   Y9, Y10, Y10
+	VPAND      Y10, Y8, Y8
+	VPXOR      Y9, Y9, Y9
+	VPUNPCKLWD Y9, Y8, Y10
+	VPADDD     Y10, Y3, Y3
+	VPMULLD    Y10, Y10, Y10
+	VPSRLQ     $0x20, Y10, Y11
+	VPADDQ     Y11, Y6, Y6
+	VPXOR      Y11, Y11, Y11
+	VPBLENDD   $0xaa, Y11, Y10, Y10
+	VPADDQ     Y10, Y2, Y2
+	VPUNPCKHWD Y9, Y8, Y8
+	VPADDD     Y8, Y5, Y5
+	VPMULLD    Y8, Y8, Y8
+	VPSRLQ     $0x20, Y8, Y9
+	VPADDQ     Y9, Y7, Y7
+	VPXOR      Y9, Y9, Y9
+	VPBLENDD   $0xaa, Y9, Y8, Y8
+	VPADDQ     Y8, Y4, Y4
+	INCQ       R9
+	CMPQ       R9, BX
+	JL         wide32
+	JMP        add32
+
+widen32:
+	VPSRLQ   $0x20, Y2, Y6
+	VPXOR    Y7, Y7, Y7
+	VPBLENDD $0xaa, Y7, Y2, Y2
+	VPSRLQ   $0x20, Y4, Y7
+	VPXOR    Y8, Y8, Y8
+	VPBLENDD $0xaa, Y8, Y4, Y4
+
+add32:
+	VPADDD  32(AX), Y3, Y3
+	VMOVDQU Y3, 32(AX)
+	VPADDQ  160(AX), Y2, Y2
+	VMOVDQU Y2, 160(AX)
+	VPADDQ  224(AX), Y6, Y6
+	VMOVDQU Y6, 224(AX)
+	VPADDD  96(AX), Y5, Y5
+	VMOVDQU Y5, 96(AX)
+	VPADDQ  288(AX), Y4, Y4
+	VMOVDQU Y4, 288(AX)
+	VPADDQ  352(AX), Y7, Y7
+	VMOVDQU Y7, 352(AX)
+	INCQ    R8
+	ADDQ    $0x00000340, AX
+	ADDQ    $0x40, SI
+	DECQ    DI
+	JNZ     block
+	VZEROUPPER
+	RET
+
 // func maxAVX2(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 // Requires: AVX, AVX2
 TEXT ·maxAVX2(SB), NOSPLIT, $0-34
@@ -1133,10 +1540,10 @@ frame:
 	VZEROUPPER
 	RET
 
-// func gainAVX2(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
+// func gainAVX2(odd *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 // Requires: AVX, AVX2
 TEXT ·gainAVX2(SB), NOSPLIT, $0-46
-	MOVQ         same+0(FP), AX
+	MOVQ         odd+0(FP), AX
 	MOVQ         second+8(FP), CX
 	MOVQ         chunks+16(FP), DX
 	MOVQ         frames+24(FP), BX
@@ -1146,34 +1553,40 @@ TEXT ·gainAVX2(SB), NOSPLIT, $0-46
 	VPBROADCASTW other+44(FP), Y2
 	VPCMPEQW     Y3, Y3, Y3
 	VPSRLW       $0x0f, Y3, Y3
+	VMOVD        SI, X3
+	VPBROADCASTW X3, Y3
 	XORQ         DI, DI
 
 chunk:
-	VMOVDQU (AX)(DI*1), Y3
-	VMOVDQU (CX)(DI*1), Y4
-	VMOVDQU 32(AX)(DI*1), Y5
-	VMOVDQU 32(CX)(DI*1), Y6
+	VPXOR   Y4, Y4, Y4
+	VMOVDQU (CX)(DI*1), Y5
+	VPXOR   Y6, Y6, Y6
+	VMOVDQU 32(CX)(DI*1), Y7
 	XORQ    R8, R8
 
 frame:
 	MOVQ     (BX)(R8*8), R9
-	VPAND    (R9)(DI*1), Y0, Y7
-	VPCMPEQW Y7, Y1, Y8
-	VPSUBW   Y8, Y3, Y3
-	VPCMPEQW Y7, Y2, Y7
-	VPSUBW   Y7, Y4, Y4
-	VPAND    32(R9)(DI*1), Y0, Y7
-	VPCMPEQW Y7, Y1, Y8
+	VPAND    (R9)(DI*1), Y0, Y8
+	VPCMPEQW Y8, Y1, Y9
+	VPSUBW   Y9, Y4, Y4
+	VPCMPEQW Y8, Y2, Y8
 	VPSUBW   Y8, Y5, Y5
-	VPCMPEQW Y7, Y2, Y7
-	VPSUBW   Y7, Y6, Y6
+	VPAND    32(R9)(DI*1), Y0, Y8
+	VPCMPEQW Y8, Y1, Y9
+	VPSUBW   Y9, Y6, Y6
+	VPCMPEQW Y8, Y2, Y8
+	VPSUBW   Y8, Y7, Y7
 	INCQ     R8
 	CMPQ     R8, SI
 	JL       frame
-	VMOVDQU  Y3, (AX)(DI*1)
-	VMOVDQU  Y4, (CX)(DI*1)
-	VMOVDQU  Y5, 32(AX)(DI*1)
-	VMOVDQU  Y6, 32(CX)(DI*1)
+	VPSUBW   Y4, Y3, Y4
+	VPADDW   (AX)(DI*1), Y4, Y4
+	VMOVDQU  Y4, (AX)(DI*1)
+	VMOVDQU  Y5, (CX)(DI*1)
+	VPSUBW   Y6, Y3, Y6
+	VPADDW   32(AX)(DI*1), Y6, Y6
+	VMOVDQU  Y6, 32(AX)(DI*1)
+	VMOVDQU  Y7, 32(CX)(DI*1)
 	ADDQ     $0x40, DI
 	DECQ     DX
 	JNZ      chunk
@@ -1894,6 +2307,212 @@ add0:
 	VZEROUPPER
 	RET
 
+// func watchedAVX512(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·watchedAVX512(SB), NOSPLIT, $0-64
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	VPSRLW       $0x0f, Z1, Z1
+	VPTERNLOGD   $0xff, Z2, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVQ         foreign+56(FP), R8
+	VPBROADCASTW want+50(FP), Z3
+
+block:
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPTERNLOGD $0xff, Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VMOVDQU64  576(AX), Z11
+	VMOVDQU64  640(AX), Z12
+	VPXORD     Z13, Z13, Z13
+	XORQ       R9, R9
+	MOVQ       $0x00000002, R10
+
+pair0:
+	CMPQ        R10, BX
+	JG          single0
+	MOVQ        (CX)(R9*8), R11
+	MOVQ        (DX)(R9*8), R12
+	PREFETCHT1  (R12)(SI*1)
+	VPTERNLOGD  $0xf6, (R11)(SI*1), Z3, Z13
+	VPANDD      (R11)(SI*1), Z0, Z14
+	VPMINUW     Z14, Z8, Z8
+	VPMAXUW     Z14, Z9, Z9
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPADDW      Z1, Z10, K1, Z10
+	MOVQ        8(CX)(R9*8), R11
+	MOVQ        8(DX)(R9*8), R9
+	PREFETCHT1  (R9)(SI*1)
+	VPTERNLOGD  $0xf6, (R11)(SI*1), Z3, Z13
+	VPANDD      (R11)(SI*1), Z0, Z15
+	VPMINUW     Z15, Z8, Z8
+	VPMAXUW     Z15, Z9, Z9
+	VPSUBW      Z11, Z15, Z23
+	VPCMPUW     $0x02, Z12, Z23, K1
+	VMOVDQU16.Z Z15, K1, Z15
+	VPADDW      Z1, Z10, K1, Z10
+	VPUNPCKLWD  Z15, Z14, Z23
+	VPUNPCKHWD  Z15, Z14, Z14
+	VPMADDWD    Z1, Z23, Z15
+	VPMADDWD    Z23, Z23, Z23
+	VPADDD      Z15, Z5, Z5
+	VPADDD      Z23, Z4, Z4
+	VPMADDWD    Z1, Z14, Z15
+	VPMADDWD    Z14, Z14, Z14
+	VPADDD      Z15, Z7, Z7
+	VPADDD      Z14, Z6, Z6
+	MOVQ        R10, R9
+	ADDQ        $0x02, R10
+	JMP         pair0
+
+single0:
+	CMPQ        R9, BX
+	JGE         test0
+	MOVQ        (CX)(R9*8), R10
+	MOVQ        (DX)(R9*8), R9
+	PREFETCHT1  (R9)(SI*1)
+	VPTERNLOGD  $0xf6, (R10)(SI*1), Z3, Z13
+	VPANDD      (R10)(SI*1), Z0, Z14
+	VPMINUW     Z14, Z8, Z8
+	VPMAXUW     Z14, Z9, Z9
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPADDW      Z1, Z10, K1, Z10
+	VPXORD      Z16, Z16, Z16
+	VPUNPCKLWD  Z16, Z14, Z15
+	VPUNPCKHWD  Z16, Z14, Z14
+	VPMADDWD    Z1, Z15, Z23
+	VPMADDWD    Z15, Z15, Z15
+	VPADDD      Z23, Z5, Z5
+	VPADDD      Z15, Z4, Z4
+	VPMADDWD    Z1, Z14, Z15
+	VPMADDWD    Z14, Z14, Z14
+	VPADDD      Z15, Z7, Z7
+	VPADDD      Z14, Z6, Z6
+
+test0:
+	VPBROADCASTW gain+48(FP), Z14
+	VPANDD       Z14, Z13, Z13
+	XORQ         R9, R9
+	VPTESTMD     Z13, Z13, K1
+	KORTESTW     K1, K1
+	SETNE        R9
+	MOVB         R9, (R8)
+	VPADDW       384(AX), Z10, Z10
+	VMOVDQU64    Z10, 384(AX)
+	VPMINUW      448(AX), Z8, Z14
+	VMOVDQU64    Z14, 448(AX)
+	VPMAXUW      512(AX), Z9, Z14
+	VMOVDQU64    Z14, 512(AX)
+	VPBROADCASTW limit+46(FP), Z14
+	VPSUBUSW     Z14, Z9, Z14
+	VPBROADCASTW below+42(FP), Z15
+	VPSUBUSW     Z8, Z15, Z15
+	VPORD        Z15, Z14, Z14
+	VPTESTMD     Z14, Z14, K1
+	KORTESTW     K1, K1
+	JZ           widen0
+	VPTERNLOGD   $0xff, Z21, Z21, Z21
+	VPSRLW       $0x02, Z21, Z21
+	VPSUBUSW     Z21, Z9, Z21
+	XORQ         R9, R9
+	VPTESTMD     Z21, Z21, K1
+	KORTESTW     K1, K1
+	SETNE        R9
+	VPBROADCASTW below+42(FP), Z14
+	VPBROADCASTW above+44(FP), Z15
+	VMOVDQU64    704(AX), Z23
+	VMOVDQU64    768(AX), Z24
+	XORQ         R10, R10
+
+count0:
+	MOVQ      (CX)(R10*8), R11
+	VPANDD    (R11)(SI*1), Z0, Z25
+	VPCMPUW   $0x01, Z14, Z25, K1
+	VPCMPUW   $0x06, Z15, Z25, K2
+	VPADDW    Z1, Z23, K1, Z23
+	VPADDW    Z1, Z24, K2, Z24
+	INCQ      R10
+	CMPQ      R10, BX
+	JL        count0
+	VMOVDQU64 Z23, 704(AX)
+	VMOVDQU64 Z24, 768(AX)
+	TESTQ     R9, R9
+	JZ        widen0
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z17, Z17, Z17
+	VPXORD    Z18, Z18, Z18
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z19, Z19, Z19
+	VPXORD    Z20, Z20, Z20
+	XORQ      R9, R9
+
+wide0:
+	MOVQ        (CX)(R9*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z14
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPXORD      Z22, Z22, Z22
+	VPUNPCKLWD  Z22, Z14, Z15
+	VPADDD      Z15, Z5, Z5
+	VPMULLD     Z15, Z15, Z15
+	VPSRLQ      $0x20, Z15, Z23
+	VPADDQ      Z23, Z18, Z18
+	VPANDD      Z2, Z15, Z15
+	VPADDQ      Z15, Z17, Z17
+	VPUNPCKHWD  Z22, Z14, Z14
+	VPADDD      Z14, Z7, Z7
+	VPMULLD     Z14, Z14, Z14
+	VPSRLQ      $0x20, Z14, Z15
+	VPADDQ      Z15, Z20, Z20
+	VPANDD      Z2, Z14, Z14
+	VPADDQ      Z14, Z19, Z19
+	INCQ        R9
+	CMPQ        R9, BX
+	JL          wide0
+	JMP         add0
+
+widen0:
+	VPSRLQ $0x20, Z4, Z18
+	VPANDD Z2, Z4, Z17
+	VPSRLQ $0x20, Z6, Z20
+	VPANDD Z2, Z6, Z19
+
+add0:
+	VPADDD    (AX), Z5, Z5
+	VMOVDQU64 Z5, (AX)
+	VPADDQ    128(AX), Z17, Z17
+	VMOVDQU64 Z17, 128(AX)
+	VPADDQ    192(AX), Z18, Z18
+	VMOVDQU64 Z18, 192(AX)
+	VPADDD    64(AX), Z7, Z7
+	VMOVDQU64 Z7, 64(AX)
+	VPADDQ    256(AX), Z19, Z19
+	VMOVDQU64 Z19, 256(AX)
+	VPADDQ    320(AX), Z20, Z20
+	VMOVDQU64 Z20, 320(AX)
+	INCQ      R8
+	ADDQ      $0x00000340, AX
+	ADDQ      $0x40, SI
+	DECQ      DI
+	JNZ       block
+	VZEROUPPER
+	RET
+
 // func maxAVX512(dst *uint16, chunks int, frames **uint16, n int, mask uint16)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·maxAVX512(SB), NOSPLIT, $0-34
@@ -1926,10 +2545,10 @@ frame:
 	VZEROUPPER
 	RET
 
-// func gainAVX512(same *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
+// func gainAVX512(odd *uint16, second *uint16, chunks int, frames **uint16, n int, mask uint16, want uint16, other uint16)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·gainAVX512(SB), NOSPLIT, $0-46
-	MOVQ         same+0(FP), AX
+	MOVQ         odd+0(FP), AX
 	MOVQ         second+8(FP), CX
 	MOVQ         chunks+16(FP), DX
 	MOVQ         frames+24(FP), BX
@@ -1939,34 +2558,40 @@ TEXT ·gainAVX512(SB), NOSPLIT, $0-46
 	VPBROADCASTW other+44(FP), Z2
 	VPTERNLOGD   $0xff, Z3, Z3, Z3
 	VPSRLW       $0x0f, Z3, Z3
+	VMOVD        SI, X4
+	VPBROADCASTW X4, Z4
 	XORQ         DI, DI
 
 chunk:
-	VMOVDQU64 (AX)(DI*1), Z4
-	VMOVDQU64 (CX)(DI*1), Z5
-	VMOVDQU64 64(AX)(DI*1), Z6
-	VMOVDQU64 64(CX)(DI*1), Z7
+	VPXORD    Z5, Z5, Z5
+	VMOVDQU64 (CX)(DI*1), Z6
+	VPXORD    Z7, Z7, Z7
+	VMOVDQU64 64(CX)(DI*1), Z8
 	XORQ      R8, R8
 
 frame:
 	MOVQ      (BX)(R8*8), R9
-	VPANDD    (R9)(DI*1), Z0, Z8
-	VPCMPEQW  Z8, Z1, K1
-	VPADDW    Z3, Z4, K1, Z4
-	VPCMPEQW  Z8, Z2, K1
+	VPANDD    (R9)(DI*1), Z0, Z9
+	VPCMPEQW  Z9, Z1, K1
 	VPADDW    Z3, Z5, K1, Z5
-	VPANDD    64(R9)(DI*1), Z0, Z8
-	VPCMPEQW  Z8, Z1, K1
+	VPCMPEQW  Z9, Z2, K1
 	VPADDW    Z3, Z6, K1, Z6
-	VPCMPEQW  Z8, Z2, K1
+	VPANDD    64(R9)(DI*1), Z0, Z9
+	VPCMPEQW  Z9, Z1, K1
 	VPADDW    Z3, Z7, K1, Z7
+	VPCMPEQW  Z9, Z2, K1
+	VPADDW    Z3, Z8, K1, Z8
 	INCQ      R8
 	CMPQ      R8, SI
 	JL        frame
-	VMOVDQU64 Z4, (AX)(DI*1)
-	VMOVDQU64 Z5, (CX)(DI*1)
-	VMOVDQU64 Z6, 64(AX)(DI*1)
-	VMOVDQU64 Z7, 64(CX)(DI*1)
+	VPSUBW    Z5, Z4, Z5
+	VPADDW    (AX)(DI*1), Z5, Z5
+	VMOVDQU64 Z5, (AX)(DI*1)
+	VMOVDQU64 Z6, (CX)(DI*1)
+	VPSUBW    Z7, Z4, Z7
+	VPADDW    64(AX)(DI*1), Z7, Z7
+	VMOVDQU64 Z7, 64(AX)(DI*1)
+	VMOVDQU64 Z8, 64(CX)(DI*1)
 	ADDQ      $0x80, DI
 	DECQ      DX
 	JNZ       chunk
@@ -2634,6 +3259,204 @@ add0:
 	VMOVDQU64 Z20, 256(AX)
 	VPADDQ    320(AX), Z21, Z21
 	VMOVDQU64 Z21, 320(AX)
+	ADDQ      $0x00000340, AX
+	ADDQ      $0x40, SI
+	DECQ      DI
+	JNZ       block
+	VZEROUPPER
+	RET
+
+// func watchedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·watchedVNNI(SB), NOSPLIT, $0-64
+	MOVQ         blocks+0(FP), AX
+	MOVQ         count+8(FP), DI
+	MOVQ         frames+16(FP), CX
+	MOVQ         ahead+24(FP), DX
+	MOVQ         n+32(FP), BX
+	XORQ         SI, SI
+	VPBROADCASTW mask+40(FP), Z0
+	VPTERNLOGD   $0xff, Z1, Z1, Z1
+	VPSRLW       $0x0f, Z1, Z1
+	VPTERNLOGD   $0xff, Z2, Z2, Z2
+	VPSRLQ       $0x20, Z2, Z2
+	MOVQ         foreign+56(FP), R8
+	VPBROADCASTW want+50(FP), Z3
+
+block:
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPTERNLOGD $0xff, Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VMOVDQU64  576(AX), Z11
+	VMOVDQU64  640(AX), Z12
+	VPXORD     Z13, Z13, Z13
+	XORQ       R9, R9
+	MOVQ       $0x00000002, R10
+
+pair0:
+	CMPQ        R10, BX
+	JG          single0
+	MOVQ        (CX)(R9*8), R11
+	MOVQ        (DX)(R9*8), R12
+	PREFETCHT1  (R12)(SI*1)
+	VPTERNLOGD  $0xf6, (R11)(SI*1), Z3, Z13
+	VPANDD      (R11)(SI*1), Z0, Z14
+	VPMINUW     Z14, Z8, Z8
+	VPMAXUW     Z14, Z9, Z9
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPADDW      Z1, Z10, K1, Z10
+	MOVQ        8(CX)(R9*8), R11
+	MOVQ        8(DX)(R9*8), R9
+	PREFETCHT1  (R9)(SI*1)
+	VPTERNLOGD  $0xf6, (R11)(SI*1), Z3, Z13
+	VPANDD      (R11)(SI*1), Z0, Z15
+	VPMINUW     Z15, Z8, Z8
+	VPMAXUW     Z15, Z9, Z9
+	VPSUBW      Z11, Z15, Z23
+	VPCMPUW     $0x02, Z12, Z23, K1
+	VMOVDQU16.Z Z15, K1, Z15
+	VPADDW      Z1, Z10, K1, Z10
+	VPUNPCKLWD  Z15, Z14, Z23
+	VPUNPCKHWD  Z15, Z14, Z14
+	VPDPWSSD    Z23, Z23, Z4
+	VPDPWSSD    Z23, Z1, Z5
+	VPDPWSSD    Z14, Z14, Z6
+	VPDPWSSD    Z14, Z1, Z7
+	MOVQ        R10, R9
+	ADDQ        $0x02, R10
+	JMP         pair0
+
+single0:
+	CMPQ        R9, BX
+	JGE         test0
+	MOVQ        (CX)(R9*8), R10
+	MOVQ        (DX)(R9*8), R9
+	PREFETCHT1  (R9)(SI*1)
+	VPTERNLOGD  $0xf6, (R10)(SI*1), Z3, Z13
+	VPANDD      (R10)(SI*1), Z0, Z14
+	VPMINUW     Z14, Z8, Z8
+	VPMAXUW     Z14, Z9, Z9
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPADDW      Z1, Z10, K1, Z10
+	VPXORD      Z16, Z16, Z16
+	VPUNPCKLWD  Z16, Z14, Z15
+	VPUNPCKHWD  Z16, Z14, Z14
+	VPDPWSSD    Z15, Z15, Z4
+	VPDPWSSD    Z15, Z1, Z5
+	VPDPWSSD    Z14, Z14, Z6
+	VPDPWSSD    Z14, Z1, Z7
+
+test0:
+	VPBROADCASTW gain+48(FP), Z14
+	VPANDD       Z14, Z13, Z13
+	XORQ         R9, R9
+	VPTESTMD     Z13, Z13, K1
+	KORTESTW     K1, K1
+	SETNE        R9
+	MOVB         R9, (R8)
+	VPADDW       384(AX), Z10, Z10
+	VMOVDQU64    Z10, 384(AX)
+	VPMINUW      448(AX), Z8, Z14
+	VMOVDQU64    Z14, 448(AX)
+	VPMAXUW      512(AX), Z9, Z14
+	VMOVDQU64    Z14, 512(AX)
+	VPBROADCASTW limit+46(FP), Z14
+	VPSUBUSW     Z14, Z9, Z14
+	VPBROADCASTW below+42(FP), Z15
+	VPSUBUSW     Z8, Z15, Z15
+	VPORD        Z15, Z14, Z14
+	VPTESTMD     Z14, Z14, K1
+	KORTESTW     K1, K1
+	JZ           widen0
+	VPTERNLOGD   $0xff, Z21, Z21, Z21
+	VPSRLW       $0x02, Z21, Z21
+	VPSUBUSW     Z21, Z9, Z21
+	XORQ         R9, R9
+	VPTESTMD     Z21, Z21, K1
+	KORTESTW     K1, K1
+	SETNE        R9
+	VPBROADCASTW below+42(FP), Z14
+	VPBROADCASTW above+44(FP), Z15
+	VMOVDQU64    704(AX), Z23
+	VMOVDQU64    768(AX), Z24
+	XORQ         R10, R10
+
+count0:
+	MOVQ      (CX)(R10*8), R11
+	VPANDD    (R11)(SI*1), Z0, Z25
+	VPCMPUW   $0x01, Z14, Z25, K1
+	VPCMPUW   $0x06, Z15, Z25, K2
+	VPADDW    Z1, Z23, K1, Z23
+	VPADDW    Z1, Z24, K2, Z24
+	INCQ      R10
+	CMPQ      R10, BX
+	JL        count0
+	VMOVDQU64 Z23, 704(AX)
+	VMOVDQU64 Z24, 768(AX)
+	TESTQ     R9, R9
+	JZ        widen0
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z17, Z17, Z17
+	VPXORD    Z18, Z18, Z18
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z19, Z19, Z19
+	VPXORD    Z20, Z20, Z20
+	XORQ      R9, R9
+
+wide0:
+	MOVQ        (CX)(R9*8), R10
+	VPANDD      (R10)(SI*1), Z0, Z14
+	VPSUBW      Z11, Z14, Z15
+	VPCMPUW     $0x02, Z12, Z15, K1
+	VMOVDQU16.Z Z14, K1, Z14
+	VPXORD      Z22, Z22, Z22
+	VPUNPCKLWD  Z22, Z14, Z15
+	VPADDD      Z15, Z5, Z5
+	VPMULLD     Z15, Z15, Z15
+	VPSRLQ      $0x20, Z15, Z23
+	VPADDQ      Z23, Z18, Z18
+	VPANDD      Z2, Z15, Z15
+	VPADDQ      Z15, Z17, Z17
+	VPUNPCKHWD  Z22, Z14, Z14
+	VPADDD      Z14, Z7, Z7
+	VPMULLD     Z14, Z14, Z14
+	VPSRLQ      $0x20, Z14, Z15
+	VPADDQ      Z15, Z20, Z20
+	VPANDD      Z2, Z14, Z14
+	VPADDQ      Z14, Z19, Z19
+	INCQ        R9
+	CMPQ        R9, BX
+	JL          wide0
+	JMP         add0
+
+widen0:
+	VPSRLQ $0x20, Z4, Z18
+	VPANDD Z2, Z4, Z17
+	VPSRLQ $0x20, Z6, Z20
+	VPANDD Z2, Z6, Z19
+
+add0:
+	VPADDD    (AX), Z5, Z5
+	VMOVDQU64 Z5, (AX)
+	VPADDQ    128(AX), Z17, Z17
+	VMOVDQU64 Z17, 128(AX)
+	VPADDQ    192(AX), Z18, Z18
+	VMOVDQU64 Z18, 192(AX)
+	VPADDD    64(AX), Z7, Z7
+	VMOVDQU64 Z7, 64(AX)
+	VPADDQ    256(AX), Z19, Z19
+	VMOVDQU64 Z19, 256(AX)
+	VPADDQ    320(AX), Z20, Z20
+	VMOVDQU64 Z20, 320(AX)
+	INCQ      R8
 	ADDQ      $0x00000340, AX
 	ADDQ      $0x40, SI
 	DECQ      DI

@@ -48,19 +48,37 @@ type impl struct {
 	name           string
 	gated, ungated func(blocks []Block, frames, next [][]uint16, p *Params)
 	masked         func(blocks []Block, frames, next [][]uint16, p *Params)
+	watched        func(blocks []Block, foreign []bool, frames, next [][]uint16, p *Params)
 	max            func(dst []uint16, frames [][]uint16, mask uint16)
-	gain           func(same, second []uint16, frames [][]uint16, mask, want, other uint16)
+	gain           func(odd, second []uint16, frames [][]uint16, mask, want, other uint16)
 }
 
 // blocks are the kernels of blocks by name.
 func (m impl) blocks() map[string]func(blocks []Block, frames, next [][]uint16, p *Params) {
-	return map[string]func(blocks []Block, frames, next [][]uint16, p *Params){"gated": m.gated, "ungated": m.ungated, "masked": m.masked}
+	return map[string]func(blocks []Block, frames, next [][]uint16, p *Params){"gated": m.gated, "ungated": m.ungated, "masked": m.masked, "watched": m.watchedInBlocks}
+}
+
+// watchedInBlocks is watched with its answers in the gates of the blocks, for comparison.
+func (m impl) watchedInBlocks(blocks []Block, frames, next [][]uint16, p *Params) {
+	foreign := make([]bool, len(blocks)+1)
+	for i := range foreign {
+		foreign[i] = i%2 == 0
+	}
+	m.watched(blocks, foreign[:len(blocks)], frames, next, p)
+	if foreign[len(blocks)] != (len(blocks)%2 == 0) {
+		panic("an answer too many")
+	}
+	for i := range blocks {
+		if foreign[i] {
+			blocks[i].Lo[0] ^= 0xffff
+		}
+	}
 }
 
 // others are the implementations to compare with the definition.
 func others() (list []impl) {
 	for _, l := range available() {
-		list = append(list, impl{l.String(), l.gated, l.ungated, l.masked, l.max, l.gain})
+		list = append(list, impl{l.String(), l.gated, l.ungated, l.masked, l.watched, l.max, l.gain})
 	}
 	return list
 }
@@ -68,7 +86,10 @@ func others() (list []impl) {
 var definition = impl{"definition",
 	func(blocks []Block, frames, _ [][]uint16, p *Params) { gatedRef(blocks, frames, p) },
 	func(blocks []Block, frames, _ [][]uint16, p *Params) { ungatedRef(blocks, frames, p) },
-	func(blocks []Block, frames, _ [][]uint16, p *Params) { maskedRef(blocks, frames, p) }, maxRef, gainRef}
+	func(blocks []Block, frames, _ [][]uint16, p *Params) { maskedRef(blocks, frames, p) },
+	func(blocks []Block, foreign []bool, frames, _ [][]uint16, p *Params) {
+		watchedRef(blocks, foreign, frames, p)
+	}, maxRef, gainRef}
 
 // patterns fill a pixel with values that could go wrong.
 var patterns = []struct {
@@ -268,6 +289,8 @@ func TestCallersMistakesPanic(t *testing.T) {
 		"short2":   func() { Ungated(make([]Block, 2), short, nil, p) },
 		"short3":   func() { Masked(make([]Block, 2), short, nil, p) },
 		"many":     func() { Gated(make([]Block, 1), slices.Repeat(short, 17), nil, p) },
+		"short4":   func() { Watched(make([]Block, 2), make([]bool, 2), short, nil, p) },
+		"answers":  func() { Watched(make([]Block, 1), make([]bool, 2), short, nil, p) },
 		"max":      func() { Max(make([]uint16, 64), short, 1) },
 		"gain":     func() { Gain(make([]uint16, 64), make([]uint16, 64), short, 3, 1, 2) },
 		"counters": func() { Gain(make([]uint16, 62), make([]uint16, 63), short, 3, 1, 2) },
@@ -305,11 +328,13 @@ func TestNoAllocation(t *testing.T) {
 	dst, long := make([]uint16, 4*Width), make([]uint16, 10000)
 	ints, values, scratch := make([]int32, 2*Width), make([]int32, 8*Lanes), make([]byte, 8*Lanes)
 	var twice [Lanes]int32
+	var foreign [4]bool
 	p := &Params{Mask: 0x3fff, Below: 1, Above: 16000}
 	n := testing.AllocsPerRun(10, func() {
 		Gated(blocks, frames, nil, p)
 		Ungated(blocks, frames, nil, p)
 		Masked(blocks, frames, nil, p)
+		Watched(blocks, foreign[:], frames, nil, p)
 		Max(dst, frames, 0x3fff)
 		Gain(dst, frames[7], frames[:7], 0xc000, 0, 0x8000)
 		ColumnSums(ints[:Width], ints[Width:2*Width], dst, Width, 4, 0x3fff)

@@ -29,6 +29,22 @@ func gatedGo(blocks []Block, frames [][]uint16, p *Params) {
 	gatedRef(blocks, frames, p)
 }
 
+// watchedGo is watchedRef likewise.
+func watchedGo(blocks []Block, foreign []bool, frames [][]uint16, p *Params) {
+	gatedGo(blocks, frames, p)
+	gain, want := spread(p.Gain), spread(p.Want)
+	for i := range blocks {
+		var found uint64
+		for _, f := range frames {
+			px := (*[Width]uint16)(unsafe.Pointer(&f[i*Width : (i+1)*Width][0]))
+			for j := 0; j < Width; j += 4 {
+				found |= four(px, j)&gain ^ want
+			}
+		}
+		foreign[i] = found != 0
+	}
+}
+
 // ungatedGo is ungatedRef likewise.
 func ungatedGo(blocks []Block, frames [][]uint16, p *Params) {
 	for ; len(frames) >= group && p.Mask < 0x8000; frames = frames[group:] {

@@ -19,6 +19,19 @@ func gatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	}
 }
 
+// watchedRef is gatedRef, and sets foreign[i] to whether a word of block i has raw & Gain != Want.
+func watchedRef(blocks []Block, foreign []bool, frames [][]uint16, p *Params) {
+	gatedRef(blocks, frames, p)
+	for i := range blocks {
+		foreign[i] = false
+		for _, f := range frames {
+			for _, raw := range f[i*Width : (i+1)*Width] {
+				foreign[i] = foreign[i] || raw&p.Gain != p.Want
+			}
+		}
+	}
+}
+
 // ungatedRef is gatedRef with all y inside and N left alone.
 func ungatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	for i := range blocks {
@@ -91,14 +104,15 @@ func maxRef(dst []uint16, frames [][]uint16, mask uint16) {
 	}
 }
 
-// gainRef counts frames with raw & mask == want in same[i], and == other in second[i].
-func gainRef(same, second []uint16, frames [][]uint16, mask, want, other uint16) {
+// gainRef counts frames with raw & mask != want in odd[i], and == other in second[i].
+func gainRef(odd, second []uint16, frames [][]uint16, mask, want, other uint16) {
 	for _, f := range frames {
-		for i := range same {
-			switch f[i] & mask {
-			case want:
-				same[i]++
-			case other:
+		for i := range odd {
+			g := f[i] & mask
+			if g != want {
+				odd[i]++
+			}
+			if g == other {
 				second[i]++
 			}
 		}

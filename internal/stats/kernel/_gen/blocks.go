@@ -27,6 +27,7 @@ const (
 	gated   flavour = "gated"   // those inside the pixel's gate
 	ungated flavour = "ungated" // all
 	masked  flavour = "masked"  // those with the wanted gain bits
+	watched flavour = "watched" // those inside the pixel's gate; it also says which blocks have other gain bits
 )
 
 // blockKernel has what the flavours share.
@@ -38,7 +39,9 @@ type blockKernel struct {
 	n                   reg.GPVirtual // frames
 	mask, one           reg.VecVirtual
 	low                 reg.VecVirtual    // lower halves of 64-bit elements
-	lo, rng             reg.VecVirtual    // gated
+	lo, rng             Op                // gated, watched
+	any, all            reg.VecVirtual    // watched: bits that any, or all, words have; with 512 bits any has those that differ from want
+	foreign             reg.GPVirtual     // watched: where the block's answer goes
 	gain, want          reg.VecVirtual    // masked
 	q, s                [2]reg.VecVirtual // squares and sums: halves of unpacking
 	cnt, lst, mst       reg.VecVirtual
@@ -57,10 +60,14 @@ const prefetching = "While it goes through frames[k] it prefetches as many bytes
 // few lines after "rare" count them, and square in 64 bits where needed.
 func blocks(v isa, which flavour) {
 	name, more := string(which)+v.suffix, ""
-	if which == masked {
+	after := ""
+	switch which {
+	case masked:
 		more = ", gain, want"
+	case watched:
+		more, after = ", gain, want", ", foreign *bool"
 	}
-	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask, below, above, limit"+more+" uint16)")
+	TEXT(name, NOSPLIT, "func(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask, below, above, limit"+more+" uint16"+after+")")
 	Pragma("noescape")
 	Doc(name+" is "+string(which)+"Ref for whole blocks and 1 to 16 frames; limit is min(above, 16383).", prefetching)
 	k := blockKernel{isa: v, flavour: which}
@@ -86,9 +93,20 @@ func blocks(v isa, which flavour) {
 		v.word(NewParamAddr("gain", 48), k.gain)
 		v.word(NewParamAddr("want", 50), k.want)
 	}
+	if which == watched {
+		k.foreign = GP64()
+		Load(Param("foreign"), k.foreign)
+		if k.evex {
+			k.want = v.vec()
+			v.word(NewParamAddr("want", 50), k.want)
+		}
+	}
 	Label("block")
 	for at := 0; at < 64; at += v.bytes {
 		k.vector(at)
+	}
+	if which == watched {
+		INCQ(k.foreign)
 	}
 	ADDQ(U32(sizeOf), k.blocks)
 	ADDQ(U8(64), k.px)
@@ -116,10 +134,22 @@ func (k *blockKernel) vector(at int) {
 		k.cnt = k.vec()
 		k.zero(k.cnt)
 	}
-	if k.flavour == gated {
-		k.lo, k.rng = k.vec(), k.vec()
-		k.load(k.field(offLo, at), k.lo)
-		k.load(k.field(offRange, at), k.rng)
+	if k.gated() {
+		k.lo, k.rng = k.field(offLo, at), k.field(offRange, at)
+		if k.flavour == gated || k.evex { // watched lacks registers
+			lo, rng := k.vec(), k.vec()
+			k.load(k.field(offLo, at), lo)
+			k.load(k.field(offRange, at), rng)
+			k.lo, k.rng = lo, rng
+		}
+	}
+	if k.flavour == watched {
+		k.any = k.vec()
+		k.zero(k.any)
+		if !k.evex {
+			k.all = k.vec()
+			k.set(k.all)
+		}
 	}
 	f := GP64()
 	XORQ(f, f)
@@ -142,12 +172,50 @@ func (k *blockKernel) vector(at int) {
 	k.zero(b)
 	k.pair(a, b)
 	Label("test" + tag)
+	if k.flavour == watched {
+		k.commitForeign(at)
+	}
 	k.commitNarrow(at)
 	wide := k.rare(at, tag)
 	Label("widen" + tag)
 	k.widen(wide)
 	Label("add" + tag)
 	k.commitWide(at, wide)
+}
+
+// gated reports whether the pixel's gate says what is taken in.
+func (k *blockKernel) gated() bool { return k.flavour == gated || k.flavour == watched }
+
+// watch notes the gain bits of a vector of words.
+func (k *blockKernel) watch(px Mem) {
+	if k.evex {
+		VPTERNLOGD(U8(0xf6), px, k.want, k.any) // any |= px ^ want
+		return
+	}
+	VPOR(px, k.any, k.any)
+	VPAND(px, k.all, k.all)
+}
+
+// commitForeign says whether the block has words with other gain bits than wanted.
+func (k *blockKernel) commitForeign(at int) {
+	gain := k.vec()
+	k.word(NewParamAddr("gain", 48), gain)
+	found := GP64()
+	if !k.evex {
+		want := k.vec()
+		k.word(NewParamAddr("want", 50), want)
+		VPXOR(want, k.any, k.any)
+		VPXOR(want, k.all, k.all)
+		// A bit that is wanted 0 is in any where a word has it; one that is wanted 1 is in all where a word lacks it.
+		VPOR(k.all, k.any, k.any)
+	}
+	k.and(gain, k.any, k.any)
+	k.anySet(k.any, found)
+	if at == 0 {
+		MOVB(found.As8(), Mem{Base: k.foreign})
+	} else {
+		ORB(found.As8(), Mem{Base: k.foreign})
+	}
 }
 
 // pixels is where pixels of frame f+i lie.
@@ -167,6 +235,9 @@ func (k *blockKernel) pixels(f reg.GPVirtual, i, at int, prefetch bool) Mem {
 func (k *blockKernel) raw(f reg.GPVirtual, i, at int, first bool) (least, most reg.VecVirtual) {
 	px, y := k.pixels(f, i, at, first), k.vec()
 	if k.flavour != masked {
+		if k.flavour == watched && first {
+			k.watch(px)
+		}
 		k.and(px, k.mask, y)
 		return y, y
 	}
@@ -201,7 +272,7 @@ func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
 	VPMINUW(least, k.lst, k.lst)
 	VPMAXUW(y, k.mst, k.mst)
 	switch {
-	case k.flavour != gated:
+	case !k.gated():
 	case k.evex:
 		in := k.inside(y)
 		VPADDW(k.one, k.cnt, in, k.cnt)
@@ -224,7 +295,7 @@ func (k *blockKernel) inside(y reg.VecVirtual) reg.OpmaskVirtual {
 func (k *blockKernel) insideMask(y reg.VecVirtual) reg.VecVirtual {
 	t, in := k.vec(), k.vec()
 	VPSUBW(k.lo, y, t)
-	VPMINUW(t, k.rng, in)
+	VPMINUW(k.rng, t, in)
 	VPCMPEQW(t, in, in)
 	VPAND(in, y, y)
 	return in
@@ -272,9 +343,9 @@ func (k *blockKernel) rare(at int, tag string) (w [4]reg.VecVirtual) {
 	XORQ(f, f)
 	Label("wide" + tag)
 	_, y := k.raw(f, 0, at, false)
-	if k.flavour == gated && k.evex {
+	if k.gated() && k.evex {
 		k.inside(y)
-	} else if k.flavour == gated {
+	} else if k.gated() {
 		k.insideMask(y)
 	}
 	z := k.vec()

@@ -14,6 +14,7 @@ func main() {
 		blocks(v, gated)
 		blocks(v, ungated)
 		blocks(v, masked)
+		blocks(v, watched)
 		if !v.vnni {
 			maxima(v)
 			gains(v)

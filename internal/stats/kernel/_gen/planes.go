@@ -44,11 +44,11 @@ func maxima(v isa) {
 
 // gains writes gain: two vectors of pixels at a time, all frames for them.
 func gains(v isa) {
-	TEXT("gain"+v.suffix, NOSPLIT, "func(same, second *uint16, chunks int, frames **uint16, n int, mask, want, other uint16)")
+	TEXT("gain"+v.suffix, NOSPLIT, "func(odd, second *uint16, chunks int, frames **uint16, n int, mask, want, other uint16)")
 	Pragma("noescape")
 	Doc("gain" + v.suffix + " is gainRef for whole chunks of two vectors of pixels.")
-	same, second, count, table, n := GP64(), GP64(), GP64(), GP64(), GP64()
-	Load(Param("same"), same)
+	odd, second, count, table, n := GP64(), GP64(), GP64(), GP64(), GP64()
+	Load(Param("odd"), odd)
 	Load(Param("second"), second)
 	Load(Param("chunks"), count)
 	Load(Param("frames"), table)
@@ -58,13 +58,16 @@ func gains(v isa) {
 	v.word(NewParamAddr("want", 42), want)
 	v.word(NewParamAddr("other", 44), other)
 	v.ones(one)
+	all, low := v.vec(), XMM()
+	VMOVD(n.As32(), low)
+	VPBROADCASTW(low, all)
 	px := GP64()
 	XORQ(px, px)
 	Label("chunk")
 	var a, b [2]reg.VecVirtual
 	for i := range a {
 		a[i], b[i] = v.vec(), v.vec()
-		v.load(Mem{Base: same, Index: px, Scale: 1, Disp: i * v.bytes}, a[i])
+		v.zero(a[i])
 		v.load(Mem{Base: second, Index: px, Scale: 1, Disp: i * v.bytes}, b[i])
 	}
 	frames(table, n, func(p reg.GPVirtual) {
@@ -76,7 +79,10 @@ func gains(v isa) {
 		}
 	})
 	for i := range a {
-		v.store(a[i], Mem{Base: same, Index: px, Scale: 1, Disp: i * v.bytes})
+		at := Mem{Base: odd, Index: px, Scale: 1, Disp: i * v.bytes}
+		VPSUBW(a[i], all, a[i]) // a has those that are wanted
+		VPADDW(at, a[i], a[i])
+		v.store(a[i], at)
 		v.store(b[i], Mem{Base: second, Index: px, Scale: 1, Disp: i * v.bytes})
 	}
 	ADDQ(U8(2*v.bytes), px)
