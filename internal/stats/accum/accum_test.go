@@ -284,7 +284,7 @@ func TestParts(t *testing.T) {
 			next, calls := 0, 0
 			Parts(accumulators, frames, func(first int, part [][]uint16) {
 				calls++
-				if first != next || accumulators > 1 && len(part) > parts {
+				if first != next || accumulators > 1 && len(part) > group {
 					t.Fatalf("%d accumulators: %d frames from %d on, wanted from %d", accumulators, len(part), first, next)
 				}
 				for _, f := range part {

@@ -7,27 +7,27 @@
 //     at one or at the last pixel; anything else is a mistake of the caller and panics.
 //   - Bands that do not overlap may be added from different goroutines at the same time.
 //   - Everything is exact for up to 2^32-1 frames of 16 bits, and the order of frames does not matter.
-//   - Frames are read in groups of 8 across the band: give many frames of a band of some ten thousand
+//   - Frames are read in groups of 16 across the band: give many frames of a band of some ten thousand
 //     pixels at once, so that its accumulators (832 bytes for 32 pixels) stay in the cache.
 package accum
 
-import "fmt"
+import (
+	"fmt"
+
+	"rawstatus/internal/stats/kernel"
+)
 
 // Grain is the number of pixels at whose multiples bands begin and end.
 const Grain = 64
 
-// group is the number of frames that a kernel reads side by side: eight streams are what the hardware
-// follows when it prefetches.
-const group = 8
-
-// parts is the number of frames that several accumulators take turns with: 16 bands of 64 KiB fit into the
-// second-level cache.
-const parts = 2 * group
+// group is the number of frames that a kernel reads side by side: accumulators move between cache and registers once
+// for all of them.
+const group = kernel.MaxFrames
 
 // Parts passes frames to so many accumulators, a few frames at a time, with the number of the first: all
 // accumulators but the first find them in the cache. One alone gets all frames at once.
 func Parts(accumulators int, frames [][]uint16, add func(first int, part [][]uint16)) {
-	n := parts
+	n := group
 	if accumulators < 2 {
 		n = max(1, len(frames))
 	}

@@ -53,6 +53,12 @@ func residualsAVX2(dst *int32, px *uint16, n int, plane *int32, col *int32, row 
 //go:noescape
 func distancesAVX2(values *int32, n int, twice *int32)
 
+// tailsAVX2 adds 1 to 16 frames, from that byte on, to the lists of whole vectors of pixels: three rows of state with the
+// smallest values, in ascending order, and three with the largest, in descending order. stride is in bytes.
+//
+//go:noescape
+func tailsAVX2(state *uint16, stride int, chunks int, frames **uint16, from int, n int, mask uint16)
+
 // gatedAVX512 is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 // While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
 //
@@ -101,6 +107,12 @@ func residualsAVX512(dst *int32, px *uint16, n int, plane *int32, col *int32, ro
 //
 //go:noescape
 func distancesAVX512(values *int32, n int, twice *int32)
+
+// tailsAVX512 adds 1 to 16 frames, from that byte on, to the lists of whole vectors of pixels: three rows of state with the
+// smallest values, in ascending order, and three with the largest, in descending order. stride is in bytes.
+//
+//go:noescape
+func tailsAVX512(state *uint16, stride int, chunks int, frames **uint16, from int, n int, mask uint16)
 
 // gatedVNNI is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
 // While it goes through frames[k] it prefetches as many bytes from ahead[k] on.

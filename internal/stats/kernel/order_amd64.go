@@ -34,10 +34,14 @@ const (
 	pause = 15
 )
 
-func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int) {
+func (l level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int) {
 	pixels := len(block[0]) / wordChunk * wordChunk
 	if pixels == 0 {
 		return 0
+	}
+	if nearEnds(len(block), ranks) {
+		l.tails(dst, block, pixels, mask, ranks)
+		return pixels
 	}
 	o := orderers.Get().(*orderer)
 	defer o.release()
@@ -70,6 +74,50 @@ func (level) orderAll(dst, block [][]uint16, mask uint16, ranks []int) (done int
 		done += n
 	}
 	return done
+}
+
+// tailDepth is how many of the smallest, and of the largest, values tails keeps.
+const tailDepth = 3
+
+// nearEnds reports whether all ranks are among the smallest or the largest values.
+func nearEnds(frames int, ranks []int) bool {
+	for _, r := range ranks {
+		if min(r, frames-1-r) >= tailDepth {
+			return false
+		}
+	}
+	return true
+}
+
+// tailWidth is the number of pixels of a tile of tails: its lists stay in the first-level cache.
+const tailWidth = 1024
+
+// tails orders pixels, whole chunks of words, by the smallest and largest values of each, for ranks near the ends:
+// half as fast again as counting. Frames go by in groups, so that the lists rarely move.
+func (l level) tails(dst, block [][]uint16, pixels int, mask uint16, ranks []int) {
+	var state [2 * tailDepth * tailWidth]uint16
+	for at := 0; at < pixels; at += tailWidth {
+		n := min(tailWidth, pixels-at)
+		for i := range tailDepth * tailWidth {
+			state[i], state[tailDepth*tailWidth+i] = 0xffff, 0
+		}
+		for k := 0; k < len(block); k += MaxFrames {
+			frames := block[k:min(k+MaxFrames, len(block))]
+			t := table(frames, 0)
+			if l == levelAVX2 {
+				tailsAVX2(&state[0], 2*tailWidth, n/16, &t[0], 2*at, len(frames), mask)
+			} else {
+				tailsAVX512(&state[0], 2*tailWidth, n/32, &t[0], 2*at, len(frames), mask)
+			}
+		}
+		for j, r := range ranks {
+			row := r
+			if r >= tailDepth {
+				row = tailDepth + len(block) - 1 - r
+			}
+			copy(dst[j][at:at+n], state[row*tailWidth:])
+		}
+	}
 }
 
 func (o *orderer) release() {

@@ -31,6 +31,9 @@ func TestOrder(t *testing.T) {
 					}
 				}
 				checkOrder(t, block, mask, ranks, pat.name)
+				// The ends alone are found in another way.
+				lo, hi := min(3, frames)-1, max(0, frames-3)
+				checkOrder(t, block, mask, []int{lo, hi, r.IntN(lo + 1), hi + r.IntN(frames-hi)}, pat.name+" near the ends")
 			}
 		}
 	}
@@ -40,7 +43,7 @@ func TestOrder(t *testing.T) {
 func TestOrderGoesBackToBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 20))
 	const tiles = 24
-	block := make([][]uint16, 5)
+	block := make([][]uint16, 15)
 	for k := range block {
 		block[k] = make([]uint16, 4096*tiles+96)
 		for i := range block[k] {
@@ -51,21 +54,21 @@ func TestOrderGoesBackToBytes(t *testing.T) {
 			}
 		}
 	}
-	checkOrder(t, block, 0xffff, []int{3, 0}, "changing")
+	checkOrder(t, block, 0xffff, []int{7, 0}, "changing")
 }
 
 // TestOrderOfFewPixels: parts of a panel may be of any size.
 func TestOrderOfFewPixels(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
 	for pixels := range 200 {
-		block := make([][]uint16, 4)
+		block := make([][]uint16, 4+pixels%2*11)
 		for k := range block {
 			block[k] = guarded(t, pixels, true)
 			for i := range block[k] {
 				block[k][i] = around(r)
 			}
 		}
-		checkOrder(t, block, 0x3fff, []int{1, 3}, "around")
+		checkOrder(t, block, 0x3fff, []int{1, len(block) / 2}, "around")
 	}
 }
 
@@ -187,8 +190,16 @@ func BenchmarkOrder(b *testing.B) {
 				block[k][i] = c.word()
 			}
 		}
-		ranks := []int{c.frames / 20, c.frames / 2, c.frames - 1 - c.frames/20}
 		dst := [][]uint16{make([]uint16, c.pixels), make([]uint16, c.pixels), make([]uint16, c.pixels)}
+		for _, r := range []int{2, 3} {
+			b.Run(fmt.Sprintf("ends=%d/data=%s/frames=%d/impl=%v", r+1, c.name, c.frames, best), func(b *testing.B) {
+				b.SetBytes(int64(2 * c.pixels * c.frames))
+				for b.Loop() {
+					Order(dst[:2], block, 0x3fff, []int{r, c.frames - 1 - r})
+				}
+			})
+		}
+		ranks := []int{c.frames / 20, c.frames / 2, c.frames - 1 - c.frames/20}
 		b.Run(fmt.Sprintf("data=%s/frames=%d/impl=%v", c.name, c.frames, best), func(b *testing.B) {
 			b.SetBytes(int64(2 * c.pixels * c.frames))
 			b.ReportAllocs()

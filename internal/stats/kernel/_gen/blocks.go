@@ -42,7 +42,7 @@ type blockKernel struct {
 	lo, rng             Op                // gated, watched
 	any, all            reg.VecVirtual    // watched: bits that any, or all, words have; with 512 bits any has those that differ from want
 	foreign             reg.GPVirtual     // watched: where the block's answer goes
-	gain, want          reg.VecVirtual    // masked
+	gain, want          reg.VecVirtual    // masked, watched
 	q, s                [2]reg.VecVirtual // squares and sums: halves of unpacking
 	cnt, lst, mst       reg.VecVirtual
 	below, limit, above Mem
@@ -97,7 +97,8 @@ func blocks(v isa, which flavour) {
 		k.foreign = GP64()
 		Load(Param("foreign"), k.foreign)
 		if k.evex {
-			k.want = v.vec()
+			k.gain, k.want = v.vec(), v.vec()
+			v.word(NewParamAddr("gain", 48), k.gain)
 			v.word(NewParamAddr("want", 50), k.want)
 		}
 	}
@@ -198,24 +199,29 @@ func (k *blockKernel) watch(px Mem) {
 
 // commitForeign says whether the block has words with other gain bits than wanted.
 func (k *blockKernel) commitForeign(at int) {
-	gain := k.vec()
+	out := Mem{Base: k.foreign}
+	if k.evex { // a block is one vector
+		p := K()
+		VPTESTMD(k.any, k.gain, p)
+		KORTESTW(p, p)
+		SETNE(out)
+		return
+	}
+	gain, want := k.vec(), k.vec()
 	k.word(NewParamAddr("gain", 48), gain)
-	found := GP64()
-	if !k.evex {
-		want := k.vec()
-		k.word(NewParamAddr("want", 50), want)
-		VPXOR(want, k.any, k.any)
-		VPXOR(want, k.all, k.all)
-		// A bit that is wanted 0 is in any where a word has it; one that is wanted 1 is in all where a word lacks it.
-		VPOR(k.all, k.any, k.any)
-	}
-	k.and(gain, k.any, k.any)
-	k.anySet(k.any, found)
+	k.word(NewParamAddr("want", 50), want)
+	VPXOR(want, k.any, k.any)
+	VPXOR(want, k.all, k.all)
+	// A bit that is wanted 0 is in any where a word has it; one that is wanted 1 is in all where a word lacks it.
+	VPOR(k.all, k.any, k.any)
+	VPTEST(gain, k.any)
 	if at == 0 {
-		MOVB(found.As8(), Mem{Base: k.foreign})
-	} else {
-		ORB(found.As8(), Mem{Base: k.foreign})
+		SETNE(out)
+		return
 	}
+	found := GP8()
+	SETNE(found)
+	ORB(found, out)
 }
 
 // pixels is where pixels of frame f+i lie.

@@ -21,6 +21,7 @@ func main() {
 			columns(v)
 			residuals(v)
 			distances(v)
+			tails(v)
 		}
 	}
 	// With 512 bits comparisons go into predicates, one in a cycle, which is no more lanes than two
