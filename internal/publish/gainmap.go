@@ -23,12 +23,19 @@ func (s *Source) keepNoData() {
 // Analysis masks what is bad in any plane, so that NO_DATA in the planes of the other modes would mask every pixel of
 // such a run. Pixels without data in all modes of the map keep NO_DATA.
 func applyGainMaps(planes []*Plane) {
+	if !slices.ContainsFunc(planes, func(p *Plane) bool {
+		return slices.ContainsFunc(p.Sources, func(s Source) bool { return s.noData != nil })
+	}) {
+		return
+	}
 	merged := make([][]uint64, len(planes)) // before any word is taken over
 	for k, p := range planes {
-		merged[k] = p.values
+		if p.merged != nil {
+			merged[k] = p.merged.Dense()
+		}
 	}
-	for _, p := range planes {
-		moved := 0
+	for at, p := range planes {
+		moved, values := 0, merged[at]
 		for _, s := range p.Sources {
 			for k, q := range planes {
 				t := q.partner(&s)
@@ -36,17 +43,19 @@ func applyGainMaps(planes []*Plane) {
 					continue
 				}
 				if moved == 0 {
-					p.values = slices.Clone(p.values)
+					values = slices.Clone(values)
 				}
 				for i, none := range s.noData {
-					if none && !t.noData[i] && p.values[i]&status.NoData != 0 {
-						p.values[i] = p.values[i]&^status.NoData | merged[k][i]
+					if none && !t.noData[i] && values[i]&status.NoData != 0 {
+						values[i] = values[i]&^status.NoData | merged[k][i]
 						moved++
 					}
 				}
 			}
 		}
 		if moved > 0 {
+			taken := status.SparseOf(values)
+			p.merged = &taken
 			p.Notes = append(p.Notes, fmt.Sprintf("%s in another gain mode by the gain map: taken as in that mode", fault.Count(moved, "pixel")))
 		}
 	}

@@ -63,6 +63,7 @@ type Merged struct {
 	Choices   []string `json:"choices,omitempty"` // what the user said about them
 	voted     bool     // several runs have voted
 	array     *calib.Array
+	written   *written        // the array's file; nil where it is not written here
 	header    calibtxt.Header // of the array's file
 }
 
@@ -79,7 +80,7 @@ type Plane struct {
 	File     string   `json:"file,omitempty"`   // status_merged
 	twin     bool     // filled as a mode of the same amplifier, since analysis does not use it by default
 	header   calibtxt.Header
-	values   []uint64
+	merged   *status.Sparse // nil: nothing is known
 	table    []combine.Row
 	types    []string // columns of table
 }
@@ -232,11 +233,12 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 	if err != nil {
 		return fault.New(fault.Input, "panel %s: %w", p.Panel, err)
 	}
-	p.values, p.table = res.Status, res.Table
+	merged := status.SparseOf(res.Status)
+	p.merged, p.table = &merged, res.Table
 	for _, s := range sources {
 		p.types = append(p.types, s.Name)
 	}
-	p.Bad, p.Pixels = status.Count(res.Status).Bad, len(res.Status)
+	p.Bad, p.Pixels = merged.Count().Bad, merged.Pixels
 	return nil
 }
 
@@ -400,7 +402,7 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range m.Planes {
 		p := &m.Planes[i]
-		if p.values == nil {
+		if p.merged == nil {
 			continue
 		}
 		group.Go(func() error {
@@ -410,7 +412,7 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: m.At},
 				CType: "status_merged", GainMode: p.GainMode, Rows: panel.Rows, Cols: panel.Cols}
 			p.header = header(r.Loc)
-			err := r.WriteMerged(ctx, sf, p.values, m.sidecar(p), &p.header)
+			err := r.WriteMerged(ctx, sf, p.merged.Dense(), m.sidecar(p), &p.header)
 			if opt.tolerates(err) {
 				p.Notes = append(p.Notes, "status_merged is not written: "+err.Error())
 				return nil
@@ -437,7 +439,7 @@ func (m *Merged) sidecar(p *Plane) repo.Sidecar {
 	slices.Sort(sc.GainMap)
 	sc.GainMap = slices.Compact(sc.GainMap)
 	sc.Family = strings.ReplaceAll(list(families), ", ", "+")
-	counts := status.Count(p.values)
+	counts := p.merged.Count()
 	for _, b := range status.Table {
 		if n := counts.Of(b.Value); n > 0 && (b.Family == "" || families[string(b.Family)]) {
 			sc.Bits = append(sc.Bits, repo.Bit{Value: b.Value, Name: b.Name, Rule: b.Rule, Pixels: n})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/memory"
 	"rawstatus/internal/stats/status"
 )
 
@@ -56,6 +58,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 	for _, d := range m.Shape {
 		n *= d
 	}
+	memory.Huge(8 * int64(n))
 	m.array = &calib.Array{Shape: m.Shape, Values: make([]uint64, n)}
 	bySlot := map[int][]*Plane{}
 	for i := range m.Planes {
@@ -68,7 +71,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 			slot = highest // the only panel
 		}
 		planes := bySlot[slot]
-		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.values != nil })
+		absent := !slices.ContainsFunc(planes, func(p *Plane) bool { return p.merged != nil })
 		switch {
 		case absent && slot > highest && slot < padded:
 			m.Notes = append(m.Notes, fmt.Sprintf("slot %d pads the array to the size that analysis knows: no such panel, bad (NO_DATA)", slot))
@@ -84,7 +87,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 		}
 	}
 	for i := range m.Planes {
-		m.Planes[i].values = nil
+		m.Planes[i].merged = nil
 	}
 	m.noteTwins()
 	if n := m.planes(); n > len(m.gains()) {
@@ -104,18 +107,18 @@ func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) err
 		if !own {
 			choice = choices[""]
 		}
-		values := p.values
+		words := p.merged
 		twin := gain - 2
 		switch {
-		case gain >= usedPlanes && choice == "" && !p.measured() && planes[twin].values != nil:
-			values, p.twin, p.Filled = planes[twin].values, true, "copy:"+planes[twin].GainMode
-		case values == nil:
+		case gain >= usedPlanes && choice == "" && !p.measured() && planes[twin].merged != nil:
+			words, p.twin, p.Filled = planes[twin].merged, true, "copy:"+planes[twin].GainMode
+		case words == nil:
 			var err error
-			if values, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
+			if words, err = m.fillGain(l.pixels, p, planes, choice); err != nil {
 				return err
 			}
 		}
-		if values == nil {
+		if words == nil {
 			continue // it is on the list of what is missing
 		}
 		copies := 1
@@ -123,10 +126,9 @@ func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) err
 			copies = m.planes()
 		}
 		for plane := gain; plane < gain+copies; plane++ {
-			if base, step := l.at(plane, p.Slot); step == 1 {
-				copy(m.array.Values[base:base+l.pixels], values)
-			} else {
-				l.put(m.array.Values, plane, p.Slot, func(i int) uint64 { return values[i] })
+			base, step := l.at(plane, p.Slot)
+			for i, at := range words.At {
+				m.array.Values[base+int(at)*step] = words.Words[i]
 			}
 		}
 	}
@@ -186,33 +188,34 @@ func (m *Merged) fillPanel(l layout, slot int, choice string, planes []*Plane) e
 
 // fillGain decides about a gain mode without a file, of a panel that has others. It gives nothing when
 // nobody has said what the plane is.
-func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) ([]uint64, error) {
+func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) (*status.Sparse, error) {
 	name := fmt.Sprintf("segment %d gain mode %s", p.Slot, p.GainMode)
-	var values []uint64
+	var words *status.Sparse
 	switch {
 	case choice == "":
 		m.Missing = append(m.Missing, name+" has no status file")
 		return nil, nil
 	case choice == "good":
-		values = make([]uint64, pixels)
+		words = &status.Sparse{Pixels: pixels}
 	case choice == "bad":
-		values = slices.Repeat([]uint64{status.NoData}, pixels)
+		all := status.SparseOf(slices.Repeat([]uint64{status.NoData}, pixels))
+		words = &all
 	case strings.HasPrefix(choice, "copy:"):
 		mode := strings.TrimPrefix(choice, "copy:")
 		i := slices.IndexFunc(planes, func(q *Plane) bool { return q.GainMode == mode })
 		if i < 0 {
 			return nil, fault.New(fault.Usage, "--missing-gain=%s: %s has the gain modes %s", choice, m.Type, strings.Join(m.gains(), ", "))
 		}
-		if planes[i].values == nil {
+		if planes[i].merged == nil {
 			return nil, fault.New(fault.Refused, "%s cannot be copied from %s, which has no status file either", name, mode)
 		}
-		values = planes[i].values
+		words = planes[i].merged
 	default:
 		return nil, fault.New(fault.Usage, "--missing-gain=%s: wanted good, bad or copy:<gain mode>", choice)
 	}
 	p.Filled = choice
 	m.Choices = append(m.Choices, name+" has no status file: taken as "+choice+" (--missing-gain)")
-	return values, nil
+	return words, nil
 }
 
 // writeStack writes the detector's array, unless it is the merged file of its only plane.
@@ -231,7 +234,7 @@ func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
 	file.Keep = true
 	err := r.Policy.MkdirAll(filepath.Dir(m.header.FileName))
 	if err == nil {
-		err = atomicfile.Write(m.header.FileName, file, m.text)
+		err = m.writeText(file)
 	}
 	if opt.tolerates(err) {
 		m.Notes = append(m.Notes, "the detector's array is not written: "+err.Error())
@@ -241,12 +244,38 @@ func (m *Merged) writeStack(r *repo.Repo, opt MergeOptions) error {
 	return err
 }
 
-// text writes the array as it stands in its file. The file itself may be replaced by another merge of the
-// run at any time; what was planned and weighed is what is in memory.
+// writeText writes the array's file, and keeps it open: the file may be replaced by another merge of the run at any time,
+// and what is deployed is what was planned and weighed.
+func (m *Merged) writeText(opt atomicfile.Options) error {
+	h := sha256.New()
+	var size counter
+	opt.Verify = func(tmp string) error {
+		f, err := os.Open(tmp)
+		if err != nil {
+			return err
+		}
+		m.written = &written{f, int64(size), hex.EncodeToString(h.Sum(nil))}
+		return nil
+	}
+	return atomicfile.Write(m.header.FileName, opt, func(w io.Writer) error { return m.text(io.MultiWriter(w, h, &size)) })
+}
+
+// written is the file of an array.
+type written struct {
+	file   *os.File
+	size   int64
+	sha256 string
+}
+
+// text writes the array as it stands in its file.
 func (m *Merged) text(w io.Writer) error { return calibtxt.WriteArray(w, m.header, m.array.Values) }
 
 // content is the array as it is deployed.
 func (m *Merged) content() (calib.Content, int64, error) {
+	if w := m.written; w != nil {
+		open := func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(w.file, 0, w.size)), nil }
+		return calib.Content{Path: m.Path, SHA256: w.sha256, Open: open, Array: m.array, Own: true}, w.size, nil
+	}
 	h := sha256.New()
 	var n counter
 	if err := m.text(io.MultiWriter(h, &n)); err != nil {

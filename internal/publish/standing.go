@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -127,9 +128,10 @@ func flagsOf(a *calib.Array, planes int) *flags {
 	f.bits = make([]byte, pixels)
 	for plane := range min(planes, usedPlanes) {
 		for i, w := range a.Values[plane*pixels : (plane+1)*pixels] {
-			if w != 0 {
-				f.bits[i] |= isBad
+			if w == 0 {
+				continue
 			}
+			f.bits[i] |= isBad
 			if w&status.NotJudged != 0 {
 				f.bits[i] |= notJudged
 			}
@@ -137,6 +139,23 @@ func flagsOf(a *calib.Array, planes int) *flags {
 	}
 	return f
 }
+
+// clean reports whether neither of two masks has anything in n pixels, of which the first is at base and the others
+// follow by step.
+func clean(f, o *flags, base, step, n int) bool {
+	if step != 1 {
+		return false
+	}
+	for _, m := range []*flags{f, o} {
+		if m != nil && !bytes.Equal(m.bits[base:base+n], nothing[:n]) {
+			return false
+		}
+	}
+	return true
+}
+
+// nothing are the flags of as many good pixels as are skipped at once.
+var nothing [64]byte
 
 // bad reports whether a pixel is masked; nothing is by no mask.
 func (f *flags) bad(i int) bool { return f != nil && f.bits[i]&isBad != 0 }

@@ -108,10 +108,14 @@ func (p *Plan) compare(s *Stretch, old, standing *flags) {
 		s.Unequal = fmt.Sprintf("%s is an array %v, ours %v", s.Now, old.shape, p.Shape)
 		return
 	}
-	p.eachTile(func(t *Tile, at func(j int) int) {
+	p.eachTile(func(t *Tile, base, step int) {
 		bad, newlyBad, newlyGood := 0, 0, 0
-		for j := range t.Pixels {
-			i := at(j)
+		for j := 0; j < t.Pixels; j++ {
+			i := base + j*step
+			if j%len(nothing) == 0 && j+len(nothing) <= t.Pixels && clean(p.ours, standing, i, step, len(nothing)) && clean(old, nil, i, step, len(nothing)) {
+				j += len(nothing) - 1
+				continue
+			}
 			was, is := old.bad(i) || standing.bad(i), p.ours.bad(i) || standing.bad(i)
 			switch {
 			case was:
@@ -132,12 +136,12 @@ func (p *Plan) compare(s *Stretch, old, standing *flags) {
 	})
 }
 
-// eachTile visits the panels; at gives the position of a panel's pixel j in the flags.
-func (p *Plan) eachTile(visit func(t *Tile, at func(j int) int)) {
+// eachTile visits the panels; pixel j of a panel is at base + j*step in the flags.
+func (p *Plan) eachTile(visit func(t *Tile, base, step int)) {
 	l := p.merged.layout()
 	for i := range p.Tiles {
 		base, step := l.at(0, i)
-		visit(&p.Tiles[i], func(j int) int { return base + j*step })
+		visit(&p.Tiles[i], base, step)
 	}
 }
 
@@ -161,19 +165,25 @@ func (p *Plan) count(standing *flags) {
 	if !standing.fits(p.ours.size) {
 		standing = nil // said by rule shape
 	}
-	p.eachTile(func(t *Tile, at func(j int) int) {
-		bad := func(j int) bool { return p.ours.bad(at(j)) || standing.bad(at(j)) }
-		for j := range t.Pixels {
-			if bad(j) {
-				t.Bad++
+	p.eachTile(func(t *Tile, base, step int) {
+		var bad []int
+		for j := 0; j < t.Pixels; j++ {
+			i := base + j*step
+			if j%len(nothing) == 0 && j+len(nothing) <= t.Pixels && clean(p.ours, standing, i, step, len(nothing)) {
+				j += len(nothing) - 1
+				continue
 			}
-			if standing.bad(at(j)) {
+			if p.ours.bad(i) || standing.bad(i) {
+				bad = append(bad, j)
+			}
+			if standing.bad(i) {
 				t.Standing++
 			}
-			if p.ours.bits[at(j)]&notJudged != 0 {
+			if p.ours.bits[i]&notJudged != 0 {
 				t.Unjudged++
 			}
 		}
+		t.Bad = len(bad)
 		t.BadASICs = badASICs(bad, m.Panels[0].Rows, m.Panels[0].Cols, m.family)
 	})
 	for _, t := range p.Tiles {
@@ -186,17 +196,15 @@ func (p *Plan) count(standing *flags) {
 }
 
 // badASICs counts the readout chips of which more than half is bad.
-func badASICs(bad func(i int) bool, rows, cols int, f detector.Family) int {
+func badASICs(bad []int, rows, cols int, f detector.Family) int {
 	if f.ASICRows == 0 || f.ASICCols == 0 {
 		return 0
 	}
 	across := (cols + f.ASICCols - 1) / f.ASICCols
 	down := (rows + f.ASICRows - 1) / f.ASICRows
 	counts := make([]int, across*down)
-	for i := range rows * cols {
-		if bad(i) {
-			counts[i/cols/f.ASICRows*across+i%cols/f.ASICCols]++
-		}
+	for _, i := range bad {
+		counts[i/cols/f.ASICRows*across+i%cols/f.ASICCols]++
 	}
 	n := 0
 	for _, b := range counts {

@@ -126,6 +126,8 @@ type Content struct {
 	Array  *Array // the same as values, for stores that do not keep text
 	// Raw: the bytes are those of Array, in memory, and SHA256 is its RawSum.
 	Raw bool
+	// Own: Open reads a file that this process has written and hashed, and that no other one can replace.
+	Own bool
 }
 
 // RawContent returns the bytes of an array as a content; sum is its RawSum.
@@ -133,9 +135,10 @@ func RawContent(path string, a *Array, sum string) Content {
 	return Content{Path: path, SHA256: sum, Array: a, Raw: true, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Bytes())), nil }}
 }
 
-// Check reads the content and makes sure that what was planned is what is deployed. What is in memory cannot have changed.
+// Check reads the content and makes sure that what was planned is what is deployed. What is in memory
+// or in a file of its own cannot have changed.
 func (c Content) Check(ctx context.Context) error {
-	if err := ctx.Err(); err != nil || c.Raw {
+	if err := ctx.Err(); err != nil || c.Raw || c.Own {
 		return err
 	}
 	r, err := c.Open()

@@ -61,7 +61,7 @@ type Row struct {
 }
 
 // Merge combines the sources by the rule. All have the same length; the order of sources changes nothing
-// but the order of the table's columns.
+// but the order of the table's columns. The result of one source of which all bits are used is its status itself.
 func Merge(sources []Source, rule Rule) (*Result, error) {
 	if len(sources) == 0 {
 		return nil, fmt.Errorf("no status arrays to merge")
@@ -75,10 +75,21 @@ func Merge(sources []Source, rule Rule) (*Result, error) {
 			return nil, fmt.Errorf("%s has %d pixels, %s has %d", s.Name, len(s.Status), sources[0].Name, n)
 		}
 	}
-	res := &Result{Status: make([]uint64, n)}
+	res := &Result{}
+	if len(sources) == 1 && sources[0].Bits == AllBits {
+		res.Status = sources[0].Status // whatever the rule
+	} else {
+		res.Status = make([]uint64, n)
+	}
 	words := make([]uint64, len(sources))
 	t := newTally(len(sources))
-	for i := range res.Status {
+	for i := 0; i < n; i++ {
+		for i+8 <= n && allZero(sources, i) {
+			i += 8
+		}
+		if i == n {
+			break
+		}
 		any := uint64(0)
 		for j, s := range sources {
 			words[j] = s.Status[i] & (s.Bits | rule.Unjudged)
@@ -92,6 +103,16 @@ func Merge(sources []Source, rule Rule) (*Result, error) {
 	}
 	res.Table = t.rows()
 	return res, nil
+}
+
+// allZero reports whether all sources have nothing but 0 in the eight pixels from i on.
+func allZero(sources []Source, i int) bool {
+	any := uint64(0)
+	for _, s := range sources {
+		w := s.Status[i:][:8]
+		any |= w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]
+	}
+	return any == 0
 }
 
 // merge combines the words of one pixel.

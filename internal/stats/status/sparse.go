@@ -21,6 +21,15 @@ func SparseOf(words []uint64) Sparse {
 	return s
 }
 
+// Dense returns the words of all pixels.
+func (s Sparse) Dense() []uint64 {
+	words := make([]uint64, s.Pixels)
+	for i, at := range s.At {
+		words[at] = s.Words[i]
+	}
+	return words
+}
+
 // nextBad returns the position of the first word from i on that is not 0, or their number.
 func nextBad(words []uint64, i int) int {
 	for ; i < len(words) && words[i] == 0; i++ {

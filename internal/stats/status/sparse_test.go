@@ -3,6 +3,7 @@ package status
 import (
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"rawstatus/internal/testenv"
@@ -24,6 +25,9 @@ func TestSparse(t *testing.T) {
 		n := 1 + rng.IntN(200)
 		before, after := draw(n), draw(n)
 		a, b := SparseOf(before), SparseOf(after)
+		if got := a.Dense(); !slices.Equal(got, before) {
+			t.Fatalf("%v came back as %v", before, got)
+		}
 		if got, want := a.Count(), Count(before); got != want {
 			t.Fatalf("counts of %v: %v, wanted %v", before, got, want)
 		}
