@@ -136,22 +136,23 @@ func (b *bench) profile(lanes []sweep.Lane, way, profile string) error {
 
 // takeAll counts all frames of lanes in one of the profiles data, dark, max; read only reads.
 func takeAll(ctx context.Context, src *sweep.Source, lanes []sweep.Lane, profile string) error {
-	accs := make([]together, len(lanes))
+	accs := make([]counter, len(lanes))
 	for i, l := range lanes {
 		n := l.Panel.Pixels()
 		switch profile {
 		case "data":
-			accs[i] = together{accum.NewGated(n, accParams, nil, nil)}
+			accs[i] = accum.NewGated(n, accParams, nil, nil)
 		case "max":
-			accs[i] = together{accum.NewMax(n, accParams.DataBits)}
+			accs[i] = accum.NewMax(n, accParams.DataBits)
 		case "dark", darkAndGain:
 			lo, hi := make([]uint16, n), make([]uint16, n)
 			if err := firstBlock(ctx, src, l, lo, hi); err != nil {
 				return err
 			}
-			accs[i] = together{accum.NewGated(n, accParams, lo, hi)}
+			sums := accum.NewGated(n, accParams, lo, hi)
+			accs[i] = sums
 			if profile == darkAndGain {
-				accs[i] = append(accs[i], accum.NewGain(n, 0xc000, 0, 0x8000))
+				accs[i] = watching{sums, accum.NewGain(n, 0xc000, 0, 0x8000)}
 			}
 		}
 	}
@@ -159,25 +160,13 @@ func takeAll(ctx context.Context, src *sweep.Source, lanes []sweep.Lane, profile
 		if accs[b.Lane] == nil {
 			return readFrames(b.Frames)
 		}
-		accs[b.Lane].add(b.Lo, b.Frames)
+		accs[b.Lane].Add(b.Lo, b.Frames)
 		return nil
 	}})
 }
 
 // darkAndGain is what the dark profile does for detectors that tell the gain in each word.
 const darkAndGain = "dark and gain bits"
-
-// together are the accumulators of a panel.
-type together []counter
-
-// add counts as a task does.
-func (t together) add(lo int, frames [][]uint16) {
-	accum.Parts(len(t), frames, func(_ int, part [][]uint16) {
-		for _, c := range t {
-			c.Add(lo, part)
-		}
-	})
-}
 
 // readMapped maps the first file and has some readers load all of it: the limit of what memory gives.
 func (d *data) readMapped(readers int) error {

@@ -47,9 +47,12 @@ func kernels(b *bench) error {
 		"data": func(n int) counter { return accum.NewGated(n, accParams, nil, nil) },
 		"max":  func(n int) counter { return accum.NewMax(n, 0x3fff) },
 		"gain": func(n int) counter { return accum.NewGain(n, 0xc000, 0, 0x8000) },
+		darkAndGain: func(n int) counter {
+			return watching{accum.NewGated(n, accParams, lo[:n], hi[:n]), accum.NewGain(n, 0xc000, 0, 0x8000)}
+		},
 	}
-	const inCache = 8192 // pixels of 8 frames: 128 KiB, and 208 KiB of accumulators
-	cached := make([][]uint16, 8)
+	const inCache = 8192 // pixels of 16 frames: 256 KiB, and 208 KiB of accumulators
+	cached := make([][]uint16, 16)
 	for k := range cached {
 		cached[k] = b.d.ram[k][:inCache]
 	}
@@ -57,22 +60,31 @@ func kernels(b *bench) error {
 	plain := newNaive(lo[:inCache], hi[:inCache])
 	const rounds = 400
 	cache = append(cache,
-		variant{name: "AVX read", bytes: rounds * 8 * 2 * inCache, cores: 1, run: repeat(rounds, func() error { return readFrames(cached) })},
-		variant{name: "dark plain loop", bytes: rounds / 20 * 8 * 2 * inCache, cores: 1, run: repeat(rounds/20, func() error { plain.add(cached); return nil })})
+		variant{name: "AVX read", bytes: rounds * 16 * 2 * inCache, cores: 1, run: repeat(rounds, func() error { return readFrames(cached) })},
+		variant{name: "dark plain loop", bytes: rounds / 20 * 16 * 2 * inCache, cores: 1, run: repeat(rounds/20, func() error { plain.add(cached); return nil })})
 	all := int64(len(b.d.ram)) * 2 * pixels
 	some := b.d.ram[:min(64, len(b.d.ram))]
 	ram = append(ram,
 		variant{name: "AVX read", bytes: all, cores: 1, run: func() error { return readFrames(b.d.ram) }},
 		variant{name: "dark plain loop", bytes: 8 * 2 * pixels, cores: 1, run: func() error { newNaive(lo, hi).add(b.d.ram[:8]); return nil }})
+	leading := make([][]uint16, 50) // 800 KiB
+	for k := range leading {
+		leading[k] = b.d.ram[k][:inCache]
+	}
+	gateLo, gateHi := make([]uint16, inCache), make([]uint16, inCache)
 	for _, level := range kernel.Names() {
 		n, frames, size := rounds, b.d.ram, all
 		if level == "go" {
 			n, frames, size = rounds/20, some, int64(len(some))*2*pixels
 		}
-		for _, profile := range []string{"dark", "data", "max", "gain"} {
+		cache = append(cache, variant{name: "gates " + level, bytes: int64(n/5) * 50 * 2 * inCache, cores: 1, before: useLevel(level), run: repeat(n/5, func() error {
+			quantile.Gates(leading, gateParams, gateLo, gateHi)
+			return nil
+		})})
+		for _, profile := range []string{"dark", "data", "max", "gain", darkAndGain} {
 			name := profile + " " + level
 			small, large := accs[profile](inCache), accs[profile](pixels)
-			cache = append(cache, variant{name: name, bytes: int64(n) * 8 * 2 * inCache, cores: 1, before: useLevel(level), run: repeat(n, func() error { small.Add(0, cached); return nil })})
+			cache = append(cache, variant{name: name, bytes: int64(n) * 16 * 2 * inCache, cores: 1, before: useLevel(level), run: repeat(n, func() error { small.Add(0, cached); return nil })})
 			ram = append(ram, variant{name: name, bytes: size, cores: 1, before: useLevel(level), run: func() error { return addStrips(large, frames) }})
 		}
 	}
@@ -96,6 +108,15 @@ func repeat(n int, f func() error) func() error {
 		return nil
 	}
 }
+
+// watching counts dark frames and their gain bits in one pass.
+type watching struct {
+	sums *accum.Gated
+	gain *accum.Gain
+}
+
+// Add implements counter.
+func (w watching) Add(lo int, frames [][]uint16) { w.sums.AddGain(w.gain, lo, frames) }
 
 func readFrames(frames [][]uint16) error {
 	for _, f := range frames {

@@ -125,7 +125,7 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) error 
 		run  func(*bench) error
 	}{
 		{"kernels", kernels}, {"end to end", endToEnd}, {"feature 6", featureSix}, {"products", darkProducts}, {"charge injection", chargeInjection}, {"scaling", scaling},
-		{"memory", memory}, {"simulated store", store}, {"cold", cold},
+		{"memory", memory}, {"simulated stores", stores}, {"cold", cold},
 	} {
 		say("%s", g.name)
 		if err := g.run(b); err != nil {

@@ -139,6 +139,12 @@ func (r *results) judge() {
 	most("4", "memory beyond the planned arena, MiB", 64, "memory beyond plan")
 	ratio("5", "slow store: reached of 8 GB/s, two cores", 0.8, storeGroup, "dark from the store", "the store's rate")
 	most("5", "slow store: share of indexing", 0.05, "indexing share")
+	most("5", "store of 4000 reads a second: share of indexing", 0.05, "indexing share, 4000 reads a second")
+	ratio("6", "dark with gain bits / dark, in cache, "+best512(), 0.95, kernelCache, "dark and gain bits "+best512(), "dark "+best512())
+	ratio("6", "dark with gain bits / dark, in cache, avx2", 0.8, kernelCache, "dark and gain bits avx2", "dark avx2")
+	ratio("6", "gates / dark kernel in cache, "+best512(), 0.5, kernelCache, "gates "+best512(), "dark "+best512())
+	ratio("6", "dark / dd, one core, positioned reads, "+best512(), 0.45, e2e, "dark "+best512()+" 1 core", "dd bs=1M")
+	ratio("6", "data / dd, one core, positioned reads, "+best512(), 0.5, e2e, "data "+best512()+" 1 core", "dd bs=1M")
 }
 
 // print writes the tables.

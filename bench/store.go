@@ -15,15 +15,22 @@ import (
 	"rawstatus/internal/io/xtc2"
 )
 
-const storeGroup = "simulated store: 0.5 ms latency, 8 GB/s"
+// Names of the simulated stores.
+const (
+	storeGroup = "simulated store: 0.5 ms latency, 8 GB/s"
+	readsGroup = "simulated store: 4000 reads a second, 8 GB/s"
+)
 
-// slowStore gives files of the page cache as a distant store would: an answer comes after the latency
-// plus its turn on a line of limited rate, however many reads are in flight.
+// slowStore has files of the page cache as a distant store would: an answer comes after the latency plus its turn on
+// a line of limited rate, and its turn among reads of which a limited number is answered in a second.
 type slowStore struct {
 	latency time.Duration
 	rate    float64 // bytes per second
+	reads   float64 // answers per second, 0: no limit
 	mu      sync.Mutex
 	free    time.Time // when the line is free
+	turn    time.Time // when the next read is answered
+	count   int       // reads so far
 	mem     map[string][]byte
 }
 
@@ -36,7 +43,18 @@ func (s *slowStore) answer(n int) time.Time {
 		s.free = now
 	}
 	s.free = s.free.Add(time.Duration(float64(n) / s.rate * 1e9))
-	return s.free.Add(s.latency)
+	s.count++
+	at := s.free
+	if s.reads > 0 {
+		if s.turn.Before(now) {
+			s.turn = now
+		}
+		s.turn = s.turn.Add(time.Duration(1e9 / s.reads))
+		if s.turn.After(at) {
+			at = s.turn
+		}
+	}
+	return at.Add(s.latency)
 }
 
 // sleepUntil sleeps on the thread: time.Sleep takes a millisecond more.
@@ -75,13 +93,6 @@ func (s *slowStore) fill(paths []string) error {
 	return nil
 }
 
-// empty unmaps all files.
-func (s *slowStore) empty() {
-	for _, m := range s.mem {
-		_ = unix.Munmap(m)
-	}
-}
-
 func (s *slowStore) open(path string) (sweep.Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -106,10 +117,28 @@ func (f slowFile) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// store times the dark profile and indexing on the simulated store, with all cores.
-func store(b *bench) error {
-	s := &slowStore{latency: 500 * time.Microsecond, rate: 8e9, mem: map[string][]byte{}}
-	defer s.empty()
+// stores times the dark profile and indexing on the simulated stores, with all cores.
+func stores(b *bench) error {
+	mem := map[string][]byte{}
+	for _, s := range []struct {
+		group, share string
+		store        *slowStore
+	}{
+		{storeGroup, "indexing share", &slowStore{latency: 500 * time.Microsecond, rate: 8e9, mem: mem}},
+		{readsGroup, "indexing share, 4000 reads a second", &slowStore{rate: 8e9, reads: 4000, mem: mem}},
+	} {
+		if err := s.store.time(b, s.group, s.share); err != nil {
+			return err
+		}
+	}
+	for _, m := range mem {
+		_ = unix.Munmap(m)
+	}
+	return nil
+}
+
+// time times one store.
+func (s *slowStore) time(b *bench, group, share string) error {
 	var paths []string
 	for _, f := range b.d.index.Files {
 		paths = append(paths, f.Path)
@@ -121,14 +150,17 @@ func store(b *bench) error {
 		return s.fill(paths)
 	}
 	var indexing, counting []float64
-	err := b.group(storeGroup, b.o.reps, []variant{
+	var reads [2]int
+	err := b.group(group, b.o.reps, []variant{
 		{name: "the store's rate", bytes: b.d.bytes, clock: func() (float64, error) { return float64(b.d.bytes) / s.rate, nil }},
 		{name: "dark from the store", bytes: b.d.bytes, before: ready, clock: func() (float64, error) {
+			s.count = 0
 			begin := time.Now()
 			if err := s.index(b); err != nil {
 				return 0, err
 			}
 			indexed := time.Now()
+			reads[0] = s.count
 			o := b.d.options()
 			o.Open = s.open
 			src, err := sweep.Open(b.d.index.Files, "", o)
@@ -137,6 +169,7 @@ func store(b *bench) error {
 			}
 			defer src.Close()
 			err = takeAll(b.ctx, src, b.d.lanes, "dark")
+			reads[1] = s.count - reads[0]
 			indexing = append(indexing, indexed.Sub(begin).Seconds())
 			counting = append(counting, time.Since(indexed).Seconds())
 			return counting[len(counting)-1], err
@@ -145,8 +178,9 @@ func store(b *bench) error {
 	if err != nil {
 		return err
 	}
-	share := median(indexing) / (median(indexing) + median(counting))
-	b.r.value("indexing share", share, "", fmt.Sprintf("%.1f ms for %d events from smalldata, of all time on the slow store", 1e3*median(indexing), len(b.d.index.Events)))
+	got := median(indexing) / (median(indexing) + median(counting))
+	b.r.value(share, got, "", fmt.Sprintf("%.1f ms and %d reads for %d events from smalldata, of all time; %d reads for the pixels",
+		1e3*median(indexing), reads[0], len(b.d.index.Events), reads[1]))
 	return nil
 }
 
