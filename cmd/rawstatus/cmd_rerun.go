@@ -76,6 +76,8 @@ func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Chain, err
 	if err != nil {
 		return nil, err
 	}
+	chain.Locked = !c.Bool("dry-run")
+	defer func() { chain.Locked = false }()
 	doubt, err := plan.LoadDoubt(chain.Work)
 	if err != nil {
 		return nil, err
@@ -201,8 +203,12 @@ func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report,
 	default:
 		tasks = r.Select(slurm.WhichFailed)
 	}
-	if len(tasks) == 0 && (r.Done || r.Active) {
+	switch {
+	case len(tasks) > 0:
+	case r.Done || r.Active:
 		return r, nil, nil
+	case r.Held():
+		return r, nil, r.Outcome()
 	}
 	a := chain.Again(r, tasks, lim)
 	if c.Bool("clear-exclude") {

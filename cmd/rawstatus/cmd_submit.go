@@ -102,6 +102,8 @@ func (s *submission) enter(c *cli.Context, e *environment, lim slurm.Limits) err
 		return err
 	}
 	defer unlock()
+	s.Locked = true
+	defer func() { s.Locked = false }()
 	joined, err := s.former(c, e)
 	if err != nil {
 		return err
@@ -114,11 +116,6 @@ func (s *submission) enter(c *cli.Context, e *environment, lim slurm.Limits) err
 
 // submit stores plan and request and submits the jobs. The caller holds the lock.
 func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) error {
-	if s.index != nil {
-		if err := savePlan(c.Context, s.Work, s.Plan, s.index, fs.FileMode(e.Site.FileMode)); err != nil {
-			return err
-		}
-	}
 	attempts, err := slurm.LoadAttempts(s.Work, s.Plan)
 	if err != nil {
 		return err
@@ -126,6 +123,12 @@ func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) er
 	a := s.Draft(len(attempts)+1, allTasks(s.Plan), lim)
 	if err := s.Preflight(c.Context, a, lim); err != nil {
 		return err
+	}
+	// Slurm was asked before: a plan in the work directory has an attempt, which says what is missing.
+	if s.index != nil {
+		if err := savePlan(c.Context, s.Work, s.Plan, s.index, fs.FileMode(e.Site.FileMode)); err != nil {
+			return err
+		}
 	}
 	if err := s.Submit(c.Context, a); err != nil {
 		return err

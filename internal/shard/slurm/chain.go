@@ -26,6 +26,7 @@ type Chain struct {
 	Work    string // absolute
 	Plan    *plan.Plan
 	Request Request
+	Locked  bool // the caller holds the lock of the work directory
 
 	partials *Partials
 }

@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,8 +66,19 @@ func (e *Element) Held() bool {
 // neverSatisfied is Slurm's reason for removing a job because one before it failed.
 const neverSatisfied = "DependencyNeverSatisfied"
 
+// notYetSatisfied is Slurm's reason for a job that waits for others.
+const notYetSatisfied = "Dependency"
+
 // ElementID names one element of an array, or with Index -1 a plain job.
 type ElementID struct{ Job, Index int }
+
+// String writes it as Slurm's commands take it.
+func (id ElementID) String() string {
+	if id.Index < 0 {
+		return strconv.Itoa(id.Job)
+	}
+	return fmt.Sprintf("%d_%d", id.Job, id.Index)
+}
 
 // restIndex is the index of the elements of an array that accounting has not one by one: none of them has started.
 const restIndex = -2

@@ -75,7 +75,9 @@ type Report struct {
 	NoSlurm string `json:"no_slurm,omitempty"`
 
 	attempts []*Attempt
-	live     []int // array jobs that are queued or run
+	live     []int    // array jobs that are queued or run
+	held     []string // jobs and elements that wait for a person to release them, also those whose work is done
+	heldWhy  string
 }
 
 // Report looks at the partials, then asks Slurm.
@@ -124,23 +126,21 @@ func (c *Chain) report(ctx context.Context, ask func(ctx context.Context, ids []
 	for _, a := range attempts {
 		for _, chunk := range a.Chunks {
 			for _, i := range chunk.Indices {
-				if e := elements.Of(ElementID{chunk.Job, i}); chunk.Job != 0 && e != nil && !e.State.Over() {
-					if !slices.Contains(r.live, chunk.Job) {
-						r.live = append(r.live, chunk.Job)
-					}
-					r.Active = r.Active || !e.Held()
+				if e := elements.Of(ElementID{chunk.Job, i}); chunk.Job != 0 && e != nil && !e.State.Over() && !slices.Contains(r.live, chunk.Job) {
+					r.live = append(r.live, chunk.Job)
 				}
 			}
 		}
 	}
+	r.activity(elements)
 	r.Reduce = JobState{State: StateMissing, Reason: "not submitted"}
 	for _, a := range attempts {
-		r.add(c, a, elements, r.Counts[StateHeld] > 0)
+		r.add(c, a, elements)
 	}
 	if len(attempts) > 0 {
 		last := attempts[len(attempts)-1]
 		r.Cancelled = last.Cancelled
-		if r.Unfinished = last.Unfinished() && last.Error == ""; r.Unfinished && Locked(ctx, c.Work) {
+		if r.Unfinished = last.Unfinished() && last.Error == ""; r.Unfinished && !c.Locked && Locked(ctx, c.Work) {
 			r.Unfinished, r.Active = false, true // somebody is submitting right now
 		}
 	}
@@ -151,9 +151,39 @@ func (c *Chain) report(ctx context.Context, ask func(ctx context.Context, ids []
 	return r, nil
 }
 
-// add takes in the jobs of an attempt that follow its array; later attempts replace earlier ones. With held tasks, jobs
-// that wait for them wait for a person.
-func (r *Report) add(c *Chain, a *Attempt, elements Elements, held bool) {
+// activity finds the jobs that are held, and whether any other goes on by itself: what waits for a held one does not.
+func (r *Report) activity(elements Elements) {
+	var ids []ElementID
+	for _, a := range r.attempts {
+		for _, chunk := range a.Chunks {
+			for _, i := range chunk.Indices {
+				ids = append(ids, ElementID{chunk.Job, i})
+			}
+		}
+		for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob} {
+			ids = append(ids, ElementID{id, -1})
+		}
+	}
+	waiting := false
+	for _, id := range ids {
+		switch e := elements.Of(id); {
+		case id.Job == 0 || e == nil || e.State.Over():
+		case e.Held():
+			r.held, r.heldWhy = append(r.held, id.String()), e.state()
+		case e.State == Pending && e.Reason == notYetSatisfied:
+			waiting = true
+		default:
+			r.Active = true
+		}
+	}
+	r.Active = r.Active || waiting && len(r.held) == 0
+}
+
+// Held reports whether the jobs wait for a person to release some.
+func (r *Report) Held() bool { return len(r.held) > 0 && !r.Active }
+
+// add takes in the jobs of an attempt that follow its array; later attempts replace earlier ones.
+func (r *Report) add(c *Chain, a *Attempt, elements Elements) {
 	look := func(id int, part string) *JobState {
 		if id == 0 {
 			return nil
@@ -161,10 +191,6 @@ func (r *Report) add(c *Chain, a *Attempt, elements Elements, held bool) {
 		s := jobState(elements[ElementID{id, -1}])
 		s.Attempt, s.Job = a.Number, fmt.Sprint(id)
 		s.Log = filepath.Join(Dir(c.Work, c.Plan), "log", fmt.Sprintf("%s-%d.log", part, id))
-		if s.State == StateRunning || s.State == StatePending && !held {
-			r.Active = true
-		}
-		held = held || s.State == StateHeld
 		return &s
 	}
 	if a.Error != "" {
@@ -309,8 +335,8 @@ func (r *Report) Outcome() error {
 			WithHint("ask again when Slurm answers: rawstatus status %s", Quote(r.Work))
 	}
 	again := "rawstatus rerun --work " + Quote(r.Work)
-	if ids := r.held(); len(ids) > 0 {
-		return fault.New(fault.Incomplete, "waiting for a person: Slurm holds %s: %s", strings.Join(ids, ", "), r.heldReason()).
+	if ids := r.held[:min(len(r.held), shownFailures)]; len(ids) > 0 {
+		return fault.New(fault.Incomplete, "waiting for a person: Slurm holds %s: %s", strings.Join(ids, ", "), r.heldWhy).
 			WithHint("remove the cause, then: scontrol release %s", strings.Join(ids, " "))
 	}
 	if r.Deploy != nil && r.Reduce.State == StateDone {
@@ -345,35 +371,6 @@ func (r *Report) Outcome() error {
 	}
 	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are done\n  %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.Plan, strings.Join(lines, "\n  ")).
 		WithHint("submit what is missing again with: %s", again)
-}
-
-// held returns the jobs that wait for a person to release them.
-func (r *Report) held() (ids []string) {
-	for _, t := range r.Tasks {
-		if t.State == StateHeld && len(ids) < shownFailures {
-			ids = append(ids, t.Job)
-		}
-	}
-	for _, s := range r.others() {
-		if s.State == StateHeld {
-			ids = append(ids, s.Job)
-		}
-	}
-	return ids
-}
-
-func (r *Report) heldReason() string {
-	for _, t := range r.Tasks {
-		if t.State == StateHeld {
-			return t.Reason
-		}
-	}
-	for _, s := range r.others() {
-		if s.State == StateHeld {
-			return s.Reason
-		}
-	}
-	return ""
 }
 
 // others are the jobs that follow the tasks.

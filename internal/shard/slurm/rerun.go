@@ -116,6 +116,9 @@ func (c *Chain) Repair(ctx context.Context, lim Limits, of int) (*Report, *Attem
 	if r.Reduce.State == StateFailed && (reduced.Action == Hold || len(tasks) == 0 && reduced.Action == Stop && r.Reduce.Exit != int(fault.Incomplete)) {
 		hopeless = append(hopeless, "reduce: "+reduced.Reason)
 	}
+	if r.Deploy != nil && r.Deploy.verdict.Action == Hold {
+		hopeless = append(hopeless, "mergedeploy: "+r.Deploy.verdict.Reason)
+	}
 	if len(hopeless) > 0 {
 		if len(hopeless) > shownFailures {
 			hopeless = append(hopeless[:shownFailures], fmt.Sprintf("... and %d more", len(hopeless)-shownFailures))

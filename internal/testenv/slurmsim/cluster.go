@@ -332,8 +332,8 @@ func (c *Cluster) each(do func(e *element)) {
 	}
 }
 
-// Active counts the elements that are queued or run.
-func (c *Cluster) Active() int {
+// active counts the elements that are queued or run.
+func (c *Cluster) active() int {
 	n := 0
 	c.each(func(e *element) {
 		if !e.over() {
@@ -343,15 +343,16 @@ func (c *Cluster) Active() int {
 	return n
 }
 
-// Stuck counts the queued elements that will never start by themselves: held ones and those of unsatisfiable dependencies.
-func (c *Cluster) Stuck() int {
-	n := 0
+// Quiet reports whether no job runs, and none will start unless a person does something: what is left in the queue is held or
+// depends on what is held.
+func (c *Cluster) Quiet() bool {
+	quiet := true
 	c.each(func(e *element) {
-		if e.state == pending && (e.held || e.reason == "DependencyNeverSatisfied") {
-			n++
+		if e.state == running || e.state == pending && !e.held && (time.Now().Before(e.begin) || c.depends(e) != depWait) {
+			quiet = false
 		}
 	})
-	return n
+	return quiet
 }
 
 // schedule looks at all pending elements once.

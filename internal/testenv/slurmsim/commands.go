@@ -179,7 +179,7 @@ func (c *Cluster) sbatch(p *Process, args []string) (string, string, error) {
 	if o.testOnly {
 		return "", "sbatch: Job 7 to start\n", nil
 	}
-	if c.Active()+max(1, len(o.array)) > c.cfg.MaxJobCount {
+	if c.active()+max(1, len(o.array)) > c.cfg.MaxJobCount {
 		return refuse("Slurm temporarily unable to accept job, sleeping and retrying")
 	}
 	c.lastJob++
@@ -798,23 +798,37 @@ func (c *Cluster) scontrol(args []string) (string, string, error) {
 	case slices.Equal(args, []string{"show", "config"}):
 		return fmt.Sprintf("Configuration data as of now\nClusterName             = sim\nMaxArraySize            = %d\nMaxJobCount             = %d\nMinJobAge               = %d sec\nSchedulerParameters     = (null)\n",
 			c.cfg.MaxArraySize, c.cfg.MaxJobCount, int(c.cfg.MinJobAge.Seconds())), "", nil
-	case len(args) == 2 && slices.Contains([]string{"requeue", "requeuehold", "hold", "release"}, args[0]):
-		found, _, ok := c.find(args[1])
-		if !ok || len(found) == 0 {
-			return "", "Invalid job id specified for job " + args[1] + "\n", errExit
-		}
-		for _, e := range found {
-			switch {
-			case args[0] == "hold" && e.state == pending:
-				e.held, e.reason = true, "JobHeldUser"
-			case args[0] == "release":
-				e.held, c.sched = false, true
-			case strings.HasPrefix(args[0], "requeue") && e.state != pending:
-				c.requeue(e, "REQUEUED", args[0] == "requeuehold")
+	case len(args) >= 2 && slices.Contains([]string{"requeue", "requeuehold", "hold", "release"}, args[0]):
+		var errText string
+		var err error
+		for _, id := range args[1:] {
+			if why := c.control(args[0], id); why != "" {
+				errText, err = errText+why, errExit
 			}
 		}
-		return "", "", nil
+		return "", errText, err
 	}
 	c.wrong("scontrol", args)
 	return "", "", errExit
+}
+
+// control does one of scontrol's deeds to a job and returns what is wrong with it.
+func (c *Cluster) control(deed, id string) string {
+	found, _, ok := c.find(id)
+	if !ok || len(found) == 0 {
+		return "Invalid job id specified for job " + id + "\n"
+	}
+	for _, e := range found {
+		switch {
+		case deed == "release" && e.over():
+			return id + ": Job has already finished\n"
+		case deed == "release":
+			e.held, c.sched = false, true
+		case deed == "hold" && e.state == pending:
+			e.held, e.reason = true, "JobHeldUser"
+		case strings.HasPrefix(deed, "requeue") && e.state != pending:
+			c.requeue(e, "REQUEUED", deed == "requeuehold")
+		}
+	}
+	return ""
 }

@@ -286,6 +286,14 @@ var cases = map[string]func(s *suite){
 		s.call("scontrol", "release", s.ids("a"))
 		s.want("it is done", s.queue("a"), "a|COMPLETED|0|1|None")
 	},
+	"some of an array are released": func(s *suite) {
+		s.sbatch("a", "sleep 1\n", "--array=0-2", "--hold")
+		s.call("scontrol", "release", s.ids("a")+"_0", s.ids("a")+"_2")
+		s.want("squeue", s.queue("a"), "a_0|COMPLETED|0|0|None", "a_1|PENDING|0|0|JobHeldUser", "a_2|COMPLETED|0|0|None")
+		_, errText, ok := s.call("scontrol", "release", s.ids("a")+"_1", s.ids("a")+"_2")
+		s.says("one is over", fmt.Sprint(strings.TrimSpace(errText), ok), s.ids("a")+"_2: Job has already finished")
+		s.want("the other runs", s.queue("a"), "a_0|COMPLETED|0|0|None", "a_1|COMPLETED|0|0|None", "a_2|COMPLETED|0|0|None")
+	},
 	"killed": func(s *suite) {
 		s.sbatch("a", "kill -9 $$\n")
 		s.sbatch("b", "kill -15 $$\n")

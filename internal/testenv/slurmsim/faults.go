@@ -1,6 +1,9 @@
 package slurmsim
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // LoseNode cuts a node's power, or with apart its network only: its processes go on then. It returns the name, or nothing if no
 // node is up. The node comes back after a while.
@@ -115,6 +118,23 @@ func (c *Cluster) Names() map[int]string {
 		names[id] = c.jobs[id].opt.name
 	}
 	return names
+}
+
+// Target names a job or an element that is queued or runs, for a person to cancel, and the name of its job.
+func (c *Cluster) Target(i int) (id, name string) {
+	live := c.Live()
+	if len(live) == 0 {
+		return "", ""
+	}
+	j := c.jobs[live[i%len(live)]]
+	if i%3 == 0 && j.opt.isArray {
+		for _, e := range j.elements {
+			if !e.over() {
+				return e.name(), j.opt.name
+			}
+		}
+	}
+	return strconv.Itoa(j.id), j.opt.name
 }
 
 // KillCaller lets the next process of a job that calls Slurm die at its n-th call.

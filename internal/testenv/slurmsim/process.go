@@ -62,6 +62,7 @@ func (c *Cluster) start(p *Process, body func(p *Process) Status, done func(Stat
 	c.procs.Add(1)
 	go func() {
 		defer c.procs.Done()
+		_ = p.wait(p.ctx, func(resume func()) { resume() }) // its turn comes; body finds a signal
 		st := body(p)
 		c.park(&call{p: p, run: func() {
 			if !p.killed {
