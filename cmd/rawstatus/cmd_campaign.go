@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -44,7 +47,7 @@ func newCampaignCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "step", Usage: "one step, as the job behind a wave makes it", Hidden: true},
 			&cli.IntFlag{Name: "wave", Usage: "with --element: do an element of wave `N`", Hidden: true},
 			&cli.IntFlag{Name: "element", Usage: "number `N` of the element", Hidden: true},
-		}), []cli.Flag{postFlag()}, reduceFlags(), slurmFlags()),
+		}), []cli.Flag{postFlag()}, reduceFlags(), slurmFlags(), command.In(command.Deployment, []cli.Flag{command.CalibDir(), deployArgFlag()})),
 		Action: func(c *cli.Context) error { return runCampaign(c, e) },
 	}
 }
@@ -129,6 +132,9 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 	if err != nil {
 		return nil, err
 	}
+	if request.Deploy, err = campaignDeploy(c, e, file, request.Repository); err != nil {
+		return nil, err
+	}
 	dir, most := c.String("work"), e.Site.Slurm.MaxJobs
 	if dir == "" {
 		dir = filepath.Join(e.Site.WorkRoot, file.Name)
@@ -139,11 +145,62 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 	return campaign.Create(client, dir, file, request, most)
 }
 
+// campaignDeploy returns the words of mergedeploy that all runs of a campaign have in common.
+func campaignDeploy(c *cli.Context, e *environment, f *campaign.File, repository string) ([]string, error) {
+	extra := *c.Generic("deploy-arg").(*words)
+	if !f.Deploys() {
+		if len(extra) > 0 || c.IsSet("calib-dir") {
+			return nil, fault.New(fault.Usage, "--deploy-arg and --calib-dir are for a campaign that deploys").WithHint("write deploy = true into its file")
+		}
+		return nil, nil
+	}
+	if _, err := mergedeployPath(); err != nil {
+		return nil, err
+	}
+	line := []string{"--repository", repository}
+	if c.IsSet("calib-dir") {
+		line = append(line, "--calib-dir", e.Site.CalibDir)
+		if !filepath.IsAbs(e.Site.CalibDir) && !strings.HasPrefix(e.Site.CalibDir, "{") {
+			abs, err := filepath.Abs(e.Site.CalibDir)
+			if err != nil {
+				return nil, fmt.Errorf("could not tell where the calibration directory is: %w", err)
+			}
+			line[len(line)-1] = abs
+		}
+	}
+	return append(append(line, "--automatic", "--deploy"), extra...), nil
+}
+
+// callMergedeploy runs mergedeploy, which stands beside this program.
+func callMergedeploy(ctx context.Context, e *environment, args []string) campaign.Outcome {
+	o := campaign.Outcome{Begin: time.Now().UTC(), Code: int(fault.Unexpected)}
+	path, err := mergedeployPath()
+	if err != nil {
+		o.Code, o.Error, o.Hint = int(fault.CodeOf(err)), fault.Message(err), fault.HintOf(err)
+		return o
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), slurm.RequeueVariable+"=0") // the next wave tries again
+	cmd.Stdout, cmd.Stderr = e.Stderr, e.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	err = cmd.Run()
+	if o.End = time.Now().UTC(); cmd.ProcessState != nil && cmd.ProcessState.ExitCode() >= 0 {
+		o.Code = cmd.ProcessState.ExitCode()
+	}
+	if err != nil {
+		o.Error = fmt.Sprintf("mergedeploy: %v", err)
+	}
+	return o
+}
+
 func workersOf(cam *campaign.Campaign) string { return strconv.Itoa(cam.Request.Task.CPUs) }
 
 // caller runs commands of this program in this process.
 func caller(c *cli.Context, e *environment) campaign.Call {
 	return func(ctx context.Context, args ...string) campaign.Outcome {
+		if args[0] == "mergedeploy" {
+			return callMergedeploy(ctx, e, args[1:])
+		}
 		line, stderr := []string{"rawstatus", args[0], "--json"}, e.Stderr
 		if site := c.String("site"); site != "" {
 			line = append(line, "--site", site)
@@ -237,7 +294,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 			return nil, err
 		}
 		var parts []string
-		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Doubted, campaign.Held, campaign.Failed} {
+		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Reduced, campaign.Doubted, campaign.Held, campaign.Failed} {
 			if n := v.Count(s); n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n, s))
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -262,7 +263,7 @@ func startJob(t *testing.T, path string, index int) (text string, code int) {
 	words := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
 	i := slices.IndexFunc(words, func(w string) bool { return strings.HasSuffix(w, ".sbatch") })
 	cmd := exec.Command("bash", words[i:]...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "SLURM_CPUS_PER_TASK=1"}
+	cmd.Env = []string{"PATH=" + filepath.Dir(path) + ":/usr/bin:/bin", "SLURM_CPUS_PER_TASK=1"}
 	if cmd.Dir = option(words, "--chdir"); option(words, "--array") != "" {
 		cmd.Env = append(cmd.Env, fmt.Sprint("SLURM_ARRAY_TASK_ID=", index))
 	}
@@ -450,5 +451,108 @@ func TestNotification(t *testing.T) {
 	s.call(t, 0, slices.Concat([]string{"run", "--site", site, "--work", filepath.Join(dir, "other"), "-o", dir}, data)...)
 	if heard() != "failed done done " {
 		t.Error(heard())
+	}
+}
+
+// TestCampaignDeploys takes a campaign of four runs through its jobs, as --export=NONE starts them: each run is deployed
+// once, from itself on, in the order of runs, though a later one is reduced first; one that the gate refuses keeps its
+// reason and does not stop the others.
+func TestCampaignDeploys(t *testing.T) {
+	bin, fake, top := programs(t), scriptedSlurm(t), t.TempDir()
+	data, calib, camp := filepath.Join(top, "data"), filepath.Join(top, "calib"), filepath.Join(top, "camp")
+	for run := 1; run <= 4; run++ {
+		cfg := simulate.Config{Dir: data, Experiment: nightExperiment, Run: run, Type: nightDetector, Panels: 2, Rows: 32, Cols: 32, Events: 20, Dead: 2, Hot: 2, Seed: uint64(run)}
+		if run == 3 {
+			cfg.Noisy, cfg.Saturated, cfg.Cold = 4, 4, 4 // more than the gate lets pass
+		}
+		if _, err := simulate.Write(context.Background(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(calib, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(top, "c.toml")
+	text := fmt.Sprintf("name = \"camp\"\ndeploy = true\n[[entry]]\nexp = %q\nruns = \"1-4\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\"]\n", nightExperiment, data, nightDetector)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rawstatus := func(want fault.Code, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(filepath.Join(bin, "rawstatus"), args...)
+		cmd.Env = append(os.Environ(), "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_REPOSITORY="+filepath.Join(top, "repo"))
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != int(want) {
+			t.Fatalf("rawstatus %q: %v, want exit code %d\n%s", args, err, want, out)
+		}
+		return string(out)
+	}
+	words := func(job int) []string {
+		b, err := os.ReadFile(filepath.Join(fake, fmt.Sprint("job", job)))
+		if err != nil {
+			return nil
+		}
+		return strings.Split(string(b), "\n")
+	}
+	rawstatus(0, "campaign", "--no-wait", "--work", camp, "-c", calib, "--deploy-arg=--max-bad=0.01", "--deploy-arg=--max-new=0.9", file)
+	next := 101
+	work := func() {
+		t.Helper()
+		for job := next; words(job) != nil; job++ {
+			next = job + 1
+			if job > 140 {
+				t.Fatal("the campaign never ends")
+			}
+			indices := []int{0}
+			if spec := option(words(job), "--array"); spec != "" {
+				var err error
+				if indices, err = parseNumbers(spec, 0); err != nil {
+					t.Fatal(err)
+				}
+				slices.Reverse(indices)
+			}
+			for _, i := range indices {
+				if out, code := startJob(t, filepath.Join(fake, fmt.Sprint("job", job)), i); code != 0 && code != int(fault.Refused) {
+					t.Fatalf("job %d_%d: exit code %d\n%s", job, i, code, out)
+				}
+			}
+		}
+	}
+	work()
+	out := rawstatus(fault.Incomplete, "status", camp)
+	if strings.Count(out, " done ") != 3 || !strings.Contains(out, "most-bad") {
+		t.Errorf("%s", out)
+	}
+	check := func(runs ...int) {
+		t.Helper()
+		ledger, err := exec.Command(filepath.Join(bin, "mergedeploy"), "history", "-c", calib, "-d", nightDetector, "--json").Output()
+		var records []struct {
+			Run      int
+			Validity string
+		}
+		if err == nil {
+			err = json.Unmarshal(ledger, &records)
+		}
+		if err != nil || len(records) != len(runs) {
+			t.Fatalf("%v, %d records\n%s", err, len(records), ledger)
+		}
+		if records[0].Run != runs[0] {
+			slices.Reverse(runs)
+		}
+		for i, r := range records {
+			if r.Run != runs[i] || r.Validity != fmt.Sprintf("%d-end", r.Run) {
+				t.Errorf("deployment %d: %+v", i, r)
+			}
+		}
+	}
+	check(1, 2, 4)
+	// With another gate the refused run is deployed, too, and takes nothing over from the younger one.
+	rawstatus(0, "campaign", "--no-wait", "--retry", "--work", camp, "-c", calib, "--deploy-arg=--max-bad=0.9", "--deploy-arg=--max-new=0.9", file)
+	work()
+	rawstatus(0, "status", camp)
+	check(1, 2, 4, 3)
+	shown, err := exec.Command(filepath.Join(bin, "mergedeploy"), "show", "-c", calib, "-d", nightDetector, "-r", "4", "--json").Output()
+	if err != nil || !strings.Contains(string(shown), "4-end") {
+		t.Errorf("%v\n%s", err, shown)
 	}
 }

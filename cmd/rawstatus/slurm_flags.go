@@ -56,8 +56,28 @@ func deployFlags() []cli.Flag {
 		command.CalibDir(),
 		&cli.BoolFlag{Name: "merge", Usage: "a further job merges the status files (mergedeploy)"},
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "a further job merges and deploys (mergedeploy --deploy)"},
-		&cli.GenericFlag{Name: "deploy-arg", Usage: "further `OPTION` of mergedeploy; may be repeated", Value: &words{}},
+		deployArgFlag(),
 	})
+}
+
+func deployArgFlag() cli.Flag {
+	return &cli.GenericFlag{Name: "deploy-arg", Usage: "further `OPTION` of mergedeploy; may be repeated", Value: &words{}}
+}
+
+// mergedeployPath returns the path of mergedeploy, which stands beside this program.
+func mergedeployPath() (string, error) {
+	self, err := slurm.Self()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(self), "mergedeploy")
+	switch st, err := os.Stat(path); {
+	case err != nil:
+		return "", fault.New(fault.Usage, "no mergedeploy beside rawstatus: %w", err).WithHint("install both programs into one directory")
+	case st.Mode()&0o002 != 0:
+		return "", fault.New(fault.Usage, "mergedeploy beside rawstatus may be changed by everybody (%v)", st.Mode()).WithHint("chmod o-w, after a look at it")
+	}
+	return path, nil
 }
 
 // baseRequest makes what flags and site file say. Memory and time that nobody asks for are 0; an account may still have
@@ -171,15 +191,8 @@ func deployWords(c *cli.Context, e *environment, p *plan.Plan, data *open.Datase
 		}
 		return nil, nil
 	}
-	self, err := slurm.Self()
-	if err != nil {
+	if _, err := mergedeployPath(); err != nil {
 		return nil, err
-	}
-	switch st, err := os.Stat(filepath.Join(filepath.Dir(self), "mergedeploy")); {
-	case err != nil:
-		return nil, fault.New(fault.Usage, "no mergedeploy beside rawstatus: %w", err).WithHint("install both programs into one directory")
-	case st.Mode()&0o002 != 0:
-		return nil, fault.New(fault.Usage, "mergedeploy beside rawstatus may be changed by everybody (%v)", st.Mode()).WithHint("chmod o-w, after a look at it")
 	}
 	d := p.Dataset
 	verb, places := "merge", []flagPath{{"--repository", e.Site.Repository}}

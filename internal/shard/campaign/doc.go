@@ -9,8 +9,17 @@
 // have several. The element that completes an item's last partial reduces it.
 //
 // Behind every wave waits one more job, which makes a step, too. So the campaign goes on without a coordinator; the one that
-// a person starts only plans, watches, and makes steps sooner. Both may step at the same time: creating the wave's record
-// exclusively decides who submits.
+// a person starts only plans, watches, and makes steps sooner. Both may step at the same time.
+//
+// An item that is to be deployed gets a piece of its own for that when all runs of its detector before it are reduced or have
+// failed for good; deployments of one detector are one element, in the order of runs. mergedeploy leaves word in the item's
+// work directory, as for single runs.
+//
+// # Who submits
+//
+// Steps, cancellations and new plans are made under the lock of the campaign's directory, which ends with its holder: of two
+// coordinators one submits, and a wave whose record is not complete while nobody holds the lock was left by one that is gone.
+// A cancellation is written into the last wave; after it only a command of a person submits.
 //
 // # What decides
 //

@@ -11,6 +11,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/shard/slurm"
 )
 
 // Call runs a command of rawstatus in this process and tells how it went.
@@ -50,6 +51,10 @@ func (c *Campaign) Element(ctx context.Context, wave, element int, workers strin
 	worst := fault.OK
 	failed := 0
 	w := waves[wave-1]
+	if last := waves[len(waves)-1]; last.Cancelled != "" {
+		return fault.New(fault.Usage, "campaign %s was cancelled by %s: nothing is done", c.Name, last.Cancelled).
+			WithHint("go on with: rawstatus campaign --retry --work %s", slurm.Quote(c.Dir))
+	}
 	for _, p := range w.Elements[element] {
 		o := c.piece(ctx, w, p, workers, call)
 		if ctx.Err() != nil {
@@ -79,6 +84,11 @@ func (c *Campaign) piece(ctx context.Context, w *Wave, p Piece, workers string, 
 	o, worked, profile := Outcome{}, "", ""
 	if partials, err := c.plan(p.Key); err == nil && partials != nil {
 		worked, profile = partials.Plan.ID, partials.Plan.Params.Profile
+	}
+	if p.Deploy != "" {
+		o = call(ctx, c.deployWords(w, p)...)
+		o.Plan, o.Begin, o.End = p.Plan, begin, time.Now().UTC()
+		return o
 	}
 	if len(p.Tasks) > 0 {
 		o = call(ctx, "task", "--work", work, "--plan", p.Plan, "--task", reduce.Ranges(p.Tasks), "--workers", workers)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -17,7 +18,8 @@ import (
 
 // File is a campaign file.
 type File struct {
-	Name    string  `toml:"name"` // also of the campaign's directory
+	Name    string  `toml:"name"`             // also of the campaign's directory
+	Deploy  bool    `toml:"deploy,omitempty"` // each run behind the gate, in the order of runs
 	Entries []Entry `toml:"entry"`
 }
 
@@ -30,6 +32,7 @@ type Entry struct {
 	Profiles   []string `toml:"profiles,omitempty"` // default: data
 	Tag        string   `toml:"tag,omitempty"`      // for people; shown in the table
 	Options    []string `toml:"options,omitempty"`  // of `rawstatus plan`, e.g. ["--min-frames", "10"]
+	Deploy     *bool    `toml:"deploy,omitempty"`   // other than the file says
 }
 
 // Item is one run, detector and profile.
@@ -41,6 +44,7 @@ type Item struct {
 	Profile    string   `json:"profile"`
 	Tag        string   `json:"tag,omitempty"`
 	Options    []string `json:"options,omitempty"`
+	Deploy     bool     `json:"deploy,omitempty"`
 }
 
 // Key names an item and its directory.
@@ -89,12 +93,17 @@ func ReadFile(path string) (*File, error) {
 	return &f, nil
 }
 
+// Deploys reports whether any entry is to be deployed.
+func (f *File) Deploys() bool {
+	return slices.ContainsFunc(f.Entries, func(e Entry) bool { return e.Deploy == nil && f.Deploy || e.Deploy != nil && *e.Deploy })
+}
+
 // Write writes the file as ReadFile reads it.
 func (f *File) Write(w io.Writer) error { return toml.NewEncoder(w).Encode(f) }
 
 func bad(path, format string, args ...any) error {
 	return fault.New(fault.Usage, "campaign %q: %s", path, fmt.Sprintf(format, args...)).
-		WithHint("keys: name; in each [[entry]]: exp, runs, dir, detectors, profiles, tag, options")
+		WithHint("keys: name, deploy; in each [[entry]]: exp, runs, dir, detectors, profiles, tag, options, deploy")
 }
 
 // Items gives what the file asks for, in its order.
@@ -127,7 +136,10 @@ func (f *File) Items() ([]Item, error) {
 			for _, profile := range profiles {
 				for _, r := range runs {
 					for run := r.First; run <= r.Last; run++ {
-						it := Item{Experiment: e.Experiment, Run: run, Dir: e.Dir, Detector: det, Profile: profile, Tag: e.Tag, Options: e.Options}
+						it := Item{Experiment: e.Experiment, Run: run, Dir: e.Dir, Detector: det, Profile: profile, Tag: e.Tag, Options: e.Options, Deploy: f.Deploy}
+						if e.Deploy != nil {
+							it.Deploy = *e.Deploy
+						}
 						if seen[it.Key()] {
 							return nil, wrong("%s is there twice", it.Key())
 						}

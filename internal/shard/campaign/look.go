@@ -18,6 +18,7 @@ const (
 	Unplanned = "unplanned"
 	Doubted   = "doubted" // to be planned again: a prediction of its index was wrong
 	Waiting   = "waiting" // for a wave
+	Reduced   = "reduced" // waiting to be deployed
 	Pending   = "pending" // with Slurm, not yet running
 	Running   = "running"
 	Done      = "done"
@@ -207,6 +208,9 @@ func (c *Campaign) look(s *State, parts []part, retry bool) error {
 	s.Seconds = span(s.outcomes)
 	if s.Summary = c.summary(s.Key, s.plan); s.Summary != nil {
 		s.State, s.TasksDone = Done, s.Tasks
+		if s.Deploy {
+			return c.deployment(s, parts, retry)
+		}
 		return nil
 	}
 	lacks := partials.Lacking()
@@ -241,10 +245,11 @@ func span(outcomes []Outcome) float64 {
 func (s *State) settle(parts []part, lacks []int, retry bool) {
 	s.State = Waiting
 	covered := map[int]bool{}
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.piece.Deploy != "" })
 	for _, p := range parts {
 		if !p.active {
 			if p.element != nil && p.element.Held() { // nobody else does its tasks
-				s.State, s.Reason = Held, fmt.Sprintf("%s; remove the cause, then: scontrol release %d_%d", p.element.State, p.element.Job, p.element.Index)
+				s.State, s.Reason = Held, heldReason(p.element)
 				return
 			}
 			continue

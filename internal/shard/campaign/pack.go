@@ -11,6 +11,8 @@ type Piece struct {
 	Plan  string `json:"plan"`  // the plan that the tasks are of
 	Tasks []int  `json:"tasks"` // ascending; none: the reduction alone
 	Bytes int64  `json:"bytes"` // of raw data
+	// Deploy is the id of the deployment that the piece makes of the item's results, instead of tasks.
+	Deploy string `json:"deploy,omitempty"`
 }
 
 const (

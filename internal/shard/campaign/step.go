@@ -50,7 +50,7 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 	groups := map[string][]*State{}
 	var accounts []string
 	for _, s := range v.Items {
-		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Doubted || s.State == Held || len(s.todo) == 0) {
+		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Doubted || s.State == Held || s.State == Reduced || len(s.todo) == 0) {
 			continue
 		}
 		account := strings.ReplaceAll(c.Request.Task.Account, "{exp}", s.Experiment)
@@ -58,6 +58,18 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 			accounts = append(accounts, account)
 		}
 		groups[account] = append(groups[account], s)
+	}
+	deploys := map[string][][]Piece{}
+	for _, series := range c.deployable(v) {
+		account := strings.ReplaceAll(c.Request.Task.Account, "{exp}", series[0].Experiment)
+		if !slices.Contains(accounts, account) {
+			accounts = append(accounts, account)
+		}
+		var element []Piece
+		for _, s := range series {
+			element = append(element, Piece{Key: s.Key, Plan: s.plan.ID, Deploy: c.deployID(s)})
+		}
+		deploys[account] = append(deploys[account], element)
 	}
 	if len(accounts) == 0 {
 		return nil, nil
@@ -74,7 +86,7 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 	var waves []*Wave
 	for _, account := range accounts {
 		// One job of the budget makes the next step.
-		w := c.wave(groups[account], budget-1, lim)
+		w := c.wave(v, groups[account], deploys[account], budget-1, lim)
 		if w == nil {
 			break
 		}
@@ -84,26 +96,32 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 	return waves, nil
 }
 
-// wave makes a wave of at most so many elements; nil if none is to be made.
-func (c *Campaign) wave(items []*State, budget int, lim slurm.Limits) *Wave {
+// wave makes a wave of at most so many elements; nil if none is to be made. Deployments are elements of their own.
+func (c *Campaign) wave(v *View, items []*State, deploys [][]Piece, budget int, lim slurm.Limits) *Wave {
 	var pieces []Piece
 	byKey := map[string]*State{}
-	for _, s := range items {
+	for _, s := range v.Items {
 		byKey[s.Key] = s
+	}
+	deploys = deploys[:max(0, min(len(deploys), budget))]
+	for _, s := range items {
 		pieces = append(pieces, cut(Piece{Key: s.Key, Plan: s.plan.ID}, s.todo, func(t int) int64 { return s.plan.Tasks[t].Bytes })...)
 	}
-	elements, _ := pack(pieces, budget)
+	elements, _ := pack(pieces, budget-len(deploys))
+	elements = append(elements, deploys...)
 	if len(elements) == 0 {
 		return nil
 	}
-	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task, ReduceWords: c.Request.ReduceWords, Post: c.Request.Post}
+	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task, ReduceWords: c.Request.ReduceWords, Post: c.Request.Post, Deploy: c.Request.Deploy}
 	var verdicts []slurm.Verdict
 	var memory, most int64
 	for _, element := range elements {
 		var bytes int64
 		for _, p := range element {
 			s := byKey[p.Key]
-			w.Tries[p.Key] = s.Tries + 1
+			if p.Deploy == "" {
+				w.Tries[p.Key] = s.Tries + 1
+			}
 			verdicts = append(verdicts, s.verdicts...)
 			memory = max(memory, slurm.TaskMemoryMB(s.plan), slurm.ReduceMemoryMB(s.plan))
 			bytes += p.Bytes

@@ -33,6 +33,7 @@ type Wave struct {
 	// What its elements do with an item that is complete, whatever the campaign is changed to meanwhile.
 	ReduceWords []string `json:"reduce_words,omitempty"`
 	Post        bool     `json:"post,omitempty"`
+	Deploy      []string `json:"deploy,omitempty"`
 	// Cancelled says who cancelled the jobs; see slurm.Attempt.
 	Cancelled string `json:"cancelled,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/shard/plan"
 )
 
@@ -62,7 +63,7 @@ func (j Piece) admit(p *plan.Plan, attempts []*Attempt) error {
 		return nil
 	}
 	if len(attempts) == 0 {
-		return fault.New(fault.Usage, "%q has no record of the submission of this job: nothing is done", j.Work)
+		return nil // an item of a campaign, whose elements are admitted by its waves
 	}
 	switch last := attempts[len(attempts)-1]; {
 	case last.Request != j.Request:
@@ -77,5 +78,8 @@ func (j Piece) admit(p *plan.Plan, attempts []*Attempt) error {
 
 // Deployed leaves word of the deployment of the piece's request.
 func (j Piece) Deployed(p *plan.Plan, d Deployment) error {
+	if err := atomicfile.MkdirAll(RequestDir(j.Work, p, j.Request), 0o2775, nil); err != nil {
+		return err
+	}
 	return WriteRecord(deploymentPath(j.Work, p, j.Request), d, false)
 }
