@@ -454,6 +454,30 @@ func TestNotification(t *testing.T) {
 	}
 }
 
+// wantHistory wants the deployments of these runs in the ledger, each from its run on.
+func wantHistory(t *testing.T, bin, calib string, runs []int) {
+	t.Helper()
+	ledger, err := exec.Command(filepath.Join(bin, "mergedeploy"), "history", "-c", calib, "-d", nightDetector, "--json").Output()
+	var records []struct {
+		Run      int
+		Validity string
+	}
+	if err == nil {
+		err = json.Unmarshal(ledger, &records)
+	}
+	if err != nil || len(records) != len(runs) {
+		t.Fatalf("%v, %d records\n%s", err, len(records), ledger)
+	}
+	if records[0].Run != runs[0] {
+		slices.Reverse(runs)
+	}
+	for i, r := range records {
+		if r.Run != runs[i] || r.Validity != fmt.Sprintf("%d-end", r.Run) {
+			t.Errorf("deployment %d: %+v", i, r)
+		}
+	}
+}
+
 // TestCampaignDeploys takes a campaign of four runs through its jobs, as --export=NONE starts them: each run is deployed
 // once, from itself on, in the order of runs, though a later one is reduced first; one that the gate refuses keeps its
 // reason and does not stop the others.
@@ -525,25 +549,7 @@ func TestCampaignDeploys(t *testing.T) {
 	}
 	check := func(runs ...int) {
 		t.Helper()
-		ledger, err := exec.Command(filepath.Join(bin, "mergedeploy"), "history", "-c", calib, "-d", nightDetector, "--json").Output()
-		var records []struct {
-			Run      int
-			Validity string
-		}
-		if err == nil {
-			err = json.Unmarshal(ledger, &records)
-		}
-		if err != nil || len(records) != len(runs) {
-			t.Fatalf("%v, %d records\n%s", err, len(records), ledger)
-		}
-		if records[0].Run != runs[0] {
-			slices.Reverse(runs)
-		}
-		for i, r := range records {
-			if r.Run != runs[i] || r.Validity != fmt.Sprintf("%d-end", r.Run) {
-				t.Errorf("deployment %d: %+v", i, r)
-			}
-		}
+		wantHistory(t, bin, calib, runs)
 	}
 	check(1, 2, 4)
 	// With another gate the refused run is deployed, too, and takes nothing over from the younger one.

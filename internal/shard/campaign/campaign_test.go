@@ -352,3 +352,41 @@ func TestFileWrite(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// TestTrendComparesEqualWithEqual has a panel that leaves and one that comes, in two gain modes: what is compared is a panel
+// in a mode with itself, and files are read panel by panel, each once.
+func TestTrendComparesEqualWithEqual(t *testing.T) {
+	item := func(run int, panels ...string) *State {
+		s := doneItem(run, "")
+		s.Summary.Groups = nil
+		for _, mode := range []string{"g0", "g1"} {
+			g := reduce.Group{GainMode: mode}
+			for _, id := range panels {
+				g.Panels = append(g.Panels, reduce.Panel{ID: id, File: strings.Join([]string{id, mode, string(rune('0' + run))}, "-")})
+			}
+			s.Summary.Groups = append(s.Summary.Groups, g)
+		}
+		return s
+	}
+	bad := map[string]int{"a-g0-1": 1, "a-g0-2": 2, "a-g0-3": 3, "a-g1-3": 1, "b-g0-1": 4, "b-g1-1": 4, "c-g0-3": 4, "c-g1-3": 4}
+	var read []string
+	trend, err := MakeTrend(&View{Items: []*State{item(1, "a", "b"), item(2, "a"), item(3, "a", "c")}}, func(path string) ([]uint64, error) {
+		read = append(read, path)
+		status := make([]uint64, 4)
+		for i := range bad[path] {
+			status[i] = 1
+		}
+		return status, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []RunTrend{{1, 9, 0, 0, 0}, {2, 2, 1, 0, 1}, {3, 12, 2, 0, 2}}
+	s := trend.Series[0]
+	if !reflect.DeepEqual(s.Runs, want) || s.Common.First != 1 || s.Common.Last != 4 || s.Common.Panels != 2 {
+		t.Errorf("%+v, common %+v", s.Runs, s.Common)
+	}
+	if got := strings.Join(read, " "); got != "a-g0-1 a-g0-2 a-g0-3 a-g1-1 a-g1-2 a-g1-3 b-g0-1 b-g1-1 c-g0-3 c-g1-3" {
+		t.Error(got)
+	}
+}

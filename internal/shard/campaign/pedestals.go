@@ -85,7 +85,7 @@ func (t *Trend) Pedestals() []*Pedestals {
 }
 
 func (s *Series) pedestals() (list []*Pedestals) {
-	for _, key := range s.keys() {
+	for _, key := range s.keys {
 		var chips []*Pedestals
 		for k, p := range s.chips {
 			if k.panelKey == key {

@@ -24,9 +24,21 @@ type Trend struct {
 type Series struct {
 	Experiment, Detector, Profile string
 
-	Runs   []RunTrend
-	panels map[panelKey]*history
-	chips  map[pedestalKey]*Pedestals
+	Runs []RunTrend
+	// Common compares the first run with the last in the panels and gain modes that both have.
+	Common struct{ First, Last, Panels int }
+
+	keys     []panelKey // by segment, id and gain mode
+	unsteady []pixel    // by key and place
+	turned   int        // pixels that changed once
+	chips    map[pedestalKey]*Pedestals
+}
+
+// pixel is one that was not the same in all runs.
+type pixel struct {
+	key                                              panelKey
+	segment, row, col, first, badRuns, runs, changes int
+	bad                                              bool
 }
 
 // RunTrend is one run of a series.
@@ -41,65 +53,113 @@ type RunTrend struct {
 // panelKey is a panel in a gain mode. Panels are known by id: detectors are taken apart and put together.
 type panelKey struct{ id, mode string }
 
-// history is what happened to the pixels of a panel.
-type history struct {
+// visit is a run in which a panel was there.
+type visit struct {
+	run           int // position among the runs of the series
 	segment, cols int
-	runs          int
-	bad           []bool   // in the latest run
-	badRuns       []uint16 // number of runs in which the pixel was bad
-	flips         []uint16 // number of changes between bad and good
-	first         []int32  // run in which it turned bad first, 0 = never
+	key, file     string // of the item, and its status file
 }
 
-// MakeTrend reads the status files of all items that are done.
+// history is what happened to the pixels of a panel.
+type history struct {
+	runs    int
+	bad     []bool   // in the latest run
+	badRuns []uint16 // number of runs in which the pixel was bad
+	flips   []uint16 // number of changes between bad and good
+	first   []int32  // run in which it turned bad first, 0 = never
+}
+
+// MakeTrend reads the status files of all items that are done, panel by panel: it holds one panel at a time, and the pixels
+// that were not the same in all runs.
 func MakeTrend(v *View, read StatusReader) (*Trend, error) {
 	t := &Trend{Changes: map[string]*Change{}}
-	byName := map[string]*Series{}
+	at := map[string]int{}
+	var groups [][]*State
 	items := slices.Clone(v.Items)
 	slices.SortStableFunc(items, func(a, b *State) int { return a.Run - b.Run })
 	for _, s := range items {
 		if s.State != Done {
 			continue
 		}
-		series := byName[s.series()]
-		if series == nil {
-			series = &Series{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, panels: map[panelKey]*history{}, chips: map[pedestalKey]*Pedestals{}}
-			byName[s.series()] = series
-			t.Series = append(t.Series, series)
+		n, known := at[s.series()]
+		if !known {
+			n = len(groups)
+			at[s.series()], groups = n, append(groups, nil)
+			t.Series = append(t.Series, &Series{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, chips: map[pedestalKey]*Pedestals{}})
 		}
-		r, err := series.add(s, read)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Key, err)
+		groups[n] = append(groups[n], s)
+	}
+	for n, series := range t.Series {
+		if err := series.follow(groups[n], read); err != nil {
+			return nil, err
 		}
-		if n := len(series.Runs); n > 0 {
-			t.Changes[s.Key] = &Change{Previous: series.Runs[n-1].Run, NewlyBad: r.NewlyBad, NewlyGood: r.NewlyGood}
+		for i, it := range groups[n][1:] {
+			r := series.Runs[i+1]
+			t.Changes[it.Key] = &Change{Previous: series.Runs[i].Run, NewlyBad: r.NewlyBad, NewlyGood: r.NewlyGood}
 		}
-		series.Runs = append(series.Runs, r)
-		series.addPedestals(s)
 	}
 	return t, nil
 }
 
-// add takes the status of one run in.
-func (s *Series) add(it *State, read StatusReader) (RunTrend, error) {
-	r := RunTrend{Run: it.Run}
-	for _, g := range it.Summary.Groups {
-		for _, p := range g.Panels {
-			status, err := read(p.File)
-			if err != nil {
-				return r, err
+// follow takes the runs of a series in.
+func (s *Series) follow(items []*State, read StatusReader) error {
+	visits := map[panelKey][]visit{}
+	for i, it := range items {
+		s.Runs = append(s.Runs, RunTrend{Run: it.Run})
+		s.addPedestals(it)
+		for _, g := range it.Summary.Groups {
+			for _, p := range g.Panels {
+				key := panelKey{p.ID, g.GainMode}
+				if visits[key] == nil {
+					s.keys = append(s.keys, key)
+				}
+				visits[key] = append(visits[key], visit{i, p.Segment, columns(it, p.Segment), it.Key, p.File})
 			}
-			key := panelKey{p.ID, g.GainMode}
-			h := s.panels[key]
-			if h == nil || len(h.bad) != len(status) {
-				h = &history{segment: p.Segment, cols: columns(it, p.Segment), bad: make([]bool, len(status)), badRuns: make([]uint16, len(status)),
-					flips: make([]uint16, len(status)), first: make([]int32, len(status))}
-				s.panels[key] = h
-			}
-			h.add(status, it.Run, &r)
 		}
 	}
-	return r, nil
+	slices.SortFunc(s.keys, func(a, b panelKey) int {
+		return cmp.Or(cmp.Compare(visits[a][0].segment, visits[b][0].segment), cmp.Compare(a.id, b.id), cmp.Compare(a.mode, b.mode))
+	})
+	for _, key := range s.keys {
+		if err := s.followPanel(key, visits[key], read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// followPanel takes a panel through its runs.
+func (s *Series) followPanel(key panelKey, visits []visit, read StatusReader) error {
+	var h *history
+	var bad []int
+	begin := 0 // of the visits with a panel of the same size
+	for n, v := range visits {
+		status, err := read(v.file)
+		if err != nil {
+			return fmt.Errorf("%s: %w", v.key, err)
+		}
+		if h == nil || len(h.bad) != len(status) {
+			h = &history{bad: make([]bool, len(status)), badRuns: make([]uint16, len(status)), flips: make([]uint16, len(status)), first: make([]int32, len(status))}
+			begin = n
+		}
+		before := s.Runs[v.run].Bad
+		h.add(status, s.Runs[v.run].Run, &s.Runs[v.run])
+		bad = append(bad, s.Runs[v.run].Bad-before)
+	}
+	if visits[begin].run == 0 && visits[len(visits)-1].run == len(s.Runs)-1 {
+		s.Common.First, s.Common.Last, s.Common.Panels = s.Common.First+bad[begin], s.Common.Last+bad[len(bad)-1], s.Common.Panels+1
+	}
+	at := visits[begin]
+	for i, flips := range h.flips {
+		if flips == 0 {
+			continue
+		}
+		if flips == 1 {
+			s.turned++
+		}
+		s.unsteady = append(s.unsteady, pixel{key, at.segment, i / at.cols, i % at.cols, int(h.first[i]), int(h.badRuns[i]), h.runs, int(flips), h.bad[i]})
+	}
+	return nil
 }
 
 func columns(it *State, segment int) int {
@@ -158,38 +218,15 @@ func (t *Trend) WritePixels(w io.Writer) error {
 	}
 	n := strconv.Itoa
 	for _, s := range t.Series {
-		for _, key := range s.keys() {
-			h := s.panels[key]
-			for i, flips := range h.flips {
-				if flips == 0 {
-					continue
-				}
-				if err := cw.Write([]string{s.Experiment, s.Detector, s.Profile, n(h.segment), key.id, key.mode, n(i / h.cols), n(i % h.cols),
-					n(int(h.first[i])), n(int(h.badRuns[i])), n(h.runs), n(int(flips)), strconv.FormatBool(h.bad[i])}); err != nil {
-					return err
-				}
+		for _, p := range s.unsteady {
+			if err := cw.Write([]string{s.Experiment, s.Detector, s.Profile, n(p.segment), p.key.id, p.key.mode, n(p.row), n(p.col),
+				n(p.first), n(p.badRuns), n(p.runs), n(p.changes), strconv.FormatBool(p.bad)}); err != nil {
+				return err
 			}
 		}
 	}
 	cw.Flush()
 	return cw.Error()
-}
-
-func (s *Series) keys() []panelKey {
-	var keys []panelKey
-	for k := range s.panels {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b panelKey) int {
-		if d := s.panels[a].segment - s.panels[b].segment; d != 0 {
-			return d
-		}
-		if a.id != b.id {
-			return cmp.Compare(a.id, b.id)
-		}
-		return cmp.Compare(a.mode, b.mode)
-	})
-	return keys
 }
 
 // WriteText says in a few lines how many pixels stayed, came, went, and how pedestals moved.
@@ -198,20 +235,13 @@ func (t *Trend) WriteText(w io.Writer) error {
 		if len(s.Runs) < 2 {
 			continue
 		}
-		var turned, unsteady int
-		for _, h := range s.panels {
-			for _, flips := range h.flips {
-				switch {
-				case flips == 1:
-					turned++
-				case flips > 1:
-					unsteady++
-				}
-			}
-		}
 		first, last := s.Runs[0], s.Runs[len(s.Runs)-1]
-		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %s became %d; %d turned once, %d come and go\n",
-			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, fault.Count(first.Bad, "bad pixel"), last.Bad, turned, unsteady); err != nil {
+		changed := "no panel is in both"
+		if s.Common.Panels > 0 {
+			changed = fmt.Sprintf("%s became %d", fault.Count(s.Common.First, "bad pixel"), s.Common.Last)
+		}
+		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %s; %d turned once, %d come and go\n",
+			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, changed, s.turned, len(s.unsteady)-s.turned); err != nil {
 			return err
 		}
 		if err := s.writePedestals(w); err != nil {
