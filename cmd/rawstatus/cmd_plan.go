@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,10 +56,22 @@ func concat(lists ...[]cli.Flag) []cli.Flag {
 	return out
 }
 
-// indexJob indexes the run that the flags name, prepared for the parameters that they give, and tells the work
-// directory. Where a task of that directory found a prediction wrong all headers are read.
+// indexJob indexes the run that the flags name, prepared for the parameters that they give, and returns the work
+// directory. Headers are predicted; once somebody has found that a prediction is wrong, all are read.
 func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, work string, err error) {
-	if x, err = indexDetector(c, e, c.Bool("all-headers")); err != nil {
+	for all := c.Bool("all-headers"); ; all = true {
+		x, par, work, err = indexOnce(c, e, all)
+		if all || !errors.Is(err, frame.ErrHeading) {
+			return x, par, work, err
+		}
+		e.Log.Warnf("all headers are read: %v", err)
+	}
+}
+
+// indexOnce is indexJob for predicted headers, or for all. It fails with frame.ErrHeading if a prediction is wrong: one
+// that it looked at itself, or one that a task of this work directory found.
+func indexOnce(c *cli.Context, e *environment, all bool) (x *frame.Index, par plan.Params, work string, err error) {
+	if x, err = indexDetector(c, e, all); err != nil {
 		return nil, par, "", err
 	}
 	panel := x.Panels[0]
@@ -79,19 +92,10 @@ func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, 
 		return nil, par, "", err
 	}
 	if doubt != nil && len(x.Headings) > 0 {
-		e.Log.Warnf("all headers are read, because an earlier plan of %s could not be done: %s", work, doubt.Error)
-		if x, err = indexDetector(c, e, true); err != nil {
-			return nil, par, "", err
-		}
+		return nil, par, "", fmt.Errorf("an earlier plan of %s could not be done: %s%w", work, strings.TrimSuffix(doubt.Error, frame.ErrHeading.Error()), frame.ErrHeading)
 	}
-	y, err := plan.Prepare(c.Context, x, par, c.String("read"))
-	if errors.Is(err, frame.ErrHeading) {
-		e.Log.Warnf("all headers are read: %v", err)
-		if x, err = indexDetector(c, e, true); err == nil {
-			y, err = plan.Prepare(c.Context, x, par, c.String("read"))
-		}
-	}
-	return y, par, work, err
+	x, err = plan.Prepare(c.Context, x, par, c.String("read"))
+	return x, par, work, err
 }
 
 // makePlan indexes the run that the flags name and saves its plan. A work directory that already holds

@@ -527,3 +527,21 @@ func TestFileGone(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectIsRefused has a file of a file system that knows no direct reads, and wants it read all the same, with a note.
+func TestDirectIsRefused(t *testing.T) {
+	const path = "/proc/version"
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Skip(err)
+	}
+	var notes []string
+	src, err := sweep.Open([]frame.File{{Path: path, Size: st.Size(), ModTime: st.ModTime()}}, sweep.Direct, sweep.Options{Note: func(text string) { notes = append(notes, text) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if src.Name() != sweep.Cached || len(notes) != 1 || !strings.Contains(notes[0], path) {
+		t.Errorf("read as %s, notes %q", src.Name(), notes)
+	}
+}
