@@ -124,7 +124,7 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) error 
 		name string
 		run  func(*bench) error
 	}{
-		{"kernels", kernels}, {"end to end", endToEnd}, {"feature 6", featureSix}, {"products", darkProducts}, {"charge injection", chargeInjection}, {"scaling", scaling},
+		{"kernels", kernels}, {"end to end", endToEnd}, {"feature 6", featureSix}, {"products", darkProducts}, {"dark chain", darkChain}, {"charge injection", chargeInjection}, {"scaling", scaling},
 		{"memory", memory}, {"simulated stores", stores}, {"cold", cold},
 	} {
 		say("%s", g.name)

@@ -24,8 +24,20 @@ func (b *bench) numpyHere() bool {
 	return err == nil
 }
 
-// numpy runs a part of reference.py over frames and gives the seconds that it says it took.
+// numpy runs a part of reference.py over frames of the run and gives the seconds that it says it took.
 func (b *bench) numpy(what string, exts []frame.Extent) (seconds float64, err error) {
+	var offsets []int64
+	for _, e := range exts {
+		if e.File != exts[0].File {
+			break
+		}
+		offsets = append(offsets, e.Offset)
+	}
+	return b.numpyOf(what, b.d.index.Files[exts[0].File].Path, offsets)
+}
+
+// numpyOf does the same over frames of a file.
+func (b *bench) numpyOf(what, file string, offsets []int64) (seconds float64, err error) {
 	script, err := os.CreateTemp("", "reference-*.py")
 	if err != nil {
 		return 0, err
@@ -38,13 +50,10 @@ func (b *bench) numpy(what string, exts []frame.Extent) (seconds float64, err er
 		return 0, err
 	}
 	var in, out, complaints bytes.Buffer
-	for _, e := range exts {
-		if e.File != exts[0].File {
-			break
-		}
-		fmt.Fprintln(&in, e.Offset)
+	for _, offset := range offsets {
+		fmt.Fprintln(&in, offset)
 	}
-	c := exec.CommandContext(b.ctx, b.o.python, script.Name(), b.d.index.Files[exts[0].File].Path, strconv.Itoa(rows), strconv.Itoa(cols), what)
+	c := exec.CommandContext(b.ctx, b.o.python, script.Name(), file, strconv.Itoa(rows), strconv.Itoa(cols), what)
 	c.Stdin, c.Stdout, c.Stderr = &in, &out, &complaints
 	if err := c.Run(); err != nil {
 		return 0, fmt.Errorf("reference.py %s: %w: %s", what, err, complaints.String())

@@ -1,11 +1,12 @@
 """The numpy formulation of the original software's loop over events, timed on the same frames.
 
-usage: reference.py FILE ROWS COLS loop|quantile|products < offsets of frames, one a line
+usage: reference.py FILE ROWS COLS loop|quantile|products|chain < offsets of frames, one a line
 prints the seconds that the loop over all frames (or numpy.quantile of them) took, file reading included
 for the loop as in the original.
 """
 import io
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -40,7 +41,8 @@ def loop(path, offsets, rows, cols):
         sta_hi += np.select((raw > int_hi,), (ones,), 0)
         np.maximum(arr_max, raw, out=arr_max)
         np.minimum(arr_min, raw, out=arr_min)
-    return time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    return seconds, (sum0, sum1, sum2, sta_lo, sta_hi, arr_max, arr_min)
 
 
 def quantile(path, offsets, rows, cols):
@@ -71,10 +73,41 @@ def products(path, offsets, rows, cols):
     return time.perf_counter() - begin
 
 
+def chain(path, offsets, rows, cols):
+    """From the frames of a panel in one gain to five types in two databases: text of the panel, which is read again, text of
+    all gains and of all panels, and bytes that are written twice and read back."""
+    begin = time.perf_counter()
+    _, (sum0, sum1, sum2, sta_lo, sta_hi, arr_max, arr_min) = loop(path, offsets, rows, cols)
+    ave = np.divide(sum1, sum0, out=np.zeros_like(sum1), where=sum0 > 0)
+    rms = np.sqrt(np.divide(sum2, sum0, out=np.zeros_like(sum2), where=sum0 > 0) - np.square(ave))
+    status = np.zeros((rows, cols), np.uint64)
+    for arr, bits, lo, hi in ((rms, (1, 2), 0.001, 16000), (ave, (16, 32), 1, 16000)):
+        centre, spread = arr.mean(), arr.std()
+        status += np.select((arr > min(centre + 6 * spread, hi),), (bits[0],), 0).astype(np.uint64)
+        status += np.select((arr < max(centre - 6 * spread, lo),), (bits[1],), 0).astype(np.uint64)
+    allowed = int(0.1 * (len(offsets) - 1))
+    status += np.select((sta_hi > allowed,), (4,), 0).astype(np.uint64) + np.select((sta_lo > allowed,), (8,), 0).astype(np.uint64)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, arr, form, kind in (('pedestals', ave, '%.3f', np.float32), ('rms', rms, '%.3f', np.float32), ('status', status, '%d', np.uint64),
+                                      ('max', arr_max, '%d', np.uint64), ('min', arr_min, '%d', np.uint64)):
+            np.savetxt(folder + '/' + name, arr, fmt=form)
+            again = np.loadtxt(folder + '/' + name, dtype=np.float32)
+            for merged in ('gains', 'panels'):
+                np.savetxt(folder + '/' + name + merged, again, fmt=form)
+            raw = again.astype(kind).tobytes()
+            for database in ('experiment', 'detector'):
+                with open(folder + '/' + name + database, 'wb') as f:
+                    f.write(raw)
+                with open(folder + '/' + name + database, 'rb') as f:
+                    assert f.read() == raw
+    return time.perf_counter() - begin
+
+
 def main():
     path, rows, cols, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     offsets = [int(line) for line in sys.stdin]
-    print({'loop': loop, 'quantile': quantile, 'products': products}[what](path, offsets, rows, cols))
+    took = {'loop': loop, 'quantile': quantile, 'products': products, 'chain': chain}[what](path, offsets, rows, cols)
+    print(took[0] if what == 'loop' else took)
 
 
 main()

@@ -28,6 +28,12 @@ func TestCameraBits(t *testing.T) {
 			t.Errorf("%s: int_hi %v, rms_hi %v, notes %q, wanted %v", typ, p.Params.IntHi, p.Params.RmsHi, p.Dataset.Notes, want)
 		}
 	}
+	for words, want := range map[string]uint16{"": 0xffff, "--compat=lcls1": 0x3fff, "--compat=lcls2": 0x3fff, "--compat=lcls2 --databits=0xffff": 0xffff} {
+		line := append(strings.Fields("--profile dark --det-type epix100 "+words), append(flags, "--work", t.TempDir())...)
+		if p := planned(t, line...); p.Params.DataBits != want || want == 0x3fff && p.Params.IntHi != 16000 {
+			t.Errorf("dark %s: data bits %#x, int_hi %v, wanted %#x", words, p.Params.DataBits, p.Params.IntHi, want)
+		}
+	}
 	p := planned(t, append(flags, "--det-type", "opal", "--int-hi", "16000", "--work", t.TempDir())...)
 	if len(p.Dataset.Notes) != 1 || !strings.Contains(p.Dataset.Notes[0], "int_hi = 16000 cannot be reached: words of npy are at most 4095") {
 		t.Errorf("notes %q", p.Dataset.Notes)

@@ -40,7 +40,8 @@ const (
 	defaultDarkEvents = 1000
 	defaultGateFrames = 50
 	twoPassGateFrames = 500
-	twoPassEvents     = 1024 // of the original
+	twoPassEvents     = 1024   // of the original
+	originalDataBits  = 0x3fff // of any detector
 	defaultMinFrames  = 3
 	defaultMaxLost    = 1.0
 	defaultSNRMax     = 8
@@ -73,7 +74,7 @@ func selectionFlags() []cli.Flag {
 		command.AtLeast(&cli.IntFlag{Name: "gate-frames", Usage: "dark: leading frames `N` that define the gates (nrecs1)", DefaultText: "50; two-pass: 500"}, 1),
 		command.Choice(&cli.StringFlag{Name: "gates", Usage: "dark: `HOW` gates are made: from quantiles of the leading frames, or two-pass, from their averages and mean rms", DefaultText: "two-pass for epix10ka, else quantiles"}, gatesQuantiles, gatesTwoPass),
 		&cli.StringFlag{Name: "gates-from", Usage: "dark: take the gates of an earlier job from its work `DIR`"},
-		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type"}, command.Parses(parseMask)),
+		command.Check(&cli.StringFlag{Name: "databits", Usage: "`MASK` of the value in a raw word, e.g. 0x3fff", DefaultText: "by detector type; dark with --compat: 0x3fff"}, command.Parses(parseMask)),
 		command.Check(&cli.StringFlag{Name: "window", Usage: "feature 6: `ROWS,COLUMNS` of its windows", Value: "15,15"}, command.Parses(parseWindow)),
 		maxLostFlag(),
 		allowIncompleteFlag(),
@@ -149,6 +150,9 @@ func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel)
 	}
 	if par.Segments, err = numbers(c, "segment", 0); err != nil {
 		return par, err
+	}
+	if par.Gated() && par.Compat != "" {
+		par.DataBits = originalDataBits
 	}
 	if s := c.String("databits"); s != "" {
 		if par.DataBits, err = parseMask(s); err != nil {

@@ -85,16 +85,18 @@ func middle(v, scratch []int32) int32 {
 		}
 		slices.Sort(sample[:])
 		lo, hi := sample[sampled/2-sampled/12], sample[sampled/2+sampled/12]
-		below, near := 0, scratch[:0]
-		for _, x := range v {
+		below, near, span := 0, 0, uint32(hi-lo)
+		for _, x := range v { // without branches that nobody can predict
+			scratch[near] = x // kept when the next line counts it
+			if uint32(x-lo) <= span {
+				near++
+			}
 			if x < lo {
 				below++
-			} else if x <= hi {
-				near = append(near, x)
 			}
 		}
-		if k := rank - below; k >= 0 && k < len(near) {
-			return quantile.Select(near, k)
+		if k := rank - below; k >= 0 && k < near {
+			return quantile.Select(scratch[:near], k)
 		}
 	}
 	return quantile.Select(append(scratch[:0], v...), rank)
