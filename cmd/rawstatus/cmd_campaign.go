@@ -70,7 +70,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		if err != nil {
 			return requeued(c, e, err)
 		}
-		return store(e, cam, v)
+		return store(e, cam, v, false)
 	}
 	cam, err := openCampaign(c, e, client)
 	if err != nil {
@@ -84,7 +84,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(store(e, cam, v), show(e, cam, v)); err != nil {
+	if err := store(e, cam, v, true); err != nil {
 		return err
 	}
 	if c.Bool("no-wait") {
@@ -316,10 +316,15 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 	}
 }
 
-// results makes table and trend of a view.
+// results makes table and trend of a view. The trend reads every status file, which takes its time: it is made when the
+// campaign is over.
 func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaign.Table, *campaign.Trend, error) {
 	r := repo.New("/", &access.Policy{}, e.Site.Location())
-	trend, err := campaign.MakeTrend(v, func(path string) ([]uint64, error) {
+	followed := v
+	if !v.Over() {
+		followed = &campaign.View{}
+	}
+	trend, err := campaign.MakeTrend(followed, func(path string) ([]uint64, error) {
 		status, err := r.ReadStatus(path, nil)
 		if err != nil {
 			return nil, err
@@ -332,14 +337,19 @@ func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaig
 	return campaign.MakeTable(cam.Name, v, trend), trend, nil
 }
 
-// store keeps table and trend in the campaign's directory.
-func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
+// store keeps table and trend in the campaign's directory and prints them, if wanted.
+func store(e *environment, cam *campaign.Campaign, v *campaign.View, print bool) error {
 	table, trend, err := results(e, cam, v)
 	if err != nil {
 		return err
 	}
 	if err := cam.WriteReports(table, trend); err != nil {
 		return err
+	}
+	if print {
+		if err := printResults(e, table, trend); err != nil {
+			return err
+		}
 	}
 	if v.Over() {
 		postFailures(context.Background(), e, cam, v)
@@ -354,10 +364,14 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 // show prints table and trend.
 func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
 	table, trend, err := results(e, cam, v)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case e.JSON:
+	}
+	return printResults(e, table, trend)
+}
+
+func printResults(e *environment, table *campaign.Table, trend *campaign.Trend) error {
+	if e.JSON {
 		return e.PrintJSON(table)
 	}
 	return errors.Join(table.WriteText(e.Stdout), trend.WriteText(e.Stdout))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/shard/slurm"
 )
 
 func newPlanCommand(e *environment) *cli.Command {
@@ -107,6 +109,9 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 	}
 	p, index, err := buildPlan(x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")})
 	if err == nil {
+		err = notUnderJobs(c.Context, work, p)
+	}
+	if err == nil {
 		err = savePlan(c.Context, work, p, index, fs.FileMode(e.Site.FileMode))
 	}
 	if err != nil {
@@ -118,6 +123,41 @@ func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
 		e.Log.Debugf("task %d: shards %v, %.3f GB of raw data, at most %d MiB of memory", i, t.Shards, float64(t.Bytes)/1e9, t.Memory>>20)
 	}
 	return p, work, nil
+}
+
+// notUnderJobs refuses another plan for a work directory while jobs of Slurm are at work there, or may be.
+func notUnderJobs(ctx context.Context, work string, p *plan.Plan) error {
+	abs, err := filepath.Abs(work)
+	if err != nil {
+		return fmt.Errorf("could not tell where the work directory is: %w", err)
+	}
+	chains, err := slurm.Chains(slurm.NewClient(ctx), abs)
+	if err != nil {
+		return err
+	}
+	for _, chain := range chains {
+		if chain.Plan.ID == p.ID {
+			continue
+		}
+		chain.Client.Patience = slurm.ShortPatience
+		live, err := chain.Live(ctx)
+		if err == nil && len(live) == 0 {
+			continue
+		}
+		why := fmt.Sprintf("jobs %v are at work", live)
+		if err != nil { // files may tell that they are not
+			own, errOpen := slurm.OpenChain(chain.Client, abs)
+			if errOpen == nil && own.Plan.ID == chain.Plan.ID {
+				if r, errFiles := own.ReportFiles(ctx, err); errFiles == nil && (r.Done || r.Cancelled != "") {
+					continue
+				}
+			}
+			why = fault.Message(err)
+		}
+		return fault.New(fault.Busy, "%q has jobs of plan %.12s, and this would be plan %.12s: %s", work, chain.Plan.ID, p.ID, why).
+			WithHint("give another --work, or end them with `rawstatus cancel %s`", slurm.Quote(work))
+	}
+	return nil
 }
 
 // buildPlan makes the plan of an index and the index as it is stored.

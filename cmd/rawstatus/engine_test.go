@@ -146,6 +146,15 @@ func TestSecondSubmission(t *testing.T) {
 			t.Errorf("other %s: %s", name, stderr)
 		}
 	}
+	for _, command := range []string{"plan", "run"} {
+		args := slices.Concat([]string{command, "--work", work, "--intnhi", "4"}, data)
+		if command == "run" {
+			args = append(args, "-o", repo)
+		}
+		if _, stderr := s.call(t, fault.Busy, args...); !strings.Contains(stderr, "jobs of plan") || planned() != was {
+			t.Errorf("%s: %s", command, stderr)
+		}
+	}
 	submit(0, "--dry-run", "--intnhi", "4")
 	if planned() != was {
 		t.Error("--dry-run has changed the plan")
@@ -217,7 +226,7 @@ func TestWithoutSlurm(t *testing.T) {
 	if out, stderr := s.call(t, 0, "rerun", "--dry-run", work); !strings.Contains(out, "sbatch --job-name=") || !strings.Contains(stderr, "again") {
 		t.Error(out, stderr)
 	}
-	if _, stderr := s.call(t, fault.Slurm, "cancel", work); !strings.Contains(stderr, "slurm") {
+	if _, stderr := s.call(t, fault.Slurm, "cancel", work); !strings.Contains(stderr, "on record") {
 		t.Error(stderr)
 	}
 	s.call(t, 0, "task", "--work", work, "--task", "all")

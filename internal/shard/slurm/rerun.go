@@ -163,10 +163,13 @@ func (c *Chain) Cancel(ctx context.Context) ([]int, error) {
 		}
 	}
 	// Repair jobs go first: they must not see the others cancelled, and start.
-	if repairs, err = c.Client.End(ctx, repairs); err != nil {
-		return nil, err
+	if repairs, err = c.Client.End(ctx, repairs); err == nil {
+		others, err = c.Client.End(ctx, others)
 	}
-	others, err = c.Client.End(ctx, others)
+	if fault.CodeOf(err) == fault.Slurm {
+		err = fault.New(fault.Slurm, "jobs may still be queued or run: %w", err).
+			WithHint("the wish is on record, and those that start do nothing; give the same command again when Slurm answers")
+	}
 	if err != nil || len(repairs)+len(others) > 0 || last.Unfinished() {
 		return append(repairs, others...), err
 	}
