@@ -64,22 +64,17 @@ func residuals(frames int, each func(bands []feature.Band, do func(band int, fra
 	}
 	for bands := f.Bands(); len(bands) > 0; {
 		n := int(max(1, min(int64(len(bands)), plan.ResidualBytes/f.Bytes(bands[0], 0, f.WindowCols(), frames))))
-		res := make([]*feature.Residuals, n)
-		for i := range res {
-			res[i] = feature.NewResiduals(f, bands[i], 0, f.WindowCols(), frames)
-		}
-		if err := each(bands[:n], func(band int, px [][]uint16) { res[band].Add(px) }); err != nil {
-			return err
-		}
-		var g fault.Group
-		g.SetLimit(runtime.GOMAXPROCS(0))
-		for _, r := range res {
-			g.Go(func() error {
-				sink.Add(r.Finish().Frames)
-				return nil
-			})
-		}
-		if err := g.Wait(); err != nil {
+		res, seen := make([]*feature.Residuals, n), make([]int, n)
+		err := each(bands[:n], func(band int, px [][]uint16) {
+			if res[band] == nil {
+				res[band] = feature.NewResiduals(f, bands[band], 0, f.WindowCols(), frames)
+			}
+			res[band].Add(px)
+			if seen[band] += len(px); seen[band] == frames {
+				sink.Add(res[band].Finish().Frames)
+			}
+		})
+		if err != nil {
 			return err
 		}
 		bands = bands[n:]

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
@@ -43,6 +42,7 @@ type flattening struct {
 	state    []blankness
 	counters []*counter     // by band
 	parts    [][]*plane.Set // by band, from left to right
+	mu       sync.Mutex     // of parts
 }
 
 type blankness uint8
@@ -92,8 +92,9 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 // windows are neighbouring windows of a band in a round.
 type windows struct {
 	band, first, last int
-	res               *feature.Residuals
-	zeros             []int // frames that have nothing but zeros in the rows of the band
+	res               *feature.Residuals // from the first frames until planes are made of them
+	zeros             []int              // frames that have nothing but zeros in the rows of the band
+	done              bool
 }
 
 // residualWorkers is how many workers share the memory for residuals where a band takes more than its part.
@@ -134,11 +135,11 @@ func (f *flattening) take(round []*windows) error {
 	lane := sweep.Lane{Panel: f.panel, Extents: f.extents}
 	for _, x := range round {
 		b := f.bands[x.band]
-		x.res = feature.NewResiduals(f.flat, b, x.first, x.last, f.most)
 		lane.Bands = append(lane.Bands, sweep.Span{Lo: b.Read.Lo * f.panel.Cols, Hi: b.Read.Hi * f.panel.Cols})
 	}
 	err := f.sweep(sweep.Sweep{Lanes: []sweep.Lane{lane}}, func(b sweep.Batch) error {
 		x := round[b.Band]
+		f.begin(x)
 		from := 0
 		for i, px := range b.Frames {
 			if f.state[b.First+i] == data || !allZero(px) {
@@ -152,6 +153,9 @@ func (f *flattening) take(round []*windows) error {
 		if x.first == 0 {
 			f.progress(f.kept(x, b.Frames))
 		}
+		if b.First+len(b.Frames) == len(f.extents) && len(x.zeros) == 0 {
+			f.finish(x) // while the residuals are in the cache
+		}
 		return nil
 	})
 	if err == nil {
@@ -160,22 +164,30 @@ func (f *flattening) take(round []*windows) error {
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	g, ctx := fault.WithContext(f.ctx)
-	g.SetLimit(f.opt.Workers)
 	for _, x := range round {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			set := x.res.Finish()
-			mu.Lock()
-			defer mu.Unlock()
-			f.parts[x.band] = append(f.parts[x.band], set)
-			return nil
-		})
+		if !x.done {
+			f.begin(x)
+			f.finish(x)
+		}
 	}
-	return g.Wait()
+	return nil
+}
+
+// begin makes room for the residuals of some windows, with their first frames: most windows are done before others
+// begin, and leave them their memory.
+func (f *flattening) begin(x *windows) {
+	if x.res == nil {
+		x.res = feature.NewResiduals(f.flat, f.bands[x.band], x.first, x.last, f.most)
+	}
+}
+
+// finish makes the planes of some windows, of which all frames are there.
+func (f *flattening) finish(x *windows) {
+	set := x.res.Finish()
+	x.res, x.done = nil, true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.parts[x.band] = append(f.parts[x.band], set)
 }
 
 // kept returns the rows of a band's frames that are the band's own.

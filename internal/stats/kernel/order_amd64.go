@@ -92,15 +92,24 @@ func nearEnds(frames int, ranks []int) bool {
 // tailWidth is the number of pixels of a tile of tails: its lists stay in the first-level cache.
 const tailWidth = 1024
 
+// tailState has the smallest values of a tile, row after row, and then the largest.
+type tailState [2 * tailDepth * tailWidth]uint16
+
+// noTails are the lists without a value.
+var noTails = func() (s tailState) {
+	for i := range tailDepth * tailWidth {
+		s[i] = 0xffff
+	}
+	return s
+}()
+
 // tails orders pixels, whole chunks of words, by the smallest and largest values of each, for ranks near the ends:
 // half as fast again as counting. Frames go by in groups, so that the lists rarely move.
 func (l level) tails(dst, block [][]uint16, pixels int, mask uint16, ranks []int) {
-	var state [2 * tailDepth * tailWidth]uint16
+	var state tailState
 	for at := 0; at < pixels; at += tailWidth {
 		n := min(tailWidth, pixels-at)
-		for i := range tailDepth * tailWidth {
-			state[i], state[tailDepth*tailWidth+i] = 0xffff, 0
-		}
+		state = noTails
 		for k := 0; k < len(block); k += MaxFrames {
 			frames := block[k:min(k+MaxFrames, len(block))]
 			t := table(frames, 0)
