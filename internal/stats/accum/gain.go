@@ -52,23 +52,22 @@ func (g *Gain) Add(lo int, frames [][]uint16) {
 	}
 }
 
-// addForeign takes in those blocks from pixel lo on that have words with other gain bits than wanted; others change
-// nothing. frames are at most group.
+// addForeign takes in those blocks from pixel lo on, two at a time, that have words with other gain bits than wanted;
+// others change nothing. frames are at most group.
 func (g *Gain) addForeign(lo int, foreign []bool, frames [][]uint16) {
 	const each = Grain / kernel.Width
 	var part [group][]uint16
-	for i := 0; i < len(foreign); {
-		n := 0
-		for i+n < len(foreign) && slices.Contains(foreign[i+n:i+n+each], true) {
-			n += each
-		}
-		if n == 0 {
-			i += each
+	for i := 0; i+1 < len(foreign); i += each {
+		if !foreign[i] && !foreign[i+1] {
 			continue
+		}
+		n := each
+		for i+n+1 < len(foreign) && (foreign[i+n] || foreign[i+n+1]) {
+			n += each
 		}
 		cut(&part, frames, i*kernel.Width, (i+n)*kernel.Width)
 		g.Add(lo+i*kernel.Width, part[:len(frames)])
-		i += n
+		i += n // the blocks behind have none
 	}
 }
 

@@ -78,7 +78,11 @@ func Stage1(block [][]uint16, p GateParams, gateLo, gateHi []uint16) {
 	if p.RawMax != 0 {
 		all = p.RawMax
 	}
+	gateLo = gateLo[:len(gateHi)]
 	for i, hi := range gateHi {
+		if lo := gateLo[i]; uint32(lo) >= below && int32(hi) <= above && lo < hi && hi <= all {
+			continue // as nearly all are
+		}
 		lo := gateLo[i] & all
 		if uint32(gateLo[i]) < below {
 			lo = floor
@@ -112,12 +116,16 @@ func (p GateParams) raw(v float64) uint16 {
 // window from 2. Limits that no 16-bit value can meet empty the window.
 func Clip(p GateParams, gateLo, gateHi []uint16) {
 	below, above := p.Below(), p.Above()
-	for i := range gateLo {
+	gateLo = gateLo[:len(gateHi)]
+	for i, hi := range gateHi {
+		if lo := gateLo[i]; uint32(lo) >= below && int32(hi) <= above {
+			continue
+		}
 		if below > math.MaxUint16 || above < 0 {
 			gateLo[i], gateHi[i] = 1, 0
 			continue
 		}
 		gateLo[i] = max(gateLo[i], uint16(below))
-		gateHi[i] = min(gateHi[i], uint16(above))
+		gateHi[i] = min(hi, uint16(above))
 	}
 }
