@@ -22,13 +22,16 @@ func main() {
 
 // options are what a measurement depends on.
 type options struct {
-	size    int64  // bytes of the simulated run
-	ram     int    // frames in memory for the kernels
-	numpy   int64  // bytes that numpy gets
-	reps    int    // repetitions
-	scratch string // folder of the simulated run
-	json    string // file for results
-	python  string
+	size  int64 // bytes of the simulated run
+	ram   int   // frames in memory for the kernels
+	numpy int64 // bytes that numpy gets
+	reps  int   // repetitions
+	// commandPanels and commandEvents are the size of the run that whole commands are measured on; 0 events: they are
+	// not.
+	commandPanels, commandEvents int
+	scratch                      string // folder of the simulated run
+	json                         string // file for results
+	python                       string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -64,6 +67,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	numpy := f.String("numpy", "256MiB", "how much of it numpy gets")
 	f.IntVar(&o.ram, "ram", 1000, "frames of 512 x 1024 in memory for the kernels")
 	f.IntVar(&o.reps, "reps", 5, "repetitions")
+	f.IntVar(&o.commandPanels, "command-panels", 32, "panels of the run for whole commands")
+	f.IntVar(&o.commandEvents, "command-events", 60, "events of each of its three gain modes; a run of two panels has five times as many; 0: do not measure commands")
 	f.StringVar(&o.scratch, "scratch", "scratch/bench", "folder of the simulated run, made when missing and kept")
 	f.StringVar(&o.json, "json", "", "write results to this file, too; make bench: scratch/bench/results.json")
 	f.StringVar(&o.python, "python", os.Getenv("RAWSTATUS_PYTHON"), "Python with numpy; default RAWSTATUS_PYTHON, then /usr/bin/python3")
@@ -125,7 +130,7 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) error 
 		run  func(*bench) error
 	}{
 		{"kernels", kernels}, {"end to end", endToEnd}, {"feature 6", featureSix}, {"products", darkProducts}, {"dark chain", darkChain}, {"charge injection", chargeInjection}, {"scaling", scaling},
-		{"memory", memory}, {"simulated stores", stores}, {"cold", cold},
+		{"memory", memory}, {"simulated stores", stores}, {"cold", cold}, {"whole commands", wholeCommands},
 	} {
 		say("%s", g.name)
 		if err := g.run(b); err != nil {

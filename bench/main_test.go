@@ -24,11 +24,11 @@ func TestSmoke(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
 	var out, complaints bytes.Buffer
-	args := []string{"run", "--size", "128MiB", "--numpy", "4MiB", "--ram", "64", "--reps", "1", "--scratch", dir, "--json", file}
+	args := []string{"run", "--size", "128MiB", "--numpy", "4MiB", "--ram", "64", "--reps", "1", "--command-panels", "1", "--command-events", "6", "--scratch", dir, "--json", file}
 	if code := run(context.Background(), args, &out, &complaints); code != 0 {
 		t.Fatalf("exit code %d: %s", code, complaints.String())
 	}
-	for _, want := range []string{kernelCache, kernelRAM, e2e, storeGroup, "dark plain loop", "feature 6", "memory of dark, cached", "indexing share", "marks"} {
+	for _, want := range []string{kernelCache, kernelRAM, e2e, storeGroup, "dark plain loop", "feature 6", "memory of dark, cached", "indexing share", commandsGroup, "big: mergedeploy -D, CPU ms per unit", "marks"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the output:\n%s", want, out.String())
 		}

@@ -145,6 +145,24 @@ func (r *results) judge() {
 	ratio("6", "gates / dark kernel in cache, "+best512(), 0.5, kernelCache, "gates "+best512(), "dark "+best512())
 	ratio("6", "dark / dd, one core, positioned reads, "+best512(), 0.45, e2e, "dark "+best512()+" 1 core", "dd bs=1M")
 	ratio("6", "data / dd, one core, positioned reads, "+best512(), 0.5, e2e, "data "+best512()+" 1 core", "dd bs=1M")
+	r.judgeCommands()
+}
+
+// judgeCommands compares whole commands with their marks.
+func (r *results) judgeCommands() {
+	most := func(what string, want float64, name string) {
+		got, ok := r.number(name)
+		r.Criteria = append(r.Criteria, criterion{"7", what, want, true, got, ok && got <= want, ok})
+	}
+	most("run, 32 x 3 x 60: wall / dd", 7, "big: run dark, wall / dd")
+	most("run, 32 x 3 x 60: CPU ms per unit beside the frames", 12, "big: run dark, fixed CPU ms per unit")
+	most("run, 32 x 3 x 60: memory, MiB", 400, "big: run dark, memory")
+	most("run, 32 x 3 x 60: minor faults per unit", 200, "big: run dark, minor faults per unit")
+	most("reduce, 32 x 3 x 60: CPU ms per unit", 12, "big: reduce, CPU ms per unit")
+	most("mergedeploy -D, 32 x 3: CPU ms per unit", 8, "big: mergedeploy -D, CPU ms per unit")
+	most("mergedeploy -D, 32 x 3: memory, MiB", 100, "big: mergedeploy -D, memory")
+	most("run, 2 x 3 x 300: wall / dd", 4, "small: run dark, wall / dd")
+	most("run, 2 x 3 x 300: CPU seconds, a fiftieth of psana2's 28", 0.56, "small: run dark, CPU seconds")
 }
 
 // print writes the tables.

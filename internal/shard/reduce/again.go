@@ -38,7 +38,7 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 	}
 	out := newProducts(work, q, opt, dirs)
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
+		units, in, err := loadGroup(ctx, p, g, judgedBytes, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
 			return nil, err
 		}

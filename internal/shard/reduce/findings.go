@@ -86,7 +86,7 @@ func View(ctx context.Context, work string, p *plan.Plan, visit func(g *Group, p
 // ViewBy is View by the rules of q, which is p.WithRules.
 func ViewBy(ctx context.Context, work string, p, q *plan.Plan, visit func(g *Group, panels []*Judged) error) error {
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
+		units, in, err := loadGroup(ctx, p, g, judgedBytes, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,14 @@ func newMeasurer(work string, p *plan.Plan, extremes bool) *measurer {
 	return m
 }
 
+// bytes is what a pixel takes.
+func (m *measurer) bytes() int64 {
+	if m.plan.Params.Family() == status.Dark {
+		return measuredBytes
+	}
+	return judgedBytes
+}
+
 // unit gives what a unit is judged by, from the partials. What was measured of a unit of an earlier group at the same
 // position ends.
 func (m *measurer) unit(unit int, opt Options) (in planes, err error) {

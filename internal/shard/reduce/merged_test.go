@@ -121,7 +121,7 @@ func mergedOf(t *testing.T, j job, single bool) []string {
 	q.Params.GatesFrom = "the first job"
 	w := newProducts(j.work, &q, opt, repo.PanelDirs(q.Dataset.Panels))
 	for g := range q.Groups {
-		units, in, err := loadGroup(context.Background(), &q, g, func(u int) (planes, error) { return stored(j.work, j.plan, u) })
+		units, in, err := loadGroup(context.Background(), &q, g, judgedBytes, func(u int) (planes, error) { return stored(j.work, j.plan, u) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -536,7 +536,7 @@ func DarkConstants(ctx context.Context, work string, p *plan.Plan, r *repo.Repo)
 		return nil, nil, err
 	}
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
+		units, in, err := loadGroup(ctx, p, g, judgedBytes, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
 			return nil, nil, err
 		}

@@ -46,7 +46,7 @@ func TestProductsOfGoldenDarks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			units, in, err := loadGroup(context.Background(), j.plan, 0, func(u int) (planes, error) { return stored(j.work, j.plan, u) })
+			units, in, err := loadGroup(context.Background(), j.plan, 0, judgedBytes, func(u int) (planes, error) { return stored(j.work, j.plan, u) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 	m := newMeasurer(work, p, len(out.opt.Names) > 0)
 	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return m.unit(unit, opt) })
+		units, in, err := loadGroup(ctx, p, g, m.bytes(), func(unit int) (planes, error) { return m.unit(unit, opt) })
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,8 @@ func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
 	return in, err
 }
 
-// loadGroup loads the units of a group, several at a time.
-func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int) (planes, error)) (units []int, in []planes, err error) {
+// loadGroup loads the units of a group, several at a time, of which a pixel takes so many bytes.
+func loadGroup(ctx context.Context, p *plan.Plan, group int, perPixel int64, load func(unit int) (planes, error)) (units []int, in []planes, err error) {
 	for u := range p.Units {
 		if p.Units[u].Group == group {
 			units = append(units, u)
@@ -96,7 +96,7 @@ func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int)
 	for _, u := range units {
 		pixels += p.Pixels(u)
 	}
-	memory.Huge(int64(pixels) * judgedBytes)
+	memory.Huge(int64(pixels) * perPixel)
 	g, ctx := fault.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range units {
@@ -111,8 +111,11 @@ func loadGroup(ctx context.Context, p *plan.Plan, group int, load func(unit int)
 	return units, in, g.Wait()
 }
 
-// judgedBytes is what the planes and the judgement of a pixel take.
-const judgedBytes = 96
+// Bytes of a pixel in memory: its planes and judgement, or what was measured of it.
+const (
+	judgedBytes   = 96
+	measuredBytes = 24
+)
 
 // gatesOnly tells whether the job only makes gates for others and judges nothing.
 func gatesOnly(p *plan.Plan, units []int) bool {

@@ -87,7 +87,7 @@ func Scan(ctx context.Context, work string, p, q *plan.Plan, opt ScanOptions) ([
 	}
 	var out []Scanned
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, func(unit int) (planes, error) { return stored(work, p, unit) })
+		units, in, err := loadGroup(ctx, p, g, judgedBytes, func(unit int) (planes, error) { return stored(work, p, unit) })
 		if err != nil {
 			return nil, err
 		}
