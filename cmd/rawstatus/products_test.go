@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/testenv"
 )
 
@@ -86,4 +89,91 @@ func hashWithoutHeader(text []byte) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// TestLowGainProducts wants files of AHL-L and AML-L where the repository has constants of charge injection, and a merged file of
+// all seven gain modes: with NO_DATA for those without, or with --compat as the originals fill it.
+func TestLowGainProducts(t *testing.T) {
+	t.Setenv("RAWSTATUS_TIMEZONE", "UTC")
+	t.Setenv("RAWSTATUS_GROUP", "")
+	const rows, cols = 16, 24
+	for _, format := range []string{"xtc2", "compat"} {
+		dir := t.TempDir()
+		repository, work, runs := filepath.Join(dir, "repo"), filepath.Join(dir, "work"), filepath.Join(dir, "runs")
+		call := func(words ...string) {
+			t.Helper()
+			if code, _, stderr := call(t, words...); code != 0 {
+				t.Fatalf("%q: exit code %d: %s", words, code, stderr)
+			}
+		}
+		call("simulate", "--out", runs, "-e", "tstx00417", "-r", "4", "--det-type", "epix10ka", "--panels", "1", "--rows", "16", "--cols", "24", "--gain-modes", "FH,FM,FL,AHL-H,AML-M", "--events", "40")
+		line := []string{"run", "-e", "tstx00417", "-r", "4", "--dir", runs, "-d", detectorOf(t, runs), "-o", repository, "--work", work, "--profile", "dark"}
+		if format == "compat" {
+			line = append(line, "--compat", "lcls2")
+		}
+		call(line...)
+		panels, err := filepath.Glob(filepath.Join(repository, "epix10ka", "*", "status_dark"))
+		if err != nil || len(panels) != 1 {
+			t.Fatal(panels, err)
+		}
+		panel := filepath.Dir(panels[0])
+		for name, value := range map[string]string{"offset/offset_AHL-H": "1000", "offset/offset_AHL-L": "500", "gain/gainci_AHL-H": "8", "gain/gainci_AHL-L": "2"} {
+			sub, ctype, _ := strings.Cut(name, "/")
+			path := filepath.Join(panel, sub, "epix10ka_0001_20250101000000_tstx00417_r0001_"+ctype+".dat")
+			if err := os.MkdirAll(filepath.Dir(path), 0o775); err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Repeat(strings.TrimSpace(strings.Repeat(value+" ", cols))+"\n", rows)
+			if err := os.WriteFile(path, []byte(text), 0o664); err != nil {
+				t.Fatal(err)
+			}
+		}
+		call("reduce", work, "-o", repository, "--products", "psrnx", "--shortname", "epix10ka_000001")
+		numbers := func(pattern string) []float64 {
+			t.Helper()
+			paths, err := filepath.Glob(filepath.Join(repository, "epix10ka", pattern))
+			if err != nil || len(paths) != 1 {
+				t.Fatalf("%s: %v %v", pattern, paths, err)
+			}
+			a, err := calibtxt.LoadFile(paths[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.Floats != nil {
+				return a.Floats
+			}
+			var list []float64
+			for _, v := range a.Ints {
+				list = append(list, float64(v))
+			}
+			return list
+		}
+		high, low := numbers("*/pedestals/*-pedestals-AHL_H.data"), numbers("*/pedestals/*-pedestals-AHL_L.data")
+		merged, rms, status := numbers("merge_tmp/*-pedestals.txt"), numbers("merge_tmp/*-pixel_rms.txt"), numbers("merge_tmp/*-pixel_status.txt")
+		if len(merged) != 7*rows*cols || len(status) != len(merged) {
+			t.Fatalf("%s: %d merged pedestals", format, len(merged))
+		}
+		wantRMS, wantStatus := 0.0, 1024.0
+		if format == "compat" {
+			wantRMS, wantStatus = 1, 0
+		}
+		for i := range high {
+			if want := 500 - (1000-high[i])/4; math.Abs(low[i]-want) > 0.002 || merged[5*rows*cols+i] != low[i] {
+				t.Fatalf("%s: pixel %d of AHL-L is %v and merged %v, wanted %v", format, i, low[i], merged[5*rows*cols+i], want)
+			}
+			if k := 6*rows*cols + i; merged[k] != 0 || rms[k] != wantRMS || status[k] != wantStatus {
+				t.Fatalf("%s: pixel %d of AML-L is merged as %v, %v, %v", format, i, merged[k], rms[k], status[k])
+			}
+		}
+	}
+}
+
+// detectorOf returns the name of the only detector of a run.
+func detectorOf(t *testing.T, runs string) string {
+	t.Helper()
+	x, err := open.Index(t.Context(), open.Dataset{Dir: runs, Experiment: "tstx00417", Runs: []open.Range{{First: 4, Last: 4}}}, open.Options{Settle: 1})
+	if err != nil || len(x.Detectors()) != 1 {
+		t.Fatal(err)
+	}
+	return x.Detectors()[0]
 }
