@@ -49,17 +49,19 @@ const timepixChip = 256
 // lower and the upper left quadrant, 2 and 3 to the right and the upper and the lower right one.
 func decodeTimepix(dst []uint16, lo int, src []byte) error {
 	const n, side = timepixChip, 2 * timepixChip
-	for i := range dst {
-		row, col := (lo+i)/side, (lo+i)%side
-		chip, r, c := 1, col, n-1-row%n
-		if col >= n {
-			chip, r, c = 2, side-1-col, row%n
-		}
+	byRow(dst, lo, side, func(row, col int, dst []uint16) {
+		left, right := 1, 2 // chips of the upper half
 		if row >= n {
-			chip = chip / 2 * 3 // 0 or 3
+			left, right = 0, 3
 		}
-		dst[i] = binary.LittleEndian.Uint16(src[2*((chip*n+r)*n+c):])
-	}
+		for i := range dst {
+			at := (left*n+col+i)*n + n - 1 - row%n
+			if col+i >= n {
+				at = (right*n+side-1-col-i)*n + row%n
+			}
+			dst[i] = binary.LittleEndian.Uint16(src[2*at:])
+		}
+	})
 	return nil
 }
 

@@ -84,26 +84,42 @@ func decodeEpixUHR(dst []uint16, lo int, src []byte) error {
 			w[0] = uint16(six[4]&15)<<8 | uint16(six[5])
 		}
 	}
-	for i := range dst {
-		row, col := (lo+i)/uhrCols, (lo+i)%uhrCols
-		from := uhrLaneMap[(uhrRows-1-row)*laneCols+col%laneCols]
-		// the strip's words: columns 2c and 2c+1 of words, row by row
-		v := words[from/2*32+2*(col/laneCols)+from%2]
-		dst[i] = v>>1 | v&1<<11
-	}
+	byRow(dst, lo, uhrCols, func(row, col int, dst []uint16) {
+		lane := uhrLaneMap[(uhrRows-1-row)*laneCols:][:laneCols]
+		c, k := col/laneCols, col%laneCols
+		for i := range dst {
+			// the strip's words: columns 2c and 2c+1 of words, row by row
+			v := words[lane[k]>>1*32+2*c+lane[k]&1]
+			dst[i] = v>>1 | v&1<<11
+			if k++; k == laneCols {
+				c, k = c+1, 0
+			}
+		}
+	})
 	return nil
 }
 
 // decodeEpixUHR3x2 puts six ASICs together: the upper three mirrored left to right, the lower three
 // upside down. The gain bit stays the lowest bit.
 func decodeEpixUHR3x2(dst []uint16, lo int, src []byte) error {
-	for i := range dst {
-		row, col := (lo+i)/(3*uhrCols), (lo+i)%(3*uhrCols)
-		asic, r, c := col/uhrCols, row, uhrCols-1-col%uhrCols
-		if row >= uhrRows {
-			asic, r, c = asic+3, 2*uhrRows-1-row, col%uhrCols
+	byRow(dst, lo, 3*uhrCols, func(row, col int, dst []uint16) {
+		for i := range dst {
+			asic, c := (col+i)/uhrCols, (col+i)%uhrCols
+			at := (asic*uhrRows+row)*uhrCols + uhrCols - 1 - c
+			if row >= uhrRows {
+				at = ((asic+3)*uhrRows+2*uhrRows-1-row)*uhrCols + c
+			}
+			dst[i] = binary.LittleEndian.Uint16(src[2*at:]) & 0x0fff
 		}
-		dst[i] = binary.LittleEndian.Uint16(src[2*((asic*uhrRows+r)*uhrCols+c):]) & 0x0fff
-	}
+	})
 	return nil
+}
+
+// byRow calls do for the pixels from lo on, row by row of a panel of so many columns.
+func byRow(dst []uint16, lo, cols int, do func(row, col int, dst []uint16)) {
+	for len(dst) > 0 {
+		n := min(len(dst), cols-lo%cols)
+		do(lo/cols, lo%cols, dst[:n])
+		dst, lo = dst[n:], lo+n
+	}
 }

@@ -72,7 +72,7 @@ func TestPackedIsPermutation(t *testing.T) {
 		}
 		hits := 0
 		for i, v := range dst {
-			for b := range 16 {
+			for b := 0; b < 16 && v != 0; b++ {
 				if v>>b&1 != 0 {
 					hits++
 					if seen[[2]int{i, b}] {

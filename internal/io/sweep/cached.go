@@ -17,17 +17,22 @@ const (
 	samples  = 16                     // frames that are asked for to see whether they are in memory
 	atOnce   = 100 * time.Microsecond // an answer that came from elsewhere takes longer
 	noWait   = unix.RWF_NOWAIT        // nothing but what is in the page cache
-	minStrip = 4 << 10                // pixels of bands below which frames are better read together
+	minStrip = 4 << 10                // pixels of bands below which frames are better read together; a quarter where bands are asked for
 )
 
 // inPageCache reports whether frames come from the memory of this machine, may be read in parts, and whether the
 // bands of pixels are worth a read each. It asks for a little of some frames.
 func (s *Source) inPageCache(r *run) bool {
-	pixels, bands := 0, 0
+	pixels, least := 0, 0
 	for _, l := range r.lanes {
-		pixels, bands = pixels+max(0, l.hull.Hi-l.hull.Lo), bands+len(l.bands)
+		pixels += max(0, l.hull.Hi-l.hull.Lo)
+		if l.Bands == nil {
+			least += minStrip * len(l.bands)
+		} else {
+			least += minStrip / 4 * len(l.bands)
+		}
 	}
-	if s.direct || s.opt.DropBehind || pixels < minStrip*bands {
+	if s.direct || s.opt.DropBehind || pixels < least {
 		return false
 	}
 	for i := range samples {

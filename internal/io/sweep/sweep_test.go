@@ -281,7 +281,7 @@ func TestFileThatChanges(t *testing.T) {
 				return os.Chtimes(path, later, later)
 			},
 		} {
-			files, exts := writeRun(t, 4000, 0, 0)
+			files, exts := writeRun(t, 1500, 0, 0)
 			src, err := open(files, sweep.Options{Arena: 1 << 20})
 			if err != nil {
 				t.Fatal(err)

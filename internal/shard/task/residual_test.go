@@ -136,7 +136,7 @@ func TestFilesThatChangeUnderFeatureSix(t *testing.T) {
 		},
 	} {
 		for _, coded := range []bool{false, true} {
-			work, p := flatRun(t, 300, coded, nil)
+			work, p := flatRun(t, 100, coded, nil)
 			var once sync.Once
 			r := NewRunner(work, p, Options{Workers: 1, Progress: func(int64) {
 				once.Do(func() {
