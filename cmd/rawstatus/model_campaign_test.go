@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rawstatus/internal/fault"
+	"rawstatus/internal/simulate"
+	"rawstatus/internal/testenv"
+	"rawstatus/internal/testenv/slurmsim"
+)
+
+// modelRuns are the runs of the campaign of all scenarios.
+const modelRuns = 5
+
+// newCampaignStage makes the runs, the campaign file and what single commands leave of each run.
+func newCampaignStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.data = filepath.Join(s.dir, "runs")
+	w := &world{stage: s, dir: filepath.Join(s.dir, "quiet-campaign")}
+	w.site(t)
+	for run := 1; run <= modelRuns; run++ {
+		_, err := simulate.Write(context.Background(), simulate.Config{Dir: s.data, Experiment: modelExperiment, Run: run, Type: nightDetector, Panels: 2, Rows: 16, Cols: 16, Events: 24, Streams: 1, Dead: 1, Hot: 1, Seed: uint64(run)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"run", "--exp", modelExperiment, "--run", fmt.Sprint(run), "--dir", s.data, "--settle", "0s", "--work", filepath.Join(w.dir, fmt.Sprint(run))}
+		if code, _, stderr := w.program(context.Background(), args); code != 0 {
+			t.Fatalf("%v: exit code %d\n%s", args, code, stderr)
+		}
+	}
+	text := fmt.Sprintf("name = \"model\"\n[[entry]]\nexp = %q\nruns = \"1-%d\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\", \"--tasks\", \"2\"]\n", modelExperiment, modelRuns, s.data, nightDetector)
+	if err := os.WriteFile(filepath.Join(s.dir, "model.toml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.quiet = []map[string]string{statusFiles(t, w.repo())}
+	return s
+}
+
+// coordinate is a person who starts a coordinator.
+func (w *world) coordinate(kill int, more ...string) {
+	args := append([]string{"campaign", "--work", w.work(), "--max-jobs", "6", "--cpus-per-task", "1", "--time", "30", "--every", "20s"}, more...)
+	w.person(append(args, filepath.Join(w.stage.dir, "model.toml")), kill, nil)
+}
+
+// playCampaign is a campaign with coordinators that die, or are two at a time, and a person who cancels.
+func (s *stage) playCampaign(t *testing.T, seed uint64) *world {
+	w := &world{stage: s, t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 16)), dir: filepath.Join(s.dir, fmt.Sprint("campaign", seed)), accepted: map[int]bool{}, wish: 0, chaos: true}
+	w.site(t)
+	defer os.RemoveAll(w.dir)
+	synctest.Test(t, func(t *testing.T) {
+		w.c = w.cluster()
+		defer w.c.Close()
+		chaos := w.between(10*time.Minute, 2*time.Hour)
+		w.troubles(chaos)
+		w.damage = false
+		w.coordinate(w.kill())
+		for range w.rand.IntN(4) {
+			act := []func(){
+				func() { w.coordinate(w.kill()) },
+				func() { w.coordinate(w.kill(), "--no-wait") },
+				func() { w.coordinate(0); w.coordinate(w.kill()) },
+				func() { w.person([]string{"cancel", w.work()}, w.kill(), nil) },
+				func() { w.person([]string{"status", w.work()}, w.kill(), nil) },
+			}[w.rand.IntN(5)]
+			w.c.At(w.between(time.Second, chaos), act)
+		}
+		w.c.Run(chaos, func() bool { return w.c.Elapsed() > chaos })
+		w.chaos, w.c.Down, w.c.AcctDown = false, false, false
+		w.say("-- nothing goes wrong any more")
+		w.settle("afterwards")
+		w.judgeCampaign()
+	})
+	return w
+}
+
+// judgeCampaign follows the hints until the campaign is done.
+func (w *world) judgeCampaign() {
+	for try := 0; ; try++ {
+		code, text := -1, ""
+		w.person([]string{"status", w.work()}, 0, func(c int, stdout, stderr string) { code, text = c, stdout+stderr })
+		w.settle("status")
+		if code == 0 {
+			break
+		}
+		calls := w.c.Calls["sbatch"]
+		switch m := hinted.FindStringSubmatch(text); {
+		case try == 6:
+			w.fail("still not done after %d commands of a person: exit code %d: %s", try, code, text)
+			return
+		case m != nil && m[1] == "scontrol release":
+			w.slurm(func(p *slurmsim.Process) {
+				_, _, _ = p.Command(p.Context(), "scontrol", append([]string{"release"}, strings.Fields(m[2])...)...)
+			})
+		case strings.Contains(text, "rawstatus campaign --retry --work "):
+			w.person([]string{"campaign", "--retry", "--work", w.work(), "--every", "20s"}, 0, nil)
+		case code == int(fault.Usage): // killed before it left anything
+			w.coordinate(0)
+		default:
+			w.fail("no command that goes on: exit code %d: %s", code, text)
+			return
+		}
+		w.settle("after a person's command")
+		w.say("%d calls of sbatch more", w.c.Calls["sbatch"]-calls)
+	}
+	if !w.holds(0) {
+		w.fail("the repository is not what single commands leave")
+	}
+	if n := w.c.Calls["sbatch"]; n > 60+40*w.persons {
+		w.fail("%d calls of sbatch for %d commands", n, w.persons)
+	}
+	for _, wrong := range w.c.Wrong {
+		w.fail("the model of Slurm does not know: %s", wrong)
+	}
+}
+
+// TestModelCampaigns plays random campaigns from the seed on.
+func TestModelCampaigns(t *testing.T) {
+	n := 60
+	if testing.Short() {
+		n = 10
+	}
+	first := testenv.Seed(t)
+	s := newCampaignStage(t)
+	for seed := first; seed < first+uint64(n); seed++ {
+		if w := s.playCampaign(t, seed); len(w.failures) > 0 {
+			t.Errorf("seed %d:\n  %s\nscenario:\n%s\nto repeat: %s=%d go test -short -run TestModelCampaigns ./cmd/rawstatus", seed, strings.Join(w.failures, "\n  "), strings.Join(w.lines, "\n"), testenv.SeedVariable, seed)
+			return
+		}
+	}
+}
