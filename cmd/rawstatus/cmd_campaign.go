@@ -66,7 +66,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		if err != nil {
 			return err
 		}
-		v, err := step(c, e, cam, false, false)
+		v, err := step(c, e, cam, false, "")
 		if err != nil {
 			return requeued(c, e, err)
 		}
@@ -76,11 +76,16 @@ func runCampaign(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	// This command is a person's wish that comes after this cancellation; one that comes later is a wish, too.
+	known, err := cam.Cancelled()
+	if err != nil {
+		return err
+	}
 	if err := planItems(c, e, cam); err != nil {
 		return err
 	}
 	cam.Forget()
-	v, err := coordinate(c, e, cam)
+	v, err := coordinate(c, e, cam, known)
 	if err != nil {
 		return err
 	}
@@ -254,8 +259,8 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 
 // step makes one step and logs what it submitted. Items whose plans cannot be done are planned again, and submitted
 // with another step.
-func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry, resume bool) (*campaign.View, error) {
-	v, err := oneStep(c.Context, e, cam, retry, resume)
+func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool, known string) (*campaign.View, error) {
+	v, err := oneStep(c.Context, e, cam, retry, known)
 	if err != nil || v.Count(campaign.Doubted) == 0 {
 		return v, err
 	}
@@ -269,11 +274,11 @@ func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry, resume 
 		}
 	}
 	cam.Forget()
-	return oneStep(c.Context, e, cam, false, resume)
+	return oneStep(c.Context, e, cam, false, known)
 }
 
-func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry, resume bool) (*campaign.View, error) {
-	v, waves, err := cam.Step(ctx, retry, resume)
+func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool, known string) (*campaign.View, error) {
+	v, waves, err := cam.Step(ctx, retry, known)
 	for _, w := range waves {
 		pieces := 0
 		for _, element := range w.Elements {
@@ -285,11 +290,10 @@ func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry,
 }
 
 // coordinate makes steps until nothing is left to do. It may be killed at any time: the next call goes on.
-func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campaign.View, error) {
+func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign, known string) (*campaign.View, error) {
 	last := ""
-	resume := true // this command is a person's wish; a cancellation that comes later is one, too
-	for retry := c.Bool("retry"); ; retry, resume = false, false {
-		v, err := step(c, e, cam, retry, resume)
+	for retry := c.Bool("retry"); ; retry = false {
+		v, err := step(c, e, cam, retry, known)
 		if err != nil {
 			return nil, err
 		}
@@ -303,7 +307,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign) (*campai
 			e.Log.Infof("%s: %s", fault.Count(len(v.Items), "item"), now)
 			last = now
 		}
-		if v.Cancelled != "" && !resume {
+		if v.Cancelled != known && v.Cancelled != "" {
 			return v, nil
 		}
 		if v.Over() || c.Bool("no-wait") {

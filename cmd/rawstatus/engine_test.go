@@ -574,3 +574,34 @@ func TestCampaignDeploys(t *testing.T) {
 		t.Errorf("%v\n%s", err, shown)
 	}
 }
+
+// TestCancelledCampaign wants no step of a job or of an earlier coordinator to submit after a cancellation, and a
+// person's command to go on.
+func TestCancelledCampaign(t *testing.T) {
+	dir, _ := smallRun(t, 2)
+	s, camp, repo, file := newShelf(), filepath.Join(t.TempDir(), "camp"), t.TempDir(), filepath.Join(t.TempDir(), "c.toml")
+	text := fmt.Sprintf("name = \"camp\"\n[[entry]]\nexp = %q\nruns = \"3\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\"]\n", nightExperiment, dir, nightDetector)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.call(t, 0, "campaign", "--no-wait", "--work", camp, "-o", repo, file)
+	first := s.last
+	if out, _ := s.call(t, 0, "cancel", camp); !strings.Contains(out, "cancelled [") || len(s.jobs) != 0 {
+		t.Errorf("%s%v", out, s.jobs)
+	}
+	s.call(t, 0, "campaign", "--step", "--work", camp)
+	if s.last != first {
+		t.Errorf("a step has submitted job %d", s.last)
+	}
+	if _, stderr := s.call(t, fault.Usage, "campaign", "--work", camp, "--wave", "1", "--element", "0"); !strings.Contains(stderr, "cancelled by") {
+		t.Error(stderr)
+	}
+	if _, stderr := s.call(t, fault.Incomplete, "status", camp); !strings.Contains(stderr, "cancelled by") || !strings.Contains(stderr, "rawstatus campaign --retry --work") {
+		t.Error(stderr)
+	}
+	s.call(t, 0, "campaign", "--no-wait", "--work", camp)
+	if s.last == first || len(s.jobs) != 2 {
+		t.Errorf("a person's command submits nothing: %v", s.jobs)
+	}
+	s.call(t, 0, "status", camp)
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/simulate"
 	"rawstatus/internal/testenv"
 	"rawstatus/internal/testenv/slurmsim"
@@ -45,6 +46,41 @@ func newCampaignStage(t *testing.T) *stage {
 	return s
 }
 
+// wishes are those of the persons of a campaign.
+type wishes struct {
+	starts int       // of coordinators
+	ended  time.Time // a person has cancelled the campaign and heard so, and nobody has started a coordinator since
+}
+
+func (c *wishes) start() { c.starts, c.ended = c.starts+1, time.Time{} }
+
+// stop is a person who cancels.
+func (w *world) stop(c *wishes, kill int) {
+	starts := c.starts
+	w.person([]string{"cancel", w.work()}, kill, func(code int, _, _ string) {
+		if code == 0 && starts == c.starts {
+			c.ended = time.Now()
+		}
+	})
+}
+
+// neverSubmitted wants no wave after a cancellation.
+func (w *world) neverSubmitted(c *wishes) {
+	cam, err := campaign.Open(nil, w.work())
+	if c.ended.IsZero() || err != nil {
+		return
+	}
+	waves, err := cam.LoadWaves()
+	if err != nil {
+		w.fail("%v", err)
+	}
+	for _, wave := range waves {
+		if wave.Submitted.After(c.ended) {
+			w.fail("wave %d is submitted at %s, after a cancellation at %s", wave.Number, wave.Submitted, c.ended)
+		}
+	}
+}
+
 // coordinate is a person who starts a coordinator.
 func (w *world) coordinate(kill int, more ...string) {
 	args := append([]string{"campaign", "--work", w.work(), "--max-jobs", "6", "--cpus-per-task", "1", "--time", "30", "--every", "20s"}, more...)
@@ -63,12 +99,13 @@ func (s *stage) playCampaign(t *testing.T, seed uint64) *world {
 		w.troubles(chaos)
 		w.damage = false
 		w.coordinate(w.kill())
+		var c wishes
 		for range w.rand.IntN(4) {
 			act := []func(){
-				func() { w.coordinate(w.kill()) },
-				func() { w.coordinate(w.kill(), "--no-wait") },
-				func() { w.coordinate(0); w.coordinate(w.kill()) },
-				func() { w.person([]string{"cancel", w.work()}, w.kill(), nil) },
+				func() { c.start(); w.coordinate(w.kill()) },
+				func() { c.start(); w.coordinate(w.kill(), "--no-wait") },
+				func() { c.start(); w.coordinate(0); w.coordinate(w.kill()) },
+				func() { w.stop(&c, w.kill()) },
 				func() { w.person([]string{"status", w.work()}, w.kill(), nil) },
 			}[w.rand.IntN(5)]
 			w.c.At(w.between(time.Second, chaos), act)
@@ -77,6 +114,7 @@ func (s *stage) playCampaign(t *testing.T, seed uint64) *world {
 		w.chaos, w.c.Down, w.c.AcctDown = false, false, false
 		w.say("-- nothing goes wrong any more")
 		w.settle("afterwards")
+		w.neverSubmitted(&c)
 		w.judgeCampaign()
 	})
 	return w

@@ -11,9 +11,9 @@ import (
 )
 
 // Step looks, finishes what a killed submitter began, and submits what can be submitted now. It returns the view from
-// before the submission and the waves submitted. After a cancellation it submits only when resume says that a person
-// wants it.
-func (c *Campaign) Step(ctx context.Context, retry, resume bool) (*View, []*Wave, error) {
+// before the submission and the waves submitted. After a cancellation it submits only when that is the one that a person
+// knows who goes on.
+func (c *Campaign) Step(ctx context.Context, retry bool, known string) (*View, []*Wave, error) {
 	unlock, err := slurm.Lock(ctx, c.Dir, slurm.JobWaits)
 	if err != nil {
 		return nil, nil, err
@@ -27,7 +27,7 @@ func (c *Campaign) Step(ctx context.Context, retry, resume bool) (*View, []*Wave
 		}
 	}
 	v, err := c.Look(ctx, retry)
-	if err != nil || v.Cancelled != "" && !resume {
+	if err != nil || v.Cancelled != known && v.Cancelled != "" {
 		return v, nil, err
 	}
 	waves, err := c.draft(ctx, v)
@@ -43,6 +43,15 @@ func (c *Campaign) Step(ctx context.Context, retry, resume bool) (*View, []*Wave
 		}
 	}
 	return v, waves, nil
+}
+
+// Cancelled says who cancelled the jobs, if nothing was submitted since.
+func (c *Campaign) Cancelled() (string, error) {
+	waves, err := c.LoadWaves()
+	if err != nil || len(waves) == 0 {
+		return "", err
+	}
+	return waves[len(waves)-1].Cancelled, nil
 }
 
 // draft packs what is to do into waves, one for each account that is charged, within the budget of jobs.
