@@ -605,3 +605,37 @@ func TestCancelledCampaign(t *testing.T) {
 	}
 	s.call(t, 0, "status", camp)
 }
+
+// TestRepairPlansAgain wants the repair job of a plan that cannot be done to submit the same request with a plan from all
+// headers, and the results of that.
+func TestRepairPlansAgain(t *testing.T) {
+	y, s := newSly(t, 3), newShelf()
+	work, repo := filepath.Join(t.TempDir(), "work"), t.TempDir()
+	s.call(t, 0, slices.Concat([]string{"submit", "--work", work, "-o", repo, "--max-lost", "2"}, y.data)...)
+	repair := s.jobs[s.last]
+	i := slices.IndexFunc(repair, func(w string) bool { return strings.HasSuffix(w, "rawstatus-repair.sbatch") })
+	if i < 0 {
+		t.Fatalf("the last job is %q", repair)
+	}
+	s.call(t, fault.Input, "task", "--work", work, "--task", "all")
+	s.jobs = map[int][]string{}
+	words := slices.Concat([]string{"rerun", "--repair", "--work"}, repair[i+1:])
+	if _, stderr := s.call(t, 0, words...); !strings.Contains(stderr, "made again") || len(s.jobs) == 0 {
+		t.Errorf("%s%v", stderr, s.jobs)
+	}
+	if _, stderr := s.call(t, fault.Usage, words...); !strings.Contains(stderr, "nothing is done") { // the job starts once more
+		t.Error(stderr)
+	}
+	s.jobs = map[int][]string{}
+	s.call(t, 0, "task", "--work", work, "--task", "all")
+	s.call(t, 0, "reduce", "--work", work, "-o", repo)
+	s.call(t, 0, "status", work)
+	quiet := t.TempDir()
+	s.call(t, 0, slices.Concat([]string{"run", "--all-headers", "--work", filepath.Join(t.TempDir(), "quiet"), "-o", quiet, "--max-lost", "2"}, y.data)...)
+	want, got := published(t, quiet), published(t, repo)
+	for name := range want {
+		if strings.HasSuffix(name, ".dat") && !bytes.Equal(want[name], got[name]) {
+			t.Errorf("%s differs from what --all-headers makes", name)
+		}
+	}
+}
