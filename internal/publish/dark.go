@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
@@ -443,7 +444,8 @@ const setWait = time.Minute
 
 // SetOf returns the sets of the detector of a place.
 func SetOf(place calib.Place, open func(ctype string) (calib.Place, error)) *calib.Set {
-	return &calib.Set{Ledger: place.Sets, Wait: setWait, Open: open}
+	_, ws := place.Store.(*calibws.Store)
+	return &calib.Set{Ledger: place.Sets, Wait: setWait, Open: open, Together: ws}
 }
 
 // Execute deploys all types of the set, or none: when one fails, those before it are taken back. With dry nothing is

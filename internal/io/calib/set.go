@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"rawstatus/internal/fault"
@@ -19,6 +20,9 @@ type Set struct {
 	Wait   time.Duration // for another set
 	// Open returns the place of a type.
 	Open func(ctype string) (Place, error)
+	// Together: places of different types do not exclude each other, so that parts behind the first one, which settles the
+	// detector's name, are deployed at the same time.
+	Together bool
 }
 
 // Part is a type of a set.
@@ -194,10 +198,8 @@ func (s *Set) Deploy(ctx context.Context, rec Record, parts []Deployment) (done 
 	if err := s.Ledger.Append(rec); err != nil {
 		return rec, false, err
 	}
-	for i := range parts {
-		if err := s.deploy(ctx, &rec, i, &parts[i]); err != nil {
-			return rec, false, s.abort(ctx, rec, parts[:i+1], fmt.Errorf("could not deploy %s: %w", parts[i].Record.CType, err))
-		}
+	if err := s.deployAll(ctx, &rec, parts); err != nil {
+		return rec, false, s.abort(ctx, rec, parts, err)
 	}
 	rec.State = Done
 	if err := s.Ledger.Mark(rec, Done, ""); err != nil {
@@ -225,29 +227,59 @@ func (s *Set) inForce(ctx context.Context, parts []Deployment) (bool, error) {
 	return true, nil
 }
 
+// deployAll deploys the parts: one after the other, or those behind the first at the same time. Those that are under way when
+// one fails are ended: a request that is given up may still arrive.
+func (s *Set) deployAll(ctx context.Context, rec *Record, parts []Deployment) error {
+	if err := s.deploy(ctx, rec, 0, &parts[0]); err != nil {
+		return err
+	}
+	var g fault.Group
+	g.SetLimit(1)
+	if s.Together {
+		g.SetLimit(len(parts))
+	}
+	var failed atomic.Bool
+	for i := 1; i < len(parts); i++ {
+		g.Go(func() error {
+			if failed.Load() {
+				return nil // the error is that of another
+			}
+			err := s.deploy(ctx, rec, i, &parts[i])
+			if err != nil {
+				failed.Store(true)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
 // deploy deploys one part.
 func (s *Set) deploy(ctx context.Context, rec *Record, i int, d *Deployment) error {
 	content, size, err := d.Content()
-	if err != nil {
-		return err
-	}
-	d.Record.Set, d.Record.Size = rec.ID, size
-	d.Record, d.Unchanged, err = d.Place.Deploy(ctx, d.Record, content)
 	if err == nil {
-		part := &rec.Parts[i]
-		part.Deployment, part.Name, part.Unchanged = d.Record.ID, d.Record.Name, d.Unchanged
+		d.Record.Set, d.Record.Size = rec.ID, size
+		d.Record, d.Unchanged, err = d.Place.Deploy(ctx, d.Record, content)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("could not deploy %s: %w", d.Record.CType, err)
+	}
+	part := &rec.Parts[i]
+	part.Deployment, part.Name, part.Unchanged = d.Record.ID, d.Record.Name, d.Unchanged
+	return nil
 }
 
-// abort takes back what there is of a set whose last tried part has failed, and ends the entry. What cannot be taken back now
-// is taken back by the next call.
-func (s *Set) abort(ctx context.Context, rec Record, tried []Deployment, cause error) error {
+// abort takes back what there is of a set of which a part has failed, and ends the entry. What cannot be taken back now is taken
+// back by the next call.
+func (s *Set) abort(ctx context.Context, rec Record, parts []Deployment, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after an interrupt
 	defer cancel()
 	begun := rec
-	if begun.Parts = rec.Parts[:len(tried)]; tried[len(tried)-1].Record.ID == "" {
-		begun.Parts = rec.Parts[:len(tried)-1] // of the last one nothing was begun
+	begun.Parts = nil
+	for i := range parts {
+		if parts[i].Record.ID != "" { // else nothing was begun
+			begun.Parts = append(begun.Parts, rec.Parts[i])
+		}
 	}
 	there, err := s.found(ctx, &begun)
 	if err == nil {

@@ -173,7 +173,7 @@ func (w *products) group(ctx context.Context, units []int, v *judgement) ([][]st
 		todo = append(todo, low...)
 	}
 	g, ctx := fault.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // they wait for the disk
 	for _, b := range todo {
 		g.Go(func() error {
 			if ctx.Err() != nil {
