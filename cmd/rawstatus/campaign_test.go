@@ -37,8 +37,14 @@ const (
 func newMonth(t *testing.T, runs, turn int, prolog string) *month {
 	t.Helper()
 	cluster := testenv.Slurm(t)
+	return newMonthOn(t, cluster, programs(t), runs, turn, prolog)
+}
+
+// newMonthOn makes it on a cluster that the test has.
+func newMonthOn(t *testing.T, cluster *testenv.Cluster, bin string, runs, turn int, prolog string) *month {
+	t.Helper()
 	dir := cluster.TempDir(t)
-	m := &month{cluster: cluster, bin: programs(t), dir: dir, data: filepath.Join(dir, "data"), camp: filepath.Join(dir, "camp"),
+	m := &month{cluster: cluster, bin: bin, dir: dir, data: filepath.Join(dir, "data"), camp: filepath.Join(dir, "camp"),
 		repo: filepath.Join(dir, "repo"), file: filepath.Join(dir, "month.toml"), runs: runs, turn: turn}
 	m.cluster.Account(t, "lcls:"+nightExperiment)
 	for run := 1; run <= runs; run++ {

@@ -85,6 +85,18 @@ func (c *Cluster) Start(t testing.TB, node string) {
 	c.run(t, "start", node)
 }
 
+// Stop ends slurmctld or slurmdbd, until Up.
+func (c *Cluster) Stop(t testing.TB, daemon string) {
+	t.Helper()
+	c.run(t, "stop", daemon)
+}
+
+// Up starts what has ended.
+func (c *Cluster) Up(t testing.TB) {
+	t.Helper()
+	c.run(t, "up")
+}
+
 // Account makes an account that the tests' user may charge.
 func (c *Cluster) Account(t testing.TB, name string) {
 	t.Helper()

@@ -184,7 +184,7 @@ func (s *suite) sacct(names ...string) []string {
 		if f[5] == "None assigned" {
 			node = "none"
 		}
-		if slices.Contains([]string{"Resources", "Priority"}, reason) {
+		if slices.Contains([]string{"Resources", "Priority", "JobArrayTaskLimit"}, reason) { // as it was when accounting last heard of it
 			reason = "None"
 		}
 		lines = append(lines, strings.Join([]string{s.named(f[0]), f[2], f[3], node, reason}, "|"))
@@ -306,7 +306,7 @@ var cases = map[string]func(s *suite){
 		s.sbatch("a", "sleep 3\n", "--array=0-2%1")
 		s.want("squeue", s.queue("a"), "a_0|RUNNING|0|0|None", "a_1|PENDING|0|0|JobArrayTaskLimit", "a_2|PENDING|0|0|JobArrayTaskLimit")
 		s.call("scancel", s.ids("a"))
-		s.want("sacct", s.acct("a"), "a_0.batch|CANCELLED|0:15|node|", "a_0|CANCELLED by 0|0:0|node|None", "a_[1-2%1]|CANCELLED by 0|0:0|none|JobArrayTaskLimit")
+		s.want("sacct", s.acct("a"), "a_0.batch|CANCELLED|0:15|node|", "a_0|CANCELLED by 0|0:0|node|None", "a_[1-2%1]|CANCELLED by 0|0:0|none|None")
 	},
 	"other dependencies": func(s *suite) {
 		s.sbatch("a", "sleep 3\n", "--array=0-1")
