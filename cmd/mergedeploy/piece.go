@@ -105,8 +105,12 @@ func (j *piece) deployed(place calib.Place) (*calib.Record, error) {
 		return nil, err
 	}
 	for _, r := range slices.Backward(records) {
-		if r.State == calib.Done && r.Undoes == "" && slices.Contains(r.Command, j.Request) {
+		switch {
+		case r.State != calib.Done || r.Undoes != "":
+		case slices.Contains(r.Command, j.Request):
 			return &r, nil
+		case slices.Contains(r.Command, j.Work):
+			return nil, nil // another request of this work directory took its place, and now it is wanted again
 		}
 	}
 	return nil, nil

@@ -130,6 +130,9 @@ func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) er
 			return err
 		}
 	}
+	if err := s.ForgetDeployment(); err != nil {
+		return err
+	}
 	if err := s.Submit(c.Context, a); err != nil {
 		return err
 	}

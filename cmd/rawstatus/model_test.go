@@ -61,7 +61,7 @@ func newStage(t *testing.T) *stage {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &stage{dir: dir, data: filepath.Join(dir, "data")}
-	_, err = simulate.Write(context.Background(), simulate.Config{Dir: s.data, Experiment: modelExperiment, Run: 3, Type: nightDetector, Panels: 2, Rows: 16, Cols: 16, Events: 24, Streams: 1, Dead: 1, Hot: 1})
+	_, err = simulate.Write(context.Background(), simulate.Config{Dir: s.data, Experiment: modelExperiment, Run: 3, Type: nightDetector, Panels: 2, Rows: 16, Cols: 16, Events: 130, Streams: 1, Dead: 1, Hot: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func (w *world) deploy(words []string) (code int, text string) {
 	if err != nil {
 		return int(fault.CodeOf(err)), err.Error()
 	}
-	if !slices.ContainsFunc(w.deployments, func(d deployment) bool { return d.request == j.Request }) {
+	if n := len(w.deployments); n == 0 || w.deployments[n-1].request != j.Request {
 		d := deployment{request: j.Request, plan: j.Plan, variant: w.variantOf(p), at: w.c.Elapsed()}
 		w.deployments = append(w.deployments, d)
 		w.say("variant %d is deployed for request %.8s", d.variant, d.request)
@@ -595,19 +595,12 @@ func (w *world) right() {
 	if !w.holds(v) {
 		w.fail("the repository is not what an undisturbed job of variant %d leaves", v)
 	}
-	requests := map[string]int{}
 	last := -1
 	for _, d := range w.deployments {
-		requests[d.request]++
 		if !w.accepted[d.variant] {
 			w.fail("variant %d was deployed, which nobody has asked for", d.variant)
 		}
 		last = d.variant
-	}
-	for id, n := range requests {
-		if n != 1 {
-			w.fail("request %.8s was deployed %d times", id, n)
-		}
 	}
 	if last != v {
 		w.fail("variant %d is deployed at the end, and variant %d is in the work directory", last, v)
@@ -623,12 +616,12 @@ func (w *world) right() {
 // shownScenarios bounds the scenarios that are printed.
 const shownScenarios = 5
 
-// TestModelScenarios plays random scenarios, RAWSTATUS_TEST_SCENARIOS of them (600 unless it says otherwise) from the
+// TestModelScenarios plays random scenarios, RAWSTATUS_TEST_SCENARIOS of them (500 unless it says otherwise) from the
 // seed on.
 func TestModelScenarios(t *testing.T) {
-	n := 600
+	n := 500
 	if testing.Short() {
-		n = 100
+		n = 40
 	}
 	if text := os.Getenv("RAWSTATUS_TEST_SCENARIOS"); text != "" {
 		var err error

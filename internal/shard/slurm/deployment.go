@@ -3,6 +3,7 @@ package slurm
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -33,6 +34,15 @@ func LoadDeployment(work string, p *plan.Plan, request string) (*Deployment, err
 		return nil, nil
 	}
 	return &d, err
+}
+
+// ForgetDeployment removes the word of an earlier submission of the same request, which is to be deployed again.
+func (c *Chain) ForgetDeployment() error {
+	err := os.Remove(deploymentPath(c.Work, c.Plan, c.Request.ID()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Piece is what a job works for: it was submitted for a plan and a request.

@@ -83,6 +83,10 @@ func (id ElementID) String() string {
 // restIndex is the index of the elements of an array that accounting has not one by one: none of them has started.
 const restIndex = -2
 
+// goneIndex is the index of the elements of an array that neither knows, while accounting knows others of it. Slurm forgets an
+// element at once that was cancelled alone before it started.
+const goneIndex = -3
+
 // Element is what Slurm knows about one array element or job.
 type Element struct {
 	ElementID
@@ -111,7 +115,10 @@ func (es Elements) Of(id ElementID) *Element {
 	if e := es[id]; e != nil || id.Index < 0 {
 		return e
 	}
-	return es[ElementID{id.Job, restIndex}]
+	if e := es[ElementID{id.Job, restIndex}]; e != nil {
+		return e
+	}
+	return es[ElementID{id.Job, goneIndex}]
 }
 
 // Live reports whether a job, or an element of it, has not ended.
@@ -150,6 +157,9 @@ func (es Elements) addSacct(out string) error {
 		id, err := parseJobID(name)
 		if err != nil {
 			return badOutput("sacct", f[0], "a job id")
+		}
+		if id.Index != -1 {
+			es[ElementID{id.Job, goneIndex}] = &Element{ElementID: ElementID{id.Job, goneIndex}, State: Cancelled, Reason: "None"}
 		}
 		e := es[id]
 		if isStep {
@@ -236,11 +246,18 @@ func (es Elements) addSqueue(out string) error {
 		}
 	}
 	// What the controller does not know has ended, whatever accounting has missed.
+	seen := map[int]bool{}
+	for id, e := range es {
+		seen[id.Job] = seen[id.Job] || e.seen
+	}
 	for id, e := range es {
 		switch {
 		case e.seen || e.State.Over():
 		case id.Index == restIndex:
 			delete(es, id) // the controller lists them one by one
+			if !seen[id.Job] {
+				delete(es, ElementID{id.Job, goneIndex}) // or has lost all of them
+			}
 		default:
 			e.State, e.Reason = Lost, "accounting has it as "+string(e.State)
 		}

@@ -51,6 +51,7 @@ func TestElements(t *testing.T) {
 		{ElementID: ElementID{1, 5}, Raw: "1", State: Pending, TimeLimit: 24*time.Hour + 10*time.Minute, ReqMemMB: 100, Reason: "JobArrayTaskLimit"},
 		{ElementID: ElementID{1, 6}, Raw: "11", State: Failed, Exit: 75, Node: "node3", Elapsed: 5 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NonZeroExitCode", Restarts: 2},
 		{ElementID: ElementID{1, 7}, Raw: "12", State: NodeFail, Node: "node4", Elapsed: 33 * time.Second, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "NodeDown", LostNodes: []string{"node4"}},
+		{ElementID: ElementID{1, goneIndex}, State: Cancelled, Reason: "None"},
 		{ElementID: ElementID{3, -1}, Raw: "3", State: Cancelled, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "DependencyNeverSatisfied"},
 		{ElementID: ElementID{2, -1}, Raw: "2", State: Pending, TimeLimit: 10 * time.Minute, ReqMemMB: 100, Reason: "Dependency"},
 	}
