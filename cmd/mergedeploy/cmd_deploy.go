@@ -28,7 +28,7 @@ type deployResult struct {
 }
 
 func newDeployCommand(e *environment) *cli.Command {
-	flags := slices.Concat(subjectFlags(), pieceFlags(), darkFlags(), mergeFlags(), darkLimits(), placeFlags(), command.In(command.Deployment, []cli.Flag{
+	flags := slices.Concat(subjectFlags(), pieceFlags(), darkFlags(), mergeFlags(), darkLimits(), destinationFlags(), command.In(command.Deployment, []cli.Flag{
 		command.Check(&cli.StringFlag{Name: "validity", Aliases: []string{"R"}, Usage: "`RUNS` that the constants are for: 10-20 or 260-end", DefaultText: "RUN-end; 0-end while nothing is in force and a person deploys"}, command.Parses(calib.ParseRange)),
 		&cli.BoolFlag{Name: "deploy", Aliases: []string{"D"}, Usage: "do it; without this the plan is shown only"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show the plan only, but fail as --deploy would"},
@@ -69,19 +69,19 @@ func runDeploy(c *cli.Context, e *environment, j *piece) error {
 		return err
 	}
 	defer s.end()
-	place, err := placeFor(c, e, s.repo, s.subject, ctype)
+	dest, err := destinationFor(c, e, s.repo, s.subject, ctype)
 	if err != nil {
 		return err
 	}
 	warnBackend(c, e, s.subject)
-	if before, err := j.deployed(place); err != nil || before != nil {
+	if before, err := j.deployed(dest); err != nil || before != nil {
 		if err == nil {
 			e.Log.Infof("deployed before: %s of %s", before.ID, before.Time.Format(time.RFC3339))
 		}
 		return err
 	}
 	standing, err := publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
-		p, err := placeFor(c, e, s.repo, s.subject, ctype)
+		p, err := destinationFor(c, e, s.repo, s.subject, ctype)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func runDeploy(c *cli.Context, e *environment, j *piece) error {
 	}
 	var res deployResult
 	for try := 0; ; try++ {
-		plan, errPlan := planFor(c, place, standing, m, gate)
+		plan, errPlan := planFor(c, dest, standing, m, gate)
 		if errPlan != nil {
 			return errPlan
 		}
@@ -113,11 +113,11 @@ func runDeploy(c *cli.Context, e *environment, j *piece) error {
 			return err
 		}
 		if try == 0 {
-			if err := reportPlan(c, e, s.repo, place, plan, m); err != nil {
+			if err := reportPlan(c, e, s.repo, dest, plan, m); err != nil {
 				return err
 			}
 		}
-		if err = execute(c, e, place, plan, &res); !errors.Is(err, calib.ErrStale) || try >= maxPlans {
+		if err = execute(c, e, dest, plan, &res); !errors.Is(err, calib.ErrStale) || try >= maxPlans {
 			break
 		}
 		e.Log.Warn("another deployment came in between: planned again")
@@ -130,16 +130,16 @@ func runDeploy(c *cli.Context, e *environment, j *piece) error {
 }
 
 // planFor plans the deployment.
-func planFor(c *cli.Context, place calib.Place, standing *publish.Standing, m *publish.Merged, gate publish.Gate) (*publish.Plan, error) {
+func planFor(c *cli.Context, dest calib.Destination, standing *publish.Standing, m *publish.Merged, gate publish.Gate) (*publish.Plan, error) {
 	text := c.String("validity")
 	if text == "" {
-		return publish.NewPlanOfRun(c.Context, place, standing, m, ctype, gate)
+		return publish.NewPlanOfRun(c.Context, dest, standing, m, ctype, gate)
 	}
 	runs, err := calib.ParseRange(text)
 	if err != nil {
 		return nil, err
 	}
-	return publish.NewPlan(c.Context, place, standing, m, ctype, runs, gate)
+	return publish.NewPlan(c.Context, dest, standing, m, ctype, runs, gate)
 }
 
 // maxPlans bounds how often a deployment is planned again because others were faster.
@@ -177,10 +177,10 @@ func gateOf(c *cli.Context, e *environment, dettype string) (publish.Gate, error
 }
 
 // execute deploys if asked to.
-func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Plan, res *deployResult) error {
+func execute(c *cli.Context, e *environment, dest calib.Destination, plan *publish.Plan, res *deployResult) error {
 	switch {
 	case c.Bool("dry-run"):
-		rec, unchanged, err := plan.Execute(c.Context, place.DryRun(), os.Args, c.String("comment"))
+		rec, unchanged, err := plan.Execute(c.Context, dest.DryRun(), os.Args, c.String("comment"))
 		if err != nil {
 			return err
 		}
@@ -194,12 +194,12 @@ func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Pl
 		e.Log.Info("nothing is deployed: -D does it")
 		return nil
 	}
-	if ws, ok := place.Store.(*calibws.Store); ok {
+	if ws, ok := dest.Store.(*calibws.Store); ok {
 		if err := remember(ws); err != nil {
 			return err
 		}
 	}
-	rec, unchanged, err := plan.Execute(c.Context, place, os.Args, c.String("comment"))
+	rec, unchanged, err := plan.Execute(c.Context, dest, os.Args, c.String("comment"))
 	if err != nil {
 		return err
 	}
@@ -208,6 +208,6 @@ func execute(c *cli.Context, e *environment, place calib.Place, plan *publish.Pl
 		e.Log.Infof("already in force: deployment %s of %s", rec.ID, rec.Time.Format(time.RFC3339))
 		return nil
 	}
-	e.Log.Infof("deployed %s: %s in %s, %s", rec.ID, rec.Name, place, fault.Count(rec.Bad, "bad pixel"))
+	e.Log.Infof("deployed %s: %s in %s, %s", rec.ID, rec.Name, dest, fault.Count(rec.Bad, "bad pixel"))
 	return nil
 }

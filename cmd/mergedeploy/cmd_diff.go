@@ -32,18 +32,18 @@ func runDiff(c *cli.Context, e *environment) error {
 	case len(words) > 0 || from == "" || to == "":
 		return fault.New(fault.Usage, "two arrays are compared").WithHint("name them as arguments, or with --from and --to")
 	}
-	var place calib.Place
+	var dest calib.Destination
 	if !publish.IsFile(from) || !publish.IsFile(to) {
 		var err error
-		if place, err = placeNamed(c, e, false); err != nil {
+		if dest, err = destinationNamed(c, e, false); err != nil {
 			return err
 		}
 	}
-	a, err := publish.LoadArray(c.Context, place, from)
+	a, err := publish.LoadArray(c.Context, dest, from)
 	if err != nil {
 		return err
 	}
-	b, err := publish.LoadArray(c.Context, place, to)
+	b, err := publish.LoadArray(c.Context, dest, to)
 	if err != nil {
 		return err
 	}

@@ -23,15 +23,15 @@ func newGCCommand(e *environment) *cli.Command {
 		Usage: "remove what interrupted deployments have left, and complete or undo them",
 		Flags: append(lookFlags(), command.Check(&cli.StringFlag{Name: "det-type", Usage: "also sweep the repository's directories of this detector `TYPE`"}, detector.CheckType)),
 		Action: func(c *cli.Context) error {
-			place, err := placeNamed(c, e, true)
+			dest, err := destinationNamed(c, e, true)
 			if err != nil {
 				return err
 			}
-			n, err := place.Collect(c.Context)
+			n, err := dest.Collect(c.Context)
 			if err != nil {
 				return err
 			}
-			set := publish.SetOf(place, func(ctype string) (calib.Place, error) { return placeOf(c, e, ctype, true) })
+			set := publish.SetOf(dest, func(ctype string) (calib.Destination, error) { return destinationOf(c, e, ctype, true) })
 			if err := set.Collect(c.Context); err != nil {
 				return err
 			}

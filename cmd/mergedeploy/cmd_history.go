@@ -21,11 +21,11 @@ func newHistoryCommand(e *environment) *cli.Command {
 			if c.Bool("dark") {
 				return historyOfSets(c, e)
 			}
-			place, err := placeNamed(c, e, false)
+			dest, err := destinationNamed(c, e, false)
 			if err != nil {
 				return err
 			}
-			records, err := place.Records()
+			records, err := dest.Records()
 			if err != nil {
 				return err
 			}
@@ -38,13 +38,13 @@ func newHistoryCommand(e *environment) *cli.Command {
 			if e.JSON {
 				return e.PrintJSON(shown)
 			}
-			if ws, ok := place.Store.(*calibws.Store); ok {
+			if ws, ok := dest.Store.(*calibws.Store); ok {
 				if err := ws.Resolve(c.Context); err != nil {
 					e.Log.Warnf("the names in the database are not known: %v", err)
 				}
 			}
-			fmt.Fprintln(e.Stdout, place)
-			if dir, ok := place.Store.(*calibdir.Dir); ok && c.Bool("all") {
+			fmt.Fprintln(e.Stdout, dest)
+			if dir, ok := dest.Store.(*calibdir.Dir); ok && c.Bool("all") {
 				others, err := dir.Others()
 				if err != nil {
 					return err

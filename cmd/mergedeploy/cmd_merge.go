@@ -10,7 +10,7 @@ func newMergeCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:        "merge",
 		Usage:       "merge only: write status_merged and the detector's array into the repository",
-		Description: "Takes no calibration directory and weighs nothing. deploy does the same first.",
+		Description: "Needs no calibration directory and judges nothing. deploy does the same first.",
 		Flags:       slices.Concat(subjectFlags(), pieceFlags(), mergeFlags()),
 		Action: func(c *cli.Context) error {
 			return asPiece(c, e, func(j *piece) error { return runMerge(c, e, j) })

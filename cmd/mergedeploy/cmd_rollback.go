@@ -40,7 +40,7 @@ func runRollback(c *cli.Context, e *environment) error {
 	if c.Bool("dark") {
 		return rollbackSet(c, e)
 	}
-	place, err := placeNamed(c, e, true)
+	dest, err := destinationNamed(c, e, true)
 	if err != nil {
 		return err
 	}
@@ -58,11 +58,11 @@ func runRollback(c *cli.Context, e *environment) error {
 	var res rollbackResult
 	for try := 0; ; try++ {
 		if c.Bool("deploy") { // what was interrupted is ended first, so that the plan is of what is there
-			if _, err := place.Collect(c.Context); err != nil {
+			if _, err := dest.Collect(c.Context); err != nil {
 				return err
 			}
 		}
-		plan, err := publish.NewRollback(c.Context, place, opt)
+		plan, err := publish.NewRollback(c.Context, dest, opt)
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func runRollback(c *cli.Context, e *environment) error {
 			e.Log.Info("nothing is changed: -D does it")
 			break
 		}
-		rec, err := plan.Execute(c.Context, place, os.Args)
+		rec, err := plan.Execute(c.Context, dest, os.Args)
 		if err == nil {
 			res.Deployed = &rec
 			e.Log.Infof("rolled back %s: %s", plan.Undoes.ID, rec.ID)

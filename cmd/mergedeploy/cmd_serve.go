@@ -13,7 +13,7 @@ import (
 	"rawstatus/internal/io/disk"
 )
 
-// served is what serve says once it answers.
+// served is the result of serve, once it answers.
 type served struct {
 	URL string `json:"url"`
 }

@@ -20,11 +20,11 @@ func newShowCommand(e *environment) *cli.Command {
 			if run < 0 {
 				return fault.New(fault.Usage, "no run is named").WithHint("give -r")
 			}
-			place, err := placeNamed(c, e, false)
+			dest, err := destinationNamed(c, e, false)
 			if err != nil {
 				return err
 			}
-			shown, err := publish.Show(c.Context, place, run)
+			shown, err := publish.Show(c.Context, dest, run)
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func newVerifyCommand(e *environment) *cli.Command {
 }
 
 func runVerify(c *cli.Context, e *environment) error {
-	place, err := placeNamed(c, e, false)
+	dest, err := destinationNamed(c, e, false)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func runVerify(c *cli.Context, e *environment) error {
 			runs = append(runs, calib.Range{Begin: r.First, End: min(r.Last, calib.Last)})
 		}
 	}
-	v, err := publish.Verify(c.Context, place, runs)
+	v, err := publish.Verify(c.Context, dest, runs)
 	if err != nil {
 		return err
 	}
@@ -48,6 +48,6 @@ func runVerify(c *cli.Context, e *environment) error {
 	if err != nil || len(v.Problems) == 0 {
 		return err
 	}
-	return fault.New(fault.Input, "%s in %s: %s", fault.Count(len(v.Problems), "problem"), v.Place, v.Problems[0]).
+	return fault.New(fault.Input, "%s in %s: %s", fault.Count(len(v.Problems), "problem"), v.Destination, v.Problems[0]).
 		WithHint("mergedeploy history lists the deployments, rollback --to <id> deploys one of them again")
 }

@@ -157,7 +157,7 @@ func runDark(c *cli.Context, e *environment) error {
 	}
 	warnBackend(c, e, subject)
 	opt := publish.DarkOptions{Products: names, MissingPanel: c.String("missing-panel")}
-	opt.Place = func(ctype string) (calib.Place, error) { return placeFor(c, e, r, subject, ctype) }
+	opt.Destination = func(ctype string) (calib.Destination, error) { return destinationFor(c, e, r, subject, ctype) }
 	if opt.Range, err = calib.ParseRange(fmt.Sprintf("%d-end", d.Run.Number)); err != nil {
 		return err
 	}
@@ -211,11 +211,11 @@ func deployDark(c *cli.Context, e *environment, r *repo.Repo, subject *publish.S
 // force there.
 func planDark(c *cli.Context, e *environment, subject *publish.Subject, d *publish.DarkRun, opt *publish.DarkOptions) (p *publish.DarkPlan, err error) {
 	opt.Standing, err = publish.LookUp(c.Context, func(ctype string) (publish.Reader, error) {
-		place, err := opt.Place(ctype)
+		dest, err := opt.Destination(ctype)
 		if err != nil {
 			return nil, err
 		}
-		return place.Store.(publish.Reader), nil // both stores are
+		return dest.Store.(publish.Reader), nil // both stores are
 	}, d.Run.Number)
 	if err == nil {
 		p, err = publish.NewDarkPlan(c.Context, subject, d, e.Site.Location(), *opt)
@@ -228,21 +228,21 @@ func planDark(c *cli.Context, e *environment, subject *publish.Subject, d *publi
 	return publish.NewDarkPlan(c.Context, subject, d, e.Site.Location(), *opt)
 }
 
-// collectSet ends what was interrupted of sets, and in the places of this one.
+// collectSet ends what was interrupted of sets, and in the destinations of this one.
 func collectSet(c *cli.Context, opt publish.DarkOptions) error {
-	place, err := opt.Place(string(opt.Products[0]))
+	dest, err := opt.Destination(string(opt.Products[0]))
 	if err != nil {
 		return err
 	}
-	if err := publish.SetOf(place, opt.Place).Collect(c.Context); err != nil {
+	if err := publish.SetOf(dest, opt.Destination).Collect(c.Context); err != nil {
 		return err
 	}
 	for _, name := range opt.Products {
-		place, err := opt.Place(string(name))
+		dest, err := opt.Destination(string(name))
 		if err != nil {
 			return err
 		}
-		if _, err := place.Collect(c.Context); err != nil {
+		if _, err := dest.Collect(c.Context); err != nil {
 			return err
 		}
 	}
@@ -283,7 +283,7 @@ func executeDark(c *cli.Context, e *environment, p *publish.DarkPlan) error {
 		if q.Unchanged {
 			e.Log.Infof("%s already in force: deployment %s", q.CType, q.Deployed.ID)
 		} else {
-			e.Log.Infof("deployed %s %s: %s in %s", q.CType, q.Deployed.ID, q.Deployed.Name, q.Place)
+			e.Log.Infof("deployed %s %s: %s in %s", q.CType, q.Deployed.ID, q.Deployed.Name, q.Destination)
 		}
 	}
 	return nil
@@ -293,17 +293,17 @@ func executeDark(c *cli.Context, e *environment, p *publish.DarkPlan) error {
 func showInForce(c *cli.Context, e *environment, opt publish.DarkOptions, run int, out io.Writer) error {
 	fmt.Fprintf(out, "analysis of run %d will use\n", run)
 	for _, name := range opt.Products {
-		place, err := opt.Place(string(name))
+		dest, err := opt.Destination(string(name))
 		if err != nil {
 			return err
 		}
-		item, _, err := place.Find(c.Context, run)
+		item, _, err := dest.Find(c.Context, run)
 		if err != nil {
 			return err
 		}
 		text := "nothing"
 		if item != nil {
-			text = fmt.Sprintf("%s, runs %s, in %s", item.Name, item.Range.Runs(), place)
+			text = fmt.Sprintf("%s, runs %s, in %s", item.Name, item.Range.Runs(), dest)
 		}
 		fmt.Fprintf(out, "  %-13s %s\n", name, text)
 	}
@@ -312,12 +312,12 @@ func showInForce(c *cli.Context, e *environment, opt publish.DarkOptions, run in
 
 // setNamed returns the sets of the detector that flags name.
 func setNamed(c *cli.Context, e *environment, writing bool) (*calib.Set, error) {
-	open := func(ctype string) (calib.Place, error) { return placeOf(c, e, ctype, writing) }
+	open := func(ctype string) (calib.Destination, error) { return destinationOf(c, e, ctype, writing) }
 	var first error
 	for _, name := range repo.Products {
-		place, err := open(string(name))
+		dest, err := open(string(name))
 		if err == nil {
-			return publish.SetOf(place, open), nil
+			return publish.SetOf(dest, open), nil
 		}
 		if first == nil {
 			first = err
@@ -354,11 +354,11 @@ func rollbackSet(c *cli.Context, e *environment) error {
 		if part.Unchanged {
 			continue // it belongs to an earlier set
 		}
-		place, err := set.Open(part.CType)
+		dest, err := set.Open(part.CType)
 		if err != nil {
 			return err
 		}
-		p, err := publish.NewRollback(c.Context, place, publish.RollbackOptions{Of: part.Deployment})
+		p, err := publish.NewRollback(c.Context, dest, publish.RollbackOptions{Of: part.Deployment})
 		if err != nil {
 			return err
 		}

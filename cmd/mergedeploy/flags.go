@@ -48,7 +48,7 @@ func parseRun(text string) (int, error) {
 	return n, nil
 }
 
-// runOf gives the run of -r, -1 when there is none.
+// runOf returns the run of -r, -1 when there is none.
 func runOf(c *cli.Context) (int, error) {
 	if !c.IsSet("run") {
 		return -1, nil
@@ -103,7 +103,7 @@ func mergeFlags() []cli.Flag {
 	})
 }
 
-// repository gives the repository of the site.
+// repository returns the repository of the site.
 func repository(e *environment) (*repo.Repo, error) {
 	if e.Site.Repository == "" {
 		return nil, fault.New(fault.Usage, "no repository is configured").WithHint("name it with -o, in the environment or in the site file")

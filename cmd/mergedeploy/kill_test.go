@@ -44,7 +44,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		return cmd
 	}
-	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
+	dest, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		if err != nil || sum(a.Values) != 10*n {
 			t.Fatalf("round %d: %v, %v", n, a, err)
 		}
-		checkRecords(t, place.Place(), filepath.Join(filepath.Dir(target), "HISTORY"), n)
+		checkRecords(t, dest.Destination(), filepath.Join(filepath.Dir(target), "HISTORY"), n)
 	}
 	leftovers, err := filepath.Glob(filepath.Join(filepath.Dir(target), ".*.tmp-*"))
 	if err != nil || len(leftovers) > 0 {
@@ -100,9 +100,9 @@ func sum(a []uint64) (n int) {
 }
 
 // checkRecords wants each deployment once, in the ledger and in HISTORY.
-func checkRecords(t *testing.T, place calib.Place, history string, want int) {
+func checkRecords(t *testing.T, dest calib.Destination, history string, want int) {
 	t.Helper()
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,17 +159,17 @@ func TestProgramsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	place, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
+	dest, err := calibdir.New(filepath.Join(dir, "calib"), "Cam::CalibV1", "cam", ctype, disk.Files{Policy: policy0}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkRecords(t, place.Place(), filepath.Join(place.String(), "HISTORY"), n)
-	items, _, err := place.Items(t.Context())
+	checkRecords(t, dest.Destination(), filepath.Join(dest.String(), "HISTORY"), n)
+	items, _, err := dest.Items(t.Context())
 	if err != nil || len(items) != n/2+1 {
 		t.Fatalf("%d constants, %v", len(items), err)
 	}
 	for i := 2; i <= n; i += 2 {
-		a, _, err := place.Read(t.Context(), items[calib.Pick(items, i)])
+		a, _, err := dest.Read(t.Context(), items[calib.Pick(items, i)])
 		if err != nil || a.Values[i] != 1 || sum(a.Values) != 1 {
 			t.Errorf("run %d uses %v, %v", i, a, err)
 		}

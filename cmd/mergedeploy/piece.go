@@ -23,7 +23,7 @@ func pieceFlags() []cli.Flag {
 	})
 }
 
-// piece is a job of a submission; nil where a person gives the command.
+// piece is a job of a submission; nil where a person types the command.
 type piece struct {
 	slurm.Piece
 	plan *plan.Plan
@@ -96,11 +96,11 @@ func (j *piece) made(m *publish.Merged) error {
 
 // deployed returns the deployment in the ledger that this job has made before, nil if there is none. It is not made
 // again, also where a person has taken it back since.
-func (j *piece) deployed(place calib.Place) (*calib.Record, error) {
+func (j *piece) deployed(dest calib.Destination) (*calib.Record, error) {
 	if j == nil {
 		return nil, nil
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // reportPlan writes the page of a plan: to --report, or when the plan is only shown to where stacked arrays are kept.
 // A page that nobody has asked for stops nothing.
-func reportPlan(c *cli.Context, e *environment, r *repo.Repo, place calib.Place, p *publish.Plan, m *publish.Merged) error {
+func reportPlan(c *cli.Context, e *environment, r *repo.Repo, dest calib.Destination, p *publish.Plan, m *publish.Merged) error {
 	path := c.String("report")
 	asked := path != ""
 	if m.Path == "" || !asked && (c.Bool("deploy") || c.Bool("dry-run")) {
@@ -30,7 +30,7 @@ func reportPlan(c *cli.Context, e *environment, r *repo.Repo, place calib.Place,
 	if !asked {
 		path = strings.TrimSuffix(r.StackPath(m.Type, m.Detector, m.Run.Experiment, m.Run.Number, m.Run.Begin, ctype), ".txt") + ".html"
 	}
-	made, err := planPage(c, e, place, p, m, path)
+	made, err := planPage(c, e, dest, p, m, path)
 	switch {
 	case err != nil && asked:
 		return err
@@ -43,7 +43,7 @@ func reportPlan(c *cli.Context, e *environment, r *repo.Repo, place calib.Place,
 }
 
 // planPage makes the page of a plan.
-func planPage(c *cli.Context, e *environment, place calib.Place, p *publish.Plan, m *publish.Merged, path string) (report.Made, error) {
+func planPage(c *cli.Context, e *environment, dest calib.Destination, p *publish.Plan, m *publish.Merged, path string) (report.Made, error) {
 	family, _ := detector.Lookup(m.Type)
 	page := report.Page{Title: "plan: " + p.Run + " " + p.Detector, Subtitle: fmt.Sprintf("%s for %s, not deployed by this page", p.CType, p.Target), Gains: p.Gains(), Bits: planBits(m)}
 	for _, t := range p.Tiles {
@@ -58,7 +58,7 @@ func planPage(c *cli.Context, e *environment, place calib.Place, p *publish.Plan
 		}
 		page.Findings = append(page.Findings, verdict.Finding{Level: level, Rule: f.Rule, Text: f.String(), Panel: -1, Gain: -1})
 	}
-	mapped, err := p.Compared(c.Context, place)
+	mapped, err := p.Compared(c.Context, dest)
 	if err != nil {
 		return report.Made{}, err
 	}
@@ -78,7 +78,7 @@ func planPage(c *cli.Context, e *environment, place calib.Place, p *publish.Plan
 	return b.WriteFile(path, fs.FileMode(e.Site.FileMode))
 }
 
-// planBits returns the bits of the types that were merged; those of both families where nothing tells.
+// planBits returns the bits of the types that were merged; those of both families where it is not known.
 func planBits(m *publish.Merged) []report.Bit {
 	families := map[string]bool{}
 	for _, row := range m.Table {
@@ -104,7 +104,7 @@ func panelID(m *publish.Merged, slot int) string {
 }
 
 func planFacts(p *publish.Plan, m *publish.Merged) []report.Fact {
-	facts := []report.Fact{{Name: "run", Value: p.Run}, {Name: "detector", Value: p.Detector + " (" + m.Type + ")"}, {Name: "place", Value: p.Place}, {Name: "target", Value: p.Target},
+	facts := []report.Fact{{Name: "run", Value: p.Run}, {Name: "detector", Value: p.Detector + " (" + m.Type + ")"}, {Name: "destination", Value: p.Destination}, {Name: "target", Value: p.Target},
 		{Name: "validity", Value: p.Range.Runs()}, {Name: "array", Value: fmt.Sprint(p.Shape) + ", sha256 " + p.Array}, {Name: "merged array", Value: p.Source},
 		{Name: "effect", Value: strings.Join(p.Effect.Lines(), "\n")}}
 	for _, s := range m.Choices {

@@ -33,7 +33,7 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is wrong here is said before a database is asked. Only the files of --dark-tree need no repository yet.
+	// Mistakes here are reported before a database is asked. Only the files of --dark-tree need no repository yet.
 	if err := r.Check(); err != nil && !(c.IsSet("dark-tree") && errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func begin(c *cli.Context, e *environment) (*session, error) {
 	return s, nil
 }
 
-// merge merges as the flags say and tells what was done.
+// merge merges as the flags say and prints what was done.
 func (s *session) merge(c *cli.Context, e *environment, standing *publish.Standing) (*publish.Merged, error) {
 	opt, err := mergeOptions(c, e, s.repo, s.subject.Type)
 	if err != nil {

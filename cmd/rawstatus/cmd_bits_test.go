@@ -55,11 +55,11 @@ Limits are parameters: ` + "`rawstatus scan`" + ` counts bad pixels against a th
 func TestBitsPage(t *testing.T) {
 	_, tables, _ := call(t, "bits", "--markdown")
 	page := bitsHead + tables
-	for _, p := range []struct{ pkg, file, title string }{
-		{"status", "table.go", "Dark rules: deviations from the original software"},
-		{"feature", "feature.go", "Features: deviations from the original software"},
+	for _, p := range []struct{ pkg, title string }{
+		{"status", "Dark rules: deviations from the original software"},
+		{"feature", "Features: deviations from the original software"},
 	} {
-		page += "\n## " + p.title + "\n\n" + deviations(t, p.pkg, p.file)
+		page += "\n## " + p.title + "\n\n" + deviations(t, p.pkg)
 	}
 	path := filepath.Join(testenv.Root(t), "docs", "bits.md")
 	if *update {
@@ -75,13 +75,13 @@ func TestBitsPage(t *testing.T) {
 	}
 }
 
-// deviations gives a package comment from its heading about deviations on, for users: bits and parameters
+// deviations returns a package comment from its heading about deviations on, for users: bits and parameters
 // by the names that programs print.
-func deviations(t *testing.T, pkg, file string) string {
+func deviations(t *testing.T, pkg string) string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(testenv.Root(t), "internal", "stats", pkg, file), nil, parser.ParseComments)
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(testenv.Root(t), "internal", "stats", pkg, "doc.go"), nil, parser.ParseComments)
 	if err != nil || f.Doc == nil {
-		t.Fatalf("no package comment in %s: %v", file, err)
+		t.Fatalf("no package comment in %s: %v", pkg, err)
 	}
 	doc := new(comment.Parser).Parse(f.Doc.Text())
 	for i, block := range doc.Content {
@@ -90,7 +90,7 @@ func deviations(t *testing.T, pkg, file string) string {
 			return userNames().Replace(string(new(comment.Printer).Markdown(doc)))
 		}
 	}
-	t.Fatalf("no heading in the package comment of %s", file)
+	t.Fatalf("no heading in the package comment of %s", pkg)
 	return ""
 }
 

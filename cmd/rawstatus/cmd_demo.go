@@ -293,7 +293,7 @@ func readDeployed(ctx context.Context, url string, truth *simulate.Truth) (item 
 	}
 	store := &calibws.Store{Client: &calibws.Client{ReadURL: url, WriteURL: url}, Experiment: demoExperiment, DetName: "jungfrau", DetType: words[0],
 		LongName: strings.Join(words, "_"), CType: "status_extra"}
-	found, _, err := store.Place().Find(ctx, run)
+	found, _, err := store.Destination().Find(ctx, run)
 	if err != nil {
 		return "", nil, err
 	}

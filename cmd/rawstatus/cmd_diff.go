@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func runDiff(c *cli.Context, e *environment) error {
 		return err
 	}
 	d := comparison{A: a.label, B: b.label}
-	for _, name := range slices.Sorted(keysOf(a.files)) {
+	for _, name := range slices.Sorted(maps.Keys(a.files)) {
 		if b.files[name] == "" {
 			d.OnlyA = append(d.OnlyA, a.files[name])
 			continue
@@ -89,7 +90,7 @@ func runDiff(c *cli.Context, e *environment) error {
 		}
 		d.Files = append(d.Files, list...)
 	}
-	for _, name := range slices.Sorted(keysOf(b.files)) {
+	for _, name := range slices.Sorted(maps.Keys(b.files)) {
 		if a.files[name] == "" {
 			d.OnlyB = append(d.OnlyB, b.files[name])
 		}
@@ -104,16 +105,6 @@ func runDiff(c *cli.Context, e *environment) error {
 		err = fault.New(fault.Different, "%s and %s differ", d.A, d.B)
 	}
 	return err
-}
-
-func keysOf(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // sides finds out what is compared with what.
@@ -171,7 +162,7 @@ func (s *side) add(files []repo.Found, panel, ctype string, at time.Time) {
 	}
 }
 
-// types gives the constants types of a panel that are compared.
+// types returns the constants types of a panel that are compared.
 func (s *side) types(c *cli.Context, dettype, panel string) ([]string, error) {
 	if t := c.String("ctype"); t != "" {
 		return []string{t}, nil
@@ -285,7 +276,7 @@ func place(shape []int, n int) string {
 	return fmt.Sprintf(" %v", index)
 }
 
-// familyOf tells what the bits of a file mean; files of other programs are those of det_pixel_status.
+// familyOf returns the family of a file's bits; files of other programs are those of det_pixel_status.
 func familyOf(r *repo.Read) status.Family {
 	if r.Sidecar == nil {
 		return status.Features

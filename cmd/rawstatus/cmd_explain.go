@@ -73,7 +73,7 @@ func runExplain(c *cli.Context, e *environment) error {
 	return x.writeText(e.Stdout)
 }
 
-// explanation is what the repository knows of a pixel, and what deployed constants say of it.
+// explanation is a pixel in the repository and in deployed constants.
 type explanation struct {
 	*explain.Answer
 	Deployed []publish.Masking `json:"deployed"`
@@ -84,7 +84,7 @@ type explanation struct {
 // look finds the deployed constants of the run's experiment. A place that cannot be read is said and hides nothing else.
 func (x *explanation) look(ctx context.Context, e *environment, r *repo.Repo) error {
 	p, v := x.Pixel, x.Verdicts[len(x.Verdicts)-1]
-	places, beside, err := publish.Places(e.Site, r, v.Experiment, v.Run, p.DetType, p.Detector, "status_extra")
+	places, beside, err := publish.Destinations(e.Site, r, v.Experiment, v.Run, p.DetType, p.Detector, "status_extra")
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (x *explanation) writeText(w io.Writer) error {
 	b.WriteString("\ndeployed constants\n")
 	place := ""
 	for i := range x.Deployed {
-		if m := &x.Deployed[i]; m.Place != place {
-			place = m.Place
+		if m := &x.Deployed[i]; m.Destination != place {
+			place = m.Destination
 			fmt.Fprintf(&b, "  %s\n", place)
 		}
 		x.Deployed[i].Text(&b)

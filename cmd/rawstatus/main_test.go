@@ -33,7 +33,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-// help gives the help text of a command.
+// help returns the help text of a command.
 func help(t *testing.T, command string) (string, bool) {
 	t.Helper()
 	args := []string{"--help-all"}

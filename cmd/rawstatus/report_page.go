@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ import (
 // reportFile is the report of a work directory.
 func reportFile(work string) string { return filepath.Join(work, "report.html") }
 
-// baseline is what the status of a run is compared with.
+// baseline is the status that the status of a run is compared with.
 type baseline struct {
 	name string
 	// words returns the words of a panel in a gain mode; nil: there are none.
@@ -285,7 +286,7 @@ func reportFacts(e *environment, p *plan.Plan, sum *reduce.Summary, opt reportOp
 				lost[reason] += n
 			}
 		}
-		for _, reason := range slices.Sorted(keysOfCounts(lost)) {
+		for _, reason := range slices.Sorted(maps.Keys(lost)) {
 			out = append(out, report.Fact{Name: strings.TrimSpace("frames lost " + g.GainMode), Value: fmt.Sprintf("%d %s", lost[reason], reason)})
 		}
 	}
@@ -312,16 +313,6 @@ func reportFacts(e *environment, p *plan.Plan, sum *reduce.Summary, opt reportOp
 	return out
 }
 
-func keysOfCounts(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 // rulesText writes rules as --set takes them.
 func rulesText(r plan.Rules) string {
 	b, err := json.Marshal(r)
@@ -346,7 +337,7 @@ func writeReport(e *environment, path string, b *report.Builder) (report.Made, e
 
 // inForcePlace returns where analysis finds the constants of a run: for LCLS-II the calibration database, when the site
 // names one and no calib directory is asked for, else the calib directory; false: neither is known.
-func inForcePlace(e *environment, p *plan.Plan) (calib.Place, bool, error) {
+func inForcePlace(e *environment, p *plan.Plan) (calib.Destination, bool, error) {
 	family, _ := detector.Lookup(p.Dataset.Type)
 	asked := strings.HasPrefix(e.Site.Origin("calib_dir"), "flag")
 	if p.Dataset.Format == "xtc2" && !asked && e.Site.Origin("calibws.read_url") != "default" {
@@ -358,17 +349,17 @@ func inForcePlace(e *environment, p *plan.Plan) (calib.Place, bool, error) {
 			url := e.Site.CalibWS.ReadURL
 			s := &calibws.Store{Client: &calibws.Client{ReadURL: url, WriteURL: url}, Experiment: p.Dataset.Run.Experiment, DetName: p.Dataset.Detector,
 				DetType: words[0], LongName: long, CType: "status_extra"}
-			return s.Place(), true, nil
+			return s.Destination(), true, nil
 		}
 	}
 	if e.Site.CalibDir == "" {
-		return calib.Place{}, false, nil
+		return calib.Destination{}, false, nil
 	}
 	d, err := calibdir.New(e.Site.CalibDir, family.CalibGroup, p.Dataset.Detector, "status_extra", disk.Files{Policy: &access.Policy{}}, time.UTC)
 	if err != nil {
-		return calib.Place{}, false, err
+		return calib.Destination{}, false, err
 	}
-	return d.Place(), true, nil
+	return d.Destination(), true, nil
 }
 
 // inForceBaseline returns what analysis uses for the run now; nil: nothing.

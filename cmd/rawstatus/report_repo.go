@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 	case len(out.panels) == 0:
 		return nil, fault.New(fault.Input, "repository %q has no status files of %s run %v %s", r.Root, s.exp, s.runs, cmp.Or(s.det, s.dettype)).WithHint("check -e, -r, -d, --det-type and -o")
 	case len(names) > 1:
-		return nil, fault.New(fault.Usage, "the runs have several detectors: %s", strings.Join(slices.Sorted(keysOf(mapOf(names))), ", ")).WithHint("name one with -d")
+		return nil, fault.New(fault.Usage, "the runs have several detectors: %s", strings.Join(slices.Sorted(maps.Keys(names)), ", ")).WithHint("name one with -d")
 	}
 	if out.ctype == "" {
 		for _, t := range preferred {
@@ -93,14 +94,6 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 		return cmp.Or(a.Segment-b.Segment, a.Sub-b.Sub, cmp.Compare(a.Panel, b.Panel))
 	})
 	return out, out.take(r, s)
-}
-
-func mapOf(set map[string]bool) map[string]string {
-	out := map[string]string{}
-	for k := range set {
-		out[k] = k
-	}
-	return out
 }
 
 // take chooses a file for each panel, run and gain mode.
@@ -129,7 +122,7 @@ func (f *repoFiles) take(r *repo.Repo, s repoSubject) error {
 		return fault.New(fault.Input, "repository %q has no %s of %s run %v", r.Root, f.ctype, s.exp, s.runs).WithHint("-C names another type of constants")
 	}
 	family, _ := detector.Lookup(f.dettype)
-	f.gains = slices.SortedFunc(keysOf(mapOf(gains)), func(a, b string) int {
+	f.gains = slices.SortedFunc(maps.Keys(gains), func(a, b string) int {
 		return cmp.Or(family.GainIndex(a)-family.GainIndex(b), cmp.Compare(a, b))
 	})
 	return nil
@@ -212,7 +205,7 @@ func reportOfRun(ctx context.Context, e *environment, r *repo.Repo, s repoSubjec
 	}
 	page.Facts = []report.Fact{{Name: "experiment", Value: s.exp}, {Name: "run", Value: fmt.Sprint(run)}, {Name: "detector", Value: fmt.Sprintf("%s (%s), %s", f.detector, f.dettype, fault.Count(len(f.panels), "panel"))},
 		{Name: "repository", Value: r.Root}, {Name: "values", Value: "not in the repository: rawstatus report --work shows them"}}
-	for _, name := range slices.Sorted(keysOf(notes)) {
+	for _, name := range slices.Sorted(maps.Keys(notes)) {
 		page.Facts = append(page.Facts, report.Fact{Name: name, Value: notes[name]})
 	}
 	b.Describe(page.Facts, verdict.Judge(facts))

@@ -22,6 +22,7 @@ var poor = []struct {
 	{regexp.MustCompile(`\b[Ww]hoever\b`), "name the actor: the caller, the worker, the reader"},
 	{regexp.MustCompile(`\b[Tt]hat which\b`), "name the thing"},
 	{regexp.MustCompile(`^What\b`), "begin with the thing that the sentence is about"},
+	{regexp.MustCompile(`^[A-Za-z.]+ (is|are) what\b`), "say what kind of thing it is"},
 }
 
 // Comments returns a sentence for each comment of the Go files below root that uses a word of poor. Names in comments
@@ -69,8 +70,10 @@ func PackageComments(root string) (breaches []string, err error) {
 
 // Retired are words that the glossary has replaced, as parts of exported names, each with the word to use.
 var Retired = map[string]string{
-	"slab": "buffer",
-	"mar":  "plant",
+	"weigh": "judge",
+	"super": "superblock",
+	"slab":  "superblock",
+	"mar":   "reject",
 }
 
 // nameWords are the words of a name, which begin with capitals.

@@ -3,13 +3,29 @@ package lint
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"rawstatus/internal/testenv"
 )
 
-// TestPackageCommentsOfModule and the ones like it check the whole module.
+// open are folders whose comments are still to be cleaned; none is added.
+var open = []string{"bench", "cmd/rawstatus", "internal/io/codec", "internal/io/frame", "internal/io/pack", "internal/io/sweep", "internal/shard",
+	"internal/stats/kernel", "internal/testenv/slurmsim"}
+
+// TestCommentsOfModule and the ones like it check the whole module.
+func TestCommentsOfModule(t *testing.T) {
+	wantNone(t, func(root string) ([]string, error) {
+		breaches, err := Comments(root)
+		return slices.DeleteFunc(breaches, func(b string) bool {
+			return slices.ContainsFunc(open, func(dir string) bool {
+				return strings.HasPrefix(b, filepath.Join(root, dir)+string(filepath.Separator))
+			})
+		}), err
+	})
+}
+
 func TestPackageCommentsOfModule(t *testing.T) { wantNone(t, PackageComments) }
 
 func TestNamesOfModule(t *testing.T) {
@@ -46,6 +62,9 @@ func write(t *testing.T, files map[string]string) string {
 func TestComments(t *testing.T) {
 	dir := write(t, map[string]string{"a.go": `package a
 
+// T is what F makes.
+type T int
+
 // F gives a number.
 func F() int { return 1 } // whoever calls it
 
@@ -65,7 +84,7 @@ func G() string { return "gives" }
 		word, _, _ = strings.Cut(word, `"`)
 		got = append(got, where+" "+word)
 	}
-	if want := "a.go gives, a.go whoever, a.go tells, a.go that which, a.go What"; strings.Join(got, ", ") != want {
+	if want := "a.go T is what, a.go gives, a.go whoever, a.go tells, a.go that which, a.go What"; strings.Join(got, ", ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -50,7 +50,7 @@ func (m *Merged) readType(r *repo.Repo, p *Plane, ctype string, opt MergeOptions
 		return nil, err
 	}
 	if len(foreign) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s: %s of other names passed over (%s, ...)", ctype, count(len(foreign), "file"), foreign[0]))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s: %s of other names passed over (%s, ...)", ctype, fault.Count(len(foreign), "file"), foreign[0]))
 	}
 	read, err := m.readMasks(r, p, ctype, files)
 	if err != nil {
@@ -169,7 +169,7 @@ func (m *Merged) choose(r *repo.Repo, p *Plane, ctype string, files []repo.Found
 	if opt.Runs == nil {
 		c := r.Choose(files, wish)
 		if c.NoGain > 0 {
-			note("%s of unknown gain mode (none in the name): not used", count(c.NoGain, "file"))
+			note("%s of unknown gain mode (none in the name): not used", fault.Count(c.NoGain, "file"))
 		}
 		for _, f := range c.Repeated {
 			note("%s is not used: the clock showed its time twice, and it may be younger", filepath.Base(f.Path))
@@ -223,14 +223,14 @@ func (m *Merged) reason(c repo.Choice, gain string, of int, opt MergeOptions) st
 
 // whatIsThere says where files were looked for, and what lies there instead.
 func (m *Merged) whatIsThere(r *repo.Repo, opt MergeOptions) string {
-	places := []string{m.lookedFor(r)}
+	dests := []string{m.lookedFor(r)}
 	if opt.Tree != nil {
-		places = append(places, m.lookedFor(opt.Tree))
+		dests = append(dests, m.lookedFor(opt.Tree))
 	}
 	if n := len(m.Planes[0].Notes); n > 0 {
-		places = append(places, strings.Join(m.Planes[0].Notes, "; "))
+		dests = append(dests, strings.Join(m.Planes[0].Notes, "; "))
 	}
-	return strings.Join(places, ", ")
+	return strings.Join(dests, ", ")
 }
 
 // lookedFor says what was looked for in one repository, for the first panel, and what there is.

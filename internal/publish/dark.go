@@ -69,7 +69,7 @@ type DarkPlan struct {
 	Pixels    int         `json:"pixels"`
 	Findings  []Finding   `json:"findings"`
 	Notes     []string    `json:"notes,omitempty"`
-	// Unseen: the place did not answer. What is in force is not known, and nothing is compared with it.
+	// Unseen: the destination did not answer. What is in force is not known, and nothing is compared with it.
 	Unseen bool `json:"unseen,omitempty"`
 	// Set is the entry in the ledger of sets when it was done; Unchanged reports that all of it was in force already.
 	Set       string `json:"set,omitempty"`
@@ -85,17 +85,17 @@ type DarkPlan struct {
 
 // DarkPart is one type of the set.
 type DarkPart struct {
-	CType  repo.Product `json:"ctype"`
-	Place  string       `json:"place"`
-	Target string       `json:"target"`
-	Effect calib.Effect `json:"effect"`
-	DType  string       `json:"dtype"`
-	Array  string       `json:"array_sha256"`
+	CType       repo.Product `json:"ctype"`
+	Destination string       `json:"place"`
+	Target      string       `json:"target"`
+	Effect      calib.Effect `json:"effect"`
+	DType       string       `json:"dtype"`
+	Array       string       `json:"array_sha256"`
 	// Deployed is the record when it was done; Unchanged reports that it was in force already.
 	Deployed  *calib.Record `json:"deployed,omitempty"`
 	Unchanged bool          `json:"unchanged,omitempty"`
 
-	place   calib.Place
+	dest    calib.Destination
 	array   *calib.Array
 	sum     string // of its bytes
 	changes []calib.Change
@@ -106,17 +106,17 @@ type DarkPart struct {
 // DarkOptions say what is deployed where.
 type DarkOptions struct {
 	Products     []repo.Product
-	Place        func(ctype string) (calib.Place, error)
+	Destination  func(ctype string) (calib.Destination, error)
 	Range        calib.Range
 	Standing     *Standing
 	Gate         Gate
 	MissingGain  map[string]string // by gain mode, "" for the others: bad
 	MissingPanel string            // bad: NO_DATA
-	Raw          bool              // the places keep bytes and no text
-	Unseen       bool              // the places do not answer: what is in force is not known
+	Raw          bool              // the destinations keep bytes and no text
+	Unseen       bool              // the destinations do not answer: what is in force is not known
 }
 
-// NewDarkPlan plans to deploy types of constants of a dark run, and weighs them by the gate's rules together: what is
+// NewDarkPlan plans to deploy types of constants of a dark run, and judges them by the gate's rules together: what is
 // wrong with one of them refuses all.
 func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location, opt DarkOptions) (*DarkPlan, error) {
 	p := &DarkPlan{Detector: d.Detector, Run: fmt.Sprintf("%s run %d (%s)", d.Run.Experiment, d.Run.Number, s.Stamp), Range: opt.Range, Unseen: opt.Unseen,
@@ -147,12 +147,12 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 	if err := p.add(ctx, loc, opt); err != nil {
 		return nil, err
 	}
-	p.set = SetOf(p.Parts[0].place, opt.Place)
+	p.set = SetOf(p.Parts[0].dest, opt.Destination)
 	p.count()
-	if err := p.weighShifts(ctx, opt); err != nil {
+	if err := p.compareShifts(ctx, opt); err != nil {
 		return nil, err
 	}
-	p.weigh(opt.Gate)
+	p.judge(opt.Gate)
 	return p, nil
 }
 
@@ -232,27 +232,27 @@ func (p *DarkPlan) add(ctx context.Context, loc *time.Location, opt DarkOptions)
 	return nil
 }
 
-// part makes the array of a type and looks at its place.
+// part makes the array of a type and looks at its destination.
 func (p *DarkPlan) part(ctx context.Context, name repo.Product, loc *time.Location, opt DarkOptions) (part DarkPart, notes []string, err error) {
-	place, err := opt.Place(string(name))
+	dest, err := opt.Destination(string(name))
 	if err != nil {
 		return part, nil, err
 	}
-	targets := place.Target(opt.Range)
+	targets := dest.Target(opt.Range)
 	var changes []calib.Change
 	var effect calib.Effect
 	if !opt.Unseen {
-		items, more, err := place.Items(ctx)
+		items, more, err := dest.Items(ctx)
 		if err != nil {
 			return part, nil, err
 		}
-		if changes, err = place.Outlook(ctx, items, opt.Range); err != nil {
+		if changes, err = dest.Outlook(ctx, items, opt.Range); err != nil {
 			return part, nil, err
 		}
 		notes, effect = more, calib.EffectOf(items, opt.Range, targets...)
 	}
-	part = DarkPart{CType: name, Place: place.String(), Target: targets[0].Name, Effect: effect, DType: name.DType(),
-		place: place, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
+	part = DarkPart{CType: name, Destination: dest.String(), Target: targets[0].Name, Effect: effect, DType: name.DType(),
+		dest: dest, changes: changes, array: p.stack(name), header: header(loc), raw: opt.Raw}
 	part.sum = part.array.RawSum()
 	part.Array = calib.SumShaped(part.array, part.sum)
 	part.header.Shape = part.array.Shape
@@ -351,7 +351,7 @@ func (p *DarkPlan) Text(w io.Writer) {
 	fmt.Fprintf(w, "deployment of the constants of dark run %s for %s\n  source  %s\n  runs    %s\n", p.Run, p.Detector, p.dark.Source, p.Range)
 	for i := range p.Parts {
 		q := &p.Parts[i]
-		fmt.Fprintf(w, "  %-13s %s %s -> %s  %s\n", q.CType, calibtxt.Tuple(p.Shape, ""), q.DType, q.Place, q.Target)
+		fmt.Fprintf(w, "  %-13s %s %s -> %s  %s\n", q.CType, calibtxt.Tuple(p.Shape, ""), q.DType, q.Destination, q.Target)
 		if p.Unseen {
 			fmt.Fprintln(w, "                what runs use now is not known")
 			continue
@@ -373,7 +373,7 @@ func (p *DarkPlan) Text(w io.Writer) {
 	}
 }
 
-// key identifies the deployment of a part within its place.
+// key identifies the deployment of a part within its destination.
 func (p *DarkPlan) key(part *DarkPart) string {
 	b, err := json.Marshal([]any{p.Range, part.CType, part.Array, p.dark.PlanID, p.choices})
 	if err != nil {
@@ -432,7 +432,7 @@ func (q *DarkPart) content(source string) (calib.Content, int64, error) {
 // Remember calls a function for the store of each part.
 func (p *DarkPlan) Remember(f func(calib.Store) error) error {
 	for i := range p.Parts {
-		if err := f(p.Parts[i].place.Store); err != nil {
+		if err := f(p.Parts[i].dest.Store); err != nil {
 			return err
 		}
 	}
@@ -442,10 +442,10 @@ func (p *DarkPlan) Remember(f func(calib.Store) error) error {
 // setWait is how long a set waits for another one of the same detector.
 const setWait = time.Minute
 
-// SetOf returns the sets of the detector of a place.
-func SetOf(place calib.Place, open func(ctype string) (calib.Place, error)) *calib.Set {
-	_, ws := place.Store.(*calibws.Store)
-	return &calib.Set{Ledger: place.Sets, Wait: setWait, Open: open, Together: ws}
+// SetOf returns the sets of the detector of a destination.
+func SetOf(dest calib.Destination, open func(ctype string) (calib.Destination, error)) *calib.Set {
+	_, ws := dest.Store.(*calibws.Store)
+	return &calib.Set{Ledger: dest.Sets, Wait: setWait, Open: open, Together: ws}
 }
 
 // Execute deploys all types of the set, or none: when one fails, those before it are taken back. With dry nothing is
@@ -457,7 +457,7 @@ func (p *DarkPlan) Execute(ctx context.Context, command []string, comment string
 	parts := make([]calib.Deployment, len(p.Parts))
 	for i := range p.Parts {
 		q := &p.Parts[i]
-		parts[i] = calib.Deployment{Place: q.place, Record: p.record(q, command, comment), Content: func() (calib.Content, int64, error) { return q.content(p.dark.Source) }}
+		parts[i] = calib.Deployment{Destination: q.dest, Record: p.record(q, command, comment), Content: func() (calib.Content, int64, error) { return q.content(p.dark.Source) }}
 	}
 	if dry {
 		return p.dryRun(ctx, parts)
@@ -477,13 +477,13 @@ func (p *DarkPlan) Execute(ctx context.Context, command []string, comment string
 	return nil
 }
 
-// dryRun deploys the parts to places that keep nothing.
+// dryRun deploys the parts to destinations that keep nothing.
 func (p *DarkPlan) dryRun(ctx context.Context, parts []calib.Deployment) error {
 	for i, d := range parts {
 		content, size, err := d.Content()
 		if err == nil {
 			d.Record.Size = size
-			d.Record, d.Unchanged, err = d.Place.DryRun().Deploy(ctx, d.Record, content)
+			d.Record, d.Unchanged, err = d.Destination.DryRun().Deploy(ctx, d.Record, content)
 		}
 		if err != nil {
 			return fmt.Errorf("could not deploy %s: %w", d.Record.CType, err)

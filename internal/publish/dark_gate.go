@@ -47,16 +47,16 @@ const (
 	quietShare  = 0.1     // of a panel, whose rms is 0
 )
 
-// weighShifts compares the pedestals with those that the runs of the plan use now.
-func (p *DarkPlan) weighShifts(ctx context.Context, opt DarkOptions) error {
+// compareShifts compares the pedestals with those that the runs of the plan use now.
+func (p *DarkPlan) compareShifts(ctx context.Context, opt DarkOptions) error {
 	if p.Unseen {
 		return nil
 	}
-	place, err := opt.Place(string(repo.Pedestals))
+	dest, err := opt.Destination(string(repo.Pedestals))
 	if err != nil {
 		return err
 	}
-	old, from, err := inForceFor(ctx, place, opt.Range.Begin)
+	old, from, err := inForceFor(ctx, dest, opt.Range.Begin)
 	switch {
 	case err != nil:
 		p.Notes = append(p.Notes, fmt.Sprintf("the pedestals in force cannot be read, so nothing is compared with them: %v", err))
@@ -102,12 +102,12 @@ func (p *DarkPlan) weighShifts(ctx context.Context, opt DarkOptions) error {
 }
 
 // inForceFor reads what a run uses; nil for nothing.
-func inForceFor(ctx context.Context, place calib.Place, run int) (*calib.Array, string, error) {
-	item, _, err := place.Find(ctx, run)
+func inForceFor(ctx context.Context, dest calib.Destination, run int) (*calib.Array, string, error) {
+	item, _, err := dest.Find(ctx, run)
 	if err != nil || item == nil {
 		return nil, "", err
 	}
-	a, _, err := place.Read(ctx, *item)
+	a, _, err := dest.Read(ctx, *item)
 	return a, item.Name, err
 }
 
@@ -167,8 +167,8 @@ func (p *DarkPlan) find(g Gate, name string, refuses bool, text string) {
 	p.Findings = append(p.Findings, f)
 }
 
-// weigh asks every rule.
-func (p *DarkPlan) weigh(g Gate) {
+// judge asks every rule.
+func (p *DarkPlan) judge(g Gate) {
 	p.Findings = []Finding{}
 	if len(p.missing) > 0 {
 		f := Finding{Rule: missing, Refuses: true, Text: few(p.missing), Over: "--missing-panel=bad, --missing-gain=[<mode>=]bad"}
@@ -213,7 +213,7 @@ func (p *DarkPlan) weigh(g Gate) {
 		}
 	}
 	if len(p.Parts) > 0 {
-		p.find(g, "experiment", true, otherExperiment(g, &Plan{Place: p.Parts[0].Place, merged: p.merged}))
+		p.find(g, "experiment", true, otherExperiment(g, &Plan{Destination: p.Parts[0].Destination, merged: p.merged}))
 	}
 	p.find(g, "incomplete", g.Automatic, few(p.dark.Incomplete))
 }

@@ -51,14 +51,14 @@ func (d *DarkRun) unit(seg int, mode string) *DarkUnit {
 	return &d.Units[i]
 }
 
-// darkPlaces returns the places of a calibration directory.
-func darkPlaces(root string) func(string) (calib.Place, error) {
-	return func(ctype string) (calib.Place, error) {
+// darkPlaces returns the destinations of a calibration directory.
+func darkPlaces(root string) func(string) (calib.Destination, error) {
+	return func(ctype string) (calib.Destination, error) {
 		d, err := calibdir.New(root, "Jungfrau::CalibV1", "jungfrau", ctype, disk.Files{Policy: &access.Policy{DirMode: 0o775, FileMode: 0o664}}, time.UTC)
 		if err != nil {
-			return calib.Place{}, err
+			return calib.Destination{}, err
 		}
-		return d.Place(), nil
+		return d.Destination(), nil
 	}
 }
 
@@ -69,9 +69,9 @@ func planDark(t *testing.T, root string, d *DarkRun, change func(*DarkOptions)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt := DarkOptions{Products: repo.Products, Place: darkPlaces(root), Range: calib.Range{Begin: d.Run.Number, End: calib.Last}, Gate: DefaultGate}
+	opt := DarkOptions{Products: repo.Products, Destination: darkPlaces(root), Range: calib.Range{Begin: d.Run.Number, End: calib.Last}, Gate: DefaultGate}
 	if opt.Standing, err = LookUp(context.Background(), func(ctype string) (Reader, error) {
-		p, err := opt.Place(ctype)
+		p, err := opt.Destination(ctype)
 		return p.Store.(Reader), err
 	}, d.Run.Number); err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestDarkSet(t *testing.T) {
 	if !again.Unchanged {
 		t.Error("the same set is deployed a second time")
 	}
-	set := SetOf(again.Parts[0].place, darkPlaces(root))
+	set := SetOf(again.Parts[0].dest, darkPlaces(root))
 	if records, err := set.Records(); err != nil || len(records) != 1 || len(records[0].Parts) != len(repo.Products) || records[0].ID != again.Set {
 		t.Errorf("the ledger of sets has %+v (%v), wanted one entry, %s", records, err, again.Set)
 	}
@@ -157,14 +157,14 @@ func TestDarkSet(t *testing.T) {
 }
 
 // usedBy lists what a run uses of some types.
-func usedBy(t *testing.T, places func(string) (calib.Place, error), types []repo.Product, run int) (names string) {
+func usedBy(t *testing.T, dests func(string) (calib.Destination, error), types []repo.Product, run int) (names string) {
 	t.Helper()
 	for _, name := range types {
-		place, err := places(string(name))
+		dest, err := dests(string(name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		item, _, err := place.Find(context.Background(), run)
+		item, _, err := dest.Find(context.Background(), run)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,21 +206,21 @@ func TestDarkSetKilled(t *testing.T) {
 			}
 			finished := at <= n
 			process.Die()
-			places := memPlaces(mem)
-			place, _ := places(string(repo.Pedestals))
-			set := SetOf(place, places)
+			dests := memPlaces(mem)
+			dest, _ := dests(string(repo.Pedestals))
+			set := SetOf(dest, dests)
 			if err := set.Collect(ctx); err != nil {
 				t.Fatalf("killed at change %d: %v", n, err)
 			}
 			all := strings.Repeat("5-end.data ", len(repo.DarkSet))
-			got := usedBy(t, places, repo.DarkSet, 7)
+			got := usedBy(t, dests, repo.DarkSet, 7)
 			if got != all && strings.Trim(got, " ") != "" || finished && (got == all) == undo {
 				t.Fatalf("killed at change %d (undo: %v): run 7 uses %q", n, undo, got)
 			}
-			if err := planIn(t, places, d).Execute(ctx, nil, "", false); err != nil {
+			if err := planIn(t, dests, d).Execute(ctx, nil, "", false); err != nil {
 				t.Fatalf("killed at change %d: %v", n, err)
 			}
-			if got := usedBy(t, places, repo.DarkSet, 7); got != all {
+			if got := usedBy(t, dests, repo.DarkSet, 7); got != all {
 				t.Fatalf("killed at change %d, and deployed again: run 7 uses %q", n, got)
 			}
 			if finished {
@@ -246,26 +246,26 @@ func smallDark() *DarkRun {
 	return d
 }
 
-// memPlaces returns the places of a calibration directory in memory.
-func memPlaces(m *disk.Memory) func(string) (calib.Place, error) {
-	return func(ctype string) (calib.Place, error) {
+// memPlaces returns the destinations of a calibration directory in memory.
+func memPlaces(m *disk.Memory) func(string) (calib.Destination, error) {
+	return func(ctype string) (calib.Destination, error) {
 		d, err := calibdir.New("/calib", "Jungfrau::CalibV1", "jungfrau", ctype, m, time.UTC)
 		if err != nil {
-			return calib.Place{}, err
+			return calib.Destination{}, err
 		}
 		d.LockWait = 0
-		return d.Place(), nil
+		return d.Destination(), nil
 	}
 }
 
-// planIn plans the usual set in some places.
-func planIn(t *testing.T, places func(string) (calib.Place, error), d *DarkRun) *DarkPlan {
+// planIn plans the usual set in some destinations.
+func planIn(t *testing.T, dests func(string) (calib.Destination, error), d *DarkRun) *DarkPlan {
 	t.Helper()
 	s, err := d.Subject(repo.New("/repo", nil, time.UTC))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewDarkPlan(context.Background(), s, d, time.UTC, DarkOptions{Products: repo.DarkSet, Place: places, Range: calib.Range{Begin: 5, End: calib.Last},
+	p, err := NewDarkPlan(context.Background(), s, d, time.UTC, DarkOptions{Products: repo.DarkSet, Destination: dests, Range: calib.Range{Begin: 5, End: calib.Last},
 		Gate: DefaultGate, Standing: &Standing{}})
 	if err != nil {
 		t.Fatal(err)
@@ -349,8 +349,8 @@ func TestDarkGate(t *testing.T) {
 			}
 		}
 	}
-	place, _ := darkPlaces(root)("pedestals")
-	if records, err := place.Records(); err != nil || len(records) != 1 {
+	dest, _ := darkPlaces(root)("pedestals")
+	if records, err := dest.Records(); err != nil || len(records) != 1 {
 		t.Errorf("refused plans have left %d records (%v)", len(records), err)
 	}
 }

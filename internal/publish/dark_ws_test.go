@@ -35,23 +35,23 @@ func TestDarkSetInDatabase(t *testing.T) {
 			handler.ServeHTTP(w, r)
 		}))
 		ledgers := t.TempDir()
-		places := func(ctype string) (calib.Place, error) {
+		dests := func(ctype string) (calib.Destination, error) {
 			s := &calibws.Store{Client: &calibws.Client{ReadURL: server.URL + "/calib_ws/", WriteURL: server.URL + "/calib_ws/"}, Experiment: "mfxx1", DetName: "jungfrau", DetType: "jungfrau",
 				LongName: "jungfrau_id-0", CType: ctype, Ledger: &calib.Ledger{Dir: filepath.Join(ledgers, ctype), Disk: files}, LockWait: time.Minute}
-			place := s.Place()
-			place.Sets = &calib.Ledger{Dir: filepath.Join(ledgers, "sets"), Disk: files}
-			return place, nil
+			dest := s.Destination()
+			dest.Sets = &calib.Ledger{Dir: filepath.Join(ledgers, "sets"), Disk: files}
+			return dest, nil
 		}
-		err := planIn(t, places, smallDark()).Execute(ctx, nil, "", false)
+		err := planIn(t, dests, smallDark()).Execute(ctx, nil, "", false)
 		done := err == nil
-		if got := usedBy(t, places, repo.DarkSet, 7); done != (strings.Count(got, "cdb_") == len(repo.DarkSet)) || !done && strings.Trim(got, " ") != "" {
+		if got := usedBy(t, dests, repo.DarkSet, 7); done != (strings.Count(got, "cdb_") == len(repo.DarkSet)) || !done && strings.Trim(got, " ") != "" {
 			t.Fatalf("POST %d refused (%v): run 7 uses %q", n, err, got)
 		}
 		refuse.Store(-1)
-		if err := planIn(t, places, smallDark()).Execute(ctx, nil, "", false); err != nil {
+		if err := planIn(t, dests, smallDark()).Execute(ctx, nil, "", false); err != nil {
 			t.Fatalf("POST %d refused, and deployed again: %v", n, err)
 		}
-		if got := usedBy(t, places, repo.DarkSet, 7); strings.Count(got, "cdb_mfxx1/") != len(repo.DarkSet) {
+		if got := usedBy(t, dests, repo.DarkSet, 7); strings.Count(got, "cdb_mfxx1/") != len(repo.DarkSet) {
 			t.Fatalf("POST %d refused, and deployed again: run 7 uses %q", n, got)
 		}
 		server.Close()

@@ -29,7 +29,7 @@ func (p *Plan) Allowed() error {
 }
 
 // Execute carries the plan out. unchanged reports that the very same deployment is in force already.
-func (p *Plan) Execute(ctx context.Context, place calib.Place, command []string, comment string) (rec calib.Record, unchanged bool, err error) {
+func (p *Plan) Execute(ctx context.Context, dest calib.Destination, command []string, comment string) (rec calib.Record, unchanged bool, err error) {
 	if err := p.Allowed(); err != nil {
 		return rec, false, err
 	}
@@ -50,5 +50,5 @@ func (p *Plan) Execute(ctx context.Context, place calib.Place, command []string,
 			rec.Forced = append(rec.Forced, f.Rule)
 		}
 	}
-	return place.Deploy(ctx, rec, content)
+	return dest.Deploy(ctx, rec, content)
 }

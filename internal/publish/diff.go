@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/io/calibtxt"
 )
 
-// Difference is what changes from one status array to another.
+// Difference holds the changes from one status array to another.
 type Difference struct {
 	From      string       `json:"from"`
 	To        string       `json:"to"`
@@ -88,7 +88,7 @@ func extents(shape []int) []int {
 	return shape
 }
 
-// indexOf gives the indexes of an element.
+// indexOf returns the indexes of an element.
 func indexOf(i int, shape []int) []int {
 	index := make([]int, len(shape))
 	for k := len(shape) - 1; k >= 0; k-- {
@@ -112,7 +112,7 @@ func (d *Difference) Text(w io.Writer) {
 	}
 }
 
-// IsFile tells whether the name of an array is that of a file.
+// IsFile reports whether the name of an array is that of a file.
 func IsFile(name string) bool {
 	st, err := os.Stat(name)
 	return err == nil && st.Mode().IsRegular()
@@ -120,7 +120,7 @@ func IsFile(name string) bool {
 
 // LoadArray reads an array that the user names: a file, "run=<n>" for what analysis uses for a run, or
 // the id of a deployment.
-func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Array, error) {
+func LoadArray(ctx context.Context, dest calib.Destination, name string) (*calib.Array, error) {
 	if IsFile(name) {
 		a, err := calibtxt.ReadStatusFile(name, nil)
 		if err != nil {
@@ -128,7 +128,7 @@ func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Arra
 		}
 		return &calib.Array{Shape: a.Shape, Values: a.Values}, nil
 	}
-	if place.Store == nil {
+	if dest.Store == nil {
 		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")
 	}
 	if number, isRun := strings.CutPrefix(name, "run="); isRun {
@@ -136,17 +136,17 @@ func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Arra
 		if err != nil || run < 0 {
 			return nil, fault.New(fault.Usage, "%q names no run", name).WithHint("for example run=7")
 		}
-		item, _, err := place.Find(ctx, run)
+		item, _, err := dest.Find(ctx, run)
 		if err != nil {
 			return nil, err
 		}
 		if item == nil {
-			return nil, fault.New(fault.Input, "nothing is deployed for run %d in %s", run, place)
+			return nil, fault.New(fault.Input, "nothing is deployed for run %d in %s", run, dest)
 		}
-		a, _, err := place.Read(ctx, *item)
+		a, _, err := dest.Read(ctx, *item)
 		return a, err
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +154,6 @@ func LoadArray(ctx context.Context, place calib.Place, name string) (*calib.Arra
 	if err != nil {
 		return nil, err
 	}
-	c, err := place.Kept(ctx, rec)
+	c, err := dest.Kept(ctx, rec)
 	return c.Array, err
 }

@@ -1,6 +1,6 @@
 // Package publish brings status words from the repository to where analysis reads its constants: it
-// merges them per panel, stacks the panels to the detector's array, plans a deployment, weighs it against
-// what is in force, and carries it out. Whatever it decides it can tell: every step gives a value that
+// merges them per panel, stacks the panels to the detector's array, plans a deployment, compares it with
+// the constants in force, and carries it out. Every decision can be shown: each step returns a value that
 // prints itself as text and as JSON.
 //
 //	Find ─> Merge ─> NewPlan ─> Gate ─> Execute ─> (Rollback, Show, Verify, Diff)

@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Gate weighs a plan: what would harm analysis is refused unless it is forced by name.
+// Gate judges a plan: what would harm analysis is refused unless it is forced by name.
 type Gate struct {
 	MaxBad    float64       // fraction of a panel that may be bad
 	MaxNew    float64       // fraction of all pixels that may become bad
@@ -151,8 +151,8 @@ var Rules = []Rule{
 	{Name: "masks-only", What: "nothing but masks of people is known", check: masksOnly},
 }
 
-// weigh asks every rule.
-func (g Gate) weigh(p *Plan) []Finding {
+// judge asks every rule.
+func (g Gate) judge(p *Plan) []Finding {
 	findings := []Finding{}
 	for _, r := range Rules {
 		text := r.check(g, p)
@@ -197,11 +197,11 @@ func (p *Plan) become(is func(fraction float64) bool, than string) string {
 			worst = i
 		}
 	}
-	if worst < 0 || p.weighed == 0 || !is(float64(p.Stretches[worst].NewlyBad)/float64(p.weighed)) {
+	if worst < 0 || p.counted == 0 || !is(float64(p.Stretches[worst].NewlyBad)/float64(p.counted)) {
 		return ""
 	}
 	s := p.Stretches[worst]
-	return fmt.Sprintf("%s become bad (%.3f %%)%s, for runs %s", fault.Count(s.NewlyBad, "pixel"), percent(s.NewlyBad, p.weighed), than, s.Runs[0].Runs())
+	return fmt.Sprintf("%s become bad (%.3f %%)%s, for runs %s", fault.Count(s.NewlyBad, "pixel"), percent(s.NewlyBad, p.counted), than, s.Runs[0].Runs())
 }
 
 func constant(_ Gate, p *Plan) string {
@@ -236,7 +236,7 @@ func cleared(_ Gate, p *Plan) string {
 	return ""
 }
 
-// judgement is what has to be equal for all panels of a run.
+// judgement holds the facts that have to be equal for all panels of a run.
 type judgement struct{ plan, rules string }
 
 // differentPlans compares what the panels of one run, type and gain mode were judged by: a reduction that
@@ -268,11 +268,11 @@ func differentPlans(_ Gate, p *Plan) string {
 	return "judged under another plan or other rules than the panels before it: " + few(mixed) + "; run its reduction again"
 }
 
-// otherExperiment compares the place with the experiment: by the names in its path, also behind links, and by what was
+// otherExperiment compares the destination with the experiment: by the names in its path, also behind links, and by what was
 // deployed there before.
 func otherExperiment(_ Gate, p *Plan) string {
 	exp := p.merged.Run.Experiment
-	for _, path := range []string{p.Place, behindLinks(p.Place)} {
+	for _, path := range []string{p.Destination, behindLinks(p.Destination)} {
 		parts := strings.Split(filepath.ToSlash(path), "/")
 		for i, part := range parts {
 			if i+1 < len(parts) && parts[i+1] == "calib" && isExperiment.MatchString(part) && part != exp {
@@ -281,7 +281,7 @@ func otherExperiment(_ Gate, p *Plan) string {
 		}
 	}
 	if p.other != "" {
-		return fmt.Sprintf("what was deployed to %s before is of %s, the run is of %s", p.Place, p.other, exp)
+		return fmt.Sprintf("what was deployed to %s before is of %s, the run is of %s", p.Destination, p.other, exp)
 	}
 	return ""
 }

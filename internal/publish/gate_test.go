@@ -125,7 +125,7 @@ func (s *scene) plan(run int, validity string, g Gate, opt MergeOptions) *Plan {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p, err := NewPlan(s.t.Context(), s.dir("status_extra").Place(), standing, m, "status_extra", r, g)
+	p, err := NewPlan(s.t.Context(), s.dir("status_extra").Destination(), standing, m, "status_extra", r, g)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func first(n int, word uint64) func(int) uint64 {
 	}
 }
 
-// TestGateSources weighs where the status comes from: the run, its age, its plans, incomplete data.
+// TestGateSources judges where the status comes from: the run, its age, its plans, incomplete data.
 func TestGateSources(t *testing.T) {
 	s := newScene(t, "cam", "cam")
 	s.status(1, 0, "", 1, 1, repo.Sidecar{PlanID: "a"})
@@ -186,7 +186,7 @@ func TestGateSources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := NewPlan(t.Context(), s.dir("status_extra").Place(), nil, m, "status_extra", calib.Range{Begin: run, End: calib.Last}, g)
+		p, err := NewPlan(t.Context(), s.dir("status_extra").Destination(), nil, m, "status_extra", calib.Range{Begin: run, End: calib.Last}, g)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestGateSources(t *testing.T) {
 	wantFindings(t, at(40, g), "other-run")
 }
 
-// TestGateStretches weighs every stretch of runs that changes, against pixel_status, first deployments too.
+// TestGateStretches judges every stretch of runs that changes, against pixel_status, first deployments too.
 func TestGateStretches(t *testing.T) {
 	s := newScene(t, "cam", "cam")
 	s.status(1, 0, "", 12, 1, repo.Sidecar{})
@@ -391,7 +391,7 @@ func TestMountedElsewhere(t *testing.T) {
 	}
 }
 
-// TestGateTarget weighs the place: another experiment, constants of equal runs.
+// TestGateTarget judges the destination: another experiment, constants of equal runs.
 func TestGateTarget(t *testing.T) {
 	s := newScene(t, "cam", "cam")
 	s.status(1, 0, "", 1, 1, repo.Sidecar{})
@@ -416,12 +416,12 @@ func TestGateTarget(t *testing.T) {
 	s.root = filepath.Join(t.TempDir(), "scratch")
 	p := s.plan(1, "0-end", DefaultGate, MergeOptions{})
 	p.merged.Run.Experiment = "mfxlr2319"
-	rec, _, err := p.Execute(t.Context(), s.dir("status_extra").Place(), nil, "")
+	rec, _, err := p.Execute(t.Context(), s.dir("status_extra").Destination(), nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}), "experiment!")
-	if _, err := s.dir("status_extra").Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+	if _, err := s.dir("status_extra").Destination().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
 		t.Fatal(err)
 	}
 	wantFindings(t, s.plan(1, "0-end", DefaultGate, MergeOptions{}))

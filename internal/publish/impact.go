@@ -11,7 +11,7 @@ import (
 	"rawstatus/internal/io/repo"
 )
 
-// RunImpact is what a deployment changes for one run, in pixels as analysis masks them.
+// RunImpact is the effect of a deployment on one run, in pixels as analysis masks them.
 type RunImpact struct {
 	Run       int    `json:"run"`
 	Instead   string `json:"instead_of,omitempty"`

@@ -19,9 +19,9 @@ import (
 )
 
 // maskOf returns what analysis uses for a run: nothing, or an array.
-func maskOf(t *testing.T, place calib.Place, run int) *calib.Array {
+func maskOf(t *testing.T, dest calib.Destination, run int) *calib.Array {
 	t.Helper()
-	items, _, err := place.Items(t.Context())
+	items, _, err := dest.Items(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func maskOf(t *testing.T, place calib.Place, run int) *calib.Array {
 	if i < 0 {
 		return nil
 	}
-	a, _, err := place.Read(t.Context(), items[i])
+	a, _, err := dest.Read(t.Context(), items[i])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func impactOnce(t *testing.T, seed uint64) {
 	one := detector{"cam", []string{""}, 4, 5, 8, 24}
 	kind := []detector{one, one, one, {"jungfrau", []string{"g0", "g1", "g2"}, 512, 1024, 2, 2},
 		{"epix10ka", []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}, 352, 384, 2, 2}}[seed%5]
-	place := newPlace(t, "Cam::CalibV1", "det")
+	dest := newPlace(t, "Cam::CalibV1", "det")
 	rp := newRepo(t)
 	last := kind.last
 	changed, whole := 0, 0
@@ -80,7 +80,7 @@ func impactOnce(t *testing.T, seed uint64) {
 		if r.IntN(3) > 0 {
 			runs.End = runs.Begin + r.IntN(last-runs.Begin)
 		}
-		plan, err := NewPlan(t.Context(), place, nil, m, "status_extra", runs, Gate{MaxBad: 1, MaxNew: 1, MaxUnseen: 1, MaxWarn: 1, Force: ruleNames()})
+		plan, err := NewPlan(t.Context(), dest, nil, m, "status_extra", runs, Gate{MaxBad: 1, MaxNew: 1, MaxUnseen: 1, MaxWarn: 1, Force: ruleNames()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,13 +90,13 @@ func impactOnce(t *testing.T, seed uint64) {
 			list = append(list, run)
 		}
 		for _, run := range list {
-			before[run] = maskOf(t, place, run)
+			before[run] = maskOf(t, dest, run)
 		}
-		if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+		if _, _, err := plan.Execute(t.Context(), dest, nil, ""); err != nil {
 			t.Fatal(err)
 		}
 		for _, run := range list {
-			c, w := checkImpact(t, fmt.Sprintf("step %d, run %d, validity %v", step, run, runs), before[run], maskOf(t, place, run), len(kind.gains), plan, run)
+			c, w := checkImpact(t, fmt.Sprintf("step %d, run %d, validity %v", step, run, runs), before[run], maskOf(t, dest, run), len(kind.gains), plan, run)
 			changed, whole = changed+c, whole+w
 		}
 	}
@@ -171,8 +171,8 @@ func ruleNames() (names []string) {
 
 // TestImpactUnreadable wants a constant that cannot be read to be listed as a change of everything.
 func TestImpactUnreadable(t *testing.T) {
-	place := newPlace(t, "Cam::CalibV1", "det")
-	dir := place.String()
+	dest := newPlace(t, "Cam::CalibV1", "det")
+	dir := dest.String()
 	if err := os.MkdirAll(dir, 0o775); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestImpactUnreadable(t *testing.T) {
 	}
 	r := newRepo(t)
 	put(t, r, "cam", "det", 0, 2, 2, "", func(i int) uint64 { return uint64(i) })
-	plan, err := NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", calib.Range{Begin: 0, End: 5}, DefaultGate)
+	plan, err := NewPlan(t.Context(), dest, nil, merge(t, r, MergeOptions{}), "status_extra", calib.Range{Begin: 0, End: 5}, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}

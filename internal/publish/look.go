@@ -28,8 +28,8 @@ func (p *Plan) Gains() []string { return p.merged.gains() }
 
 // Compared reads the constants that the plan's stretches of runs use now, as far as they have the size of the new
 // array, which must be complete.
-func (p *Plan) Compared(ctx context.Context, place calib.Place) (*Comparison, error) {
-	items, _, err := place.Items(ctx)
+func (p *Plan) Compared(ctx context.Context, dest calib.Destination) (*Comparison, error) {
+	items, _, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (p *Plan) Compared(ctx context.Context, place calib.Place) (*Comparison, er
 		if at < 0 || s.Problem != "" || slices.Contains(c.Shown, s.Now) || len(c.Shown) == mostShown {
 			continue
 		}
-		old, _, err := place.Read(ctx, items[at])
+		old, _, err := dest.Read(ctx, items[at])
 		if err != nil {
 			return nil, err
 		}

@@ -24,13 +24,13 @@ type PixelAt struct {
 	Row, Col   int
 }
 
-// Masking is what a deployed constant says of one pixel.
+// Masking is one pixel in a deployed constant.
 type Masking struct {
-	Place  string        `json:"place"`
-	Name   string        `json:"name"`
-	Runs   []calib.Range `json:"runs"` // that use it
-	Masked bool          `json:"masked"`
-	Words  []PlaneWord   `json:"words"`
+	Destination string        `json:"place"`
+	Name        string        `json:"name"`
+	Runs        []calib.Range `json:"runs"` // that use it
+	Masked      bool          `json:"masked"`
+	Words       []PlaneWord   `json:"words"`
 	// Deployment names who deployed it and when; empty: another program did.
 	Deployment string   `json:"deployment,omitempty"`
 	Time       string   `json:"time,omitempty"`
@@ -57,12 +57,12 @@ type Cause struct {
 }
 
 // MaskingOf says of every constant that some run uses what it says of a pixel and why, in the order of runs.
-func MaskingOf(ctx context.Context, place calib.Place, p PixelAt) ([]Masking, error) {
-	items, _, err := place.Items(ctx)
+func MaskingOf(ctx context.Context, dest calib.Destination, p PixelAt) ([]Masking, error) {
+	items, _, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func MaskingOf(ctx context.Context, place calib.Place, p PixelAt) ([]Masking, er
 		k := slices.IndexFunc(of, func(x calib.Item) bool { return x.Name == items[i].Name })
 		if k < 0 {
 			k, of = len(of), append(of, items[i])
-			out = append(out, Masking{Place: place.String(), Name: items[i].Name})
+			out = append(out, Masking{Destination: dest.String(), Name: items[i].Name})
 		}
 		runs := out[k].Runs
 		if n := len(runs); n > 0 && runs[n-1].End == run-1 {
@@ -86,14 +86,14 @@ func MaskingOf(ctx context.Context, place calib.Place, p PixelAt) ([]Masking, er
 		}
 	}
 	for k := range out {
-		out[k].look(ctx, place, of[k], records, p)
+		out[k].look(ctx, dest, of[k], records, p)
 	}
 	return out, nil
 }
 
 // look reads one constant and finds who has made it of what.
-func (m *Masking) look(ctx context.Context, place calib.Place, item calib.Item, records []calib.Record, p PixelAt) {
-	a, sum, err := place.Read(ctx, item)
+func (m *Masking) look(ctx context.Context, dest calib.Destination, item calib.Item, records []calib.Record, p PixelAt) {
+	a, sum, err := dest.Read(ctx, item)
 	if err == nil {
 		m.Words, err = p.words(a)
 	}

@@ -16,20 +16,20 @@ import (
 // uses for each run, and the causes with the status files that went in.
 func TestMaskingRunByRun(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 18))
-	place := newPlace(t, "Cam::CalibV1", "det")
-	repositories := map[int]string{} // word that a deployment gives to pixel 7 of segment 1
+	dest := newPlace(t, "Cam::CalibV1", "det")
+	repositories := map[int]string{} // word of pixel 7 of segment 1 in a deployment
 	for step := range 6 {
 		rp := newRepo(t)
 		for s := range 2 {
 			put(t, rp, "cam", "det", s, 4, 5, "", func(int) uint64 { return uint64(r.IntN(3)/2) << r.IntN(6) })
 		}
 		begin := r.IntN(20)
-		plan, err := NewPlan(t.Context(), place, nil, merge(t, rp, MergeOptions{}), "status_extra", calib.Range{Begin: begin, End: begin + r.IntN(10)},
+		plan, err := NewPlan(t.Context(), dest, nil, merge(t, rp, MergeOptions{}), "status_extra", calib.Range{Begin: begin, End: begin + r.IntN(10)},
 			Gate{MaxBad: 1, MaxNew: 1, MaxUnseen: 1, MaxWarn: 1, Force: ruleNames()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+		if _, _, err := plan.Execute(t.Context(), dest, nil, ""); err != nil {
 			t.Fatal(err)
 		}
 		repositories[step] = rp.Root
@@ -45,7 +45,7 @@ func TestMaskingRunByRun(t *testing.T) {
 			}
 		}
 		at := PixelAt{DetType: "cam", Panel: []string{"id-00", "id-01"}[i/20], Slot: i / 20, Rows: 4, Cols: 5, Row: i % 20 / 5, Col: i % 5}
-		list, err := MaskingOf(t.Context(), place, at)
+		list, err := MaskingOf(t.Context(), dest, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestMaskingRunByRun(t *testing.T) {
 					said = &list[k]
 				}
 			}
-			a := maskOf(t, place, run)
+			a := maskOf(t, dest, run)
 			if (a == nil) != (said == nil) || a != nil && (said.Masked != (a.Values[i] != 0) || said.Words[0].Word != a.Values[i] || said.Deployment == "") {
 				t.Fatalf("pixel %d, run %d: %+v, analysis has %v", i, run, said, a)
 			}

@@ -2,27 +2,19 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
-	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/combine"
 	"rawstatus/internal/stats/status"
-	"rawstatus/internal/version"
 )
 
 // MergeOptions say what is merged and how.
@@ -118,15 +110,6 @@ func (s *Source) column() string {
 		return s.CType + " " + s.Mask.Short()
 	}
 	return s.CType
-}
-
-// BitRow says how many pixels have a bit, by constants type, over all panels and gain modes.
-type BitRow struct {
-	Value  uint64            `json:"value"`
-	Names  map[string]string `json:"names"`  // by bit family
-	Counts map[string]int    `json:"pixels"` // by constants type
-	Alone  map[string]int    `json:"alone"`  // of these, pixels that no other type calls so
-	Merged int               `json:"merged"`
 }
 
 // PlaneCount is the number of planes that Merge makes: panels times gain modes.
@@ -248,7 +231,7 @@ func (p *Plane) onlyCharge() bool {
 	return !tested && len(p.Sources) > 0 && !slices.ContainsFunc(p.Sources, func(s Source) bool { return s.CType != repo.TypeCharge })
 }
 
-// selected gives the bits of a family that are merged.
+// selected returns the bits of a family that are merged.
 func (o MergeOptions) selected(family string) uint64 {
 	if o.Bits == nil {
 		return combine.AllBits
@@ -288,234 +271,4 @@ func (p *Plane) vote(read []Source, opt MergeOptions) ([]combine.Source, error) 
 	}
 	first := read[slices.IndexFunc(read, func(s Source) bool { return !s.byPerson })]
 	return append(sources, combine.Source{Name: first.CType, Status: res.Status, Bits: opt.selected(first.Family)}), nil
-}
-
-// checkShapes wants one shape of all files of the detector, and fills it in.
-func (m *Merged) checkShapes(r *repo.Repo, opt MergeOptions) error {
-	var shape []int
-	var first string
-	for i := range m.Planes {
-		for _, s := range m.Planes[i].Sources {
-			if shape == nil {
-				shape, first = s.shape, s.Path
-			}
-			if !slices.Equal(s.shape, shape) {
-				return fault.New(fault.Input, "%q is an array %v, %q is %v", s.Path, s.shape, first, shape)
-			}
-		}
-	}
-	if shape == nil {
-		return fault.New(fault.Input, "no panel of %s has a status file for %s: %s", m.Detector, m.Stamp, m.whatIsThere(r, opt)).
-			WithHint("check -t, -o, --only, --exclude and --dark-tree")
-	}
-	if f := m.family; f.Rows > 0 && (shape[0] != f.Rows || shape[1] != f.Cols) {
-		return fault.New(fault.Input, "%q is an array %v, a panel of %s is %dx%d", first, shape, m.Type, f.Rows, f.Cols)
-	}
-	for i := range m.Panels {
-		m.Panels[i].Rows, m.Panels[i].Cols = shape[0], shape[1]
-	}
-	m.fit(shape[0], shape[1], opt.Standing)
-	return nil
-}
-
-// checkFamilies says when numbers of different meaning come together. A word then still says that a pixel
-// is bad; which bit means what is in the table of sources.
-func (m *Merged) checkFamilies(opt MergeOptions) error {
-	files := map[string]int{}
-	foreign := 0
-	for i := range m.Planes {
-		for _, s := range m.Planes[i].Sources {
-			if s.byPerson {
-				continue
-			}
-			files[s.Family]++
-			if s.Profile == "" && s.Family == repo.FamilyFeatures {
-				foreign++
-			}
-		}
-	}
-	if foreign > 0 {
-		m.Notes = append(m.Notes, count(foreign, "file")+" without sidecar: the bits are taken as those of det_pixel_status")
-	}
-	if len(files) < 2 {
-		return nil
-	}
-	var lines []string
-	for family, n := range files {
-		lines = append(lines, fmt.Sprintf("%s (%s)", family, count(n, "file")))
-	}
-	slices.Sort(lines)
-	what := strings.Join(lines, ", ")
-	if opt.And {
-		return fault.New(fault.Usage, "--and compares bits of different meaning: %s", what).WithHint("merge types of one kind only, with --only or --exclude")
-	}
-	m.Notes = append(m.Notes, "bits below 1024 are of several families, "+what+": the table of bits says which type a bit comes from")
-	return nil
-}
-
-// tabulate adds up the per-bit source tables of all planes.
-func (m *Merged) tabulate() {
-	rows := map[uint64]*BitRow{}
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		for _, t := range p.table {
-			row := rows[t.Value]
-			if row == nil {
-				row = &BitRow{Value: t.Value, Names: map[string]string{}, Counts: map[string]int{}, Alone: map[string]int{}}
-				rows[t.Value] = row
-			}
-			row.Merged += t.Merged
-			for j, ctype := range p.types {
-				if t.Counts[j] == 0 {
-					continue
-				}
-				row.Counts[ctype] += t.Counts[j]
-				row.Alone[ctype] += t.Alone[j]
-				for _, s := range p.Sources {
-					if s.column() == ctype {
-						row.Names[s.Family] = status.Names(status.Family(s.Family), t.Value)
-					}
-				}
-			}
-		}
-		p.table, p.types = nil, nil
-	}
-	for _, row := range rows {
-		m.Table = append(m.Table, *row)
-	}
-	slices.SortFunc(m.Table, func(a, b BitRow) int {
-		if a.Value < b.Value {
-			return -1
-		}
-		return 1
-	})
-}
-
-// header is that of the files written here.
-func header(loc *time.Location) calibtxt.Header {
-	return calibtxt.Header{Host: access.Host(), WorkDir: workDir(), UID: access.Login(), Time: time.Now().In(loc)}
-}
-
-// writePlanes writes status_merged of every plane that has sources.
-func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions) error {
-	group, ctx := fault.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		if p.merged == nil {
-			continue
-		}
-		group.Go(func() error {
-			j := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
-			panel := m.Panels[j]
-			sf := repo.StatusFile{DetType: m.Type, DetName: m.Detector, Panel: p.Panel, Segment: panel.Segment, Sub: panel.Sub,
-				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: m.At},
-				CType: "status_merged", GainMode: p.GainMode, Rows: panel.Rows, Cols: panel.Cols}
-			p.header = header(r.Loc)
-			err := r.WriteMerged(ctx, sf, p.merged.Dense(), m.sidecar(p), &p.header)
-			if opt.tolerates(err) {
-				p.Notes = append(p.Notes, "status_merged is not written: "+err.Error())
-				return nil
-			}
-			p.File = p.header.FileName
-			return err
-		})
-	}
-	return group.Wait()
-}
-
-// sidecar says what a merged plane is made of.
-func (m *Merged) sidecar(p *Plane) repo.Sidecar {
-	sc := repo.Sidecar{Profile: "merged", Version: version.String(), Notes: p.Notes}
-	families := map[string]bool{}
-	for _, s := range p.Sources {
-		families[s.Family] = true
-		sc.GainMap = append(sc.GainMap, s.gainMap...)
-		sc.Inputs = append(sc.Inputs, repo.Input{Path: s.Path, SHA256: s.SHA256})
-		if s.Partial != "" {
-			sc.Incomplete = append(sc.Incomplete, s.CType+": "+s.Partial)
-		}
-	}
-	slices.Sort(sc.GainMap)
-	sc.GainMap = slices.Compact(sc.GainMap)
-	sc.Family = strings.ReplaceAll(list(families), ", ", "+")
-	counts := p.merged.Count()
-	for _, b := range status.Table {
-		if n := counts.Of(b.Value); n > 0 && (b.Family == "" || families[string(b.Family)]) {
-			sc.Bits = append(sc.Bits, repo.Bit{Value: b.Value, Name: b.Name, Rule: b.Rule, Pixels: n})
-		}
-	}
-	return sc
-}
-
-// tolerates tells whether an error only says that the repository may not be written to, and that this is
-// good enough for looking at a plan.
-func (o MergeOptions) tolerates(err error) bool {
-	return o.LookOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS))
-}
-
-// inputs lists the status files that went in, each once.
-func (m *Merged) inputs() []calib.Input {
-	var inputs []calib.Input
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		for _, s := range p.Sources {
-			inputs = append(inputs, calib.Input{Path: s.Path, SHA256: s.SHA256, CType: s.CType, Panel: p.Panel, GainMode: p.GainMode,
-				PlanID: s.PlanID, Version: s.Version})
-		}
-	}
-	return inputs
-}
-
-func workDir() string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return "unknown"
-	}
-	return cwd
-}
-
-// Text prints what was merged: which file of which type was taken for each plane and why, and the bits.
-func (m *Merged) Text(w io.Writer) {
-	fmt.Fprintf(w, "merge %s (%s) of %s run %d for %s, panels known from %s\n", m.Detector, m.Type, m.Run.Experiment, m.Run.Number, m.Stamp, m.Origin)
-	for i := range m.Planes {
-		p := &m.Planes[i]
-		fmt.Fprintf(w, "  segment %d%s  panel %s: ", p.Slot, gainText(p.GainMode), p.Panel)
-		switch {
-		case len(p.Sources) > 0:
-			fmt.Fprintf(w, "%d of %s bad\n", p.Bad, fault.Count(p.Pixels, "pixel"))
-		case p.Filled != "":
-			fmt.Fprintf(w, "no status file, taken as %s\n", p.Filled)
-		default:
-			fmt.Fprintf(w, "NO STATUS FILE\n")
-		}
-		for _, s := range p.Sources {
-			fmt.Fprintf(w, "    %-14s %6d bad  %s  (%s)\n", s.CType, s.Bad, s.Path, s.Reason)
-		}
-		for _, n := range p.Notes {
-			fmt.Fprintf(w, "    note: %s\n", n)
-		}
-	}
-	if len(m.Table) > 0 {
-		fmt.Fprintf(w, "bits, in pixels (alone: no other type has it)\n  %8s %10s  %s\n", "value", "merged", "from")
-	}
-	for _, row := range m.Table {
-		var parts []string
-		for ctype, n := range row.Counts {
-			parts = append(parts, fmt.Sprintf("%s %d (alone %d)", ctype, n, row.Alone[ctype]))
-		}
-		slices.Sort(parts)
-		var names []string
-		for family, name := range row.Names {
-			names = append(names, name+" ("+family+")")
-		}
-		slices.Sort(names)
-		fmt.Fprintf(w, "  %8d %10d  %s: %s\n", row.Value, row.Merged, strings.Join(names, " or "), strings.Join(parts, ", "))
-	}
-	printList(w, "missing", m.Missing)
-	printList(w, "choice", m.Choices)
-	printList(w, "note", m.Notes)
-	if m.Path != "" {
-		fmt.Fprintf(w, "merged array %s: %s\n", calibtxt.Tuple(m.Shape, ""), m.Path)
-	}
 }

@@ -37,7 +37,7 @@ const (
 // pixelSet has a bit for each pixel of the detector.
 type pixelSet uint16
 
-// judged is what one type says of a panel in one run.
+// judged is the status of a panel in one run and type.
 type judged struct{ bad, unseen pixelSet }
 
 type modelMask struct {
@@ -57,7 +57,7 @@ type publishModel struct {
 	t      *testing.T
 	r      *rand.Rand
 	repo   *repo.Repo
-	place  func() calib.Place
+	dest   func() calib.Destination
 	ws     bool
 	log    []string
 	files  map[string]map[int][modelPanels]*judged // by type and run
@@ -222,9 +222,9 @@ func (m *publishModel) deploy() {
 			g.Force = append(g.Force, r.Name)
 		}
 	}
-	p, err := NewPlan(m.t.Context(), m.place(), nil, merged, "status_extra", m.runs(), g)
+	p, err := NewPlan(m.t.Context(), m.dest(), nil, merged, "status_extra", m.runs(), g)
 	m.check(err)
-	rec, unchanged, err := p.Execute(m.t.Context(), m.place(), nil, "")
+	rec, unchanged, err := p.Execute(m.t.Context(), m.dest(), nil, "")
 	m.say("deploy run %d for %s: %s, unchanged %v, %v", run, p.Range, rec.ID, unchanged, err)
 	m.check(err)
 	if !unchanged {
@@ -233,9 +233,9 @@ func (m *publishModel) deploy() {
 }
 
 func (m *publishModel) rollback() {
-	p, err := NewRollback(m.t.Context(), m.place(), RollbackOptions{Of: m.in[len(m.in)-1].id})
+	p, err := NewRollback(m.t.Context(), m.dest(), RollbackOptions{Of: m.in[len(m.in)-1].id})
 	m.check(err)
-	_, err = p.Execute(m.t.Context(), m.place(), nil)
+	_, err = p.Execute(m.t.Context(), m.dest(), nil)
 	m.say("rollback of %s: %v", p.Undoes.ID, err)
 	m.check(err)
 	m.in = m.in[:len(m.in)-1]
@@ -243,17 +243,17 @@ func (m *publishModel) rollback() {
 
 // compare resolves every run and compares it with the model.
 func (m *publishModel) compare() {
-	place := m.place()
+	dest := m.dest()
 	arrays := map[string]pixelSet{"": 0}
 	for run := range modelLast + 5 {
-		item, _, err := place.Find(m.t.Context(), run)
+		item, _, err := dest.Find(m.t.Context(), run)
 		m.check(err)
 		name := ""
 		if item != nil {
 			name = item.Name
 		}
 		if _, known := arrays[name]; !known {
-			a, _, err := place.Read(m.t.Context(), *item)
+			a, _, err := dest.Read(m.t.Context(), *item)
 			m.check(err)
 			set := pixelSet(0)
 			for i, w := range a.Values {
@@ -296,8 +296,8 @@ func (m *publishModel) play() {
 	}
 }
 
-// playModel plays histories, each with a place of its own.
-func playModel(t *testing.T, histories int, ws bool, fresh func() func() calib.Place) {
+// playModel plays histories, each with a destination of its own.
+func playModel(t *testing.T, histories int, ws bool, fresh func() func() calib.Destination) {
 	seed, n := max(*modelSeed, 1), histories
 	if testing.Short() {
 		n /= 5
@@ -308,7 +308,7 @@ func playModel(t *testing.T, histories int, ws bool, fresh func() func() calib.P
 	for i := range uint64(n) {
 		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 			t.Parallel()
-			m := &publishModel{t: t, r: rand.New(rand.NewPCG(seed+i, 15)), repo: newRepo(t), ws: ws, place: fresh()}
+			m := &publishModel{t: t, r: rand.New(rand.NewPCG(seed+i, 15)), repo: newRepo(t), ws: ws, dest: fresh()}
 			m.play()
 		})
 	}
@@ -316,14 +316,14 @@ func playModel(t *testing.T, histories int, ws bool, fresh func() func() calib.P
 
 // TestModelDirectory publishes into a calibration directory.
 func TestModelDirectory(t *testing.T) {
-	playModel(t, 30, false, func() func() calib.Place {
+	playModel(t, 30, false, func() func() calib.Destination {
 		files := disk.NewMemory(nil)
-		return func() calib.Place {
+		return func() calib.Destination {
 			d, err := calibdir.New("/calib", "Group::CalibV1", "cam", "status_extra", files, time.UTC)
 			if err != nil {
 				panic(err)
 			}
-			return d.Place()
+			return d.Destination()
 		}
 	})
 }
@@ -344,13 +344,13 @@ func (s service) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestModelDatabase publishes into the databases of a service.
 func TestModelDatabase(t *testing.T) {
-	playModel(t, 30, true, func() func() calib.Place {
+	playModel(t, 30, true, func() func() calib.Destination {
 		files := disk.NewMemory(nil)
 		client := &http.Client{Transport: service{(&calibserve.Server{Root: "/db", Disk: files, Writable: true}).Handler()}}
-		return func() calib.Place {
+		return func() calib.Destination {
 			s := &calibws.Store{Client: &calibws.Client{ReadURL: "http://127.0.0.1/", WriteURL: "http://127.0.0.1/", HTTP: client}, Experiment: "mfxx1", DetName: "cam",
 				DetType: "cam", LongName: "cam_panel-one_panel-two", CType: "status_extra", Ledger: &calib.Ledger{Dir: "/ledger", Disk: files}}
-			return s.Place()
+			return s.Destination()
 		}
 	})
 }

@@ -17,50 +17,50 @@ import (
 // Plan is a deployment that can be looked at before it is done. Pixels count as analysis will mask them:
 // gain modes combined, together with the pixel_status in force.
 type Plan struct {
-	Place     string       `json:"place"`
-	Detector  string       `json:"detector"`
-	Run       string       `json:"run"`
-	CType     string       `json:"ctype"`
-	Range     calib.Range  `json:"validity"`
-	Target    string       `json:"target"` // name within the place
-	Effect    calib.Effect `json:"effect"`
-	Source    string       `json:"source"`
-	Array     string       `json:"array_sha256"`
-	Shape     []int        `json:"shape"`
-	ShapeFrom string       `json:"shape_from"` // why it has this shape
-	Bad       int          `json:"bad_pixels"`
-	Pixels    int          `json:"pixels"`
-	Against   int          `json:"compared_for_run"`
-	Stretches []Stretch    `json:"changes"` // what changes for which runs
-	Tiles     []Tile       `json:"panels"`
-	Findings  []Finding    `json:"findings"`
-	Notes     []string     `json:"notes,omitempty"` // about the place
-	Choices   []string     `json:"choices,omitempty"`
+	Destination string       `json:"place"`
+	Detector    string       `json:"detector"`
+	Run         string       `json:"run"`
+	CType       string       `json:"ctype"`
+	Range       calib.Range  `json:"validity"`
+	Target      string       `json:"target"` // name within the destination
+	Effect      calib.Effect `json:"effect"`
+	Source      string       `json:"source"`
+	Array       string       `json:"array_sha256"`
+	Shape       []int        `json:"shape"`
+	ShapeFrom   string       `json:"shape_from"` // why it has this shape
+	Bad         int          `json:"bad_pixels"`
+	Pixels      int          `json:"pixels"`
+	Against     int          `json:"compared_for_run"`
+	Stretches   []Stretch    `json:"changes"` // what changes for which runs
+	Tiles       []Tile       `json:"panels"`
+	Findings    []Finding    `json:"findings"`
+	Notes       []string     `json:"notes,omitempty"` // about the destination
+	Choices     []string     `json:"choices,omitempty"`
 
 	merged    *Merged
 	run       int
 	now       string // what the run uses now
-	other     string // experiment of earlier deployments to the place, if it is another one
+	other     string // experiment of earlier deployments to the destination, if it is another one
 	changes   []calib.Change
 	standing  *Standing
 	ours      *flags
-	weighed   int      // pixels of panels that are neither padding nor filled as the user said
+	counted   int      // pixels of panels that are neither padding nor filled as the user said
 	ambiguous []string // constants between which analysis cannot decide
 }
 
-// NewPlan plans to deploy what was merged, for the given runs, and weighs it by the gate's rules. standing
+// NewPlan plans to deploy what was merged, for the given runs, and judges it by the gate's rules. standing
 // may be nil.
-func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merged, ctype string, r calib.Range, g Gate) (*Plan, error) {
-	items, notes, err := place.Items(ctx)
+func NewPlan(ctx context.Context, dest calib.Destination, standing *Standing, m *Merged, ctype string, r calib.Range, g Gate) (*Plan, error) {
+	items, notes, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
-	targets := place.Target(r)
-	changes, err := place.Outlook(ctx, items, r)
+	targets := dest.Target(r)
+	changes, err := dest.Outlook(ctx, items, r)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Place: place.String(), Detector: m.Detector, CType: ctype, Range: r, Target: targets[0].Name, Effect: calib.EffectOf(items, r, targets...),
+	p := &Plan{Destination: dest.String(), Detector: m.Detector, CType: ctype, Range: r, Target: targets[0].Name, Effect: calib.EffectOf(items, r, targets...),
 		changes: changes, standing: standing,
 		Run:    fmt.Sprintf("%s run %d (%s)", m.Run.Experiment, m.Run.Number, m.Stamp),
 		Source: m.Path, Shape: m.Shape, ShapeFrom: m.ShapeFrom, Choices: m.Choices, Notes: notes,
@@ -68,7 +68,7 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 	if i := calib.Pick(items, p.run); i >= 0 {
 		p.now = items[i].Name
 	}
-	if p.other, err = ofAnother(place, m.Run.Experiment); err != nil {
+	if p.other, err = ofAnother(dest, m.Run.Experiment); err != nil {
 		return nil, err
 	}
 	p.Against = p.affected()
@@ -78,17 +78,17 @@ func NewPlan(ctx context.Context, place calib.Place, standing *Standing, m *Merg
 		p.ours = flagsOf(m.array, m.planes())
 		p.count(standing.mask(ctx, standing.pixelStatus(p.Against), m.planes()))
 	}
-	p.weighStretches(ctx, place, items)
+	p.compareStretches(ctx, dest, items)
 	if standing != nil {
 		p.Notes = append(p.Notes, standing.Notes...)
 	}
-	p.Findings = g.weigh(p)
+	p.Findings = g.judge(p)
 	return p, nil
 }
 
 // ofAnother returns the experiment of a deployment in the ledger that is of another one; empty: none is.
-func ofAnother(place calib.Place, exp string) (string, error) {
-	records, err := place.Records()
+func ofAnother(dest calib.Destination, exp string) (string, error) {
+	records, err := dest.Records()
 	if err != nil {
 		return "", err
 	}
@@ -103,11 +103,11 @@ func ofAnother(place calib.Place, exp string) (string, error) {
 // NewPlanOfRun is NewPlan where nobody has said for which runs: for those from this one on, and for all while nothing is
 // in force and a person looks at the plan. A command that is given again, also after a kill, means the deployment that
 // it was and not a second one.
-func NewPlanOfRun(ctx context.Context, place calib.Place, standing *Standing, m *Merged, ctype string, g Gate) (*Plan, error) {
+func NewPlanOfRun(ctx context.Context, dest calib.Destination, standing *Standing, m *Merged, ctype string, g Gate) (*Plan, error) {
 	if m.Run.Number > calib.Last {
 		return nil, fault.New(fault.Input, "run %d: runs above %d cannot be looked up by analysis", m.Run.Number, calib.Last).WithHint("say with -R for which runs the constants are")
 	}
-	items, _, err := place.Items(ctx)
+	items, _, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -115,21 +115,21 @@ func NewPlanOfRun(ctx context.Context, place calib.Place, standing *Standing, m 
 	if len(items) == 0 && !g.Automatic {
 		runs.Begin = 0
 	}
-	p, err := NewPlan(ctx, place, standing, m, ctype, runs, g)
+	p, err := NewPlan(ctx, dest, standing, m, ctype, runs, g)
 	if err != nil || g.Automatic {
 		return p, err
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
 	if again, same := p.repeats(records); same && again != runs {
-		return NewPlan(ctx, place, standing, m, ctype, again, g)
+		return NewPlan(ctx, dest, standing, m, ctype, again, g)
 	}
 	return p, nil
 }
 
-// ambiguous lists pairs of constants of the same runs in a place where nothing but the order of a listing
+// ambiguous lists pairs of constants of the same runs in a destination where nothing but the order of a listing
 // decides between them.
 func ambiguous(items []calib.Item) (pairs []string) {
 	for i, a := range items {
@@ -142,7 +142,7 @@ func ambiguous(items []calib.Item) (pairs []string) {
 	return pairs
 }
 
-// affected gives the run whose constants are compared: the run itself if it will use the new ones, else
+// affected returns the run whose constants are compared: the run itself if it will use the new ones, else
 // the first that will.
 func (p *Plan) affected() int {
 	for _, r := range p.Effect.Used {
@@ -173,7 +173,7 @@ func (p *Plan) repeats(records []calib.Record) (calib.Range, bool) {
 	return calib.Range{}, false
 }
 
-// Key identifies the deployment within its place: what, for which runs, made of which files, with which choices.
+// Key identifies the deployment within its destination: what, for which runs, made of which files, with which choices.
 func (p *Plan) Key() string { return p.key(p.Range) }
 
 func (p *Plan) key(runs calib.Range) string {
@@ -192,7 +192,7 @@ func (p *Plan) key(runs calib.Range) string {
 // Text prints the plan.
 func (p *Plan) Text(w io.Writer) {
 	fmt.Fprintf(w, "deployment of %s for %s from %s\n", p.CType, p.Detector, p.Run)
-	fmt.Fprintf(w, "  source  %s\n  target  %s  %s\n", p.Source, p.Place, p.Target)
+	fmt.Fprintf(w, "  source  %s\n  target  %s  %s\n", p.Source, p.Destination, p.Target)
 	for _, l := range p.Effect.Lines() {
 		fmt.Fprintf(w, "  %s\n", l)
 	}

@@ -28,13 +28,13 @@ func newRepo(t *testing.T) *repo.Repo {
 	return repo.New(filepath.Join(t.TempDir(), "repo"), policy, time.UTC)
 }
 
-func newPlace(t *testing.T, group, source string) calib.Place {
+func newPlace(t *testing.T, group, source string) calib.Destination {
 	t.Helper()
 	d, err := calibdir.New(t.TempDir(), group, source, "status_extra", disk.Files{Policy: policy}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Place()
+	return d.Destination()
 }
 
 // put writes a status file of a panel whose words are word(i).
@@ -65,7 +65,7 @@ func merge(t *testing.T, r *repo.Repo, opt MergeOptions) *Merged {
 	return m
 }
 
-// TestShapes builds the arrays of DECISIONS "Deployed shape": every pixel of every plane tells where it
+// TestShapes builds the arrays of DECISIONS "Deployed shape": every pixel of every plane says where it
 // comes from, and must lie where analysis will look for it.
 func TestShapes(t *testing.T) {
 	const G, S = 1 << 44, 1 << 40 // marks of gain mode and segment in a word
@@ -136,7 +136,7 @@ func everyPlane(planes int) func(m *Merged, gain, segment, pixel int) uint64 {
 	}
 }
 
-// TestPlanesInForce: what is in force tells whether the array has an axis of gain modes that are not told apart.
+// TestPlanesInForce: the array in force decides whether the array has an axis of gain modes that are not told apart.
 func TestPlanesInForce(t *testing.T) {
 	for name, shape := range map[string][]int{"none": nil, "one": {2, 168, 192}, "eight": {8, 2, 168, 192}, "more panels": {8, 4, 168, 192}} {
 		r := newRepo(t)
@@ -173,18 +173,18 @@ func TestPlanCountsByPlane(t *testing.T) {
 		}
 		return merge(t, r, MergeOptions{})
 	}
-	place := newPlace(t, "CsPad2x2::CalibV1", "det")
+	dest := newPlace(t, "CsPad2x2::CalibV1", "det")
 	forever := calib.Range{Begin: 0, End: calib.Last}
-	plan, err := NewPlan(t.Context(), place, nil, write(), "status_extra", forever, DefaultGate)
+	plan, err := NewPlan(t.Context(), dest, nil, write(), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+	if _, _, err := plan.Execute(t.Context(), dest, nil, ""); err != nil {
 		t.Fatal(err)
 	}
 	key := plan.Key()
 	bad[0], bad[1] = 4, 7
-	plan, err = NewPlan(t.Context(), place, nil, write(), "status_extra", forever, DefaultGate)
+	plan, err = NewPlan(t.Context(), dest, nil, write(), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,34 +319,34 @@ func (forgetful) Put(context.Context, *calib.Record, int, *calib.Content) error 
 func TestReadBack(t *testing.T) {
 	r := newRepo(t)
 	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 99) })
-	place := newPlace(t, "Cam::CalibV1", "cam")
+	dest := newPlace(t, "Cam::CalibV1", "cam")
 	forever := calib.Range{Begin: 0, End: calib.Last}
-	plan, err := NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
+	plan, err := NewPlan(t.Context(), dest, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := plan.Execute(t.Context(), calib.Place{Store: forgetful{place.Store}, Ledger: place.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
+	if _, _, err := plan.Execute(t.Context(), calib.Destination{Store: forgetful{dest.Store}, Ledger: dest.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
 		t.Errorf("nothing deployed: %v", err)
 	}
-	if _, _, err := plan.Execute(t.Context(), place, nil, ""); err != nil {
+	if _, _, err := plan.Execute(t.Context(), dest, nil, ""); err != nil {
 		t.Error(err)
 	}
 	put(t, r, "cam", "cam", 0, 1, 100, "", func(i int) uint64 { return uint64(i / 98) })
-	if plan, err = NewPlan(t.Context(), place, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
+	if plan, err = NewPlan(t.Context(), dest, nil, merge(t, r, MergeOptions{}), "status_extra", forever, DefaultGate); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := plan.Execute(t.Context(), calib.Place{Store: forgetful{place.Store}, Ledger: place.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
+	if _, _, err := plan.Execute(t.Context(), calib.Destination{Store: forgetful{dest.Store}, Ledger: dest.Ledger}, nil, ""); err == nil || !strings.Contains(err.Error(), "does not read back") {
 		t.Errorf("the old one stays: %v", err)
 	}
 }
 
-// TestRepeatedCommand gives commands without -R again: one that is the deployment that the run uses does nothing, whatever
+// TestRepeatedCommand repeats commands without -R: one that is the deployment that the run uses does nothing, whatever
 // was deployed for other runs meanwhile; any other one is a deployment for the runs from its own on.
 func TestRepeatedCommand(t *testing.T) {
 	s := newScene(t, "cam", "cam")
 	s.status(7, 0, "", 1, 1, repo.Sidecar{})
 	s.status(20, 0, "", 2, 1, repo.Sidecar{})
-	place := s.dir("status_extra").Place()
+	dest := s.dir("status_extra").Destination()
 	command := func(run int, runs string, want string, wantUnchanged bool) calib.Record {
 		t.Helper()
 		subject, err := Find(t.Context(), s.repo, Wanted{Experiment: "mfxx1", Run: run})
@@ -359,17 +359,17 @@ func TestRepeatedCommand(t *testing.T) {
 		}
 		var p *Plan
 		if runs == "" {
-			p, err = NewPlanOfRun(t.Context(), place, nil, m, "status_extra", DefaultGate)
+			p, err = NewPlanOfRun(t.Context(), dest, nil, m, "status_extra", DefaultGate)
 		} else {
 			var r calib.Range
 			if r, err = calib.ParseRange(runs); err == nil {
-				p, err = NewPlan(t.Context(), place, nil, m, "status_extra", r, DefaultGate)
+				p, err = NewPlan(t.Context(), dest, nil, m, "status_extra", r, DefaultGate)
 			}
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec, unchanged, err := p.Execute(t.Context(), place, nil, "")
+		rec, unchanged, err := p.Execute(t.Context(), dest, nil, "")
 		if err != nil || rec.Range.String() != want || unchanged != wantUnchanged {
 			t.Fatalf("run %d -R %q: runs %s, unchanged %v, %v; want %s, %v", run, runs, rec.Range, unchanged, err, want, wantUnchanged)
 		}
@@ -377,12 +377,12 @@ func TestRepeatedCommand(t *testing.T) {
 	}
 	back := func(of calib.Record) {
 		t.Helper()
-		if _, err := place.Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, of.ID); err != nil {
+		if _, err := dest.Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, of.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
 	last := func() calib.Record {
-		records, err := place.Records()
+		records, err := dest.Records()
 		if err != nil {
 			t.Fatal(err)
 		}

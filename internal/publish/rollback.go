@@ -20,8 +20,8 @@ import (
 
 // RollbackPlan is a rollback that can be looked at before it is done.
 type RollbackPlan struct {
-	Place  string       `json:"place"`
-	Undoes calib.Record `json:"undoes"`
+	Destination string       `json:"place"`
+	Undoes      calib.Record `json:"undoes"`
 	// Restores is the id of the record whose content is deployed again, or none; empty for a rollback
 	// that brings back, for every stretch of runs, what was in force before.
 	Restores string         `json:"restores,omitempty"`
@@ -51,20 +51,20 @@ type RollbackOptions struct {
 
 // NewRollback plans to take a deployment back: every stretch of runs that uses it gets again what was in
 // force before it. With opt.To it plans to deploy an earlier content for the same runs instead.
-func NewRollback(ctx context.Context, place calib.Place, opt RollbackOptions) (*RollbackPlan, error) {
-	records, err := place.Records()
+func NewRollback(ctx context.Context, dest calib.Destination, opt RollbackOptions) (*RollbackPlan, error) {
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
-	of, err := deployed(records, opt, place)
+	of, err := deployed(records, opt, dest)
 	if err != nil {
 		return nil, err
 	}
-	items, notes, err := place.Items(ctx)
+	items, notes, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &RollbackPlan{Place: place.String(), Undoes: of, Range: of.Range, Notes: notes}
+	p := &RollbackPlan{Destination: dest.String(), Undoes: of, Range: of.Range, Notes: notes}
 	if rec, pending := calib.Pending(records); pending {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s %s was interrupted: it is completed or undone first, and the plan is made again", rec.Action, rec.ID))
 	}
@@ -72,19 +72,19 @@ func NewRollback(ctx context.Context, place calib.Place, opt RollbackOptions) (*
 		Detector: of.Detector, CType: of.CType, Range: p.Range, Comment: "rollback of " + of.ID}
 	switch {
 	case opt.To == "":
-		return p, p.undo(ctx, place, records)
+		return p, p.undo(ctx, dest, records)
 	case opt.To == "none":
 		err = p.toNone(of)
 	default:
-		err = p.toRecord(ctx, place, records, opt.To)
+		err = p.toRecord(ctx, dest, records, opt.To)
 	}
 	if err != nil {
 		return nil, err
 	}
 	p.record.Key = "rollback to " + p.Restores
-	effect := calib.EffectOf(items, p.Range, place.Target(p.Range)...)
+	effect := calib.EffectOf(items, p.Range, dest.Target(p.Range)...)
 	p.Effect = &effect
-	p.Changes, err = place.Outlook(ctx, items, p.Range)
+	p.Changes, err = dest.Outlook(ctx, items, p.Range)
 	return p, err
 }
 
@@ -92,7 +92,7 @@ func NewRollback(ctx context.Context, place calib.Place, opt RollbackOptions) (*
 func isDeployment(r calib.Record) bool { return r.State == calib.Done && r.Undoes == "" }
 
 // deployed returns the deployment that is meant.
-func deployed(records []calib.Record, opt RollbackOptions, place calib.Place) (calib.Record, error) {
+func deployed(records []calib.Record, opt RollbackOptions, dest calib.Destination) (calib.Record, error) {
 	if opt.Of != "" {
 		r, err := recordNamed(records, opt.Of)
 		if err == nil && !isDeployment(r) {
@@ -109,7 +109,7 @@ func deployed(records []calib.Record, opt RollbackOptions, place calib.Place) (c
 	if opt.Only != nil {
 		what = " for " + opt.Only.String()
 	}
-	return calib.Record{}, fault.New(fault.Input, "nothing was deployed%s to %s by this program", what, place).
+	return calib.Record{}, fault.New(fault.Input, "nothing was deployed%s to %s by this program", what, dest).
 		WithHint("mergedeploy history lists the deployments")
 }
 
@@ -132,7 +132,7 @@ func recordNamed(records []calib.Record, id string) (calib.Record, error) {
 
 // undo plans to take the deployment back. One that was taken back already stays so: the same command
 // again, after an answer was lost, is no second rollback.
-func (p *RollbackPlan) undo(ctx context.Context, place calib.Place, records []calib.Record) error {
+func (p *RollbackPlan) undo(ctx context.Context, dest calib.Destination, records []calib.Record) error {
 	if done := calib.Undone(records, p.Undoes.ID); done != nil {
 		p.Already = done.ID
 		at := slices.IndexFunc(records, func(r calib.Record) bool { return r.ID == p.Undoes.ID })
@@ -144,7 +144,7 @@ func (p *RollbackPlan) undo(ctx context.Context, place calib.Place, records []ca
 		}
 		return nil
 	}
-	u, err := place.PlanUndo(ctx, p.Undoes)
+	u, err := dest.PlanUndo(ctx, p.Undoes)
 	if err != nil {
 		return err
 	}
@@ -153,12 +153,12 @@ func (p *RollbackPlan) undo(ctx context.Context, place calib.Place, records []ca
 }
 
 // toRecord takes the content of an earlier deployment.
-func (p *RollbackPlan) toRecord(ctx context.Context, place calib.Place, records []calib.Record, id string) error {
+func (p *RollbackPlan) toRecord(ctx context.Context, dest calib.Destination, records []calib.Record, id string) error {
 	from, err := recordNamed(records, id)
 	if err != nil {
 		return err
 	}
-	c, err := place.Kept(ctx, from)
+	c, err := dest.Kept(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -195,19 +195,19 @@ func (p *RollbackPlan) take(c calib.Content, size int64) {
 }
 
 // Execute carries the rollback out.
-func (p *RollbackPlan) Execute(ctx context.Context, place calib.Place, command []string) (calib.Record, error) {
+func (p *RollbackPlan) Execute(ctx context.Context, dest calib.Destination, command []string) (calib.Record, error) {
 	p.record.Command, p.record.Seen = command, p.Changes
 	if p.content == nil {
-		return place.Undo(ctx, p.record, p.Undoes.ID)
+		return dest.Undo(ctx, p.record, p.Undoes.ID)
 	}
-	rec, _, err := place.Deploy(ctx, p.record, *p.content)
+	rec, _, err := dest.Deploy(ctx, p.record, *p.content)
 	return rec, err
 }
 
 // Text prints the plan.
 func (p *RollbackPlan) Text(w io.Writer) {
 	if p.Already != "" {
-		fmt.Fprintf(w, "%s\n  deployment %s of %s by %s was taken back already by rollback %s\n", p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339),
+		fmt.Fprintf(w, "%s\n  deployment %s of %s by %s was taken back already by rollback %s\n", p.Destination, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339),
 			p.Undoes.Login, p.Already)
 		if p.Next != "" {
 			fmt.Fprintf(w, "  before it came %s: rollback --of %s takes that back as well\n", p.Next, p.Next)
@@ -215,7 +215,7 @@ func (p *RollbackPlan) Text(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "rollback in %s\n  undoes    %s of %s by %s, %s\n  validity  %s\n",
-		p.Place, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, fault.Count(p.Undoes.Bad, "bad pixel"), p.Range)
+		p.Destination, p.Undoes.ID, p.Undoes.Time.Format(time.RFC3339), p.Undoes.Login, fault.Count(p.Undoes.Bad, "bad pixel"), p.Range)
 	if p.content != nil {
 		fmt.Fprintf(w, "  restores  %s, %s\n", p.Restores, fault.Count(p.Bad, "bad pixel"))
 		for _, l := range p.Effect.Lines() {

@@ -39,7 +39,7 @@ func TestScale(t *testing.T) {
 			}
 		}
 	}
-	place := newPlace(t, "Jungfrau::CalibV1", "jungfrau")
+	dest := newPlace(t, "Jungfrau::CalibV1", "jungfrau")
 	for _, validity := range []string{"1-end", "0-end"} {
 		begin := time.Now()
 		s, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1})
@@ -55,12 +55,12 @@ func TestScale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, err := NewPlan(t.Context(), place, nil, m, "status_extra", rg, DefaultGate)
+		plan, err := NewPlan(t.Context(), dest, nil, m, "status_extra", rg, DefaultGate)
 		if err != nil {
 			t.Fatal(err)
 		}
 		planned := time.Since(begin)
-		rec, unchanged, err := plan.Execute(t.Context(), place, nil, "")
+		rec, unchanged, err := plan.Execute(t.Context(), dest, nil, "")
 		if err != nil || unchanged {
 			t.Fatal(unchanged, err)
 		}

@@ -14,18 +14,18 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Shown is what analysis uses for a run and where it comes from.
+// Shown is the constant that analysis uses for a run, with its origin.
 type Shown struct {
-	Place   string        `json:"place"`
-	Run     int           `json:"run"`
-	Item    *calib.Item   `json:"item"` // nil: nothing
-	Content string        `json:"sha256,omitempty"`
-	Shape   []int         `json:"shape,omitempty"`
-	Bad     int           `json:"bad_pixels"`
-	Bits    []ShownBit    `json:"bits,omitempty"`
-	Record  *calib.Record `json:"record,omitempty"` // nil: deployed by another program
-	Origins []Origin      `json:"origins,omitempty"`
-	Notes   []string      `json:"notes,omitempty"`
+	Destination string        `json:"place"`
+	Run         int           `json:"run"`
+	Item        *calib.Item   `json:"item"` // nil: nothing
+	Content     string        `json:"sha256,omitempty"`
+	Shape       []int         `json:"shape,omitempty"`
+	Bad         int           `json:"bad_pixels"`
+	Bits        []ShownBit    `json:"bits,omitempty"`
+	Record      *calib.Record `json:"record,omitempty"` // nil: deployed by another program
+	Origins     []Origin      `json:"origins,omitempty"`
+	Notes       []string      `json:"notes,omitempty"`
 }
 
 // ShownBit counts the pixels with a bit.
@@ -43,16 +43,16 @@ type Origin struct {
 }
 
 // Show resolves a run as analysis does and follows what it finds to its origins.
-func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
-	item, notes, err := place.Find(ctx, run)
+func Show(ctx context.Context, dest calib.Destination, run int) (*Shown, error) {
+	item, notes, err := dest.Find(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	s := &Shown{Place: place.String(), Run: run, Notes: notes, Item: item}
+	s := &Shown{Destination: dest.String(), Run: run, Notes: notes, Item: item}
 	if item == nil {
 		return s, nil
 	}
-	a, sum, err := place.Read(ctx, *item)
+	a, sum, err := dest.Read(ctx, *item)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func Show(ctx context.Context, place calib.Place, run int) (*Shown, error) {
 			s.Bits = append(s.Bits, ShownBit{1 << bit, n})
 		}
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func originOf(in calib.Input) Origin {
 
 // Text prints what is used.
 func (s *Shown) Text(w io.Writer) {
-	fmt.Fprintf(w, "run %d in %s: ", s.Run, s.Place)
+	fmt.Fprintf(w, "run %d in %s: ", s.Run, s.Destination)
 	if s.Item == nil {
 		fmt.Fprintln(w, "nothing is deployed for it")
 	} else {

@@ -21,7 +21,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// fit gives the array its shape: that of what is in force, since analysis asserts equal sizes, else that of
+// fit sets the shape of the array: that of what is in force, since analysis asserts equal sizes, else that of
 // the detector type. What is in force may have more panels, or axes of length 1 more or less; any other
 // difference cannot be resolved.
 func (m *Merged) fit(rows, cols int, standing *Standing) {
@@ -81,7 +81,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 				return err
 			}
 		default:
-			if err := m.place(l, planes, opt.MissingGain); err != nil {
+			if err := m.stackPanel(l, planes, opt.MissingGain); err != nil {
 				return err
 			}
 		}
@@ -99,8 +99,8 @@ func (m *Merged) stack(opt MergeOptions) error {
 	return nil
 }
 
-// place puts the planes of one panel into the array.
-func (m *Merged) place(l layout, planes []*Plane, choices map[string]string) error {
+// stackPanel puts the planes of one panel into the array.
+func (m *Merged) stackPanel(l layout, planes []*Plane, choices map[string]string) error {
 	applyGainMaps(planes)
 	for gain, p := range planes {
 		choice, own := choices[p.GainMode]
@@ -150,11 +150,11 @@ func (m *Merged) noteTwins() {
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(segments)) {
-		m.Notes = append(m.Notes, fmt.Sprintf("not measured, and not used by analysis unless asked for: %s in %s", what, count(segments[what], "panel")))
+		m.Notes = append(m.Notes, fmt.Sprintf("not measured, and not used by analysis unless asked for: %s in %s", what, fault.Count(segments[what], "panel")))
 	}
 }
 
-// fill gives all pixels of a panel, in all gain modes, one word.
+// fill sets all pixels of a panel, in all gain modes, to one word.
 func (m *Merged) fill(l layout, slot int, word uint64) {
 	for gain := range m.planes() {
 		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
@@ -186,7 +186,7 @@ func (m *Merged) fillPanel(l layout, slot int, choice string, planes []*Plane) e
 	return nil
 }
 
-// fillGain decides about a gain mode without a file, of a panel that has others. It gives nothing when
+// fillGain decides about a gain mode without a file, of a panel that has others. It returns nothing when
 // nobody has said what the plane is.
 func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) (*status.Sparse, error) {
 	name := fmt.Sprintf("segment %d gain mode %s", p.Slot, p.GainMode)
@@ -314,7 +314,7 @@ func (s *Subject) planes() int {
 	return max(s.family.GainPlanes, len(s.gains()))
 }
 
-// stacked tells whether the deployed array has a panel axis.
+// stacked reports whether the deployed array has a panel axis.
 func (s *Subject) stacked() bool {
 	return s.family.AlwaysStacked || len(s.Panels) > 1 || s.planes() > 1
 }
@@ -363,7 +363,7 @@ func (s *Subject) layout() layout {
 	return layout{count, s.Panels[0].Rows * s.Panels[0].Cols, s.family.PanelsLast && s.stacked()}
 }
 
-// at gives the position of the first pixel of a plane and the step from one pixel to the next.
+// at returns the position of the first pixel of a plane and the step from one pixel to the next.
 func (l layout) at(gain, slot int) (base, step int) {
 	if l.count == 1 {
 		slot = 0 // the only panel, whatever its segment
@@ -374,7 +374,7 @@ func (l layout) at(gain, slot int) (base, step int) {
 	return (gain*l.count + slot) * l.pixels, 1
 }
 
-// put sets a plane to the words that word gives for its pixels.
+// put sets a plane to the words that word returns for its pixels.
 func (l layout) put(array []uint64, gain, slot int, word func(i int) uint64) {
 	base, step := l.at(gain, slot)
 	for i := range l.pixels {

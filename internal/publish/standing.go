@@ -18,10 +18,10 @@ type Reader interface {
 	Shape(ctx context.Context, item calib.Item) ([]int, error)
 }
 
-// Standing is what analysis uses together with a status_extra: the pixel_status in force, whose mask is
+// Standing holds the constants that analysis uses together with a status_extra: the pixel_status in force, whose mask is
 // combined with ours and whose array must have the same size.
 type Standing struct {
-	Shape []int    // that arrays for the run must have; nil: nothing in force tells
+	Shape []int    // that arrays for the run must have; nil: nothing in force has one
 	From  string   // whose shape it is
 	Notes []string // what could not be read
 
@@ -30,8 +30,8 @@ type Standing struct {
 	masks  map[string]*flags // of pixel_status, by name
 }
 
-// LookUp finds what is in force for a run beside status_extra. open gives the constants of another type in
-// the same place.
+// LookUp finds what is in force for a run beside status_extra. open returns the constants of another type in
+// the same destination.
 func LookUp(ctx context.Context, open func(ctype string) (Reader, error), run int) (*Standing, error) {
 	s := &Standing{masks: map[string]*flags{}}
 	for _, ctype := range []string{"pixel_status", "pedestals"} {

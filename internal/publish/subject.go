@@ -37,13 +37,13 @@ type Panel struct {
 	// Segment and Sub as in the data.
 	Segment int `json:"segment"`
 	Sub     int `json:"sub,omitempty"`
-	Rows    int `json:"rows,omitempty"` // 0 until a file tells
+	Rows    int `json:"rows,omitempty"` // 0 until a file has been read
 	Cols    int `json:"cols,omitempty"`
 }
 
-// Wanted is what the user says about the subject.
+// Wanted is the subject as the user names it.
 type Wanted struct {
-	Raw        *open.Dataset // raw data to take run and panels from; nil: the repository tells
+	Raw        *open.Dataset // raw data to take run and panels from; nil: they are those of the repository
 	Roots      []string      // where raw data are looked for when none are named
 	Experiment string
 	Run        int // negative: not given
@@ -237,7 +237,7 @@ func list(set map[string]bool) string {
 	return strings.Join(names, ", ")
 }
 
-// slots gives every panel its position in the deployed array.
+// slots sets the position of every panel in the deployed array.
 func (s *Subject) slots() error {
 	subs := 1
 	for _, p := range s.Panels {

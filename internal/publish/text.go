@@ -13,14 +13,6 @@ func gainText(mode string) string {
 	return " " + mode
 }
 
-// count writes a number with its noun, e.g. "1 file".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 func printList(w io.Writer, what string, lines []string) {
 	for _, l := range lines {
 		fmt.Fprintf(w, "%s: %s\n", what, l)

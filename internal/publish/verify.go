@@ -11,24 +11,24 @@ import (
 	"rawstatus/internal/io/calib"
 )
 
-// Verified is the state of everything that is deployed in a place.
+// Verified is the state of everything that is deployed in a destination.
 type Verified struct {
-	Place    string      `json:"place"`
-	Checked  int         `json:"checked"`
-	Problems []string    `json:"problems"`
-	Notes    []string    `json:"notes,omitempty"`
-	Uses     []calib.Use `json:"uses"` // runs asked for
+	Destination string      `json:"place"`
+	Checked     int         `json:"checked"`
+	Problems    []string    `json:"problems"`
+	Notes       []string    `json:"notes,omitempty"`
+	Uses        []calib.Use `json:"uses"` // runs asked for
 }
 
 // Verify compares everything that is deployed with the ledger, opens every kept content, and resolves runs.
-func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verified, error) {
-	items, notes, err := place.Items(ctx)
+func Verify(ctx context.Context, dest calib.Destination, runs []calib.Range) (*Verified, error) {
+	items, notes, err := dest.Items(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verified{Place: place.String(), Problems: []string{}, Uses: []calib.Use{}}
+	v := &Verified{Destination: dest.String(), Problems: []string{}, Uses: []calib.Use{}}
 	v.Problems = append(v.Problems, notes...)
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verifi
 	last := lastSteps(records)
 	for _, item := range items {
 		v.Checked++
-		_, sum, err := place.Read(ctx, item)
+		_, sum, err := dest.Read(ctx, item)
 		switch step, known := last[item.Name]; {
 		case err != nil:
 			v.problem("%s cannot be read: %v", item.Name, err)
@@ -59,7 +59,7 @@ func Verify(ctx context.Context, place calib.Place, runs []calib.Range) (*Verifi
 		if r.State != calib.Done || r.Content == "" {
 			continue
 		}
-		if err := checkContent(ctx, place, r); err != nil {
+		if err := checkContent(ctx, dest, r); err != nil {
 			v.problem("the content of %s %s: %v", r.Action, r.ID, err)
 		}
 	}
@@ -73,7 +73,7 @@ func (v *Verified) problem(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 }
 
-// lastStep is what the ledger says of a name.
+// lastStep is the last entry of a name in the ledger.
 type lastStep struct {
 	calib.Step
 	by string // action and id of its record
@@ -93,8 +93,8 @@ func lastSteps(records []calib.Record) map[string]lastStep {
 }
 
 // checkContent reads a kept content to its end.
-func checkContent(ctx context.Context, place calib.Place, rec calib.Record) error {
-	c, err := place.Kept(ctx, rec)
+func checkContent(ctx context.Context, dest calib.Destination, rec calib.Record) error {
+	c, err := dest.Kept(ctx, rec)
 	if err != nil {
 		return err
 	}
@@ -115,5 +115,5 @@ func (v *Verified) Text(w io.Writer) {
 	}
 	printList(w, "note", v.Notes)
 	printList(w, "PROBLEM", v.Problems)
-	fmt.Fprintf(w, "%s: %s, %s\n", v.Place, fault.Count(v.Checked, "constant"), fault.Count(len(v.Problems), "problem"))
+	fmt.Fprintf(w, "%s: %s, %s\n", v.Destination, fault.Count(v.Checked, "constant"), fault.Count(len(v.Problems), "problem"))
 }

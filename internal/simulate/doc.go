@@ -34,7 +34,7 @@
 //
 // # Hard kinds
 //
-// These are what real detectors have and what limits over all pixels, widened by worse pixels, easily miss.
+// Real detectors have them, and limits over all pixels, which worse pixels widen, easily miss them.
 // Robust limits per chip find most of them in runs of some ten frames and more:
 //
 //	kind          value                                                   bit that is right

@@ -127,6 +127,14 @@ var Login = sync.OnceValue(func() string {
 	return "uid" + strconv.Itoa(os.Getuid())
 })
 
+// WorkDir is the current directory, for records.
+func WorkDir() string {
+	if dir, err := os.Getwd(); err == nil {
+		return dir
+	}
+	return "unknown"
+}
+
 // Host is the short name of this machine.
 var Host = sync.OnceValue(func() string {
 	name, err := os.Hostname()

@@ -185,7 +185,7 @@ func link(root *os.Root, tmp, base string) error {
 	return err
 }
 
-// Link gives a complete file the further name path, which replaces what has that name. The name is as durable as
+// Link adds the name path to a complete file; a file that has that name is replaced. The name is as durable as
 // Write makes it. File systems without links, and another one than that of the file, are an error.
 func Link(path, file string) error {
 	root, err := openFolder(filepath.Dir(path))

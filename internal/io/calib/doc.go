@@ -1,5 +1,5 @@
 // Package calib is the protocol of deployments, once for all stores: validity ranges and the rule by which
-// one of several deployed constants wins; the record of each deployment; [Place], which deploys, takes
+// one of several deployed constants wins; the record of each deployment; [Destination], which deploys, takes
 // back and completes over a [Store]; and a dry run of it. Package calibtest holds every store to one
 // behaviour, and plays random histories against a model.
 //
@@ -12,7 +12,7 @@
 //
 // # A deployment
 //
-//	plan       [Place.Outlook]: the stretches of runs that will change, and what each uses now
+//	plan       [Destination.Outlook]: the stretches of runs that will change, and what each uses now
 //	lock       one at a time; what an earlier one has left is completed or aborted first
 //	freshness  the stretches are worked out again: if they are not those of the plan, it is [ErrStale]
 //	begin      the store says which steps it will take, and keeps what is needed to undo them

@@ -11,11 +11,11 @@ import (
 	"rawstatus/internal/io/disk"
 )
 
-// DryRun returns a place in which everything can be tried: it shows what p has, takes deployments and
+// DryRun returns a destination in which everything can be tried: it shows what p has, takes deployments and
 // rollbacks, and keeps them in memory only.
-func (p Place) DryRun() Place {
+func (p Destination) DryRun() Destination {
 	s := &dryStore{Store: p.Store, put: map[string]*dryItem{}, kept: map[string]Content{}}
-	return Place{Store: s, Ledger: &Ledger{Dir: p.Ledger.Dir, Disk: disk.NewMemory(p.Ledger.Disk)}}
+	return Destination{Store: s, Ledger: &Ledger{Dir: p.Ledger.Dir, Disk: disk.NewMemory(p.Ledger.Disk)}}
 }
 
 // dryStore is a store over another one, which is read and never written.

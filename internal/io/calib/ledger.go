@@ -19,7 +19,7 @@ import (
 	"rawstatus/internal/io/disk"
 )
 
-// Ledger is the record of deployments in a directory. Writers hold the lock of the place.
+// Ledger is the record of deployments in a directory. Writers hold the lock of the destination.
 type Ledger struct {
 	Dir  string
 	Disk disk.Disk

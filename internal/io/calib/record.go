@@ -42,7 +42,7 @@ type Record struct {
 	Version string    `json:"version,omitempty"`
 	Comment string    `json:"comment,omitempty"`
 
-	// What, for which runs.
+	// Content and runs.
 	Experiment string `json:"experiment,omitempty"`
 	Run        int    `json:"run"`
 	// RunTime is the begin of the run, in the time zone of the site.
@@ -66,7 +66,7 @@ type Record struct {
 	// Undoes is the deployment that a rollback takes back, or Restores the one whose content it deploys again.
 	Undoes   string `json:"undoes,omitempty"`
 	Restores string `json:"restores,omitempty"`
-	// Steps are the changes of the place, in their order; Changes what they change for analysis.
+	// Steps are the changes of the destination, in their order; Changes what they change for analysis.
 	Steps   []Step   `json:"steps,omitempty"`
 	Changes []Change `json:"changes,omitempty"`
 
@@ -80,7 +80,7 @@ type Record struct {
 	// deployment fails with ErrStale.
 	Seen []Change `json:"-"`
 
-	// Progress in the place, for repair.
+	// Progress in the destination, for repair.
 	History       string `json:"history,omitempty"`        // line for the file HISTORY
 	HistoryOffset int64  `json:"history_offset,omitempty"` // its length before
 }

@@ -18,9 +18,9 @@ import (
 type Set struct {
 	Ledger *Ledger
 	Wait   time.Duration // for another set
-	// Open returns the place of a type.
-	Open func(ctype string) (Place, error)
-	// Together: places of different types do not exclude each other, so that parts behind the first one, which settles the
+	// Open returns the destination of a type.
+	Open func(ctype string) (Destination, error)
+	// Together: destinations of different types do not exclude each other, so that parts behind the first one, which settles the
 	// detector's name, are deployed at the same time.
 	Together bool
 }
@@ -37,9 +37,9 @@ type Part struct {
 
 // Deployment is a part of a set to be deployed.
 type Deployment struct {
-	Place   Place
-	Record  Record // of the type; filled in when it is done
-	Content func() (Content, int64, error)
+	Destination Destination
+	Record      Record // of the type; filled in when it is done
+	Content     func() (Content, int64, error)
 	// Unchanged reports that it was in force already.
 	Unchanged bool
 }
@@ -131,17 +131,17 @@ func (s *Set) found(ctx context.Context, rec *Record) (there []int, err error) {
 			}
 			continue
 		}
-		place, err := s.Open(part.CType)
+		dest, err := s.Open(part.CType)
 		if fault.CodeOf(err) == fault.Input {
 			continue // nothing of that type was ever there
 		}
 		if err != nil {
 			return nil, err
 		}
-		if _, err := place.Collect(ctx); err != nil {
+		if _, err := dest.Collect(ctx); err != nil {
 			return nil, err
 		}
-		records, err := place.Records()
+		records, err := dest.Records()
 		if err != nil {
 			return nil, err
 		}
@@ -166,13 +166,13 @@ func (s *Set) takeBack(ctx context.Context, rec Record, parts []int) error {
 		if part.Unchanged {
 			continue
 		}
-		place, err := s.Open(part.CType)
+		dest, err := s.Open(part.CType)
 		if err != nil {
 			return err
 		}
 		undo := Record{Action: ActionRollback, Version: rec.Version, Command: rec.Command, Experiment: rec.Experiment, Run: rec.Run, RunTime: rec.RunTime,
 			Detector: rec.Detector, Set: rec.ID, CType: part.CType, Comment: "rollback of " + part.Deployment}
-		if _, err := place.Undo(ctx, undo, part.Deployment); err != nil {
+		if _, err := dest.Undo(ctx, undo, part.Deployment); err != nil {
 			return fmt.Errorf("could not take %s back: %w", part.CType, err)
 		}
 	}
@@ -213,11 +213,11 @@ func (s *Set) Deploy(ctx context.Context, rec Record, parts []Deployment) (done 
 func (s *Set) inForce(ctx context.Context, parts []Deployment) (bool, error) {
 	old := make([]*Record, len(parts))
 	for i := range parts {
-		items, _, err := parts[i].Place.Items(ctx)
+		items, _, err := parts[i].Destination.Items(ctx)
 		if err != nil {
 			return false, err
 		}
-		if old[i], err = parts[i].Place.inForce(ctx, parts[i].Record, items); err != nil || old[i] == nil {
+		if old[i], err = parts[i].Destination.inForce(ctx, parts[i].Record, items); err != nil || old[i] == nil {
 			return false, err
 		}
 	}
@@ -259,7 +259,7 @@ func (s *Set) deploy(ctx context.Context, rec *Record, i int, d *Deployment) err
 	content, size, err := d.Content()
 	if err == nil {
 		d.Record.Set, d.Record.Size = rec.ID, size
-		d.Record, d.Unchanged, err = d.Place.Deploy(ctx, d.Record, content)
+		d.Record, d.Unchanged, err = d.Destination.Deploy(ctx, d.Record, content)
 	}
 	if err != nil {
 		return fmt.Errorf("could not deploy %s: %w", d.Record.CType, err)
@@ -320,16 +320,16 @@ func (s *Set) Undo(ctx context.Context, rec Record, id string) (done Record, err
 		return rec, err
 	}
 	for _, i := range there { // all of them can be taken back, or none is
-		place, err := s.Open(rec.Parts[i].CType)
+		dest, err := s.Open(rec.Parts[i].CType)
 		if err != nil {
 			return rec, err
 		}
-		records, err := place.Records()
+		records, err := dest.Records()
 		if err != nil {
 			return rec, err
 		}
 		k := slices.IndexFunc(records, func(r Record) bool { return r.ID == rec.Parts[i].Deployment })
-		if _, err := place.PlanUndo(ctx, records[k]); err != nil {
+		if _, err := dest.PlanUndo(ctx, records[k]); err != nil {
 			return rec, fmt.Errorf("%s: %w", rec.Parts[i].CType, err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // Store is where analysis finds the constants of one type of one detector: a directory of an experiment,
 // or the databases behind a web service. It knows how constants are listed, read and put; what a
-// deployment is, is the same for all stores and stands in [Place].
+// deployment is, is the same for all stores and stands in [Destination].
 //
 // Begin, Put, Holds and End are called by the holder of the lock.
 type Store interface {

@@ -81,7 +81,7 @@ func (h history) cuts() []Range {
 }
 
 // PlanUndo works out how to take a deployment back, and refuses what cannot be done exactly.
-func (p Place) PlanUndo(ctx context.Context, of Record) (*Undo, error) {
+func (p Destination) PlanUndo(ctx context.Context, of Record) (*Undo, error) {
 	records, err := p.Records()
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (p Place) PlanUndo(ctx context.Context, of Record) (*Undo, error) {
 }
 
 // undone fills in what the steps of the plan change, and says what would not be as before the deployment.
-func (p Place) undone(ctx context.Context, u *Undo, h history, items, touched, restored []Item) (wrong string, err error) {
+func (p Destination) undone(ctx context.Context, u *Undo, h history, items, touched, restored []Item) (wrong string, err error) {
 	content := map[string]string{"": ""}
 	for _, x := range items {
 		content[x.Name] = "?"
@@ -162,7 +162,7 @@ func (p Place) undone(ctx context.Context, u *Undo, h history, items, touched, r
 }
 
 // Undo takes a deployment back. rec says who does it; what its Seen has is compared as in Deploy.
-func (p Place) Undo(ctx context.Context, rec Record, id string) (Record, error) {
+func (p Destination) Undo(ctx context.Context, rec Record, id string) (Record, error) {
 	release, _, err := p.enter(ctx)
 	if err != nil {
 		return rec, err

@@ -76,7 +76,7 @@ func (r Range) Has(run int) bool {
 type Item struct {
 	Range    Range  `json:"validity"`
 	Name     string `json:"name"`               // file name, or database and document id
-	Deployed int64  `json:"deployed,omitempty"` // Unix time where the place knows it and it decides, else 0
+	Deployed int64  `json:"deployed,omitempty"` // Unix time where the destination knows it and it decides, else 0
 	// Fallback: used only where no other item has the run.
 	Fallback bool `json:"fallback,omitempty"`
 	// Content is the SHA-256 of the content where a listing includes it.

@@ -44,9 +44,9 @@ func New(root, group, source, ctype string, d disk.Disk, loc *time.Location) (*D
 	return &Dir{Root: root, Group: group, Source: source, CType: ctype, Disk: d, Loc: loc, LockWait: time.Minute}, nil
 }
 
-// Place returns the directory together with its ledgers.
-func (d *Dir) Place() calib.Place {
-	return calib.Place{Store: d, Ledger: d.ledger(), Sets: &calib.Ledger{Dir: filepath.Join(filepath.Dir(d.path()), ".sets"), Disk: d.Disk}}
+// Destination returns the directory together with its ledgers.
+func (d *Dir) Destination() calib.Destination {
+	return calib.Destination{Store: d, Ledger: d.ledger(), Sets: &calib.Ledger{Dir: filepath.Join(filepath.Dir(d.path()), ".sets"), Disk: d.Disk}}
 }
 
 // String implements calib.Store.

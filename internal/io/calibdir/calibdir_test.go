@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 			runtime.LockOSThread()
 		}
 		word, _ := strconv.ParseUint(os.Getenv(wordEnv), 10, 64)
-		_, _, err := newDir(root).Place().Deploy(context.Background(), calibtest.Record(forever, 7, word), calibtest.Content(calibtest.Array(word)))
+		_, _, err := newDir(root).Destination().Deploy(context.Background(), calibtest.Record(forever, 7, word), calibtest.Content(calibtest.Array(word)))
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -62,23 +62,23 @@ func newDir(root string) *Dir {
 }
 
 func TestConformance(t *testing.T) {
-	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Destination {
 		root := filepath.Join(t.TempDir(), "calib")
-		return func() calib.Place { return newDir(root).Place() }
+		return func() calib.Destination { return newDir(root).Destination() }
 	})
 }
 
 // TestDryRunConformance: a dry run behaves as the real thing and leaves nothing behind.
 func TestDryRunConformance(t *testing.T) {
-	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Destination {
 		root := filepath.Join(t.TempDir(), "calib")
-		dry := newDir(root).Place().DryRun()
+		dry := newDir(root).Destination().DryRun()
 		t.Cleanup(func() {
 			if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the dry run made %s", root)
 			}
 		})
-		return func() calib.Place { return dry }
+		return func() calib.Destination { return dry }
 	})
 }
 
@@ -95,7 +95,7 @@ func history(t *testing.T, d *Dir) []string {
 // each, and no leftovers.
 func sound(t *testing.T, d *Dir, deployments int) {
 	t.Helper()
-	records, err := d.Place().Records()
+	records, err := d.Destination().Records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestFaultAtEveryPrimitive(t *testing.T) {
 			mem := disk.NewMemory(nil)
 			d := newDir("/calib")
 			d.Disk = mem
-			calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+			calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
 			count := 0
 			process := mem.Process(func(primitive, _ string) error {
 				if count++; count >= n && (count == n || fault == disk.ErrKilled) {
@@ -142,7 +142,7 @@ func TestFaultAtEveryPrimitive(t *testing.T) {
 			})
 			sick := newDir("/calib")
 			sick.Disk = process
-			_, _, err := sick.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+			_, _, err := sick.Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 			if count < n {
 				if err != nil || n < 20 {
 					t.Errorf("undisturbed deployment of %d primitives: %v", n-1, err)
@@ -153,13 +153,13 @@ func TestFaultAtEveryPrimitive(t *testing.T) {
 			if what == "power" {
 				mem.PowerCut(rand.New(rand.NewPCG(uint64(n), 1)))
 			}
-			if got := calibtest.Used(t, d.Place(), 7); got != 1 && got != 2 {
+			if got := calibtest.Used(t, d.Destination(), 7); got != 1 && got != 2 {
 				t.Errorf("%s at %d: run 7 uses %d", what, n, got)
 			}
-			if _, _, err = d.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
+			if _, _, err = d.Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
 				t.Errorf("%s at %d: again: %v", what, n, err)
 			}
-			if got := calibtest.Used(t, d.Place(), 7); got != 2 {
+			if got := calibtest.Used(t, d.Destination(), 7); got != 2 {
 				t.Errorf("%s at %d: again: run 7 uses %d, want 2", what, n, got)
 			}
 			if sound(t, d, 2); t.Failed() {
@@ -205,13 +205,13 @@ func TestKillAtRandomMoments(t *testing.T) {
 		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		if got := calibtest.Used(t, d.Place(), 7); got != word && got != word-1 {
+		if got := calibtest.Used(t, d.Destination(), 7); got != word && got != word-1 {
 			t.Errorf("killed while deploying %d: run 7 uses %d", word, got)
 		}
 		if err := process(root, word); err != nil {
 			t.Fatal(err)
 		}
-		if got := calibtest.Used(t, d.Place(), 7); got != word {
+		if got := calibtest.Used(t, d.Destination(), 7); got != word {
 			t.Errorf("run 7 uses %d, want %d", got, word)
 		}
 		sound(t, d, int(word))
@@ -233,12 +233,12 @@ func TestProcessesAtOnce(t *testing.T) {
 	wg.Wait()
 	d := newDir(root)
 	sound(t, d, n)
-	records, err := d.Place().Records()
+	records, err := d.Destination().Records()
 	if err != nil {
 		t.Fatal(err)
 	}
 	last := records[len(records)-1]
-	if got := calibtest.Record(forever, 7, calibtest.Used(t, d.Place(), 7)).Array; got != last.Array {
+	if got := calibtest.Record(forever, 7, calibtest.Used(t, d.Destination(), 7)).Array; got != last.Array {
 		t.Errorf("in force is %s, the last record says %s", got, last.Array)
 	}
 }
@@ -247,7 +247,7 @@ func TestProcessesAtOnce(t *testing.T) {
 func TestHistoryLine(t *testing.T) {
 	const real = "file:137-end.data   copy_of:/repo/merged.txt ctype:status_extra user:"
 	d := newDir(t.TempDir())
-	rec := calibtest.MustDeploy(t, d.Place(), "137-end", 200, 1)
+	rec := calibtest.MustDeploy(t, d.Destination(), "137-end", 200, 1)
 	if !strings.HasPrefix(rec.History, real) || !strings.HasSuffix(rec.History, " cmt:") || !strings.Contains(rec.History, " cptime:20") {
 		t.Errorf("line %q", rec.History)
 	}
@@ -285,7 +285,7 @@ func TestHistoryLine(t *testing.T) {
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	d := newDir(filepath.Join(t.TempDir(), "calib"))
-	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+	calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
 	err := filepath.WalkDir(d.Root, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -308,7 +308,7 @@ func TestModes(t *testing.T) {
 		if err := os.Chmod(path, was); err != nil {
 			t.Fatal(err)
 		}
-		calibtest.MustDeploy(t, d.Place(), "0-end", 7, uint64(was))
+		calibtest.MustDeploy(t, d.Destination(), "0-end", 7, uint64(was))
 		if st, err := os.Stat(path); err != nil || st.Mode() != want {
 			t.Errorf("mode %v became %v, want %v", was, st.Mode(), want)
 		}
@@ -326,7 +326,7 @@ func TestNoWayOut(t *testing.T) {
 		if err := os.Symlink(outside, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := newDir(root).Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		_, _, err := newDir(root).Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if fault.CodeOf(err) != fault.Input {
 			t.Errorf("%s: %v", link, err)
 		}
@@ -347,7 +347,7 @@ func TestNoWayOut(t *testing.T) {
 		if err := os.Symlink(secret, filepath.Join(d.path(), name)); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := d.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		_, _, err := d.Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if text, _ := os.ReadFile(secret); string(text) != "keep" {
 			t.Errorf("%s: written through the link (%v)", name, err)
 		}
@@ -360,11 +360,11 @@ func TestNoWayOut(t *testing.T) {
 }
 
 // TestLedgerIsOurs: a ledger is not read through links, and nobody waits for the other end of a pipe in its
-// place. A constant that is a link is read, since psana reads it.
+// destination. A constant that is a link is read, since psana reads it.
 func TestLedgerIsOurs(t *testing.T) {
 	for _, name := range []string{"", "ledger.jsonl", "content"} {
 		theirs, ours := newDir(t.TempDir()), newDir(t.TempDir())
-		rec := calibtest.MustDeploy(t, theirs.Place(), "0-end", 7, 1)
+		rec := calibtest.MustDeploy(t, theirs.Destination(), "0-end", 7, 1)
 		at := filepath.Join(ours.ledger().Dir, name)
 		if err := os.MkdirAll(filepath.Dir(at), 0o775); err != nil {
 			t.Fatal(err)
@@ -372,7 +372,7 @@ func TestLedgerIsOurs(t *testing.T) {
 		if err := os.Symlink(filepath.Join(theirs.ledger().Dir, name), at); err != nil {
 			t.Fatal(err)
 		}
-		records, err := ours.Place().Records()
+		records, err := ours.Destination().Records()
 		if fault.CodeOf(err) != fault.Input || records != nil {
 			t.Errorf("%q: %d records, %v", name, len(records), err)
 		}
@@ -381,14 +381,14 @@ func TestLedgerIsOurs(t *testing.T) {
 		}
 	}
 	d := newDir(t.TempDir())
-	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+	calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
 	if err := os.Remove(d.ledger().Dir + "/ledger.jsonl"); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(d.ledger().Dir+"/ledger.jsonl", 0o664); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Place().Records(); fault.CodeOf(err) != fault.Input {
+	if _, err := d.Destination().Records(); fault.CodeOf(err) != fault.Input {
 		t.Errorf("a pipe as ledger: %v", err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere.data")
@@ -401,14 +401,14 @@ func TestLedgerIsOurs(t *testing.T) {
 	if err := os.Remove(d.ledger().Dir + "/ledger.jsonl"); err != nil {
 		t.Fatal(err)
 	}
-	if got := calibtest.Used(t, d.Place(), 7); got != 1 {
+	if got := calibtest.Used(t, d.Destination(), 7); got != 1 {
 		t.Errorf("through a link run 7 uses %d", got)
 	}
-	rec := calibtest.MustDeploy(t, d.Place(), "0-end", 7, 2)
-	if _, err := d.Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+	rec := calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 2)
+	if _, err := d.Destination().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got := calibtest.Used(t, d.Place(), 7); got != 1 {
+	if got := calibtest.Used(t, d.Destination(), 7); got != 1 {
 		t.Errorf("after the rollback run 7 uses %d", got)
 	}
 }
@@ -422,7 +422,7 @@ func TestLeftovers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.path(), ".0-end.data.tmp-0123456789abcdef"), nil, 0o664); err != nil {
 		t.Fatal(err)
 	}
-	calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+	calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
 	sound(t, d, 1)
 }
 
@@ -444,7 +444,7 @@ func TestFoundByOthers(t *testing.T) {
 	if err != nil || !slices.Equal(old.Shape, []int{704, 768}) {
 		t.Fatal(old, err)
 	}
-	rec := calibtest.MustDeploy(t, d.Place(), "137-end", 200, 1)
+	rec := calibtest.MustDeploy(t, d.Destination(), "137-end", 200, 1)
 	if c := rec.Changes; len(c) != 1 || c[0].Before.Content != sum || rec.Steps[0].Was != sum {
 		t.Errorf("in force before: %+v, want %q", c, sum)
 	}
@@ -454,7 +454,7 @@ func TestFoundByOthers(t *testing.T) {
 	if lines := history(t, d); len(lines) != 2 || !strings.HasPrefix(lines[0], "file:137-end.data   copy_of:/sit/repo") || lines[1] != rec.History {
 		t.Errorf("HISTORY %q", lines)
 	}
-	if _, err := d.Place().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
+	if _, err := d.Destination().Undo(t.Context(), calib.Record{Action: calib.ActionRollback}, rec.ID); err != nil {
 		t.Fatal(err)
 	}
 	again, sumAgain, err := d.Read(t.Context(), items[0])

@@ -35,7 +35,7 @@ func TestEverySystemCall(t *testing.T) {
 			for n, unharmed := 1, 0; unharmed < 2; n += step { // some calls may fail without harm
 				root := t.TempDir()
 				d := newDir(root)
-				calibtest.MustDeploy(t, d.Place(), "0-end", 7, 1)
+				calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
 				cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, n), exe)
 				// One thread makes all calls, so that their numbers mean something.
 				cmd.Env = append(os.Environ(), rootEnv+"="+root, wordEnv+"=2", lockEnv+"=1", "GOMAXPROCS=1")
@@ -45,18 +45,18 @@ func TestEverySystemCall(t *testing.T) {
 				}
 				if unharmed++; err != nil {
 					stopped, unharmed = stopped+1, 0
-				} else if calibtest.Used(t, d.Place(), 7) != 2 {
+				} else if calibtest.Used(t, d.Destination(), 7) != 2 {
 					t.Errorf("no error, but nothing is deployed")
 				}
-				if got := calibtest.Used(t, d.Place(), 7); got != 1 && got != 2 {
+				if got := calibtest.Used(t, d.Destination(), 7); got != 1 && got != 2 {
 					t.Errorf("run 7 uses %d", got)
 				}
 				if err := process(root, 2); err != nil {
 					t.Errorf("again: %v", err)
 				}
 				sound(t, d, 2)
-				if calibtest.Used(t, d.Place(), 7) != 2 || t.Failed() {
-					t.Fatalf("%s at %s %d: after the repetition run 7 uses %d\n%s", fault, call, n, calibtest.Used(t, d.Place(), 7), out)
+				if calibtest.Used(t, d.Destination(), 7) != 2 || t.Failed() {
+					t.Fatalf("%s at %s %d: after the repetition run 7 uses %d\n%s", fault, call, n, calibtest.Used(t, d.Destination(), 7), out)
 				}
 			}
 		}

@@ -65,7 +65,7 @@ func serve(t testing.TB) *service {
 	return s
 }
 
-func (s *service) place(ledger string) calib.Place { return s.store(ledger).Place() }
+func (s *service) dest(ledger string) calib.Destination { return s.store(ledger).Destination() }
 
 func (s *service) store(ledger string) *Store {
 	return &Store{Client: &Client{ReadURL: s.URL + "/calib_ws/", WriteURL: s.URL + "/ws-kerb/calib_ws", HTTP: &http.Client{Timeout: time.Minute}},
@@ -74,20 +74,20 @@ func (s *service) store(ledger string) *Store {
 }
 
 func TestConformance(t *testing.T) {
-	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, true, func(t *testing.T) func() calib.Destination {
 		s, ledger := serve(t), t.TempDir()
-		return func() calib.Place { return s.place(ledger) }
+		return func() calib.Destination { return s.dest(ledger) }
 	})
 }
 
 // TestPrivateConformance is the suite in a private database.
 func TestPrivateConformance(t *testing.T) {
-	calibtest.Run(t, false, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, false, func(t *testing.T) func() calib.Destination {
 		s, ledger := serve(t), t.TempDir()
-		return func() calib.Place {
+		return func() calib.Destination {
 			p := s.store(ledger)
 			p.Suffix = "test"
-			return p.Place()
+			return p.Destination()
 		}
 	})
 }
@@ -97,12 +97,12 @@ func TestCurlConformance(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		testenv.Lacking(t, "curl", err.Error())
 	}
-	calibtest.Run(t, true, func(t *testing.T) func() calib.Place {
+	calibtest.Run(t, true, func(t *testing.T) func() calib.Destination {
 		s, ledger := serve(t), t.TempDir()
-		return func() calib.Place {
+		return func() calib.Destination {
 			p := s.store(ledger)
 			p.Client.Writer = negotiate.Transport{}
-			return p.Place()
+			return p.Destination()
 		}
 	})
 }
@@ -120,7 +120,7 @@ func docsIn(t *testing.T, s *service, db string) []newDoc {
 // TestTwoDatabases looks at what a deployment leaves: as LCLS2_CALIBDB 1.1 and 2.1 say.
 func TestTwoDatabases(t *testing.T) {
 	s := serve(t)
-	p := s.place(t.TempDir())
+	p := s.dest(t.TempDir())
 	r := calib.Range{Begin: 10, End: 20}
 	rec := calibtest.Record(r, 12, 5)
 	rec.RunTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("PST", -8*3600))
@@ -164,7 +164,7 @@ func TestTwoDatabases(t *testing.T) {
 // TestFallback: without a document for the run the youngest of the detector is used, whatever its range.
 func TestFallback(t *testing.T) {
 	s := serve(t)
-	p := s.place(t.TempDir())
+	p := s.dest(t.TempDir())
 	calibtest.MustDeploy(t, p, "10-20", 12, 1)
 	if got := calibtest.Used(t, p, 15); got != 1 {
 		t.Errorf("run 15 uses %d", got)
@@ -174,7 +174,7 @@ func TestFallback(t *testing.T) {
 	}
 	other := s.store(t.TempDir())
 	other.Experiment = "xpptut16"
-	calibtest.MustDeploy(t, other.Place(), "0-end", 1, 2)
+	calibtest.MustDeploy(t, other.Destination(), "0-end", 1, 2)
 	if got := calibtest.Used(t, p, 15); got != 1 {
 		t.Errorf("run 15 uses %d, want that of its experiment", got)
 	}
@@ -227,7 +227,7 @@ func TestFaultAtEveryRequest(t *testing.T) {
 			for n := int64(1); ; n += step {
 				s := serve(t)
 				ledger := t.TempDir()
-				calibtest.MustDeploy(t, s.place(ledger), "0-end", 7, 1)
+				calibtest.MustDeploy(t, s.dest(ledger), "0-end", 7, 1)
 				begin := s.count.Load()
 				var hit atomic.Bool
 				s.answer(func(k int64, w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -242,7 +242,7 @@ func TestFaultAtEveryRequest(t *testing.T) {
 				if name == timeOut {
 					p.Client.HTTP.Timeout = time.Second
 				}
-				_, _, err := p.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+				_, _, err := p.Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 				s.fault.Store(nil)
 				if !hit.Load() {
 					if err != nil || n < 10 {
@@ -256,10 +256,10 @@ func TestFaultAtEveryRequest(t *testing.T) {
 						t.Errorf("request %d: %v (code %d)", n, err, code)
 					}
 				}
-				if got := calibtest.Used(t, s.place(ledger), 7); got != 1 && got != 2 {
+				if got := calibtest.Used(t, s.dest(ledger), 7); got != 1 && got != 2 {
 					t.Errorf("request %d: run 7 uses %d", n, got)
 				}
-				if _, _, err := s.place(ledger).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
+				if _, _, err := s.dest(ledger).Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2))); err != nil {
 					t.Fatalf("request %d: again: %v", n, err)
 				}
 				sound(t, s, ledger, 2)
@@ -279,7 +279,7 @@ var forever = calib.Range{Begin: 0, End: calib.Last}
 // sound checks that both databases and the ledger have each deployment once and that the last is used.
 func sound(t *testing.T, s *service, ledger string, want int) {
 	t.Helper()
-	p := s.place(ledger)
+	p := s.dest(ledger)
 	records, err := p.Records()
 	if err != nil {
 		t.Fatal(err)
@@ -306,30 +306,30 @@ func TestStopAtEveryRequest(t *testing.T) {
 		for _, rollback := range []bool{false, true} {
 			for n := 1; ; n++ {
 				s, mem := serve(t), disk.NewMemory(nil)
-				place := func(m *disk.Memory, h http.RoundTripper) calib.Place {
+				dest := func(m *disk.Memory, h http.RoundTripper) calib.Destination {
 					p := s.store("/ledger")
 					p.Ledger.Disk, p.LockWait = m, 0
 					if h != nil {
 						p.Client.HTTP = &http.Client{Transport: h}
 					}
-					return p.Place()
+					return p.Destination()
 				}
-				calibtest.MustDeploy(t, place(mem, nil), "0-end", 7, 1)
-				do := func(p calib.Place) error {
+				calibtest.MustDeploy(t, dest(mem, nil), "0-end", 7, 1)
+				do := func(p calib.Destination) error {
 					_, _, err := p.Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 					return err
 				}
 				before, after := uint64(1), uint64(2)
 				if rollback {
-					if err := do(place(mem, nil)); err != nil {
+					if err := do(dest(mem, nil)); err != nil {
 						t.Fatal(err)
 					}
-					records, err := place(mem, nil).Records()
+					records, err := dest(mem, nil).Records()
 					if err != nil {
 						t.Fatal(err)
 					}
 					id := records[len(records)-1].ID
-					do = func(p calib.Place) error {
+					do = func(p calib.Destination) error {
 						_, err := p.Undo(t.Context(), calib.Record{Action: calib.ActionRollback, Range: forever}, id)
 						return err
 					}
@@ -343,7 +343,7 @@ func TestStopAtEveryRequest(t *testing.T) {
 					}
 					return nil
 				})
-				err := do(place(process, killer{stop, answered}))
+				err := do(dest(process, killer{stop, answered}))
 				process.Die()
 				if count < n {
 					if err != nil || n < 15 {
@@ -351,13 +351,13 @@ func TestStopAtEveryRequest(t *testing.T) {
 					}
 					break
 				}
-				if got := calibtest.Used(t, place(mem, nil), 7); got != before && got != after {
+				if got := calibtest.Used(t, dest(mem, nil), 7); got != before && got != after {
 					t.Errorf("run 7 uses %d", got)
 				}
-				if err := do(place(mem, nil)); err != nil {
+				if err := do(dest(mem, nil)); err != nil {
 					t.Errorf("again: %v", err)
 				}
-				if got := calibtest.Used(t, place(mem, nil), 7); got != after {
+				if got := calibtest.Used(t, dest(mem, nil), 7); got != after {
 					t.Errorf("again: run 7 uses %d, want %d", got, after)
 				}
 				want := 2
@@ -401,7 +401,7 @@ func TestNoRightToWrite(t *testing.T) {
 		ts := httptest.NewServer(srv.Handler())
 		defer ts.Close()
 		p := (&service{Server: ts}).store(t.TempDir())
-		_, _, err := p.Place().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
+		_, _, err := p.Destination().Deploy(t.Context(), calibtest.Record(forever, 7, 2), calibtest.Content(calibtest.Array(2)))
 		if fault.CodeOf(err) != fault.Usage || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
 		}
@@ -410,7 +410,7 @@ func TestNoRightToWrite(t *testing.T) {
 		}
 		if srv.Token != "" {
 			p.Client.Token = "secret"
-			calibtest.MustDeploy(t, p.Place(), "0-end", 7, 2)
+			calibtest.MustDeploy(t, p.Destination(), "0-end", 7, 2)
 		}
 	}
 }
@@ -433,7 +433,7 @@ func request(t *testing.T, method, url, body string) (int, string) {
 // TestDocumentsOfOthers: what the database may hold besides ours never stops us.
 func TestDocumentsOfOthers(t *testing.T) {
 	s := serve(t)
-	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
+	calibtest.MustDeploy(t, s.dest(t.TempDir()), "0-end", 7, 1)
 	for _, doc := range []string{
 		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"10000"}`,
 		`{"detector":"epix10ka_000001","ctype":"status_extra","run":3,"run_end":"foo"}`,
@@ -452,7 +452,7 @@ func TestDocumentsOfOthers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.root, "cdb_xpptut15", "epix10ka_000001", "6b0b71500000000000000000.json"), []byte("{oops"), 0o664); err != nil {
 		t.Fatal(err)
 	}
-	p := s.place(t.TempDir())
+	p := s.dest(t.TempDir())
 	_, notes, err := p.Items(t.Context())
 	if err != nil || len(notes) != 7 {
 		t.Errorf("notes %q, %v", notes, err)
@@ -517,9 +517,9 @@ func TestLongNames(t *testing.T) {
 		p.DetType, p.LongName = "jungfrau", long
 		return p
 	}
-	calibtest.MustDeploy(t, open().Place(), "0-end", 7, 3)
+	calibtest.MustDeploy(t, open().Destination(), "0-end", 7, 3)
 	p := open()
-	if got := calibtest.Used(t, p.Place(), 7); got != 3 || p.short != "jungfrau_000001" {
+	if got := calibtest.Used(t, p.Destination(), 7); got != 3 || p.short != "jungfrau_000001" {
 		t.Errorf("run 7 of %s uses %d", p.short, got)
 	}
 }
@@ -631,7 +631,7 @@ func (p player) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestAddress: what people see names the address that is read and what is there.
 func TestAddress(t *testing.T) {
 	s := serve(t)
-	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
+	calibtest.MustDeploy(t, s.dest(t.TempDir()), "0-end", 7, 1)
 	p := s.store("")
 	if err := p.Resolve(t.Context()); err != nil {
 		t.Fatal(err)
@@ -692,7 +692,7 @@ func TestParseShape(t *testing.T) {
 // TestRetries: reads are tried again after temporary failures, writes never.
 func TestRetries(t *testing.T) {
 	s := serve(t)
-	calibtest.MustDeploy(t, s.place(t.TempDir()), "0-end", 7, 1)
+	calibtest.MustDeploy(t, s.dest(t.TempDir()), "0-end", 7, 1)
 	c := s.store("").Client
 	c.Retries, c.Pause = 2, time.Millisecond
 	failures := 2
@@ -754,7 +754,7 @@ func TestLargeArray(t *testing.T) {
 	c.Array = a
 	rec := calib.Record{Action: calib.ActionDeploy, Experiment: "xpptut15", Run: 7, Range: forever, Key: "k", Shape: a.Shape}
 	begin := time.Now()
-	if _, _, err := p.Place().Deploy(t.Context(), rec, c); err != nil {
+	if _, _, err := p.Destination().Deploy(t.Context(), rec, c); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("deployed %d bytes twice and read them back in %.1f s", 8*len(a.Values), time.Since(begin).Seconds())

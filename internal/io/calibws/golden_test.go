@@ -103,7 +103,7 @@ func TestPsana2(t *testing.T) {
 			t.Fatalf("%s built from the goldens has SHA-256 %s, psana2 has posted %s", ctype, got, want)
 		}
 		p := open(ctype)
-		item, notes, err := p.Place().Find(t.Context(), 99)
+		item, notes, err := p.Destination().Find(t.Context(), 99)
 		if err != nil || item == nil || len(notes) > 0 || !strings.HasPrefix(item.Name, "cdb_tstx00417/") {
 			t.Fatalf("%s: %+v, notes %q, %v", ctype, item, notes, err)
 		}
@@ -112,7 +112,7 @@ func TestPsana2(t *testing.T) {
 			t.Errorf("%s reads as %v, SHA-256 %s, %v", ctype, a, got, err)
 		}
 		// Before its first run the detector's database helps out.
-		if item, _, err := p.Place().Find(t.Context(), 5); err != nil || item == nil || !strings.HasPrefix(item.Name, "cdb_jungfrau_000001/") {
+		if item, _, err := p.Destination().Find(t.Context(), 5); err != nil || item == nil || !strings.HasPrefix(item.Name, "cdb_jungfrau_000001/") {
 			t.Errorf("%s for run 5: %+v, %v", ctype, item, err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestPsana2(t *testing.T) {
 	a := &calib.Array{Shape: []int{3, 2, 512, 1024}, Values: make([]uint64, 3*2*512*1024)}
 	c := calibtest.Content(calibtest.Array(5))
 	c.Array, rec.Shape = a, a.Shape
-	if _, _, err := p.Place().Deploy(t.Context(), rec, c); err != nil {
+	if _, _, err := p.Destination().Deploy(t.Context(), rec, c); err != nil {
 		t.Fatal(err)
 	}
 	differ := []string{"_id", "ctype", "comment", "uid", "host", "cwd", "version", "extpars", "iofname", "id_data", "id_data_exp", "id_doc_exp"}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -152,7 +151,7 @@ func (s *Store) postName(ctx context.Context, docs []nameDoc) (nameDoc, error) {
 	}
 	now := time.Now()
 	d := nameDoc{Long: s.LongName, Short: fmt.Sprintf("%s_%06d", s.DetType, last+1), Seq: last + 1, UID: access.Login(), Host: access.Host(),
-		Cwd: workDir(), TimeSec: now.Unix(), TimeStamp: stamp(now)}
+		Cwd: access.WorkDir(), TimeSec: now.Unix(), TimeStamp: stamp(now)}
 	id, err := s.Client.PostDocument(ctx, namesDB, s.DetType, d)
 	d.ID = text(id)
 	return d, err
@@ -169,12 +168,4 @@ func standing(docs []nameDoc) []nameDoc {
 		}
 	}
 	return stand
-}
-
-func workDir() string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return "unknown"
-	}
-	return cwd
 }

@@ -26,7 +26,7 @@ type Store struct {
 	// Ledger is kept in a local directory: the database keeps no intents.
 	Ledger   *calib.Ledger
 	LockWait time.Duration
-	Settle   time.Duration // see calib.Place
+	Settle   time.Duration // see calib.Destination
 
 	short     string   // short name, once known
 	nameNotes []string // about documents of names that cannot be read
@@ -37,8 +37,10 @@ type Store struct {
 
 var _ calib.Store = (*Store)(nil)
 
-// Place returns the store together with its ledger.
-func (s *Store) Place() calib.Place { return calib.Place{Store: s, Ledger: s.Ledger, Settle: s.Settle} }
+// Destination returns the store together with its ledger.
+func (s *Store) Destination() calib.Destination {
+	return calib.Destination{Store: s, Ledger: s.Ledger, Settle: s.Settle}
+}
 
 // String implements calib.Store.
 func (s *Store) String() string {

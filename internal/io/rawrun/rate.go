@@ -61,11 +61,11 @@ func cycleOf(gaps []int, cycle int) (rhythm, float64) {
 	if len(gaps) < cycle {
 		return rhythm{math.MaxInt, math.Inf(1)}, 0
 	}
-	type window struct{ sum, most int }
-	count := map[window]int{}
-	var best window
+	type spanOfEvents struct{ sum, most int }
+	count := map[spanOfEvents]int{}
+	var best spanOfEvents
 	for i := 0; i+cycle <= len(gaps); i++ {
-		w := window{0, slices.Max(gaps[i : i+cycle])}
+		w := spanOfEvents{0, slices.Max(gaps[i : i+cycle])}
 		for _, g := range gaps[i : i+cycle] {
 			w.sum += g
 		}

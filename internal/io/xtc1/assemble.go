@@ -59,7 +59,7 @@ func (b *builder) findDetectors(ctx context.Context) error {
 			if d.layout == nil {
 				d.slow = s.f.Stream >= controlStream
 			}
-			if err := d.see(ctx, b, s, r); err != nil {
+			if err := d.addFrame(ctx, b, s, r); err != nil {
 				return err
 			}
 		}
@@ -118,8 +118,8 @@ func (s *setup) sameShape(t *setup) bool {
 		s.asics == t.asics && s.quads == t.quads && s.roi == t.roi && slices.Equal(s.ids, t.ids)
 }
 
-// see learns the layout from the first frame, and from the first that fits how it is coded.
-func (d *detector) see(ctx context.Context, b *builder, s *fileScan, r *record) error {
+// addFrame learns the layout from the first frame, and from the first that fits how it is coded.
+func (d *detector) addFrame(ctx context.Context, b *builder, s *fileScan, r *record) error {
 	if d.codecs != nil || d.tries >= maxTries || r.at+r.n > s.f.Size {
 		return nil
 	}

@@ -91,7 +91,7 @@ func (s *fileScan) scan(ctx context.Context, rd *reads) error {
 	}
 	if s.f.Small != nil && !s.opt.NoSmalldata {
 		sml := &small{s: s, r: newReader(ctx, s.f.Small, rd), big: newReader(ctx, s.f, rd)}
-		sml.r.w = newWindow(ctx, s.f.Small.Path, s.f.Small.R, s.f.Small.Size, denseBlock, rd)
+		sml.r.w = newBuffer(ctx, s.f.Small.Path, s.f.Small.R, s.f.Small.Size, denseBlock, rd)
 		sml.r.hold = 0
 		err := sml.follow(ctx)
 		if !errors.Is(err, rawrun.ErrDisagrees) {

@@ -39,7 +39,7 @@ type leaf struct {
 	at     int64  // of its header in the data file
 	around uint32 // union of the damage of the containers that hold it
 	peek   []byte // first bytes of its payload, up to peekSize; less where they are not at hand
-	in     *window
+	in     *buffer
 	pos    int64 // of its payload in in
 }
 
@@ -74,7 +74,7 @@ func (d *datagram) size() int64 { return rootAt + int64(d.root.extent) }
 // reader reads the datagrams of one file in order.
 type reader struct {
 	f   *File
-	w   *window
+	w   *buffer
 	dg  datagram // the present one
 	ask []span   // what was read of it, relative to its offset
 
@@ -91,7 +91,7 @@ type span struct {
 }
 
 func newReader(ctx context.Context, f *File, rd *reads) *reader {
-	return &reader{f: f, hold: never, w: newWindow(ctx, f.Path, f.R, f.Size, pageBlock, rd)}
+	return &reader{f: f, hold: never, w: newBuffer(ctx, f.Path, f.R, f.Size, pageBlock, rd)}
 }
 
 // at returns n bytes at off and notes the request for reading ahead.
@@ -186,7 +186,7 @@ func (r *reader) predict() {
 	size := r.dg.size()
 	if size < denseBelow {
 		if r.small++; r.small == 3 {
-			r.w = newWindow(r.w.ctx, r.w.path, r.w.r, r.w.size, denseBlock, r.w.reads)
+			r.w = newBuffer(r.w.ctx, r.w.path, r.w.r, r.w.size, denseBlock, r.w.reads)
 		}
 		return
 	}

@@ -20,14 +20,14 @@ const (
 
 // chain reads the datagram headers of a file one after the other.
 type chain struct {
-	w     *window // holds the beginning of the last datagram
+	w     *buffer // holds the beginning of the last datagram
 	off   int64   // of the next
 	ahead lookahead
 }
 
 // newChain reads a file from one place to another, with at most so many reads in flight.
 func newChain(f *File, reads int, from, until int64) *chain {
-	return &chain{w: &window{f: f, step: peek}, off: from, ahead: lookahead{f: f, most: reads, until: until}}
+	return &chain{w: &buffer{f: f, step: peek}, off: from, ahead: lookahead{f: f, most: reads, until: until}}
 }
 
 // next returns the next header, io.EOF at the end of the file.
@@ -53,10 +53,10 @@ func (c *chain) next(ctx context.Context) (Header, error) {
 	return h, nil
 }
 
-// takeWindow hands over the window on the last datagram, for a reader beside the chain.
-func (c *chain) takeWindow() *window {
+// takeBuffer hands over the buffer on the last datagram, for a reader beside the chain.
+func (c *chain) takeBuffer() *buffer {
 	w := c.w
-	c.w = &window{f: w.f, step: peek}
+	c.w = &buffer{f: w.f, step: peek}
 	return w
 }
 
@@ -93,7 +93,7 @@ const (
 )
 
 // take makes w hold the bytes at off if they were read ahead.
-func (a *lookahead) take(ctx context.Context, w *window, off int64) error {
+func (a *lookahead) take(ctx context.Context, w *buffer, off int64) error {
 	if !a.leadsTo(off) {
 		return nil
 	}
@@ -202,7 +202,7 @@ func Look(ctx context.Context, f *File, table *Table) (*Survey, error) {
 }
 
 // content takes what a Configure or Enable holds.
-func (s *Survey) content(w *window, h Header) error {
+func (s *Survey) content(w *buffer, h Header) error {
 	d, table, err := w.datagram(h, s.InForce)
 	if err != nil {
 		return err

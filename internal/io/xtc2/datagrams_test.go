@@ -7,7 +7,7 @@ import "io"
 // the end, and nil at a clean end, a *cursor.Error where the file cannot be read further, or the error of
 // visit.
 func Scan(f *File, table *Table, visit func(*Datagram) error) (*Table, error) {
-	w := &window{f: f, step: 64 << 10}
+	w := &buffer{f: f, step: 64 << 10}
 	if table == nil {
 		table = newTable(nil)
 	}

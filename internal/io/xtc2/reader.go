@@ -37,13 +37,13 @@ func newTable(names []*Names) *Table {
 
 // datagram reads the whole content of a datagram and returns it with the table in force after it: a
 // Configure replaces the table.
-func (w *window) datagram(h Header, table *Table) (*Datagram, *Table, error) {
+func (w *buffer) datagram(h Header, table *Table) (*Datagram, *Table, error) {
 	d := &Datagram{Header: h}
 	all, err := w.at(h.Offset, int(h.Size()), "datagram")
 	if err != nil {
 		return nil, table, err
 	}
-	in := &window{f: w.f, off: h.Offset, buf: append([]byte(nil), all...)} // values outlive w's buffer
+	in := &buffer{f: w.f, off: h.Offset, buf: append([]byte(nil), all...)} // values outlive w's buffer
 	bytes := func(s span) []byte {
 		if s.n == 0 {
 			return nil

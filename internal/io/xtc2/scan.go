@@ -227,7 +227,7 @@ func hasContent(s Service) bool {
 }
 
 // transition adds a datagram that is no event.
-func (s *scan) transition(w *window, h Header, file int32) error {
+func (s *scan) transition(w *buffer, h Header, file int32) error {
 	e := entry{ts: h.TS, service: h.Service(), file: file, config: s.config(), damage: h.Damage(), groups: uint16(h.Env)}
 	switch h.Service() {
 	case EndRun:
@@ -413,12 +413,12 @@ func (s *scan) walkEvent(ctx context.Context, chain *chain, h Header, e *entry) 
 	if h.Size() <= small {
 		return s.readEvent(chain.w, h, c, slots)
 	}
-	w := chain.takeWindow()
+	w := chain.takeBuffer()
 	return s.start(ctx, func() error { return s.readEvent(w, h, c, slots) })
 }
 
 // readCandidate is readEvent for an event that may become a template.
-func (s *scan) readCandidate(w *window, h Header, c *config, slots []slot) (*record, error) {
+func (s *scan) readCandidate(w *buffer, h Header, c *config, slots []slot) (*record, error) {
 	rec := &record{header: h, data: make([]int64, len(slots))}
 	w.rec = rec
 	err := s.readEvent(w, h, c, slots)
@@ -439,7 +439,7 @@ func (s *scan) start(ctx context.Context, read func() error) error {
 }
 
 // readEvent reads all headers of one event to find its panels. It fails only when a read fails.
-func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
+func (s *scan) readEvent(w *buffer, h Header, c *config, slots []slot) error {
 	for i := range slots {
 		slots[i] = slot{damage: h.Damage(), state: frame.Missing}
 	}
@@ -475,7 +475,7 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 		return err
 	}
 	if err != nil {
-		w.rec.mar()
+		w.rec.reject()
 		s.mu.Lock()
 		s.broken.add(h.Offset, err)
 		s.mu.Unlock()
@@ -492,13 +492,13 @@ func (s *scan) readEvent(w *window, h Header, c *config, slots []slot) error {
 }
 
 // remark counts an observation about the event that is read.
-func (s *scan) remark(w *window, format string, args ...any) {
-	w.rec.mar()
+func (s *scan) remark(w *buffer, format string, args ...any) {
+	w.rec.reject()
 	s.counts.Add(format, args...)
 }
 
 // placePanel finds the array of a panel and its layout.
-func (s *scan) placePanel(w *window, b block, c *config, to *slot) error {
+func (s *scan) placePanel(w *buffer, b block, c *config, to *slot) error {
 	names, field := c.byID[b.namesID], c.field[b.namesID]
 	shapes, err := w.at(b.shapes.off, min(b.shapes.n, shapeSize*len(names.Fields)), "Shapes")
 	if err != nil {

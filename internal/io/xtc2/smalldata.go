@@ -14,7 +14,7 @@ import (
 // events; of the data files only what it does not tell. The error is a rawrun.ErrDisagrees where the
 // smalldata file does not fit the data files.
 func (s *scan) fromSmalldata(ctx context.Context) error {
-	r := &smalldata{w: &window{f: s.stream.Small(), step: stretch}, table: newTable(nil)}
+	r := &smalldata{w: &buffer{f: s.stream.Small(), step: stretch}, table: newTable(nil)}
 	for n := 0; n < len(s.files); n++ {
 		if err := s.guide(ctx, r, int32(n)).Follow(); err != nil {
 			return err
@@ -64,7 +64,7 @@ func (s *scan) guide(ctx context.Context, r *smalldata, n int32) rawrun.Guide {
 
 // smalldata reads a smalldata file, which goes through all chunks of its stream.
 type smalldata struct {
-	w        *window
+	w        *buffer
 	off      int64
 	table    *Table
 	switched bool  // the last datagram was the last of its chunk
@@ -111,7 +111,7 @@ func (r *smalldata) next() (rawrun.Item, error) {
 }
 
 // smdInfo reads where the event of a smalldata datagram lies in the data file, and its size.
-func (w *window) smdInfo(h Header, t *Table) (off, size int64, err error) {
+func (w *buffer) smdInfo(h Header, t *Table) (off, size int64, err error) {
 	if _, err := w.at(h.Offset, int(h.Size()), "datagram"); err != nil {
 		return 0, 0, err
 	}
@@ -180,7 +180,7 @@ func (s *scan) readEvents(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.b.each(ctx, len(events), func(w *window, n int) error {
+	return s.b.each(ctx, len(events), func(w *buffer, n int) error {
 		if e := &s.entries[events[n]]; e.slots == nil {
 			return s.readKnown(w, e)
 		}
@@ -197,7 +197,7 @@ func (s *scan) readCandidates(ctx context.Context) error {
 		}
 	}
 	records := make([]*record, len(open))
-	err := s.b.each(ctx, len(open), func(w *window, n int) error {
+	err := s.b.each(ctx, len(open), func(w *buffer, n int) error {
 		e := &s.entries[open[n].first[open[n].candidates]]
 		h, ok, err := s.knownHeader(w, e)
 		if err != nil || !ok {
@@ -261,7 +261,7 @@ func (s *scan) without(config int32, state frame.State) *template {
 
 // knownHeader reads the header of an event whose place is known, and compares it with the smalldata file;
 // false where that is wrong.
-func (s *scan) knownHeader(w *window, e *entry) (h Header, ok bool, err error) {
+func (s *scan) knownHeader(w *buffer, e *entry) (h Header, ok bool, err error) {
 	f := s.files[e.file]
 	w.begin(f, e.size)
 	h, err = w.header(e.off)
@@ -283,7 +283,7 @@ func (s *scan) knownHeader(w *window, e *entry) (h Header, ok bool, err error) {
 }
 
 // readKnown reads an event whose place is known, by the template of its size if that fits.
-func (s *scan) readKnown(w *window, e *entry) error {
+func (s *scan) readKnown(w *buffer, e *entry) error {
 	h, ok, err := s.knownHeader(w, e)
 	if err != nil || !ok || e.config < 0 {
 		return err

@@ -14,7 +14,7 @@ import (
 const (
 	maxTemplates  = 64   // sizes of events of a stream that have a template
 	maxCandidates = 4    // events of a size that are tried, one after the other, until one can be its template
-	maxLooks      = 4096 // pieces of an event, which has some five for each panel
+	maxSeen       = 4096 // pieces of an event, which has some five for each panel
 	maxBefore     = 4096 // bytes from the beginning of a heading to the pixels, which are read together
 )
 
@@ -41,35 +41,35 @@ type run struct {
 
 func (r run) end() int64 { return r.off + int64(len(r.b)) }
 
-// look is a piece of the file that a window gave.
-type look struct {
+// seenBytes are bytes of the file that were looked at.
+type seenBytes struct {
 	off int64
 	b   []byte
 }
 
 // record keeps what is looked at while an event is read.
 type record struct {
-	header Header
-	looks  []look
-	data   []int64 // of each slot: where the payload of its Data begins, 0: it has none
-	marred bool    // something was noted about the event
+	header   Header
+	seen     []seenBytes
+	data     []int64 // of each slot: where the payload of its Data begins, 0: it has none
+	rejected bool    // something was noted about the event
 }
 
-// add keeps a look; without a record nobody asks.
+// add records the bytes; it is a no-op on a nil record.
 func (rec *record) add(off int64, b []byte) {
 	switch {
-	case rec == nil || rec.marred:
-	case len(rec.looks) == maxLooks:
-		rec.marred = true
+	case rec == nil || rec.rejected:
+	case len(rec.seen) == maxSeen:
+		rec.rejected = true
 	default:
-		rec.looks = append(rec.looks, look{off, bytes.Clone(b)})
+		rec.seen = append(rec.seen, seenBytes{off, bytes.Clone(b)})
 	}
 }
 
-// mar notes that something is wrong with the event; without a record nobody asks.
-func (rec *record) mar() {
+// reject notes that the event cannot be a template; it is a no-op on a nil record.
+func (rec *record) reject() {
 	if rec != nil {
-		rec.marred = true
+		rec.rejected = true
 	}
 }
 
@@ -118,7 +118,7 @@ func (k *model) open() bool { return k.template == nil && k.candidates < maxCand
 func (s *scan) learn(k *model, rec *record, c *config, slots []slot) {
 	k.candidates++
 	h := rec.header
-	if rec.marred || h.Damage() != 0 || slices.ContainsFunc(slots, func(o slot) bool { return o.damage != 0 || o.state != frame.Present && o.state != frame.Missing }) {
+	if rec.rejected || h.Damage() != 0 || slices.ContainsFunc(slots, func(o slot) bool { return o.damage != 0 || o.state != frame.Present && o.state != frame.Missing }) {
 		return
 	}
 	t := &template{runs: rec.runs(h.Offset), slots: slices.Clone(slots), headings: make([]uint16, len(slots))}
@@ -156,9 +156,9 @@ func (s *scan) predict(t *template, r *run, c *config, n int) bool {
 
 // runs joins what was looked at.
 func (rec *record) runs(event int64) []run {
-	slices.SortStableFunc(rec.looks, func(a, b look) int { return cmp.Compare(a.off, b.off) })
+	slices.SortStableFunc(rec.seen, func(a, b seenBytes) int { return cmp.Compare(a.off, b.off) })
 	var runs []run
-	for _, l := range rec.looks {
+	for _, l := range rec.seen {
 		off := l.off - event
 		if n := len(runs); n > 0 && off <= runs[n-1].end() {
 			known := runs[n-1].end() - off
@@ -171,7 +171,7 @@ func (rec *record) runs(event int64) []run {
 }
 
 // tell notes that the template knows the content of an event, if it does. It fails only when a read fails.
-func (t *template) tell(w *window, h Header, e *entry) (known bool, err error) {
+func (t *template) tell(w *buffer, h Header, e *entry) (known bool, err error) {
 	if known, err = t.fits(w, h); known {
 		e.by = t
 	}
@@ -179,7 +179,7 @@ func (t *template) tell(w *window, h Header, e *entry) (known bool, err error) {
 }
 
 // fits compares an event with the template. It fails only when a read fails.
-func (t *template) fits(w *window, h Header) (bool, error) {
+func (t *template) fits(w *buffer, h Header) (bool, error) {
 	if h.Damage() != 0 {
 		return false, nil
 	}
@@ -200,8 +200,8 @@ func (t *template) fits(w *window, h Header) (bool, error) {
 }
 
 // each calls do for the numbers below n, in about their order, from as many goroutines as there may be
-// reads in flight. Every goroutine has a window of its own, to be used again and again.
-func (b *builder) each(ctx context.Context, n int, do func(w *window, i int) error) error {
+// reads in flight. Every goroutine has a buffer of its own, to be used again and again.
+func (b *builder) each(ctx context.Context, n int, do func(w *buffer, i int) error) error {
 	var next atomic.Int64
 	g, inner := fault.WithContext(ctx)
 	for range min(n, b.opt.Reads) {
@@ -210,7 +210,7 @@ func (b *builder) each(ctx context.Context, n int, do func(w *window, i int) err
 		}
 		g.Go(func() error {
 			defer func() { <-b.slots }()
-			w := &window{}
+			w := &buffer{}
 			for inner.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {

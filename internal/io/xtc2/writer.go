@@ -112,7 +112,7 @@ func (d *Draft) u32(v uint32) { d.b = binary.LittleEndian.AppendUint32(d.b, v) }
 // Names appends the description of a block.
 func (d *Draft) Names(n *Names) {
 	at := d.open(typeNames, n.ID, 0)
-	arrays := uint32(0) // NumArrays is what a file says; here it follows from the fields
+	arrays := uint32(0) // NumArrays is the number that a file says; here it follows from the fields
 	for _, f := range n.Fields {
 		if f.Rank > 0 {
 			arrays++

@@ -38,7 +38,7 @@ func newMeasurer(work string, p *plan.Plan, extremes bool) *measurer {
 	return m
 }
 
-// bytes is what a pixel takes.
+// bytes is the memory that a pixel takes.
 func (m *measurer) bytes() int64 {
 	if m.plan.Params.Family() == status.Dark {
 		return measuredBytes
@@ -46,7 +46,7 @@ func (m *measurer) bytes() int64 {
 	return judgedBytes
 }
 
-// unit gives what a unit is judged by, from the partials. What was measured of a unit of an earlier group at the same
+// unit returns what a unit is judged by, from the partials. What was measured of a unit of an earlier group at the same
 // position ends.
 func (m *measurer) unit(unit int, opt Options) (in planes, err error) {
 	p := m.plan
@@ -103,7 +103,7 @@ func (m *measurer) measurePartial(unit, t int) (in planes, err error) {
 	return m.measure(unit, head, func(_, n int) (*plane.Set, error) { return tiles.Next(n) })
 }
 
-// measure measures the pixels of a unit, of which next gives the planes of n pixels at a time; head has its numbers of
+// measure measures the pixels of a unit, of which next returns the planes of n pixels at a time; head has its numbers of
 // frames, nil where there are none.
 func (m *measurer) measure(unit int, head *plane.Set, next func(at, n int) (*plane.Set, error)) (in planes, err error) {
 	p := m.plan
@@ -121,6 +121,7 @@ func (m *measurer) measure(unit int, head *plane.Set, next func(at, n int) (*pla
 			if set, err = next(at, n); err != nil {
 				return in, err
 			}
+			set.Zeros = head.Zeros // frames that were left out are those of all pixels
 		}
 		tile, err := darkPlanes(p, unit, set, 1, n)
 		if err == nil {

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// GateParams say how the window of accepted values of a pixel follows from its first frames.
+// GateParams say how the gate of accepted values of a pixel follows from its first frames.
 type GateParams struct {
 	DataBits       uint16  // y = raw & DataBits
 	FracLo, FracHi float64 // quantiles, 0..1
@@ -13,7 +13,7 @@ type GateParams struct {
 
 	// RawMax makes the arithmetic wrap as the original software's does in the raw data type whose largest
 	// value this is (255 or 65535): a pixel saturated at RawMax, with IntHi >= RawMax, then gets the
-	// window [RawMax, 0], which accepts nothing, so average and rms are 0 and it is called cold and quiet.
+	// gate [RawMax, 0], which accepts nothing, so average and rms are 0 and it is called cold and quiet.
 	// 0, the default, does not wrap: such a pixel gets [65535, 65535] and is judged by what it delivers.
 	RawMax uint16
 }
@@ -49,9 +49,9 @@ func (p GateParams) Ranks(n int) (lo, hi int) {
 	return min(max(lo, 0), n-1), min(max(hi, 0), n-1)
 }
 
-// Gates finds the windows of the dark rules, per pixel from the masked values of the block's frames
+// Gates finds the gates of the dark rules, per pixel from the masked values of the block's frames
 // (the first nrecs1 frames of a step): Stage1, then Clip. Pixels are independent: any split of a panel
-// makes the same windows. A window with gateLo > gateHi accepts nothing.
+// makes the same gates. A gate with gateLo > gateHi accepts nothing.
 //
 // The dark rules call these the gates of stage 1; frames of the block are accumulated with them like all
 // later ones. It panics when lengths differ or the block is empty.
@@ -60,7 +60,7 @@ func Gates(block [][]uint16, p GateParams, gateLo, gateHi []uint16) {
 	Clip(p, gateLo, gateHi)
 }
 
-// Stage1 finds the windows before the clipping to the absolute limits, per pixel:
+// Stage1 finds the gates before the clipping to the absolute limits, per pixel:
 //
 //	lo = trunc(max(sorted[rank lo], IntLo));  hi = trunc(min(sorted[rank hi], IntHi))
 //	where not hi > lo: hi += 1
@@ -111,9 +111,9 @@ func (p GateParams) raw(v float64) uint16 {
 	return uint16(min(max(v, 0), math.MaxUint16))
 }
 
-// Clip keeps the windows inside the absolute limits: lo = max(lo, IntLo), hi = min(hi, IntHi). Limits
-// that are not integers keep their meaning: no integer lies between 1.5 and 2, so a window from 1.5 is a
-// window from 2. Limits that no 16-bit value can meet empty the window.
+// Clip keeps the gates inside the absolute limits: lo = max(lo, IntLo), hi = min(hi, IntHi). Limits
+// that are not integers keep their meaning: no integer lies between 1.5 and 2, so a gate from 1.5 is a
+// gate from 2. Limits that no 16-bit value can meet empty the gate.
 func Clip(p GateParams, gateLo, gateHi []uint16) {
 	below, above := p.Below(), p.Above()
 	gateLo = gateLo[:len(gateHi)]

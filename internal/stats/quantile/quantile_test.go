@@ -173,7 +173,7 @@ func TestGatesEqualTheRule(t *testing.T) {
 				t.Fatalf("%+v: window [%d, %d], wanted [%d, %d]", p, lo[i], hi[i], wlo, whi)
 			}
 		}
-		// Any split of the pixels makes the same windows.
+		// Any split of the pixels makes the same gates.
 		cut := r.IntN(41)
 		parts := make([][][]uint16, 2)
 		for _, f := range block {

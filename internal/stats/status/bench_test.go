@@ -60,7 +60,7 @@ func BenchmarkRobustLimits(b *testing.B) {
 	for i := range v {
 		v[i] = 1000 + 5*rng.NormFloat64()
 	}
-	w := window{6, 6, 1, 16000}
+	w := bounds{6, 6, 1, 16000}
 	b.SetBytes(8 << 16)
 	b.Run("bins", func(b *testing.B) {
 		for b.Loop() {

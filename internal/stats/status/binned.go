@@ -32,7 +32,7 @@ var binneds = sync.Pool{New: func() any { return new(binned) }}
 // are negative or not finite, or the median absolute deviation is 0.
 //
 // All rounds of the clipping look at values of one interval: whatever has left was beyond an edge of it.
-func binnedLimits(v []float64, w window) (l Limits, ok bool) {
+func binnedLimits(v []float64, w bounds) (l Limits, ok bool) {
 	if len(v) < binnedFrom {
 		return l, false
 	}

@@ -15,7 +15,7 @@ func TestBinnedLimits(t *testing.T) {
 	known := 0
 	for range 300 {
 		v, what := spread(rng)
-		w := window{nLo: rng.Float64() * 8, nHi: rng.Float64() * 8, absLo: rng.NormFloat64(), absHi: 1e4 * rng.Float64()}
+		w := bounds{nLo: rng.Float64() * 8, nHi: rng.Float64() * 8, absLo: rng.NormFloat64(), absHi: 1e4 * rng.Float64()}
 		if rng.IntN(4) == 0 {
 			w.nLo, w.nHi = 0, 1.5*rng.Float64()
 		}
@@ -69,7 +69,7 @@ func TestBinnedLimitsRefuses(t *testing.T) {
 			v[i] = float64(i)
 		}
 		v[1] = bad
-		if l, ok := binnedLimits(v, window{nLo: 6, nHi: 6, absHi: 1e9}); ok {
+		if l, ok := binnedLimits(v, bounds{nLo: 6, nHi: 6, absHi: 1e9}); ok {
 			t.Errorf("limits of values with %v: %+v", bad, l)
 		}
 	}

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -15,9 +16,9 @@ type Profile string
 
 // The profiles that EvalDark evaluates. Their planes differ, their rules do not.
 const (
-	// ProfileDark judges values inside windows found from the first frames, per step.
+	// ProfileDark judges values inside gates found from the first frames, per step.
 	ProfileDark Profile = "dark"
-	// ProfileData judges all values of the selected frames: the windows accept everything.
+	// ProfileData judges all values of the selected frames: the gates accept everything.
 	ProfileData Profile = "data"
 )
 
@@ -107,7 +108,7 @@ type PanelPlanes struct {
 	GainOdd, GainNever []uint32 // nil: the detector has no gain bits or the rule is off
 	GainWanted         uint16   // gain bits of the gain mode
 	Known              []uint64 // nil, or bits known before: pixels with NotJudged bits are left out
-	GateLo, GateHi     []uint16 // nil: the window accepts everything
+	GateLo, GateHi     []uint16 // nil: the gate accepts everything
 	MinValue, MaxValue []uint16 // not judged; carried for reports
 }
 
@@ -122,7 +123,7 @@ func AbsentPanel(rows, cols int) PanelPlanes {
 // there.
 func PanelFromSet(s *plane.Set, rows, cols int) (PanelPlanes, error) {
 	p := PanelPlanes{Frames: s.Frames, Rows: rows, Cols: cols}
-	err := firstError(
+	err := cmp.Or(
 		get(s, plane.Sum0, &p.Sum0), get(s, plane.Sum1, &p.Sum1), get(s, plane.Sum2, &p.Sum2),
 		get(s, plane.NLo, &p.NLo), get(s, plane.NHi, &p.NHi),
 		getIfThere(s, plane.GainOdd, &p.GainOdd), getIfThere(s, plane.GainNever, &p.GainNever), getIfThere(s, plane.GateLo, &p.GateLo), getIfThere(s, plane.GateHi, &p.GateHi),
@@ -142,15 +143,6 @@ func getIfThere[T plane.Number](s *plane.Set, name string, dst *[]T) error {
 	for i := range s.Planes {
 		if s.Planes[i].Name == name {
 			return get(s, name, dst)
-		}
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
 		}
 	}
 	return nil
@@ -193,7 +185,7 @@ type PanelResult struct {
 	Rows, Cols int
 	Nevlm      uint32
 	Status     []uint64
-	Ave, Rms   []float64 // 0 where nothing is inside the window and where the pixel is not judged
+	Ave, Rms   []float64 // 0 where nothing is inside the gate and where the pixel is not judged
 	Counts     Counts
 }
 
@@ -320,7 +312,7 @@ func (p DarkParams) Measure(out *PanelResult, at int, in *PanelPlanes) error {
 	return nil
 }
 
-// unjudged returns the bits of pixel i that say why it cannot be judged, or 0. In profile data the window
+// unjudged returns the bits of pixel i that say why it cannot be judged, or 0. In profile data the gate
 // accepts everything, so sum0 counts the pixel's own frames: those whose words have the wanted gain bits.
 func (p DarkParams) unjudged(in *PanelPlanes, i int) uint64 {
 	frames, others := in.Frames, uint64(0)
@@ -431,8 +423,8 @@ func (p DarkParams) judgeGroup(g []tile, out []PanelResult) GroupResult {
 		res.Judged += parts[i].judged
 	}
 	aves, rmss := func(r *PanelResult) []float64 { return r.Ave }, func(r *PanelResult) []float64 { return r.Rms }
-	res.Ave = groupLimits(parts, res.Judged, aves, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
-	res.Rms = groupLimits(parts, res.Judged, rmss, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+	res.Ave = groupLimits(parts, res.Judged, aves, bounds{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
+	res.Rms = groupLimits(parts, res.Judged, rmss, bounds{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
 	atOnce(len(parts), func(i int) { parts[i].compare(res.Ave, res.Rms) })
 	return res
 }

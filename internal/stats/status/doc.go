@@ -15,7 +15,7 @@
 //   - Many-records thresholds: profile dark allows int(fraclm*(N-1)) records, as the original, whose
 //     counter starts at 0; profile data has no original and allows int(fraclm*N). N counts the frames of
 //     the panel itself: a panel that missed events is judged by the frames it has.
-//   - Windows do not wrap at the largest raw value (quantile.GateParams.RawMax), and intensity and rms
+//   - Gates do not wrap at the largest raw value (quantile.GateParams.RawMax), and intensity and rms
 //     limits need not be integers in any profile.
 //   - Where rounding makes a mean square smaller than the squared mean (more frames than any run has
 //     seen), the variance is computed again in integers. The original takes the root of a negative
@@ -27,8 +27,8 @@
 //     and is that of profile data.
 //
 // The same as in the original, deliberately: limits are mean +- n sigma over all judged pixels with the
-// population standard deviation, bad pixels included; a pixel whose window is empty in a panel with frames
+// population standard deviation, bad pixels included; a pixel whose gate is empty in a panel with frames
 // has average = rms = 0 and is called quiet (RmsLow) and cold (AveLow); a value equal to a limit is not
-// flagged; average and rms of profile dark are those of the window, so the rms of Gaussian noise is about
+// flagged; average and rms of profile dark are those of the gate, so the rms of Gaussian noise is about
 // 0.8 of its standard deviation.
 package status

@@ -82,7 +82,7 @@ func (p *part) compare(a, s Limits) {
 }
 
 // groupLimits is limits of the judged values of all parts, one part after the other.
-func groupLimits(parts []part, judged int, of func(*PanelResult) []float64, w window, m Method) Limits {
+func groupLimits(parts []part, judged int, of func(*PanelResult) []float64, w bounds, m Method) Limits {
 	if m == Robust {
 		v := make([]float64, 0, judged)
 		for i := range parts {

@@ -48,7 +48,7 @@ func TestGroupLimits(t *testing.T) {
 		if first == 0 {
 			continue
 		}
-		got := groupLimits(parts, first, func(r *PanelResult) []float64 { return r.Ave }, window{}, MeanStd)
+		got := groupLimits(parts, first, func(r *PanelResult) []float64 { return r.Ave }, bounds{}, MeanStd)
 		if mean, std := MeanStdOf(all); got.Mean != mean || got.Std != std {
 			t.Fatalf("%d parts, %d values: %v and %v, wanted %v and %v", len(parts), len(all), got.Mean, got.Std, mean, std)
 		}

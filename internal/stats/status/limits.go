@@ -37,9 +37,9 @@ const ClipRounds = 20
 // madToSigma makes the median absolute deviation of Gaussian values their standard deviation.
 const madToSigma = 1.4826
 
-// window is the user's bound for one quantity: n sigma to both sides inside absolute limits; a number
+// bounds are those of the user for one quantity: n sigma to both sides inside absolute limits; a number
 // of sigmas that is not positive means the absolute limit alone.
-type window struct {
+type bounds struct {
 	nLo, nHi, absLo, absHi float64
 }
 
@@ -49,7 +49,7 @@ type window struct {
 //	hi = centre + nHi*spread if nHi > 0, else absHi; hi = min(hi, absHi)
 //
 // A NaN centre leaves NaN limits, as the original does; no comparison with them is true.
-func (w window) around(centre, spread float64) (lo, hi float64) {
+func (w bounds) around(centre, spread float64) (lo, hi float64) {
 	lo, hi = w.absLo, w.absHi
 	if w.nLo > 0 {
 		if lo = centre - float64(w.nLo*spread); w.absLo > lo {
@@ -64,8 +64,8 @@ func (w window) around(centre, spread float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// limits evaluates the window of the values v in panel-index order. v stays as it is.
-func limits(v []float64, w window, m Method) Limits {
+// limits evaluates the bounds of the values v in panel-index order. v stays as it is.
+func limits(v []float64, w bounds, m Method) Limits {
 	if m == Robust {
 		return robustLimits(v, w)
 	}
@@ -75,7 +75,7 @@ func limits(v []float64, w window, m Method) Limits {
 	return l
 }
 
-func robustLimits(v []float64, w window) Limits {
+func robustLimits(v []float64, w bounds) Limits {
 	if l, ok := binnedLimits(v, w); ok {
 		return l
 	}
@@ -83,7 +83,7 @@ func robustLimits(v []float64, w window) Limits {
 }
 
 // roundLimits looks at all values that are left in every round of the clipping.
-func roundLimits(v []float64, w window) Limits {
+func roundLimits(v []float64, w bounds) Limits {
 	in := append([]float64(nil), v...)
 	dev := make([]float64, len(v))
 	var l Limits

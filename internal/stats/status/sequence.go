@@ -1,22 +1,22 @@
 package status
 
 // Sequence says which frames of a step the dark rules use for what. The sane sequence uses the first
-// min(frames, nrecs) frames: the windows come from the first nrecs1 of them, and all are accumulated.
+// min(frames, nrecs) frames: the gates come from the first nrecs1 of them, and all are accumulated.
 //
 // The originals, by Compat, add records of zeros and lose one, as consequences of how their block is
 // filled:
 //
-//	lcls1, N <= nrecs1           nrecs1-N zero records are accumulated, not used for the windows
+//	lcls1, N <= nrecs1           nrecs1-N zero records are accumulated, not used for the gates
 //	lcls2, N > nrecs1            the record that completes the block is a zero record in it, and both the
 //	                             zero record and the real one are accumulated
 //	lcls2, N = nrecs1            the same, but the real record is lost
 //	lcls2, N < nrecs1            as lcls1
-//	lcls2, N >= nrecs = nrecs1   only the windows are made, before clipping ("stage-1 job")
-//	lcls2, nrecs1 = 0            windows come from such a job
+//	lcls2, N >= nrecs = nrecs1   only the gates are made, before clipping ("stage-1 job")
+//	lcls2, nrecs1 = 0            gates come from such a job
 //	both, N < 3                  no result
 type Sequence struct {
 	N          int // frames used: K+1 of the original; the number that thresholds refer to
-	Block      int // the first Block frames, with BlockZeros frames of zeros, give the windows
+	Block      int // the first Block frames, with BlockZeros frames of zeros, determine the gates
 	BlockZeros int
 	Accumulate int // the first Accumulate frames and Zeros frames of zeros are accumulated
 	Zeros      int
@@ -26,7 +26,7 @@ type Sequence struct {
 }
 
 // NewSequence plans the use of frames frames. nrecs limits how many are used, nrecs1 how many give the
-// windows; in the sane sequence numbers that are not positive mean all frames.
+// gates; in the sane sequence numbers that are not positive mean all frames.
 func NewSequence(c Compat, frames, nrecs, nrecs1 int) Sequence {
 	if c == Sane {
 		if nrecs <= 0 {

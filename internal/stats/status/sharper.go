@@ -40,8 +40,8 @@ func (r *DarkResult) more(p DarkParams, t tile, cols int) (n int) {
 	g := gathers.Get().(*gathered)
 	defer gathers.Put(g)
 	ave, rms := g.tile(o, t, cols)
-	a := limits(ave, window{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
-	s := limits(rms, window{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
+	a := limits(ave, bounds{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
+	s := limits(rms, bounds{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
 	for row := t.r0; row < t.r1; row++ {
 		lo, hi := row*cols+t.c0, row*cols+t.c1
 		ave, rms := o.Ave[lo:hi], o.Rms[lo:hi]

@@ -12,7 +12,7 @@ import (
 type DarkPanel struct {
 	Status   []uint64
 	Ave, Rms []float64
-	Lo, Hi   []uint16 // windows; whole range in profile data
+	Lo, Hi   []uint16 // gates; whole range in profile data
 	AveLim   status.Limits
 	RmsLim   status.Limits
 }
@@ -93,7 +93,7 @@ func limits(v []float64, nLo, nHi, absLo, absHi float64) status.Limits {
 	return l
 }
 
-// darkValues finds windows, averages and rms; Status holds the unjudged bits.
+// darkValues finds gates, averages and rms; Status holds the unjudged bits.
 func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int, two *status.TwoPass, p status.DarkParams, gain Gain) DarkPanel {
 	d := DarkPanel{Status: make([]uint64, pixels), Ave: make([]float64, pixels), Rms: make([]float64, pixels),
 		Lo: make([]uint16, pixels), Hi: make([]uint16, pixels)}
@@ -128,7 +128,7 @@ func darkValues(frames [][]uint16, pixels int, g quantile.GateParams, nrecs1 int
 			d.Lo[k] = uint16(max(math.Floor(max(a-half, g.IntLo)), math.Ceil(g.IntLo)))
 			d.Hi[k] = uint16(math.Floor(min(a+half, g.IntHi)))
 		case p.Profile == status.ProfileDark:
-			d.Lo[k], d.Hi[k] = window(y[:min(nrecs1, len(y))], g)
+			d.Lo[k], d.Hi[k] = gateOf(y[:min(nrecs1, len(y))], g)
 		}
 		n, s1, s2 := 0., 0., 0.
 		for _, v := range y {
@@ -174,8 +174,8 @@ func halfGate(lead [][]uint16, pixels int, g quantile.GateParams, two status.Two
 	return two.NSigma * (status.Sum(r) / float64(in))
 }
 
-// window is the rule of stage 1 and the clipping.
-func window(block []uint16, g quantile.GateParams) (lo, hi uint16) {
+// gate is the rule of stage 1 and the clipping.
+func gateOf(block []uint16, g quantile.GateParams) (lo, hi uint16) {
 	s := slices.Clone(block)
 	slices.Sort(s)
 	n := float64(len(s) - 1)

@@ -17,8 +17,8 @@ import (
 	"rawstatus/internal/io/calibtxt"
 )
 
-// Opener makes a fresh, empty place and returns a function that opens it, once more each time.
-type Opener func(t *testing.T) (open func() calib.Place)
+// Opener makes a fresh, empty destination and returns a function that opens it, once more each time.
+type Opener func(t *testing.T) (open func() calib.Destination)
 
 // Array makes an array of one bad word among good ones; different words give different arrays.
 func Array(word uint64) *calib.Array {
@@ -44,7 +44,7 @@ func Record(r calib.Range, run int, word uint64) calib.Record {
 }
 
 // MustDeploy deploys an array for a range.
-func MustDeploy(t testing.TB, p calib.Place, validity string, run int, word uint64) calib.Record {
+func MustDeploy(t testing.TB, p calib.Destination, validity string, run int, word uint64) calib.Record {
 	t.Helper()
 	r, err := calib.ParseRange(validity)
 	if err != nil {
@@ -58,7 +58,7 @@ func MustDeploy(t testing.TB, p calib.Place, validity string, run int, word uint
 }
 
 // Used returns the word that analysis would use for a run; 0 for nothing.
-func Used(t testing.TB, p calib.Place, run int) uint64 {
+func Used(t testing.TB, p calib.Destination, run int) uint64 {
 	t.Helper()
 	items, _, err := p.Items(t.Context())
 	if err != nil {
@@ -78,7 +78,7 @@ func Used(t testing.TB, p calib.Place, run int) uint64 {
 	return a.Values[59]
 }
 
-// Run holds a place to the suite. With fallback the place may give a run without a constant of its range
+// Run holds a destination to the suite. With fallback the destination may give a run without a constant of its range
 // some other one.
 func Run(t *testing.T, fallback bool, fresh Opener) {
 	t.Run("empty", func(t *testing.T) {
@@ -239,7 +239,7 @@ func oldOrNew(t *testing.T, fresh Opener) {
 	}
 }
 
-// stalePlan: what was weighed against other constants than those in force is not deployed.
+// stalePlan: a plan that was compared with other constants than those in force is not deployed.
 func stalePlan(t *testing.T, fresh Opener) {
 	open := fresh(t)
 	outlook := func(r calib.Range) []calib.Change {

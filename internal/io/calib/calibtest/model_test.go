@@ -87,8 +87,8 @@ type world interface {
 	settle()
 	// address lets another process open the same world.
 	address() string
-	// open returns the place for a new process. In memory at is called at each write, sync, rename and request.
-	open(at func(point string) error) (place calib.Place, die func())
+	// open returns the destination for a new process. In memory at is called at each write, sync, rename and request.
+	open(at func(point string) error) (dest calib.Destination, die func())
 	// entries lists the constants without the code under test.
 	entries() []entry
 	// added returns the entries after a deployment.
@@ -173,12 +173,12 @@ func (m *model) randomRange() calib.Range {
 	return r
 }
 
-// operation is something that a process does to the place.
+// operation is something that a process does to the destination.
 type operation struct {
 	name string
 	spec string // for another process
-	// plan looks at the place; do carries out what was planned.
-	plan func(p calib.Place) (do func() (calib.Record, error), err error)
+	// plan looks at the destination; do carries out what was planned.
+	plan func(p calib.Destination) (do func() (calib.Record, error), err error)
 	// after returns what every run uses once it is done, given what it uses now.
 	after func(now map[int]uint64) map[int]uint64
 	// mayRefuse reports whether a refusal is right; nil: never.
@@ -197,7 +197,7 @@ func record(r calib.Range, word uint64) calib.Record {
 	return rec
 }
 
-func planDeploy(p calib.Place, r calib.Range, word uint64) (func() (calib.Record, error), error) {
+func planDeploy(p calib.Destination, r calib.Range, word uint64) (func() (calib.Record, error), error) {
 	ctx := context.Background()
 	items, _, err := p.Items(ctx)
 	if err != nil {
@@ -213,7 +213,7 @@ func planDeploy(p calib.Place, r calib.Range, word uint64) (func() (calib.Record
 	}, nil
 }
 
-func planRestore(p calib.Place, r calib.Range, word uint64, id string) (func() (calib.Record, error), error) {
+func planRestore(p calib.Destination, r calib.Range, word uint64, id string) (func() (calib.Record, error), error) {
 	ctx := context.Background()
 	records, err := p.Records()
 	if err != nil {
@@ -235,7 +235,7 @@ func planRestore(p calib.Place, r calib.Range, word uint64, id string) (func() (
 	}, nil
 }
 
-func planRollback(p calib.Place, id string) (func() (calib.Record, error), error) {
+func planRollback(p calib.Destination, id string) (func() (calib.Record, error), error) {
 	ctx := context.Background()
 	rec := calib.Record{Action: calib.ActionRollback}
 	records, err := p.Records()
@@ -269,7 +269,7 @@ func (m *model) deploy(r calib.Range) operation {
 	return operation{
 		name:  fmt.Sprintf("deploy %d for %s", word, r),
 		spec:  fmt.Sprintf("deploy %s %d", r, word),
-		plan:  func(p calib.Place) (func() (calib.Record, error), error) { return planDeploy(p, r, word) },
+		plan:  func(p calib.Destination) (func() (calib.Record, error), error) { return planDeploy(p, r, word) },
 		after: func(map[int]uint64) map[int]uint64 { return resolve(m.w.added(m.w.entries(), r, word)) },
 		then:  m.remember(word),
 	}
@@ -279,9 +279,11 @@ func (m *model) deploy(r calib.Range) operation {
 func (m *model) restore(d *deployment) operation {
 	r := m.randomRange()
 	return operation{
-		name:  fmt.Sprintf("restore %d for %s", d.word, r),
-		spec:  fmt.Sprintf("restore %s %d %s", r, d.word, d.id),
-		plan:  func(p calib.Place) (func() (calib.Record, error), error) { return planRestore(p, r, d.word, d.id) },
+		name: fmt.Sprintf("restore %d for %s", d.word, r),
+		spec: fmt.Sprintf("restore %s %d %s", r, d.word, d.id),
+		plan: func(p calib.Destination) (func() (calib.Record, error), error) {
+			return planRestore(p, r, d.word, d.id)
+		},
 		after: func(map[int]uint64) map[int]uint64 { return resolve(m.w.added(m.w.entries(), r, d.word)) },
 		then:  m.remember(d.word),
 	}
@@ -316,7 +318,7 @@ func (m *model) rollback(d *deployment) operation {
 	return operation{
 		name: fmt.Sprintf("rollback of %d (%s)", d.word, d.id),
 		spec: "rollback " + d.id,
-		plan: func(p calib.Place) (func() (calib.Record, error), error) { return planRollback(p, d.id) },
+		plan: func(p calib.Destination) (func() (calib.Record, error), error) { return planRollback(p, d.id) },
 		after: func(now map[int]uint64) map[int]uint64 {
 			then := map[int]uint64{}
 			for run, word := range now {
@@ -381,7 +383,7 @@ func (m *model) act(op operation) {
 	known := m.ids()
 	tr := m.trouble()
 	count := 0
-	place, die := m.w.open(func(string) error {
+	dest, die := m.w.open(func(string) error {
 		switch count++; {
 		case tr.other != nil && count == tr.at:
 			if m.alone(*tr.other) {
@@ -393,7 +395,7 @@ func (m *model) act(op operation) {
 		}
 		return nil
 	})
-	do, err := op.plan(place)
+	do, err := op.plan(dest)
 	var rec calib.Record
 	if err == nil {
 		rec, err = do()
@@ -427,9 +429,9 @@ func (m *model) act(op operation) {
 
 // repaired lets gc end what was interrupted, and finds out whether the operation was done.
 func (m *model) repaired(op operation, known map[string]bool, now, want map[int]uint64) {
-	place, die := m.w.open(func(string) error { return nil })
+	dest, die := m.w.open(func(string) error { return nil })
 	defer die()
-	if _, err := place.Collect(m.t.Context()); err != nil {
+	if _, err := dest.Collect(m.t.Context()); err != nil {
 		m.failf("gc after a fault: %v", err)
 	}
 	for _, r := range m.news(known) {
@@ -443,9 +445,9 @@ func (m *model) repaired(op operation, known map[string]bool, now, want map[int]
 
 // news returns the completed records that were not known.
 func (m *model) news(known map[string]bool) (list []calib.Record) {
-	place, die := m.w.open(func(string) error { return nil })
+	dest, die := m.w.open(func(string) error { return nil })
 	defer die()
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		m.failf("%v", err)
 	}
@@ -571,9 +573,9 @@ func child(where, spec []string) error {
 func (m *model) alone(op operation) bool {
 	now := m.uses()
 	want := op.after(now)
-	place, die := m.w.open(func(string) error { return nil })
+	dest, die := m.w.open(func(string) error { return nil })
 	defer die()
-	do, err := op.plan(place)
+	do, err := op.plan(dest)
 	var rec calib.Record
 	if err == nil {
 		rec, err = do()
@@ -594,9 +596,9 @@ func (m *model) uses() map[int]uint64 { return resolve(m.w.entries()) }
 
 // ids returns the records that there are.
 func (m *model) ids() map[string]bool {
-	place, die := m.w.open(func(string) error { return nil })
+	dest, die := m.w.open(func(string) error { return nil })
 	defer die()
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		m.failf("%v", err)
 	}
@@ -619,9 +621,9 @@ func (m *model) fits(what string, got, want map[int]uint64) {
 
 // check compares the code under test with the model, and all records with each other.
 func (m *model) check() {
-	place, die := m.w.open(func(string) error { return nil })
+	dest, die := m.w.open(func(string) error { return nil })
 	defer die()
-	items, _, err := place.Items(m.t.Context())
+	items, _, err := dest.Items(m.t.Context())
 	if err != nil {
 		m.failf("%v", err)
 	}
@@ -631,7 +633,7 @@ func (m *model) check() {
 		if i := calib.Pick(items, run); i >= 0 {
 			name := items[i].Name
 			if _, known := words[name]; !known {
-				a, _, err := place.Read(m.t.Context(), items[i])
+				a, _, err := dest.Read(m.t.Context(), items[i])
 				if err != nil {
 					m.failf("%s: %v", name, err)
 				}
@@ -643,7 +645,7 @@ func (m *model) check() {
 			m.failf("run %d is said to use %d, psana uses %d", run, got, want)
 		}
 	}
-	records, err := place.Records()
+	records, err := dest.Records()
 	if err != nil {
 		m.failf("%v", err)
 	}

@@ -87,21 +87,21 @@ type directory struct {
 
 func (d *directory) path() string { return d.root + "/Jungfrau::CalibV1/det/status_extra" }
 
-func (d *directory) place(fs disk.Disk, wait time.Duration) calib.Place {
+func (d *directory) dest(fs disk.Disk, wait time.Duration) calib.Destination {
 	c, err := calibdir.New(d.root, "Jungfrau::CalibV1", "det", "status_extra", fs, time.UTC)
 	if err != nil {
 		panic(err)
 	}
 	c.LockWait = wait
-	return c.Place()
+	return c.Destination()
 }
 
-func (d *directory) open(at func(string) error) (calib.Place, func()) {
+func (d *directory) open(at func(string) error) (calib.Destination, func()) {
 	if d.mem == nil {
-		return d.place(d.files, waitLong), func() {}
+		return d.dest(d.files, waitLong), func() {}
 	}
 	process := d.mem.Process(func(primitive, name string) error { return at(primitive + " " + name) })
-	return d.place(process, 0), process.Die
+	return d.dest(process, 0), process.Die
 }
 
 func (d *directory) address() string { return "directory " + d.root }
@@ -299,15 +299,15 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func (d *database) open(at func(string) error) (calib.Place, func()) {
+func (d *database) open(at func(string) error) (calib.Destination, func()) {
 	s := &calibws.Store{Client: &calibws.Client{ReadURL: d.url, WriteURL: d.url}, Experiment: "mfxx1", DetName: "epixquad", DetType: "epix10ka",
 		LongName: longName, CType: "status_extra", Ledger: &calib.Ledger{Dir: d.ledger, Disk: files}, LockWait: waitLong}
 	if d.mem == nil {
-		return s.Place(), func() {}
+		return s.Destination(), func() {}
 	}
 	process := d.mem.Process(func(primitive, name string) error { return at(primitive + " " + name) })
 	s.Client.HTTP, s.Ledger.Disk, s.LockWait = &http.Client{Transport: wire{d, at}}, process, 0
-	return s.Place(), process.Die
+	return s.Destination(), process.Die
 }
 
 func (d *database) address() string { return "database " + d.url + " " + d.ledger }

@@ -19,14 +19,14 @@ import (
 // ctype is the type of constants that is deployed.
 const ctype = "status_extra"
 
-// placeFlags name the place where analysis reads.
-func placeFlags() []cli.Flag {
+// destinationFlags name the destination where analysis reads.
+func destinationFlags() []cli.Flag {
 	return append(wsFlags(), command.CalibDir())
 }
 
-// lookFlags name a place that exists, for commands that look at it.
+// lookFlags name a destination that exists, for commands that look at it.
 func lookFlags() []cli.Flag {
-	return append(placeFlags(), command.In(command.Data, []cli.Flag{
+	return append(destinationFlags(), command.In(command.Data, []cli.Flag{
 		command.Repository(),
 		&cli.StringFlag{Name: "exp", Aliases: []string{"e"}, Usage: "`EXPERIMENT`, e.g. xpptut15"},
 		&cli.StringFlag{Name: "det", Aliases: []string{"d"}, Usage: "`DETECTOR` (source); may be left out when there is only one"},
@@ -43,49 +43,49 @@ func deployedTypes() []string {
 	return types
 }
 
-// placeFor returns the place in which the constants of a subject, of one type, are deployed.
-func placeFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
+// destinationFor returns the destination in which the constants of a subject, of one type, are deployed.
+func destinationFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Destination, error) {
 	if backend(c, s.LCLS1()) == backendWS {
-		return wsPlaceFor(c, e, r, s, ctype)
+		return wsDestinationFor(c, e, r, s, ctype)
 	}
 	root, err := publish.CalibRoot(e.Site, s.Run.Experiment)
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	family, _ := detector.Lookup(s.Type)
-	return dirPlace(e, root, family.CalibGroup, s.Detector, ctype)
+	return dirDestination(e, root, family.CalibGroup, s.Detector, ctype)
 }
 
-// placeNamed returns the place that the flags of lookFlags name. With writing it is one to be changed.
-func placeNamed(c *cli.Context, e *environment, writing bool) (calib.Place, error) {
-	return placeOf(c, e, c.String("type"), writing)
+// destinationNamed returns the destination that the flags of lookFlags name. With writing it is one to be changed.
+func destinationNamed(c *cli.Context, e *environment, writing bool) (calib.Destination, error) {
+	return destinationOf(c, e, c.String("type"), writing)
 }
 
-// placeOf is placeNamed for a type of constants.
-func placeOf(c *cli.Context, e *environment, ctype string, writing bool) (calib.Place, error) {
+// destinationOf is destinationNamed for a type of constants.
+func destinationOf(c *cli.Context, e *environment, ctype string, writing bool) (calib.Destination, error) {
 	det := c.String("det")
 	if backend(c, det == "" || strings.Contains(det, ":")) == backendWS {
-		return wsPlaceNamed(c, e, ctype, writing)
+		return wsDestinationNamed(c, e, ctype, writing)
 	}
 	root, err := publish.CalibRoot(e.Site, c.String("exp"))
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	found, err := calibdir.Find(root, c.String("det"), ctype)
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	switch len(found) {
 	case 1:
-		return dirPlace(e, root, found[0][0], found[0][1], ctype)
+		return dirDestination(e, root, found[0][0], found[0][1], ctype)
 	case 0:
-		return calib.Place{}, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
+		return calib.Destination{}, fault.New(fault.Input, "%q has no %s%s", root, ctype, ofDetector(c.String("det"))).WithHint("check -c and -d")
 	}
 	var names []string
 	for _, f := range found {
 		names = append(names, f[1])
 	}
-	return calib.Place{}, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
+	return calib.Destination{}, fault.New(fault.Usage, "several detectors have %s: %s", ctype, strings.Join(names, ", ")).WithHint("name one with -d")
 }
 
 // backend returns where constants are: in the database for LCLS-II, in the calibration directory for LCLS-I,
@@ -117,11 +117,11 @@ func ofDetector(name string) string {
 	return fmt.Sprintf(" of detector %q", name)
 }
 
-// dirPlace returns the place of a detector in a calibration directory.
-func dirPlace(e *environment, root, group, source, ctype string) (calib.Place, error) {
+// dirDestination returns the destination of a detector in a calibration directory.
+func dirDestination(e *environment, root, group, source, ctype string) (calib.Destination, error) {
 	d, err := calibdir.New(root, group, source, ctype, disk.Files{Policy: policy(e)}, e.Site.Location())
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
-	return d.Place(), nil
+	return d.Destination(), nil
 }

@@ -24,9 +24,9 @@ func isProblem(err error) bool {
 	return errors.As(err, &e)
 }
 
-// window reads small pieces of a file and keeps the last piece read, so that neighbouring headers cost
+// buffer reads small pieces of a file and keeps the last piece read, so that neighbouring headers cost
 // one read. Its slices are valid until the next call.
-type window struct {
+type buffer struct {
 	f    *File
 	off  int64 // file offset of buf[0]
 	buf  []byte
@@ -34,8 +34,8 @@ type window struct {
 	rec  *record
 }
 
-// begin makes the window ready for an event of a file.
-func (w *window) begin(f *File, size int64) {
+// begin makes the buffer ready for an event of a file.
+func (w *buffer) begin(f *File, size int64) {
 	w.f, w.buf, w.step, w.rec = f, w.buf[:0], peek, nil
 	if size <= small {
 		w.step = int(size)
@@ -43,13 +43,13 @@ func (w *window) begin(f *File, size int64) {
 }
 
 // at returns n bytes at off.
-func (w *window) at(off int64, n int, what string) ([]byte, error) {
+func (w *buffer) at(off int64, n int, what string) ([]byte, error) {
 	b, err := w.get(off, n, what)
 	w.rec.add(off, b)
 	return b, err
 }
 
-func (w *window) get(off int64, n int, what string) ([]byte, error) {
+func (w *buffer) get(off int64, n int, what string) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -94,7 +94,7 @@ func (h Header) Damage() uint16 { return h.root.damage }
 
 // header reads the head of the datagram at off and checks that the file holds all of the datagram.
 // At the end of the file it returns io.EOF.
-func (w *window) header(off int64) (Header, error) {
+func (w *buffer) header(off int64) (Header, error) {
 	if off == w.f.Size {
 		return Header{}, io.EOF
 	}
@@ -144,7 +144,7 @@ func (x xtc) typ() uint16     { return x.contains & typeMask }
 func (x xtc) namesID() uint32 { return x.src & namesIDMask }
 
 // child reads the header of the container at off, which must fit into its parent's end.
-func (w *window) child(off, end int64) (xtc, error) {
+func (w *buffer) child(off, end int64) (xtc, error) {
 	if end-off < xtcSize {
 		return xtc{}, fail(w.f, off, "container", fmt.Sprintf("a header of %d bytes", xtcSize), fmt.Sprintf("%d left in the parent", end-off), nil)
 	}
@@ -163,7 +163,7 @@ func (w *window) child(off, end int64) (xtc, error) {
 // damage is not entered, as in the original library. A child that does not fit ends the walk of its
 // container; the first such problem is returned when everything readable has been visited. A failed
 // read or an error of visit that is no problem ends the walk at once.
-func (w *window) walk(parent xtc, depth int, visit func(xtc) error) error {
+func (w *buffer) walk(parent xtc, depth int, visit func(xtc) error) error {
 	if parent.damage&DamageCorrupted != 0 {
 		return nil
 	}
@@ -212,7 +212,7 @@ type block struct {
 
 // block finds the Shapes and Data of a ShapesData by type, in either order; the first of each counts.
 // A few bytes behind them are ignored.
-func (w *window) block(x xtc) (block, error) {
+func (w *buffer) block(x xtc) (block, error) {
 	b := block{namesID: x.namesID(), damage: x.damage}
 	haveData := false
 	for p := x.body(); x.end()-p >= xtcSize; {

@@ -3,7 +3,6 @@ package calib
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -11,9 +10,9 @@ import (
 	"rawstatus/internal/io/access"
 )
 
-// Place is a store together with the ledger of what was deployed to it. Deployments and rollbacks may be
+// Destination is a store together with the ledger of what was deployed to it. Deployments and rollbacks may be
 // run by any number of processes at once.
-type Place struct {
+type Destination struct {
 	Store
 	Ledger *Ledger
 	// Sets is the ledger of sets of types of the same detector.
@@ -24,10 +23,10 @@ type Place struct {
 }
 
 // Records returns the ledger, oldest first.
-func (p Place) Records() ([]Record, error) { return p.Ledger.Load() }
+func (p Destination) Records() ([]Record, error) { return p.Ledger.Load() }
 
 // Find resolves a run as analysis does; nil when it finds nothing.
-func (p Place) Find(ctx context.Context, run int) (*Item, []string, error) {
+func (p Destination) Find(ctx context.Context, run int) (*Item, []string, error) {
 	items, notes, err := p.Items(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -40,13 +39,13 @@ func (p Place) Find(ctx context.Context, run int) (*Item, []string, error) {
 
 // Outlook returns the stretches of runs that a deployment for the range would change, and what they use
 // now. It goes into Record.Seen.
-func (p Place) Outlook(ctx context.Context, items []Item, r Range) ([]Change, error) {
+func (p Destination) Outlook(ctx context.Context, items []Item, r Range) ([]Change, error) {
 	added := p.Target(r)
 	return p.changes(ctx, items, with(items, added), added)
 }
 
 // changes lists the stretches of runs that use, before or after, one of the items that are touched.
-func (p Place) changes(ctx context.Context, before, after, touched []Item) ([]Change, error) {
+func (p Destination) changes(ctx context.Context, before, after, touched []Item) ([]Change, error) {
 	sums := map[string]string{}
 	list := []Change{}
 	var failed error
@@ -66,8 +65,8 @@ func (p Place) changes(ctx context.Context, before, after, touched []Item) ([]Ch
 	return list, failed
 }
 
-// enter locks the place and ends what was interrupted.
-func (p Place) enter(ctx context.Context) (release func(), removed int, err error) {
+// enter locks the destination and ends what was interrupted.
+func (p Destination) enter(ctx context.Context) (release func(), removed int, err error) {
 	release, removed, err = p.Lock(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -81,7 +80,7 @@ func (p Place) enter(ctx context.Context) (release func(), removed int, err erro
 
 // Collect removes leftovers of interrupted writers, says how many, and completes or aborts what they had
 // begun. Where nothing was ever deployed from here it does nothing.
-func (p Place) Collect(ctx context.Context) (removed int, err error) {
+func (p Destination) Collect(ctx context.Context) (removed int, err error) {
 	if records, err := p.Records(); err != nil || len(records) == 0 {
 		return 0, err
 	}
@@ -96,7 +95,7 @@ func (p Place) Collect(ctx context.Context) (removed int, err error) {
 // Deploy makes content the constant for the range of rec. It fills in what it knows: id, state, time,
 // login, host, steps and changes. When the same deployment (equal Key) is in force already, nothing is
 // done and unchanged is true.
-func (p Place) Deploy(ctx context.Context, rec Record, content Content) (done Record, unchanged bool, err error) {
+func (p Destination) Deploy(ctx context.Context, rec Record, content Content) (done Record, unchanged bool, err error) {
 	if err := content.Check(ctx); err != nil {
 		return rec, false, err
 	}
@@ -136,7 +135,7 @@ func (p Place) Deploy(ctx context.Context, rec Record, content Content) (done Re
 }
 
 // inForce returns the last deployment for the range if it is the same one and all of it is still there.
-func (p Place) inForce(ctx context.Context, rec Record, items []Item) (*Record, error) {
+func (p Destination) inForce(ctx context.Context, rec Record, items []Item) (*Record, error) {
 	records, err := p.Records()
 	if err != nil {
 		return nil, err
@@ -164,7 +163,7 @@ func (p Place) inForce(ctx context.Context, rec Record, items []Item) (*Record, 
 }
 
 // carryOut writes the intent, does the steps, and ends the record.
-func (p Place) carryOut(ctx context.Context, rec *Record, content *Content) error {
+func (p Destination) carryOut(ctx context.Context, rec *Record, content *Content) error {
 	if err := p.Ledger.Append(*rec); err != nil {
 		return err
 	}
@@ -186,14 +185,11 @@ func (p Place) carryOut(ctx context.Context, rec *Record, content *Content) erro
 func (rec *Record) stamp() {
 	now := time.Now()
 	rec.ID, rec.State, rec.Time = NewID(now), Intent, now.UTC()
-	rec.Login, rec.Host, rec.Cwd = access.Login(), access.Host(), "unknown"
-	if cwd, err := os.Getwd(); err == nil {
-		rec.Cwd = cwd
-	}
+	rec.Login, rec.Host, rec.Cwd = access.Login(), access.Host(), access.WorkDir()
 }
 
 // finish reads back what was put and ends the record.
-func (p Place) finish(ctx context.Context, rec *Record) error {
+func (p Destination) finish(ctx context.Context, rec *Record) error {
 	if err := p.End(ctx, rec); err != nil {
 		return err
 	}
@@ -205,7 +201,7 @@ func (p Place) finish(ctx context.Context, rec *Record) error {
 }
 
 // done counts the steps of a deployment that are there.
-func (p Place) done(ctx context.Context, rec *Record) (n int, err error) {
+func (p Destination) done(ctx context.Context, rec *Record) (n int, err error) {
 	for i := range rec.Steps {
 		holds, err := p.Holds(ctx, rec, i)
 		if err != nil {
@@ -219,7 +215,7 @@ func (p Place) done(ctx context.Context, rec *Record) (n int, err error) {
 }
 
 // arrived is done for a deployment that was interrupted.
-func (p Place) arrived(ctx context.Context, rec *Record) (n int, err error) {
+func (p Destination) arrived(ctx context.Context, rec *Record) (n int, err error) {
 	if n, err = p.done(ctx, rec); n > 0 || err != nil || p.Settle == 0 {
 		return n, err
 	}
@@ -232,7 +228,7 @@ func (p Place) arrived(ctx context.Context, rec *Record) (n int, err error) {
 }
 
 // interrupted says what of a deployment is there after an error, and ends the record if nothing is.
-func (p Place) interrupted(ctx context.Context, rec *Record, cause error) error {
+func (p Destination) interrupted(ctx context.Context, rec *Record, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	n, err := p.arrived(ctx, rec)
@@ -245,15 +241,15 @@ func (p Place) interrupted(ctx context.Context, rec *Record, cause error) error 
 		_ = p.Ledger.Mark(*rec, Aborted, cause.Error())
 		return cause
 	case n < len(rec.Steps):
-		return fault.New(codeOf(cause), "%s %s is done in part: %s, not yet %s: %w", rec.Action, rec.ID, rec.places(true), rec.places(false), cause).
+		return fault.New(codeOf(cause), "%s %s is done in part: %s, not yet %s: %w", rec.Action, rec.ID, rec.dests(true), rec.dests(false), cause).
 			WithHint("run the same command again, or mergedeploy gc: it completes the rest")
 	}
 	return fault.New(codeOf(cause), "%s %s is done, but not recorded completely: %w", rec.Action, rec.ID, cause).
 		WithHint("run the same command again: it completes the record")
 }
 
-// places names where the steps are done, or not yet.
-func (rec *Record) places(done bool) string {
+// destinations names where the steps are done, or not yet.
+func (rec *Record) dests(done bool) string {
 	var names []string
 	for _, s := range rec.Steps {
 		if s.done == done {
@@ -272,7 +268,7 @@ func codeOf(err error) fault.Code {
 }
 
 // repair ends what was interrupted: a deployment of which a part is there is completed, another aborted.
-func (p Place) repair(ctx context.Context) error {
+func (p Destination) repair(ctx context.Context) error {
 	records, err := p.Records()
 	if err != nil {
 		return err
@@ -308,7 +304,7 @@ func (p Place) repair(ctx context.Context) error {
 }
 
 // readBack resolves the runs that were to change, as analysis does.
-func (p Place) readBack(ctx context.Context, rec Record) error {
+func (p Destination) readBack(ctx context.Context, rec Record) error {
 	items, _, err := p.Items(ctx)
 	if err != nil {
 		return err

@@ -11,12 +11,12 @@ import (
 	"rawstatus/internal/io/cursor"
 )
 
-// Blocks of a window. Datagrams of area detectors are far larger than a page and only their headers
+// Blocks of a buffer. Datagrams of area detectors are far larger than a page and only their headers
 // are wanted; smalldata and small frames are read whole.
 const (
 	pageBlock  = 4 << 10
 	denseBlock = 1 << 20
-	denseAhead = 2 // blocks read ahead in a dense window
+	denseAhead = 2 // blocks read ahead in a dense buffer
 	denseBelow = 16 << 10
 )
 
@@ -31,9 +31,9 @@ type reads struct {
 
 func newReads(n int) *reads { return &reads{slots: make(chan struct{}, n)} }
 
-// window reads one file through a few blocks, some of which are read ahead. It belongs to
+// buffer reads one file through a few blocks, some of which are read ahead. It belongs to
 // one goroutine; the reads run in others, limited by slots.
-type window struct {
+type buffer struct {
 	ctx    context.Context
 	path   string
 	r      io.ReaderAt
@@ -50,8 +50,8 @@ type block struct {
 	err   error
 }
 
-func newWindow(ctx context.Context, path string, r io.ReaderAt, size, blockSize int64, rd *reads) *window {
-	return &window{ctx: ctx, path: path, r: r, size: size, block: blockSize, reads: rd, blocks: map[int64]*block{}}
+func newBuffer(ctx context.Context, path string, r io.ReaderAt, size, blockSize int64, rd *reads) *buffer {
+	return &buffer{ctx: ctx, path: path, r: r, size: size, block: blockSize, reads: rd, blocks: map[int64]*block{}}
 }
 
 // full reads b from the file at off, within the limit of reads in flight.
@@ -79,7 +79,7 @@ func (rd *reads) full(ctx context.Context, path string, r io.ReaderAt, b []byte,
 }
 
 // fetch starts reading a block unless it is held or lies outside the file.
-func (w *window) fetch(n int64) *block {
+func (w *buffer) fetch(n int64) *block {
 	if b := w.blocks[n]; b != nil {
 		return b
 	}
@@ -98,7 +98,7 @@ func (w *window) fetch(n int64) *block {
 }
 
 // bytes returns n bytes at off, which the caller knows to lie inside the file. They stay valid.
-func (w *window) bytes(off int64, n int) ([]byte, error) {
+func (w *buffer) bytes(off int64, n int) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -116,7 +116,7 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 			}
 		}
 		if b == nil {
-			return nil, fmt.Errorf("xtc1: %q byte %#x: window moved past it", w.path, off)
+			return nil, fmt.Errorf("xtc1: %q byte %#x: buffer moved past it", w.path, off)
 		}
 		<-b.ready
 		if b.err != nil {
@@ -132,7 +132,7 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 }
 
 // forget drops the blocks below the one that holds off.
-func (w *window) forget(off int64) {
+func (w *buffer) forget(off int64) {
 	low := off / w.block
 	if low-w.low > 2*int64(len(w.blocks)) {
 		for n := range w.blocks {

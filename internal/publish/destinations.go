@@ -32,7 +32,7 @@ func CalibRoot(site *config.Site, exp string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// Identity is what a ledger of the web service remembers about its detector.
+// Identity is the part of a detector's identity that a ledger of the web service keeps.
 type Identity struct {
 	LongName string `json:"longname"`
 	DetType  string `json:"dettype"`
@@ -86,10 +86,10 @@ func LedgerOfDetector(dir, ctype string) string {
 	return filepath.Dir(dir)
 }
 
-// Places returns the places that hold constants of a detector in an experiment, to look at them: the calibration directory,
+// Destinations returns the destinations that hold constants of a detector in an experiment, to look at them: the calibration directory,
 // and the database if something was deployed to it from this repository, or if the site names it and the repository has all
 // panels of the run, which make the name of the detector there. Notes say where nothing was looked at.
-func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, ctype string) (places []calib.Place, notes []string, err error) {
+func Destinations(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, ctype string) (dests []calib.Destination, notes []string, err error) {
 	root, err := CalibRoot(site, exp)
 	if err != nil {
 		notes = append(notes, err.Error())
@@ -103,7 +103,7 @@ func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, 
 			if err != nil {
 				return nil, nil, err
 			}
-			places = append(places, d.Place())
+			dests = append(dests, d.Destination())
 		}
 		if len(found) == 0 {
 			notes = append(notes, fmt.Sprintf("%s has no %s of %s", root, ctype, det))
@@ -114,10 +114,10 @@ func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, 
 	var id Identity
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && site.Origin("calibws.read_url") == "default":
-		return places, append(notes, "nothing was deployed to the calibration database from this repository, and the site file names none (calibws.read_url)"), nil
+		return dests, append(notes, "nothing was deployed to the calibration database from this repository, and the site file names none (calibws.read_url)"), nil
 	case errors.Is(err, fs.ErrNotExist):
 		if id, err = identityOf(r, exp, run, dettype, det); id.LongName == "" && err == nil {
-			return places, append(notes, "the calibration database was not looked at: the ids of the panels, which make the name of the detector there, are not known"), nil
+			return dests, append(notes, "the calibration database was not looked at: the ids of the panels, which make the name of the detector there, are not known"), nil
 		}
 	case err == nil:
 		err = json.Unmarshal(text, &id)
@@ -127,5 +127,5 @@ func Places(site *config.Site, r *repo.Repo, exp string, run int, dettype, det, 
 	}
 	s := &calibws.Store{Client: &calibws.Client{ReadURL: site.CalibWS.ReadURL, WriteURL: site.CalibWS.WriteURL}, Experiment: exp, DetName: id.DetName,
 		DetType: id.DetType, LongName: id.LongName, CType: ctype, Ledger: &calib.Ledger{Dir: LedgerOfType(dir, ctype), Disk: disk.Files{Policy: r.Policy}}}
-	return append(places, s.Place()), notes, nil
+	return append(dests, s.Destination()), notes, nil
 }

@@ -79,53 +79,53 @@ func client(c *cli.Context, e *environment) (*calibws.Client, error) {
 	return ws, nil
 }
 
-// wsPlace returns the place of a detector. With writing it is one that a deployment could change.
-func wsPlace(c *cli.Context, e *environment, r *repo.Repo, exp string, id publish.Identity, ctype string, writing bool) (calib.Place, error) {
+// wsDestination returns the destination of a detector. With writing it is one that a deployment could change.
+func wsDestination(c *cli.Context, e *environment, r *repo.Repo, exp string, id publish.Identity, ctype string, writing bool) (calib.Destination, error) {
 	ws, err := client(c, e)
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	if writing && !calibws.SameHost(ws.ReadURL, ws.WriteURL) && !c.Bool("two-hosts") {
-		return calib.Place{}, fault.New(fault.Usage, "constants would be read from %s and written to %s: what is written there is not what was looked at here", ws.ReadURL, ws.WriteURL).
+		return calib.Destination{}, fault.New(fault.Usage, "constants would be read from %s and written to %s: what is written there is not what was looked at here", ws.ReadURL, ws.WriteURL).
 			WithHint("give both --read-url and --write-url of one service (LCLS_CALIB_HTTP moves reading only), or say --two-hosts")
 	}
 	suffix := c.String("dbsuffix")
 	for what, name := range map[string]string{"experiment": exp, "detector": id.DetName, "detector type": id.DetType} {
 		if err := access.CheckName(what, name); err != nil {
-			return calib.Place{}, err
+			return calib.Destination{}, err
 		}
 	}
 	if err := calibws.CheckLongName(id.LongName); err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	if err := calibws.CheckSuffix(id.LongName, id.DetType, suffix); err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	ledgers := publish.LedgerDir(r, id.DetType, exp, id.DetName, suffix)
 	s := &calibws.Store{Client: ws, Experiment: exp, DetName: id.DetName, DetType: id.DetType, LongName: id.LongName, CType: ctype, Suffix: suffix,
 		Ledger: &calib.Ledger{Dir: publish.LedgerOfType(ledgers, ctype), Disk: disk.Files{Policy: r.Policy}}, LockWait: time.Minute, Settle: 2 * time.Second}
-	place := s.Place()
-	place.Sets = &calib.Ledger{Dir: filepath.Join(ledgers, "sets"), Disk: s.Ledger.Disk}
-	return place, nil
+	dest := s.Destination()
+	dest.Sets = &calib.Ledger{Dir: filepath.Join(ledgers, "sets"), Disk: s.Ledger.Disk}
+	return dest, nil
 }
 
-// wsPlaceFor returns the place of a subject.
-func wsPlaceFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Place, error) {
+// wsDestinationFor returns the destination of a subject.
+func wsDestinationFor(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, ctype string) (calib.Destination, error) {
 	id := publish.Identity{LongName: c.String("longname"), DetType: strings.ToLower(s.Type), DetName: s.Detector}
 	if id.LongName == "" {
 		words := []string{id.DetType}
 		for _, p := range s.Panels {
 			if p.ID == "" {
-				return calib.Place{}, fault.New(fault.Usage, "panel %s has no id of its own, so the detector's long name is not known", p.Dir).WithHint("give --longname")
+				return calib.Destination{}, fault.New(fault.Usage, "panel %s has no id of its own, so the detector's long name is not known", p.Dir).WithHint("give --longname")
 			}
 			words = append(words, p.ID)
 		}
 		id.LongName = strings.Join(words, "_")
 	}
-	return wsPlace(c, e, r, s.Run.Experiment, id, ctype, true)
+	return wsDestination(c, e, r, s.Run.Experiment, id, ctype, true)
 }
 
-// remember lets later commands find the place by experiment and detector.
+// remember lets later commands find the destination by experiment and detector.
 func remember(p *calibws.Store) error {
 	if _, err := p.Ledger.Load(); err != nil { // what is no ledger is not written to
 		return err
@@ -143,25 +143,25 @@ func remember(p *calibws.Store) error {
 	}, nil)
 }
 
-// wsPlaceNamed returns the place that -e and -d name: a detector that was deployed from here, or a long or
+// wsDestinationNamed returns the destination that -e and -d name: a detector that was deployed from here, or a long or
 // short name.
-func wsPlaceNamed(c *cli.Context, e *environment, ctype string, writing bool) (calib.Place, error) {
+func wsDestinationNamed(c *cli.Context, e *environment, ctype string, writing bool) (calib.Destination, error) {
 	r, err := repository(e)
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	exp, det := c.String("exp"), c.String("det")
 	if exp == "" || det == "" {
-		return calib.Place{}, fault.New(fault.Usage, "experiment and detector are needed").WithHint("give -e and -d")
+		return calib.Destination{}, fault.New(fault.Usage, "experiment and detector are needed").WithHint("give -e and -d")
 	}
 	for what, name := range map[string]string{"experiment": exp, "detector": det} {
 		if err := access.CheckName(what, name); err != nil {
-			return calib.Place{}, err
+			return calib.Destination{}, err
 		}
 	}
 	found, err := filepath.Glob(filepath.Join(publish.LedgerDir(r, "*", exp, det, c.String("dbsuffix")), "detector.json"))
 	if err != nil {
-		return calib.Place{}, err
+		return calib.Destination{}, err
 	}
 	id := publish.Identity{LongName: c.String("longname"), DetName: det}
 	if len(found) > 0 {
@@ -170,7 +170,7 @@ func wsPlaceNamed(c *cli.Context, e *environment, ctype string, writing bool) (c
 			err = json.Unmarshal(text, &id)
 		}
 		if err != nil {
-			return calib.Place{}, fault.New(fault.Input, "%q cannot be read: %w", found[0], err)
+			return calib.Destination{}, fault.New(fault.Input, "%q cannot be read: %w", found[0], err)
 		}
 	}
 	if id.LongName == "" {
@@ -179,5 +179,5 @@ func wsPlaceNamed(c *cli.Context, e *environment, ctype string, writing bool) (c
 	if id.DetType == "" {
 		id.DetType, _, _ = strings.Cut(id.LongName, "_")
 	}
-	return wsPlace(c, e, r, exp, id, ctype, writing)
+	return wsDestination(c, e, r, exp, id, ctype, writing)
 }

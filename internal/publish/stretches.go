@@ -25,7 +25,7 @@ type Tile struct {
 	Chosen    bool `json:"chosen,omitempty"`    // padding, or a panel filled as the user said
 }
 
-// Stretch is what changes for runs that use one constant now, under one pixel_status.
+// Stretch holds the changes for runs that use one constant now, under one pixel_status.
 type Stretch struct {
 	Runs      []calib.Range `json:"runs"`
 	Now       string        `json:"now,omitempty"` // what they use now; empty: nothing
@@ -70,8 +70,8 @@ func (p *Plan) stretches() (list []Stretch) {
 	return list
 }
 
-// weighStretches compares the new constant with what is in force, for every stretch of runs that changes.
-func (p *Plan) weighStretches(ctx context.Context, place calib.Place, items []calib.Item) {
+// compareStretches compares the new constant with what is in force, for every stretch of runs that changes.
+func (p *Plan) compareStretches(ctx context.Context, dest calib.Destination, items []calib.Item) {
 	p.Stretches = p.stretches()
 	planes := p.merged.planes()
 	now := map[string]*flags{}
@@ -80,7 +80,7 @@ func (p *Plan) weighStretches(ctx context.Context, place calib.Place, items []ca
 		s := &p.Stretches[i]
 		if _, known := now[s.Now]; !known && s.Now != "" {
 			j := slices.IndexFunc(items, func(x calib.Item) bool { return x.Name == s.Now })
-			a, sum, err := place.Read(ctx, items[j])
+			a, sum, err := dest.Read(ctx, items[j])
 			if err != nil { // a constant that cannot be read must not stop the one that replaces it
 				problems[s.Now] = err.Error()
 			} else {
@@ -190,7 +190,7 @@ func (p *Plan) count(standing *flags) {
 		p.Bad += t.Bad
 		p.Pixels += t.Pixels
 		if !t.Chosen {
-			p.weighed += t.Pixels
+			p.counted += t.Pixels
 		}
 	}
 }
