@@ -119,7 +119,8 @@ func TestFeatureSixTakesFramesOnce(t *testing.T) {
 		if _, err := r.Run(context.Background(), 0); err != nil {
 			t.Fatal(err)
 		}
-		if got := bytes.Load() - 16*512; got > c.want || got < c.want/2 { // without a look whether they are in the page cache
+		const looks = 64 * 512 // at what is in the page cache
+		if got := bytes.Load(); got > c.want+looks || got < c.want/2 {
 			t.Errorf("%s: %d bytes read, want %d", name, got, c.want)
 		}
 		r.Close()

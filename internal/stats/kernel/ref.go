@@ -19,19 +19,6 @@ func gatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	}
 }
 
-// watchedRef is gatedRef, and sets foreign[i] to whether a word of block i has raw & Gain != Want.
-func watchedRef(blocks []Block, foreign []bool, frames [][]uint16, p *Params) {
-	gatedRef(blocks, frames, p)
-	for i := range blocks {
-		foreign[i] = false
-		for _, f := range frames {
-			for _, raw := range f[i*Width : (i+1)*Width] {
-				foreign[i] = foreign[i] || raw&p.Gain != p.Want
-			}
-		}
-	}
-}
-
 // ungatedRef is gatedRef with all y inside and N left alone.
 func ungatedRef(blocks []Block, frames [][]uint16, p *Params) {
 	for i := range blocks {
