@@ -29,7 +29,7 @@ type commandRun struct {
 // units is the number of panels times gain modes.
 func (c *commandRun) units() int { return 3 * c.panels }
 
-// usage is what a command took.
+// usage holds the times of a command.
 type usage struct {
 	wall, cpu float64 // seconds
 	rss       int64   // bytes at most

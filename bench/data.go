@@ -87,7 +87,7 @@ func (d *data) options() sweep.Options {
 	return sweep.Options{Headings: d.index.Headings, Arena: plan.ArenaBytes}
 }
 
-// load brings frames into memory that has huge pages if the system gives them, at the distance that
+// load brings frames into memory that has huge pages if the system has them, at the distance that
 // they have in the file, which is no multiple of a page.
 func (d *data) load(ctx context.Context, n int) error {
 	const distance = 2*pixels + 232
@@ -175,7 +175,7 @@ func warmFile(path string, size int64, buf []byte) error {
 // smallPerEvent is the number of frames of 128 x 512 pixels that an event has.
 const smallPerEvent = 8 * panels
 
-// small gives lanes of a panel of 128 x 512 pixels with n frames, which lie one behind the other: eighths
+// small makes lanes of a panel of 128 x 512 pixels with n frames, which lie one behind the other: eighths
 // of the frames of all panels, from an event on.
 func (d *data) small(n, from int) []sweep.Lane {
 	lane := sweep.Lane{Panel: d.lanes[0].Panel}

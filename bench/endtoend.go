@@ -84,7 +84,7 @@ func cold(b *bench) error {
 	return b.group("end to end, cold: files on disk only", min(2, b.o.reps), list)
 }
 
-// dd copies the first file to nowhere, as people do to see what a disk or a cache gives.
+// dd copies the first file to nowhere, as people do to see the rate of a disk or a cache.
 func (b *bench) dd() error {
 	return exec.CommandContext(b.ctx, "dd", "if="+b.d.index.Files[0].Path, "of=/dev/null", "bs=1M", "status=none").Run()
 }
@@ -112,7 +112,7 @@ func sizeOf(lanes []sweep.Lane) (n int64) {
 	return n
 }
 
-// head gives the first frames of lanes.
+// head returns the first frames of lanes.
 func head(lanes []sweep.Lane, n int) []sweep.Lane {
 	out := append([]sweep.Lane(nil), lanes...)
 	for i := range out {
@@ -165,10 +165,10 @@ func takeAll(ctx context.Context, src *sweep.Source, lanes []sweep.Lane, profile
 	}})
 }
 
-// darkAndGain is what the dark profile does for detectors that tell the gain in each word.
+// darkAndGain does the work of the dark profile for detectors with gain bits in each word.
 const darkAndGain = "dark and gain bits"
 
-// readMapped maps the first file and has some readers load all of it: the limit of what memory gives.
+// readMapped maps the first file and has some readers load all of it: the limit that memory sets.
 func (d *data) readMapped(readers int) error {
 	f, err := os.Open(d.index.Files[0].Path)
 	if err != nil {

@@ -30,7 +30,7 @@ func (b *bench) gates(pixels int) (lo, hi []uint16) {
 	return lo, hi
 }
 
-// counter is what all accumulators of package accum are.
+// counter is the interface of all accumulators of package accum.
 type counter interface {
 	Add(lo int, frames [][]uint16)
 }

@@ -82,7 +82,7 @@ func residuals(frames int, each func(bands []feature.Band, do func(band int, fra
 	return nil
 }
 
-// originalResiduals is what the original takes for the residuals of a frame of 512 x 1024 pixels, without
+// originalResiduals is the time that the original takes for the residuals of a frame of 512 x 1024 pixels, without
 // medians and spreads: measured once with its own code, in seconds.
 const originalResiduals = 0.38
 

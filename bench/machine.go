@@ -15,7 +15,7 @@ import (
 	"rawstatus/internal/stats/kernel"
 )
 
-// facts are what a figure depends on and a reader cannot guess.
+// facts are the conditions of a figure that a reader cannot guess.
 type facts struct {
 	Time    time.Time `json:"time"`
 	CPU     string    `json:"cpu"`
@@ -51,7 +51,7 @@ func machine(scratch string) facts {
 	return f
 }
 
-// field gives what stands behind a name and a colon in a file of /proc.
+// field returns what stands behind a name and a colon in a file of /proc.
 func field(path, name string) string {
 	f, err := os.Open(path)
 	if err != nil {

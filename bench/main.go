@@ -20,7 +20,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are what a measurement depends on.
+// options are the conditions of a measurement.
 type options struct {
 	size  int64 // bytes of the simulated run
 	ram   int   // frames in memory for the kernels

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bench is what groups of measurements share.
+// bench is the state that groups of measurements share.
 type bench struct {
 	ctx context.Context
 	o   options
@@ -70,7 +70,7 @@ func (v *variant) time() (took, used float64, err error) {
 		return took, cpuSeconds() - busy, err
 	}
 	runtime.GC()
-	// What the collector does after it in the background is not the variant's, nor is the millisecond that a
+	// The work of the collector after it in the background is not the variant's, nor is the millisecond that a
 	// core which has slept takes to run at full speed.
 	for t := time.Now(); time.Since(t) < 5*time.Millisecond; {
 		runtime.Gosched()
@@ -80,7 +80,7 @@ func (v *variant) time() (took, used float64, err error) {
 	return time.Since(begin).Seconds(), cpuSeconds() - busy, err
 }
 
-// cpuSeconds gives the processor time of this process and of its children that have ended.
+// cpuSeconds returns the processor time of this process and of its children that have ended.
 func cpuSeconds() (sum float64) {
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var u unix.Rusage

@@ -15,7 +15,7 @@ import (
 //go:embed reference.py
 var reference []byte
 
-// numpyHere tells whether the Python of the options has numpy.
+// numpyHere reports whether the Python of the options has numpy.
 func (b *bench) numpyHere() bool {
 	err := exec.CommandContext(b.ctx, b.o.python, "-c", "import numpy").Run()
 	if err != nil {
@@ -24,7 +24,7 @@ func (b *bench) numpyHere() bool {
 	return err == nil
 }
 
-// numpy runs a part of reference.py over frames of the run and gives the seconds that it says it took.
+// numpy runs a part of reference.py over frames of the run and returns the seconds that it says it took.
 func (b *bench) numpy(what string, exts []frame.Extent) (seconds float64, err error) {
 	var offsets []int64
 	for _, e := range exts {

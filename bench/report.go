@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// results is what a run of the program found; it is stored as JSON.
+// results are the figures of a run of the program; they are stored as JSON.
 type results struct {
 	Machine  facts       `json:"machine"`
 	Options  optionsJSON `json:"options"`
@@ -71,7 +71,7 @@ func (r *results) line(group, name string) *line {
 	return nil
 }
 
-// ratio gives the median over repetitions of the rate of one variant to that of another in the same
+// ratio returns the median over repetitions of the rate of one variant to that of another in the same
 // group; ok is false if one was not measured.
 func (r *results) ratio(group, name, to string) (ratio float64, ok bool) {
 	a, b := r.line(group, name), r.line(group, to)

@@ -81,7 +81,7 @@ func (b *bench) tasks(n int) error {
 	return g.Wait()
 }
 
-// footprint is what a child process reports of its memory.
+// footprint is a child process's report of its memory.
 type footprint struct {
 	Accumulators, Anonymous int64 // as planned, at most
 }
@@ -113,10 +113,10 @@ func memory(b *bench) error {
 	return nil
 }
 
-// planPerPixel is what a plan counts for the accumulators of a pixel and the planes made from them.
+// planPerPixel is the memory that a plan counts for the accumulators of a pixel and the planes made from them.
 const planPerPixel = 96
 
-// childMark tells the test binary that it is the process that memory starts.
+// childMark makes the test binary know that it is the process that memory starts.
 const childMark = "RAWSTATUS_BENCH_FOOTPRINT"
 
 // childFootprint is the process that memory starts.

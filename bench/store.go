@@ -34,7 +34,7 @@ type slowStore struct {
 	mem     map[string][]byte
 }
 
-// answer gives the time at which n bytes asked for now are there.
+// answer returns the time at which n bytes asked for now are there.
 func (s *slowStore) answer(n int) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

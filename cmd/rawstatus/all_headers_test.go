@@ -24,7 +24,7 @@ import (
 )
 
 // sly is a run in which a panel's frame is damaged in some event, which nothing at the beginning of the event
-// tells: the datagram has its usual size and no damage.
+// shows: the datagram has its usual size and no damage.
 type sly struct {
 	dir   string
 	data  []string // flags that name the run
@@ -170,7 +170,7 @@ func TestRunRecoversFromAWrongPrediction(t *testing.T) {
 		t.Errorf("the second time: %s", stderr)
 	}
 	same(quick)
-	// What was damaged is lost, and nothing else.
+	// The damaged frames are lost, and nothing else.
 	p, err := plan.Load(filepath.Join(quick, "job"))
 	if err != nil {
 		t.Fatal(err)

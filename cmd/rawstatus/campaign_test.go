@@ -223,7 +223,7 @@ func TestSlurmCampaign(t *testing.T) {
 	}
 }
 
-// runningNode gives the node on which the sleeping element of the first wave runs.
+// runningNode returns the node on which the sleeping element of the first wave runs.
 func runningNode(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("squeue", "--noheader", "--states=R", "--format=%N").Output()

@@ -55,7 +55,7 @@ func stepFiles(t *testing.T, p simulate.Pulser) (flags []string) {
 	return flags
 }
 
-// TestChargeGoldens gives the steps of golden sets as .npy files and wants the status of the original for each
+// TestChargeGoldens reads the steps of golden sets as .npy files and wants the status of the original for each
 // of its settings, from one task and from seven.
 func TestChargeGoldens(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
@@ -112,7 +112,7 @@ func chargeRun(t *testing.T, cfg simulate.Config) *simulate.Truth {
 	return truth
 }
 
-// runCharge gives `run --profile ci` for a simulated run and returns its summary.
+// runCharge runs `run --profile ci` on a simulated run and returns its summary.
 func runCharge(t *testing.T, truth *simulate.Truth, want fault.Code, flags ...string) reduce.Summary {
 	t.Helper()
 	dir := t.TempDir()

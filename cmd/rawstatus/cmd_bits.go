@@ -71,7 +71,7 @@ func writeBitsPage(w io.Writer) error {
 	return err
 }
 
-// bitsOf gives the bits of one family, in the order of the table.
+// bitsOf returns the bits of one family, in the order of the table.
 func bitsOf(f status.Family) (list []status.Bit) {
 	for _, b := range status.Table {
 		if b.Family == f {

@@ -48,7 +48,7 @@ func newCancelCommand(e *environment) *cli.Command {
 	}
 }
 
-// canceller gives what cancels the jobs of a plan or campaign.
+// canceller returns what cancels the jobs of a plan or campaign.
 func canceller(ctx context.Context, work string) (func(context.Context) ([]int, error), error) {
 	if !campaign.Is(work) {
 		chain, err := openChain(ctx, work)

@@ -68,7 +68,7 @@ type exported struct {
 
 func runExport(c *cli.Context, e *environment) error {
 	opt := export.Options{Format: export.Format(c.String("format")), Plain: strings.HasSuffix(c.String("out"), ".npy"), Stack: c.Bool("stack"), Words: c.Bool("words"), GoodIsOne: c.String("good") == "1"}
-	// What fits together is known before any file is read.
+	// Options that do not fit together are refused before any file is read.
 	if c.IsSet("geometry") {
 		opt.Picture = &export.Picture{}
 	}

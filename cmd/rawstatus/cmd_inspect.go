@@ -329,7 +329,7 @@ func printPack(e *environment, path string) error {
 	return t.Flush()
 }
 
-// packError gives the class to an error about the content of one of our files.
+// packError classifies an error about the content of one of our files.
 func packError(err error) error {
 	var bad *pack.Error
 	if errors.As(err, &bad) {

@@ -98,7 +98,7 @@ func runPost(c *cli.Context, e *environment) error {
 	return postWork(c, e, work)
 }
 
-// lastJob does what the last job of submit does: it tells the hook of the site and the logbook how all jobs went.
+// lastJob does the work of the last job of submit: it reports the end of all jobs to the hook of the site and to the logbook.
 func lastJob(c *cli.Context, e *environment, work string) error {
 	if _, err := pieceOf(c, work).Admit(); err != nil {
 		return err
@@ -176,7 +176,7 @@ func jobOf(c *cli.Context, e *environment, work string) (*post.Job, *counters, e
 	return &job, newCounters(e, chain.Request.Counters), nil
 }
 
-// baseJob is what every job of this site says.
+// baseJob is the part that every job of this site has.
 func baseJob(e *environment, work string) post.Job {
 	j := post.Job{Policy: sitePolicy(e), Zone: e.Site.Location(), Title: e.Site.Elog.Title, Tags: e.Site.Elog.Tags}
 	if page := reportFile(work); exists(page) {

@@ -53,7 +53,7 @@ func setFlag() cli.Flag {
 	return command.CheckEach(&cli.StringSliceFlag{Name: "set", Usage: "another rule than the plan's, `KEY=VALUE`, e.g. rms_hi=50; may be repeated"}, checkSet)
 }
 
-// withSet gives the plan with the rules that --set changes; p itself without --set.
+// withSet returns the plan with the rules that --set changes; p itself without --set.
 func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
 	if !c.IsSet("set") {
 		return p, nil
@@ -80,7 +80,7 @@ func reduceFlags() []cli.Flag {
 	}...)
 }
 
-// repository gives the constants repository in force.
+// repository returns the constants repository in force.
 func repository(e *environment) (*repo.Repo, error) {
 	if e.Site.Repository == "" {
 		return nil, fault.New(fault.Usage, "no constants repository").WithHint("name it with -o, RAWSTATUS_REPOSITORY or the site file")

@@ -65,7 +65,7 @@ func checkMaskType(name string) error {
 	return nil
 }
 
-// savedFile is what save has written.
+// savedFile is a file that save has written.
 type savedFile struct {
 	Segment  int         `json:"segment"`
 	Panel    string      `json:"panel"`

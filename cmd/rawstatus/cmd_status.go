@@ -156,7 +156,7 @@ func showReport(c *cli.Context, e *environment, r *slurm.Report) {
 // shownLogs bounds how many logs of failures are shown.
 const shownLogs = 3
 
-// counts tells how many tasks are in which state.
+// counts says how many tasks are in which state.
 func counts(r *slurm.Report) string {
 	var parts []string
 	for _, s := range []string{slurm.StateDone, slurm.StateRunning, slurm.StatePending, slurm.StateHeld, slurm.StateFailed, slurm.StateMissing} {

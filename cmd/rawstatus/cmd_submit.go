@@ -64,7 +64,7 @@ func submitTasksFlag() cli.Flag {
 	return command.AtLeast(&cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}, 1)
 }
 
-// submission is what a call of submit asks for: a plan, not stored yet, and a request.
+// submission is a call of submit: a plan, not stored yet, and a request.
 type submission struct {
 	*slurm.Chain
 	index []byte // of the plan; nil: the plan is in the work directory
@@ -206,7 +206,7 @@ func (s *submission) join(c *cli.Context, e *environment, last *slurm.Attempt) (
 		WithHint("submit just what is missing with: rawstatus rerun --work %s; or all of it with --replace", slurm.Quote(s.Work))
 }
 
-// slurmClient is a client that tells the log why it waits.
+// slurmClient is a client that logs why it waits.
 func slurmClient(ctx context.Context, e *environment) *slurm.Client {
 	client := slurm.NewClient(ctx)
 	client.Waits = func(err error) { e.Log.Warnf("trying again: %v", err) }

@@ -207,7 +207,7 @@ func checkHistory(t *testing.T, h *explain.History, life string) {
 	}
 }
 
-// measurement is what a run's frames say, computed pixel by pixel in float64.
+// measurement holds the values of a run's frames, computed pixel by pixel in float64.
 type measurement struct {
 	events         int
 	average, rms   []float64

@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/testenv/golden"
 )
 
-// TestGoldenByFlags gives the parameters of golden results on the command line, the frames as a .npy file,
+// TestGoldenByFlags passes the parameters of golden results on the command line, the frames as a .npy file,
 // and wants the status that the original software produced.
 func TestGoldenByFlags(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")

@@ -89,7 +89,7 @@ func value(n *xtc2.Names, v ...any) func(d *xtc2.Draft) {
 	return func(d *xtc2.Draft) { d.Values(n, 0, v...) }
 }
 
-// TestHostileConfiguration gives panels configurations of shapes that nobody writes: nothing but a result
+// TestHostileConfiguration writes panels with configurations of shapes that nobody uses: nothing but a result
 // without gain mode may come of it, for the panel or for another detector of the run.
 func TestHostileConfiguration(t *testing.T) {
 	for rank := range 5 {

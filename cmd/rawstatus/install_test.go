@@ -11,7 +11,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// shell gives the path of a shell.
+// shell returns the path of a shell.
 func shell(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -410,7 +410,7 @@ func workOf(e *environment, run frame.Run, det, profile, planID string) string {
 	return latest
 }
 
-// longestPart bounds what a name in the data gives to the name of a directory.
+// longestPart bounds the part of a directory's name that is from a name in the data.
 const longestPart = 80
 
 // fileName makes a name in the data a part of a directory's name: whatever a file says, it leads nowhere

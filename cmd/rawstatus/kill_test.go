@@ -100,7 +100,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 // changing are the facts of a process in text files, and the hash of a text that has them.
 var changing = regexp.MustCompile(`(?m)^# (HOST|WORK_DIR|FILE_NAME|DATE_TIME|UID) .*$|"[a-z_]*(sha256|time|path|file|dir|work|when|host|cwd|id)": ?"[^"]*"|cptime:\S+|copy_of:\S+|cwd:\S+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`)
 
-// published gives what a job leaves for readers, by path relative to dir, without what may differ.
+// published returns what a job leaves for readers, by path relative to dir, without what may differ.
 func published(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}

@@ -12,7 +12,7 @@ import (
 
 func main() { os.Exit(run(context.Background(), os.Stdout, os.Stderr, os.Args)) }
 
-// environment is what each command gets: writers, log, site configuration.
+// environment is passed to each command: writers, log, site configuration.
 type environment = command.Env
 
 // run is the whole program but for the end of the process; tests call it.

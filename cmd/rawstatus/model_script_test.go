@@ -15,7 +15,7 @@ import (
 	scripts "rawstatus/jobs/slurm"
 )
 
-// batchScript is what a job script comes to, without a shell: which program it becomes, with which words and environment.
+// batchScript is the outcome of a job script, without a shell: the program that it becomes, with its words and environment.
 type batchScript struct {
 	program string // path
 	words   []string

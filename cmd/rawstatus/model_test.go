@@ -42,7 +42,7 @@ const (
 // variants are the plans that persons ask for: flags of submit that decide the result.
 var variants = [][]string{nil, {"--min-frames", "1000"}, {"--profile", "features", "-F", "1,6"}}
 
-// stage is what all scenarios share: raw data, and what undisturbed runs leave.
+// stage holds the things that all scenarios share: raw data, and the results of undisturbed runs.
 type stage struct {
 	dir, data string
 	quiet     []map[string]string // status files of each variant, by name
@@ -198,7 +198,7 @@ func (w *world) between(lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(w.rand.Int64N(int64(hi-lo)))
 }
 
-// body is what a job does.
+// body is the work of a job.
 func (w *world) body(p *slurmsim.Process) slurmsim.Status {
 	killed := slurmsim.Status{Signal: 15}
 	if !p.Work(w.between(time.Second, 5*time.Minute)) {
@@ -479,7 +479,7 @@ func (w *world) scancel(i int) {
 	})
 }
 
-// slurm is a person who gives commands of Slurm.
+// slurm is a person who types commands of Slurm.
 func (w *world) slurm(do func(p *slurmsim.Process)) {
 	w.persons++
 	p := &slurmsim.Process{Name: fmt.Sprintf("person%d", w.persons), Host: "login", Env: map[string]string{}}
@@ -516,7 +516,7 @@ func (w *world) settle(what string) {
 	}
 }
 
-// hinted is what a hint tells a person to type.
+// hinted is the command that a hint asks a person to type.
 var hinted = regexp.MustCompile("(rawstatus (?:rerun|submit|cancel)|scontrol release)([^\n`;(]*)")
 
 // play runs the scenario of a seed and returns what was wrong.

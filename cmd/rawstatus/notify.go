@@ -21,7 +21,7 @@ type told struct {
 	Error string       `json:"error,omitempty"` // of the hook
 }
 
-// tell gives an event to the hook of the site. What becomes of that is none of the job's: it is logged and recorded.
+// tell sends an event to the hook of the site. The outcome does not affect the job: it is logged and recorded.
 func tell(ctx context.Context, e *environment, record string, ev notify.Event) {
 	if !notify.Wanted(e.Site.Notify, ev.State) {
 		return
@@ -62,7 +62,7 @@ func eventOf(e *environment, work string, p *plan.Plan, err error) notify.Event 
 	return ev
 }
 
-// notifyOfChain tells how the jobs of a submission went, unless they are not over.
+// notifyOfChain reports the end of a submission's jobs, once they are over.
 func notifyOfChain(ctx context.Context, e *environment, chain *slurm.Chain) error {
 	r, err := chain.Report(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func notifyOfChain(ctx context.Context, e *environment, chain *slurm.Chain) erro
 	return nil
 }
 
-// notifyOfCampaign tells how a campaign that is over went.
+// notifyOfCampaign reports the end of a campaign.
 func notifyOfCampaign(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
 	ev := notify.Event{State: notify.Done, Campaign: cam.Name, Items: len(v.Items), Done: v.Count(campaign.Done), Work: cam.Dir, Repository: cam.Request.Repository}
 	if err := outcome(cam, v); err != nil {

@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/simulate"
 )
 
-// simulated writes a run of two small jungfrau panels and gives the flags that name it.
+// simulated writes a run of two small jungfrau panels and returns the flags that name it.
 func simulated(t *testing.T) (dir string, flags []string) {
 	t.Helper()
 	t.Setenv("RAWSTATUS_SITE", "")

@@ -145,7 +145,7 @@ type pick struct {
 	gain     string
 }
 
-// panels gives those of the detector's panels that are picked.
+// panels returns those of the detector's panels that are picked.
 func (k pick) panels(s *publish.Subject) ([]publish.Panel, error) {
 	for _, seg := range k.segments {
 		if !slices.ContainsFunc(s.Panels, func(p publish.Panel) bool { return p.Segment == seg }) {
@@ -220,7 +220,7 @@ func (a *userArray) panelsFirst(s *publish.Subject) {
 	a.shape, a.values = []int{count, a.shape[0], a.shape[1]}, values
 }
 
-// positions gives the position of each panel along the array's axis of panels: by segment, as in deployed
+// positions returns the position of each panel along the array's axis of panels: by segment, as in deployed
 // arrays, or one after the other when there are as many as the run has panels.
 func (a *userArray) positions(s *publish.Subject, count int) (at map[string]int, notes []string, err error) {
 	at = map[string]int{}

@@ -72,7 +72,7 @@ func firstWords(t *testing.T, list []savedFile) (words []uint64, modes []string)
 }
 
 // TestSave puts arrays of every shape and file type into a repository, under the run and panels that raw
-// data tell, then under those that the repository tells.
+// data have, then under those that the repository has.
 func TestSave(t *testing.T) {
 	raw, data := simulated(t)
 	dir := t.TempDir()
@@ -119,7 +119,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestSaveRefuses gives arrays that are no status of this detector.
+// TestSaveRefuses tries arrays that are no status of this detector.
 func TestSaveRefuses(t *testing.T) {
 	raw, _ := simulated(t)
 	repoDir := filepath.Join(t.TempDir(), "repo")

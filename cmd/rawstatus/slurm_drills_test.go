@@ -66,7 +66,7 @@ func (j *nightJob) holds(t *testing.T) {
 	}
 }
 
-// secondSubmission gives the same submission again, another one into the same work directory, and that with --replace.
+// secondSubmission submits the same again, another one into the same work directory, and that with --replace.
 func (n *night) secondSubmission(t *testing.T) {
 	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-tasks* || -e go ]] || for i in {1..300}; do [[ ! -e go ]] || break; sleep 0.2; done`})
 	j.submit(t, 0, j.deployFlags()...)

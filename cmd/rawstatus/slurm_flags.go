@@ -182,7 +182,7 @@ func siteLines(e *environment) []string {
 // flagPath is a flag that names a directory.
 type flagPath struct{ flag, path string }
 
-// deployWords gives the command line of the mergedeploy job, empty when none is wanted.
+// deployWords returns the command line of the mergedeploy job, empty when none is wanted.
 func deployWords(c *cli.Context, e *environment, p *plan.Plan, data *open.Dataset) (line []string, err error) {
 	extra := *c.Generic("deploy-arg").(*words)
 	if !c.Bool("merge") && !c.Bool("deploy") {

@@ -25,7 +25,7 @@ func ascending(numbers []int) []int {
 
 const barWidth = 30
 
-// follow shows progress until the chain ends, and gives its outcome. Interrupted, it asks whether the jobs shall go on.
+// follow shows progress until the chain ends, and returns its outcome. Interrupted, it asks whether the jobs shall go on.
 func follow(c *cli.Context, e *environment, chain *slurm.Chain) error {
 	every := 2 * time.Second
 	if c.IsSet("every") {

@@ -113,7 +113,7 @@ func (j *nightJob) watch(t *testing.T, want fault.Code) (stdout, stderr string) 
 	return j.call(t, want, "status", "--watch", "--every", "1s", j.work)
 }
 
-// report gives the state in JSON.
+// report returns the state in JSON.
 func (j *nightJob) report(t *testing.T) *slurm.Report {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(j.bin, "rawstatus"), "status", j.work, "--json")
@@ -378,7 +378,7 @@ func (n *night) duplicate(t *testing.T) {
 	j.same(t)
 }
 
-// diskFull gives the first two starts of a task a full disk for its partial.
+// diskFull makes the first two starts of a task write their partial to a full disk.
 func (n *night) diskFull(t *testing.T) {
 	wrapper := filepath.Join(t.TempDir(), "full-disk")
 	script := fmt.Sprintf(`#!/bin/bash

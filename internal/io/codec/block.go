@@ -149,7 +149,7 @@ func unpackBlock(src []byte, offset int64, bytes, first, n, all int) ([]byte, er
 }
 
 // hist is a histogram compression: pixels near the base take few bits, the others all of theirs, and a
-// bitmap tells which is which.
+// bitmap says which is which.
 type hist struct {
 	depth              int // bytes of a pixel
 	mapBits, plainBits uint
@@ -248,7 +248,7 @@ func (s *pixelSink) put(v uint32) {
 	s.i++
 }
 
-// bitStream gives numbers packed from the lowest bit of the first byte on.
+// bitStream reads numbers packed from the lowest bit of the first byte on.
 type bitStream struct {
 	b     []byte
 	acc   uint64

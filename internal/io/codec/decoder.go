@@ -19,7 +19,7 @@ const (
 	// Half0 and Half1: two panels stored pixel by pixel in turn (CsPad2x2); the first, the second.
 	Half0 frame.Codec = "half0"
 	Half1 frame.Codec = "half1"
-	// Fccd960: 13 bits and a code that tells by how many bits they are to be shifted up.
+	// Fccd960: 13 bits and a code for the number of bits by which they are to be shifted up.
 	Fccd960 frame.Codec = "fccd960"
 	// Timepix: four chips of 256 x 256 pixels one after the other, to be turned and put together.
 	Timepix frame.Codec = "timepix"
@@ -60,7 +60,7 @@ type Decoder struct {
 	stored layout
 	whole  frame.Panel // the panel that is stored
 	bytes  int         // of a frame; 0: they vary
-	// What the panel is of the stored one: rows from row on, columns col to col+cols-1.
+	// The part of the stored panel that is the panel: rows from row on, columns col to col+cols-1.
 	row, col, rows, cols int
 }
 

@@ -8,8 +8,8 @@ import (
 	"rawstatus/internal/detector"
 )
 
-// Gain is what is known of the gain of a panel's words in a step. Readers fill in what descriptions and
-// configurations say; whoever looks at the frames finds the rest.
+// Gain is the gain of a panel's words in a step, as far as it is known. Readers fill in what descriptions and
+// configurations say; a look at the frames finds the rest.
 type Gain struct {
 	Doc    string `json:"doc,omitempty"`    // setting (detector.Family.Settings) that the description of the step names
 	Config string `json:"config,omitempty"` // setting of the panel's configuration, or of most of its pixels
@@ -66,7 +66,7 @@ func (g Gain) String() string {
 	return g.Config
 }
 
-// GainConfig is what a panel's configuration says of the gain of its pixels.
+// GainConfig is the gain of a panel's pixels by its configuration.
 type GainConfig struct {
 	Setting string  // of all pixels, or of more than half of them; empty: none, or not known
 	Pixels  []uint8 // of each pixel where they differ, as in Index.GainMaps

@@ -8,13 +8,13 @@ import (
 )
 
 // ErrHeading says that the headers of a frame are not those that were predicted. A plan that reads all
-// headers tells what the frame really is.
+// headers shows what the frame really is.
 var ErrHeading = errors.New("layout differs from what was predicted from earlier events")
 
 // MaxBefore bounds the bytes between the begin of a heading and its frame.
 const MaxBefore = 64 << 10
 
-// Predicted gives the heading that must lie before a frame, nil if its headers were read when it was
+// Predicted returns the heading that must lie before a frame, nil if its headers were read when it was
 // indexed. The error is one of an index that does not fit.
 func Predicted(headings []Heading, e Extent) (*Heading, error) {
 	if e.Heading == 0 {

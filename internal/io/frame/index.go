@@ -115,7 +115,7 @@ type Event struct {
 	Step int32  // Step.Number
 }
 
-// State tells why a frame cannot be used; the zero value is a usable frame.
+// State is the reason why a frame cannot be used; the zero value is a usable frame.
 type State uint8
 
 // The states of a frame.
@@ -131,7 +131,7 @@ const (
 
 var stateNames = [numStates]string{"present", "missing", "damaged", "truncated", "odd shape", "unreadable"}
 
-// String gives the state's name as used in logs.
+// String returns the state's name as used in logs.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -147,13 +147,13 @@ type Extent struct {
 	File   int32  // index into Index.Files
 	Damage uint16 // damage bits as found (union of root, container and data)
 	// Heading is 0 where the headers of the frame were read. Else the place of the frame was predicted
-	// from earlier events, and Index.Headings[Heading-1] must lie before it: whoever reads its first pixel
+	// from earlier events, and Index.Headings[Heading-1] must lie before it: the task that reads its first pixel
 	// compares.
 	Heading uint16
 	State   State
 }
 
-// Heading is what must lie before a frame whose place was predicted: Bytes, from Extent.Offset - Before on.
+// Heading holds the bytes that must lie before a frame whose place was predicted, from Extent.Offset - Before on.
 type Heading struct {
 	Before int    `json:"before"`
 	Bytes  []byte `json:"bytes"`
@@ -179,10 +179,10 @@ func (m PulsedMap) Count() (n int) {
 	return n
 }
 
-// At gives the extent of a panel in an event; both are positions in Events and Panels.
+// At returns the extent of a panel in an event; both are positions in Events and Panels.
 func (x *Index) At(event, panel int) *Extent { return &x.Extents[event*len(x.Panels)+panel] }
 
-// StepAt gives the step with that number, or nil.
+// StepAt returns the step with that number, or nil.
 func (x *Index) StepAt(number int) *Step {
 	i := sort.Search(len(x.Steps), func(i int) bool { return x.Steps[i].Number >= number })
 	if i < len(x.Steps) && x.Steps[i].Number == number {
@@ -202,7 +202,7 @@ func (x *Index) Detectors() []string {
 	return names
 }
 
-// Select gives the index of one detector: same run and events, only its panels. The result shares no
+// Select returns the index of one detector: same run and events, only its panels. The result shares no
 // extents with x.
 func (x *Index) Select(detector string) *Index {
 	y := *x

@@ -2,7 +2,7 @@
 // compressed and checksummed, in a file that is complete or refused.
 //
 // The index of a run, the partial result of a task and the merged planes of a panel are packs; Kind
-// tells them apart. Bytes are a pure function of content: no times, no names of machines.
+// distinguishes them. Bytes are a pure function of content: no times, no names of machines.
 //
 // # Layout
 //
@@ -58,7 +58,7 @@
 // A reader checks magic, version, position and checksum of the footer, and that the arrays tile the
 // file, before it believes anything; each array's checksum is verified before it is decompressed, and
 // its size is compared with count before it is delivered. Each tile's checksum is verified before its elements are
-// used; values that do not fit the dtype are refused. A truncated, torn or bit-flipped file gives
+// used; values that do not fit the dtype are refused. A truncated, torn or bit-flipped file leads to
 // an *Error with file and offset.
 //
 // # Versions

@@ -8,7 +8,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 )
 
-// WriteFile makes a pack appear whole at path; fill adds the arrays and gives the head. The file is read
+// WriteFile makes a pack appear whole at path; fill adds the arrays and returns the head. The file is read
 // back and verified before it becomes visible.
 func WriteFile(path string, opt atomicfile.Options, kind string, fill func(*Writer) (head any, err error)) error {
 	opt.Verify = func(tmp string) error {

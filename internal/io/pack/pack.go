@@ -241,10 +241,10 @@ func NewReader(name string, src io.ReaderAt, size int64) (*Reader, error) {
 	return r, nil
 }
 
-// Kind tells what the pack holds.
+// Kind is the kind of the pack.
 func (r *Reader) Kind() string { return r.foot.Kind }
 
-// RawHead gives the head as JSON.
+// RawHead returns the head as JSON.
 func (r *Reader) RawHead() json.RawMessage { return r.foot.Head }
 
 // Head decodes the head into v; a field that v does not have is an error.
@@ -363,7 +363,7 @@ func elementSize(dtype string) int {
 	return 0
 }
 
-// words gives an array as unsigned numbers of its size: what is stored are their bytes.
+// words returns an array as unsigned numbers of its size: what is stored are their bytes.
 func words[T, W any](v []T) []W {
 	return unsafe.Slice((*W)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
 }
@@ -427,7 +427,7 @@ func shuffle8(dst []byte, v []uint64) {
 	}
 }
 
-// unshuffle gives the array that shuffle made bytes of; it does not keep src.
+// unshuffle returns the array that shuffle made bytes of; it does not keep src.
 func unshuffle(src []byte, e Entry) any {
 	n := int(e.Count)
 	switch e.DType {

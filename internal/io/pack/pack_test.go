@@ -70,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// load does everything a reader can do and gives the first error.
+// load does everything a reader can do and returns the first error.
 func load(b []byte) error {
 	r, err := NewReader("mem", bytes.NewReader(b), int64(len(b)))
 	if err != nil {

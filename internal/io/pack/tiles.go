@@ -19,7 +19,7 @@ const (
 	looked, outliers = 64, 3
 )
 
-// Prediction is what the elements of an array are expected to be, modulo 2^64. Only the difference is stored: the same
+// Prediction holds the expected elements of an array, modulo 2^64. Only the difference is stored: the same
 // prediction must be made to read the array. The zero Prediction expects 0.
 type Prediction struct {
 	Same []uint16                   // these, if not nil

@@ -24,7 +24,7 @@ const (
 	mappedMin = 1 << 20 // bytes from which a buffer is mapped
 )
 
-// get gives a buffer of n pixels with unknown content, the smallest free one that is not wasteful.
+// get returns a buffer of n pixels with unknown content, the smallest free one that is not wasteful.
 func (a *arena) get(n int) ([]uint16, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,7 +63,7 @@ func (a *arena) mapBuffer(n int) ([]uint16, error) {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&mem[0])), len(mem)/2)[:n], nil
 }
 
-// trim gives free large buffers back to the system: none of them has the size that is wanted now, and kept
+// trim returns free large buffers to the system: none of them has the size that is wanted now, and kept
 // beside a new one they would double the memory of a task whose sweeps differ.
 func (a *arena) trim() error {
 	for i := 0; i < len(a.free); {
@@ -89,7 +89,7 @@ func (a *arena) put(b []uint16) {
 	a.mu.Unlock()
 }
 
-// drop gives all memory back; no buffer may be in use.
+// drop frees all memory; no buffer may be in use.
 func (a *arena) drop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -61,7 +61,7 @@ func atHand(r Reader, at int64) bool {
 	for range 2 {
 		begin := time.Now()
 		if _, err := r.ReadAt(some[0], at); err != nil {
-			return false // whoever reads the frame will report it
+			return false // the read of the frame will report it
 		}
 		if time.Since(begin) <= atOnce {
 			return true
@@ -70,7 +70,7 @@ func atHand(r Reader, at int64) bool {
 	return false
 }
 
-// strip is what one worker takes from its first frame to its last: a band of a lane, or some whole frames.
+// strip is the share of one worker, from the first frame to the last: a band of a lane, or some whole frames.
 type strip struct {
 	lane, band    int
 	first, frames int

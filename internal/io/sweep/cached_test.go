@@ -22,7 +22,7 @@ func (r lateReader) ReadAt(b []byte, off int64) (int, error) {
 	return r.File.ReadAt(b, off)
 }
 
-// bigFrames writes frames of the panel and gives a lane of them.
+// bigFrames writes frames of the panel and returns a lane of them.
 func bigFrames(t testing.TB, panel frame.Panel, frames int) ([]frame.File, Lane) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run.bin")
@@ -185,14 +185,14 @@ func TestOnlyWantedRowsAreRead(t *testing.T) {
 	}
 }
 
-// reading is what allocations are counted for: frames of the smallest size that is fetched, of which one file
+// reading is the read whose allocations are counted: frames of the smallest size that is fetched, of which one file
 // is read again and again.
 var reading = []struct {
 	name string
 	open func([]frame.File, Options) (*Source, error)
 }{{"cached", OpenCached}, {"ahead", OpenAhead}}
 
-// again gives a lane of so many frames of a file that has less.
+// again returns a lane of so many frames of a file that has less.
 func again(lane Lane, frames int) Lane {
 	exts := make([]frame.Extent, frames)
 	for i := range exts {

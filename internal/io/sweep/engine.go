@@ -24,7 +24,7 @@ type super struct {
 	left    atomic.Int32 // batches not yet done
 }
 
-// part is what a superblock has of one lane: the pixels of its hull.
+// part is the part of a superblock that belongs to one lane: the pixels of its hull.
 type part struct {
 	lane   int
 	frames [][]uint16
@@ -191,7 +191,7 @@ func (l *lane) copy() int64 {
 	return int64(2*(l.hull.Hi-l.hull.Lo)+lineSize-1)/lineSize*lineSize + lineSize
 }
 
-// place gives the stretches and frames of a superblock their parts of its memory.
+// place returns the stretches and frames of a superblock their parts of its memory.
 func (r *run) place(b *super, list []stretch) {
 	at := int64(0)
 	for i := range list {

@@ -105,7 +105,7 @@ func (s *Source) Name() string {
 	return Cached
 }
 
-// Close gives back files and buffers; no Sweep may be under way.
+// Close frees files and buffers; no Sweep may be under way.
 func (s *Source) Close() error { return errors.Join(s.pool.drop(), s.closeFiles()) }
 
 func (s *Source) closeFiles() (err error) {

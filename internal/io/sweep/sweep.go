@@ -57,10 +57,10 @@ type Options struct {
 	Depth int   // reads in flight, default 32
 	Block int   // neighbouring frames are read together up to that many bytes, default 4 MiB
 	Arena int64 // bytes of buffers of one Sweep, default 384 MiB; never less than one frame for each worker, or three of a lane
-	// Headings are those of the index: what must lie before frames whose place was predicted. Whoever reads
+	// Headings are those of the index: the bytes that must lie before frames whose place was predicted. The worker that reads
 	// the first pixel of such a frame compares, and ends with ErrHeading if that is not there.
 	Headings []frame.Heading
-	// DropBehind tells the system not to keep what was read in its page cache.
+	// DropBehind asks the system not to keep the data in its page cache.
 	DropBehind bool
 	// Note is called when files cannot be read in the way that was asked for; may be nil.
 	Note func(text string)

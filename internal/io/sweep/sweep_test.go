@@ -34,7 +34,7 @@ var panel = frame.Panel{Detector: "det", Rows: 24, Cols: 50}
 // pixel is the value of pixel p in frame k of the test run.
 func pixel(k, p int) uint16 { return uint16(k*40503 + p*2654435761>>7) }
 
-// writeRun writes frames of the panel after a header of odd or even length and with gaps, and gives
+// writeRun writes frames of the panel after a header of odd or even length and with gaps, and returns
 // what an index would say of them.
 func writeRun(t *testing.T, frames, header, gap int) ([]frame.File, []frame.Extent) {
 	t.Helper()
@@ -448,7 +448,7 @@ func TestSweepOfLittle(t *testing.T) {
 	})
 }
 
-// TestCodedFramesAreDecoded: whoever sweeps sees pixels, whatever the frames look like.
+// TestCodedFramesAreDecoded: a sweep delivers pixels, whatever the frames look like.
 func TestCodedFramesAreDecoded(t *testing.T) {
 	each(t, func(t *testing.T, open func([]frame.File, sweep.Options) (*sweep.Source, error)) {
 		files, exts := writeRun(t, 40, 3, 9)
@@ -499,7 +499,7 @@ func TestCodedFramesAreDecoded(t *testing.T) {
 	})
 }
 
-// TestBlockingIsUndone: whoever comes first and goes last, the scheduler is as before.
+// TestBlockingIsUndone: in whatever order sweeps begin and end, the scheduler is as before.
 func TestBlockingIsUndone(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	one := sweep.Blocking(20)

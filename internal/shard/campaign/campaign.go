@@ -37,7 +37,7 @@ type Campaign struct {
 
 func recordPath(dir string) string { return filepath.Join(dir, "campaign.json") }
 
-// Is tells whether a directory is a campaign.
+// Is reports whether a directory is a campaign.
 func Is(dir string) bool {
 	var r Record
 	return slurm.ReadRecord(recordPath(dir), &r) == nil && r.Schema != 0
@@ -104,7 +104,7 @@ func Open(client *slurm.Client, dir string) (*Campaign, error) {
 // Work is the work directory of an item.
 func (c *Campaign) Work(key string) string { return filepath.Join(c.Dir, key) }
 
-// plan gives the plan of an item, or nil when there is none.
+// plan returns the plan of an item, or nil when there is none.
 func (c *Campaign) plan(key string) (*slurm.Partials, error) {
 	if p := c.partials[key]; p != nil {
 		return p, nil
@@ -126,7 +126,7 @@ func (c *Campaign) plan(key string) (*slurm.Partials, error) {
 // Forget drops what is known of plans and results, after planning.
 func (c *Campaign) Forget() { c.partials, c.summaries = nil, nil }
 
-// summary gives what the reduction of an item found, or nil while it is not reduced.
+// summary returns what the reduction of an item found, or nil while it is not reduced.
 func (c *Campaign) summary(key string, p *plan.Plan) *reduce.Summary {
 	if s := c.summaries[key]; s != nil {
 		return s

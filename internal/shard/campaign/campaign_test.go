@@ -186,7 +186,7 @@ func TestSettle(t *testing.T) {
 			t.Errorf("%s: no reason", name)
 		}
 	}
-	// What an element did for an earlier plan of the item says nothing about this one.
+	// The work of an element for an earlier plan of the item says nothing about this one.
 	failed := part{piece: piece(0, 1, 2), element: ended(slurm.Failed, 10), told: true, outcome: Outcome{Code: 10, Plan: "a", Error: "why"}}
 	for id, want := range map[string]string{"a": Failed, "b": Waiting} {
 		s := &State{plan: &plan.Plan{ID: id}}

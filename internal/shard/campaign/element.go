@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/shard/slurm"
 )
 
-// Call runs a command of rawstatus in this process and tells how it went.
+// Call runs a command of rawstatus in this process and returns its outcome.
 type Call func(ctx context.Context, args ...string) Outcome
 
 // Plan plans an item, unless it has a plan made with the same options; with again also then, because the raw data may
@@ -108,7 +108,7 @@ func (c *Campaign) piece(ctx context.Context, w *Wave, p Piece, workers string, 
 	return o
 }
 
-// complete tells that all partials of an item are there. Reduce verifies them.
+// complete reports whether all partials of an item are there. Reduce verifies them.
 func (c *Campaign) complete(key string) bool {
 	p, err := c.plan(key)
 	if err != nil || p == nil {

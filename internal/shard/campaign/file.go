@@ -106,7 +106,7 @@ func bad(path, format string, args ...any) error {
 		WithHint("keys: name, deploy; in each [[entry]]: exp, runs, dir, detectors, profiles, tag, options, deploy")
 }
 
-// Items gives what the file asks for, in its order.
+// Items returns what the file asks for, in its order.
 func (f *File) Items() ([]Item, error) {
 	var items []Item
 	seen := map[string]bool{}

@@ -66,7 +66,7 @@ type View struct {
 	Cancelled string
 }
 
-// Count tells how many items are in a state.
+// Count returns the number of items in a state.
 func (v *View) Count(state string) int {
 	n := 0
 	for _, s := range v.Items {
@@ -77,7 +77,7 @@ func (v *View) Count(state string) int {
 	return n
 }
 
-// Over tells that nothing will change by itself or by another step.
+// Over reports whether nothing will change by itself or by another step.
 func (v *View) Over() bool {
 	return v.Count(Done)+v.Count(Failed)+v.Count(Held) == len(v.Items)
 }
@@ -127,7 +127,7 @@ func (c *Campaign) Look(ctx context.Context, retry bool) (*View, error) {
 	return v, nil
 }
 
-// parts gives the pieces of every item, in the order of waves.
+// parts returns the pieces of every item, in the order of waves.
 func (c *Campaign) parts(ctx context.Context, v *View) (map[string][]part, error) {
 	var ids []int
 	for _, w := range v.Waves {
@@ -272,7 +272,7 @@ func (s *State) settle(parts []part, lacks []int, retry bool) {
 	if s.State != Waiting && len(s.todo) == 0 || retry {
 		return
 	}
-	// The latest piece of each task, or of the reduction, tells why it is not done.
+	// The latest piece of each task, or of the reduction, says why it is not done.
 	tasks := s.todo
 	if len(lacks) == 0 {
 		tasks = []int{reduction}
@@ -287,7 +287,7 @@ func (s *State) settle(parts []part, lacks []int, retry bool) {
 	}
 }
 
-// outdated tells that a piece was of another plan than the item has now.
+// outdated reports whether a piece was of another plan than the item has now.
 func (p *part) outdated(now *plan.Plan) bool {
 	return p.told && p.outcome.Plan != "" && p.outcome.Plan != now.ID
 }

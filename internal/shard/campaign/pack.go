@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Piece is what one array element does for one item: some tasks, then, if that completes the item, its reduction.
+// Piece is the work of one array element for one item: some tasks, then, if that completes the item, its reduction.
 type Piece struct {
 	Key   string `json:"item"`
 	Plan  string `json:"plan"`  // the plan that the tasks are of
@@ -39,7 +39,7 @@ func cut(empty Piece, tasks []int, bytes func(task int) int64) []Piece {
 	return pieces
 }
 
-// pack deals pieces to at most so many elements, the largest first, each to the element with the least to do. It gives
+// pack deals pieces to at most so many elements, the largest first, each to the element with the least to do. It returns
 // back what does not fit into elements of a reasonable size; that is for a later wave. Same input, same result.
 func pack(pieces []Piece, budget int) (elements [][]Piece, later []Piece) {
 	if len(pieces) == 0 || budget <= 0 {

@@ -88,7 +88,7 @@ var tails = []string{"NEWLY_BAD", "NEWLY_GOOD", "TRIES", "WALL_S", "GB/S", "REAS
 
 func (t *Table) header() []string { return slices.Concat(heads, t.Bits, tails) }
 
-// cells gives a row in the columns of header.
+// cells returns a row in the columns of header.
 func (t *Table) cells(r Row) []string {
 	n := strconv.Itoa
 	out := []string{r.Experiment, n(r.Run), r.Detector, r.Profile, r.Tag, r.State, n(r.Panels), n(r.Events), fmt.Sprintf("%.3f", r.GB), n(r.Pixels), n(r.Bad)}

@@ -20,7 +20,7 @@ type Trend struct {
 	Changes map[string]*Change // by item key
 }
 
-// Series is what happened in one experiment, detector and profile.
+// Series is the history of one experiment, detector and profile.
 type Series struct {
 	Experiment, Detector, Profile string
 
@@ -60,7 +60,7 @@ type visit struct {
 	key, file     string // of the item, and its status file
 }
 
-// history is what happened to the pixels of a panel.
+// history is the history of the pixels of a panel.
 type history struct {
 	runs    int
 	bad     []bool   // in the latest run

@@ -30,7 +30,7 @@ type Wave struct {
 	Resources slurm.Resources `json:"resources"`
 	Chunks    []slurm.Chunk   `json:"chunks"`
 	NextJob   int             `json:"next_job"`
-	// What its elements do with an item that is complete, whatever the campaign is changed to meanwhile.
+	// The words for a complete item stay those of the submission, whatever the campaign is changed to meanwhile.
 	ReduceWords []string `json:"reduce_words,omitempty"`
 	Post        bool     `json:"post,omitempty"`
 	Deploy      []string `json:"deploy,omitempty"`
@@ -38,7 +38,7 @@ type Wave struct {
 	Cancelled string `json:"cancelled,omitempty"`
 }
 
-// jobs gives the ids that are known.
+// jobs returns the ids that are known.
 func (w *Wave) jobs() []int {
 	var ids []int
 	for _, c := range w.Chunks {
@@ -52,7 +52,7 @@ func (w *Wave) jobs() []int {
 	return ids
 }
 
-// element gives Slurm's name of an element.
+// element returns Slurm's name of an element.
 func (w *Wave) element(n int) slurm.ElementID {
 	for _, c := range w.Chunks {
 		for _, i := range c.Indices {
@@ -87,7 +87,7 @@ func (c *Campaign) LoadWaves() ([]*Wave, error) {
 	}
 }
 
-// arrayJobs gives the array jobs of a wave.
+// arrayJobs returns the array jobs of a wave.
 func (c *Campaign) arrayJobs(w *Wave) []slurm.Job {
 	var jobs []slurm.Job
 	for i, chunk := range w.Chunks {
@@ -99,7 +99,7 @@ func (c *Campaign) arrayJobs(w *Wave) []slurm.Job {
 	return jobs
 }
 
-// nextJob gives the job that makes the next step when all elements have ended, however they did.
+// nextJob returns the job that makes the next step when all elements have ended, however they did.
 func (c *Campaign) nextJob(w *Wave) slurm.Job {
 	j := c.job(w, "next", "%j", slurm.Small(w.Resources))
 	j.Words = []string{c.Dir}

@@ -1,4 +1,4 @@
-// Package notify tells a program or people of the site how a job ended: done, failed, refused by the gate of
+// Package notify reports the end of a job to a program or to people of the site: done, failed, refused by the gate of
 // deployments, or waiting for a person.
 //
 // The hook is the site's (section [notify] of the site file): a command, which gets the [Event] as JSON on its standard

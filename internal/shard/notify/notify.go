@@ -59,7 +59,7 @@ func Wanted(n config.Notify, state string) bool {
 	return (len(n.Command) > 0 || len(n.Mail) > 0) && (len(n.On) == 0 || slices.Contains(n.On, state))
 }
 
-// Send gives an event to the hook of the site. An error says what the hook said; it is none of the job's.
+// Send passes an event to the hook of the site. An error says what the hook said; it does not affect the job.
 func Send(ctx context.Context, n config.Notify, ev Event) error {
 	if !Wanted(n, ev.State) {
 		return nil

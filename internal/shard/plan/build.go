@@ -154,7 +154,7 @@ func groups(x *frame.Index, par Params) ([]Group, error) {
 }
 
 // onePerMode leaves each group one step. A step in which only some pixels of each panel are in the mode, by their
-// gain map, gives way to one in which most are.
+// gain map, is replaced by one in which most are.
 func onePerMode(x *frame.Index, list []Group) error {
 	for i := range list {
 		g := &list[i]
@@ -180,7 +180,7 @@ func (g Group) mostPixels(x *frame.Index, step int) bool {
 	return false
 }
 
-// selection gives the usable frames of a panel in a group, as positions in events, and the states of
+// selection returns the usable frames of a panel in a group, as positions in events, and the states of
 // those that are not usable.
 func (p *Plan) selection(events []frame.Event, extents []frame.Extent, group, panel int) (use []int, lost map[string]int) {
 	par, g := p.Params, p.Groups[group]
@@ -211,7 +211,7 @@ func (p *Plan) selection(events []frame.Event, extents []frame.Extent, group, pa
 	return use, lost
 }
 
-// ofPanel gives the extents of one panel, one per event.
+// ofPanel returns the extents of one panel, one per event.
 func ofPanel(x *frame.Index, panel int) []frame.Extent {
 	out := make([]frame.Extent, len(x.Events))
 	for e := range out {
@@ -344,7 +344,7 @@ func (p *Plan) cutUnit(stage Stage, unit, pieces int) error {
 	return nil
 }
 
-// deal gives the shards from first on to tasks. Heavier ones are dealt first, each to the lightest task,
+// deal assigns the shards from first on to tasks. Heavier ones are dealt first, each to the lightest task,
 // so tasks are even and the deal is the same every time.
 func (p *Plan) deal(stage Stage, first, tasks int) {
 	order := make([]int, len(p.Shards)-first)

@@ -111,7 +111,7 @@ func TestConfiguredMode(t *testing.T) {
 	contain(t, "notes", notes, []string{"step 0 should be of mode AML by its number, the configuration says AHL", "step 1 should be of mode AHL by its number, the configuration says AML"})
 }
 
-// FuzzScanOf gives steps any description.
+// FuzzScanOf tries steps of any description.
 func FuzzScanOf(f *testing.F) {
 	for _, doc := range []string{pulse(3), "position 8 trbit 0", `{"scantype":"chargeinj","step":1e9,"injpos":[1,2]}`, `{"scantype":"chargeinj","step":3,"injpos":[-1]}`, "{", "position 99999999999999999999 trbit 1"} {
 		f.Add(doc, 0)

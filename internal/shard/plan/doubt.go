@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 )
 
-// Doubt is what a task leaves in the work directory when a frame does not lie where the index of its plan
+// Doubt is a task's note in the work directory that a frame does not lie where the index of its plan
 // predicted it. From then on plans for this work directory read all headers.
 type Doubt struct {
 	Plan  string `json:"plan"` // the plan that cannot be done

@@ -114,7 +114,7 @@ func settleGains(ctx context.Context, x *frame.Index, family detector.Family, pa
 	return nil
 }
 
-// followOthers gives panels whose words are not known, as they have no frame, the gain mode of panels of which the
+// followOthers sets the gain mode of panels whose words are not known, as they have no frame, to that of panels of which the
 // same is said.
 func followOthers(gains []frame.Gain) {
 	for i := range gains {
@@ -208,7 +208,7 @@ func settlePanel(g *frame.Gain, family detector.Family, pixels []uint8, words ce
 	return nil
 }
 
-// claim is what somebody says of the gain, in words, and the modes that agree with it.
+// claim is a statement about the gain, in words, and the modes that agree with it.
 type claim struct {
 	text  string
 	modes []string

@@ -63,7 +63,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// gainRun writes a run of one panel of 8 x 8 pixels; word gives each word.
+// gainRun writes a run of one panel of 8 x 8 pixels; word returns each word.
 func gainRun(t *testing.T, typ string, steps, perStep int, word func(step, event, pixel int) uint16) *frame.Index {
 	t.Helper()
 	x := &frame.Index{Format: "test", Run: frame.Run{Experiment: "tst", Number: 1}, Panels: []frame.Panel{{Detector: "d", Type: typ, Rows: 8, Cols: 8}}}

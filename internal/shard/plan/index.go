@@ -29,7 +29,7 @@ type IndexSums struct {
 	Content string
 }
 
-// EncodeIndex gives the index of a detector as the bytes of index.pack.
+// EncodeIndex returns the index of a detector as the bytes of index.pack.
 func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 	ts, step := make([]uint64, len(x.Events)), make([]int32, len(x.Events))
 	for i, e := range x.Events {
@@ -104,7 +104,7 @@ func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 
 // Index reads the extents of a plan panel by panel, so a task holds those of one panel at a time.
 type Index struct {
-	// Headings are what must lie before frames whose place was predicted, for frame.Options.
+	// Headings are the bytes that must lie before frames whose place was predicted.
 	Headings []frame.Heading
 
 	plan   *Plan
@@ -195,7 +195,7 @@ func (x *Index) Times(unit, step int) (ts []uint64, frames []int, err error) {
 	return ts, frames, nil
 }
 
-// Frames gives the extents of a unit's selected frames, in order.
+// Frames returns the extents of a unit's selected frames, in order.
 func (x *Index) Frames(unit int) ([]frame.Extent, error) {
 	u := x.plan.Units[unit]
 	extents, err := x.panel(u.Panel)

@@ -111,7 +111,7 @@ type Rules struct {
 	CIConstants string `json:"ci_constants,omitempty"`
 }
 
-// Gated tells whether the profile counts only values inside gates made from the leading frames.
+// Gated reports whether the profile counts only values inside gates made from the leading frames.
 func (p Params) Gated() bool { return p.Profile == ProfileDark }
 
 // ZerosCount reports whether frames of nothing but zeros are measurements, as they are for the originals.
@@ -120,7 +120,7 @@ func (p Params) ZerosCount() bool { return p.KeepZeros || p.Compat != "" }
 // Masked reports whether only words with the gain bits of their group are summed.
 func (p Params) Masked() bool { return p.Profile == ProfileData && p.Compat == "" }
 
-// Has tells whether a feature is evaluated.
+// Has reports whether a feature is evaluated.
 func (p Params) Has(f int) bool { return slices.Contains(p.Features, f) }
 
 // Family of the bits that the profile sets.

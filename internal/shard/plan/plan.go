@@ -31,7 +31,7 @@ type Plan struct {
 	Incomplete []string `json:"incomplete,omitempty"`
 }
 
-// Dataset is what the index said about the run and the planned detector.
+// Dataset holds the facts about the run and the planned detector, from the index.
 type Dataset struct {
 	Format   string        `json:"format"`
 	Run      frame.Run     `json:"run"`
@@ -47,7 +47,7 @@ type Dataset struct {
 	Content  string        `json:"content_sha256"` // of the extents, predicted or not
 }
 
-// Group is what one set of status constants is made from: all frames of one gain mode (profile data),
+// Group is the input of one set of status constants: all frames of one gain mode (profile data),
 // or of one step (profile dark).
 type Group struct {
 	GainMode string  `json:"gain_mode"`           // "" when the detector has one gain or the data do not tell
@@ -111,7 +111,7 @@ type Unit struct {
 	Steps    []int          `json:"step_frames,omitempty"`  // profile ci: usable frames of each step of Plan.Scan
 }
 
-// Stage is what the shards of a task produce. Tasks of a stage need nothing of each other; those of a
+// Stage is the kind of result that the shards of a task produce. Tasks of a stage need nothing of each other; those of a
 // later stage need the verified partials of the earlier one, and make what is missing of them.
 type Stage string
 
@@ -136,7 +136,7 @@ type Shard struct {
 	ScanStep int `json:"scan_step,omitempty"`
 }
 
-// Task is what one array element does.
+// Task is the work of one array element.
 type Task struct {
 	Stage  Stage `json:"stage"`
 	Shards []int `json:"shards"`       // positions in Shards
@@ -144,7 +144,7 @@ type Task struct {
 	Memory int64 `json:"memory_bytes"` // it needs at most, mapped file pages not counted
 }
 
-// StageOf gives the position of a task's stage.
+// StageOf returns the position of a task's stage.
 func (p *Plan) StageOf(task int) int {
 	if p.Tasks[task].Stage == StagePixels {
 		return 1
@@ -152,10 +152,10 @@ func (p *Plan) StageOf(task int) int {
 	return 0
 }
 
-// Pixels gives the number of pixels of a unit's panel.
+// Pixels returns the number of pixels of a unit's panel.
 func (p *Plan) Pixels(unit int) int { return p.Panel(unit).Pixels() }
 
-// Panel gives a unit's panel.
+// Panel returns a unit's panel.
 func (p *Plan) Panel(unit int) frame.Panel { return p.Dataset.Panels[p.Units[unit].Panel] }
 
 // step returns the step with that number, or nil.
@@ -219,7 +219,7 @@ func digest(of any) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// ShardRows gives the rows of the panel that a shard of stage pixels has planes for.
+// ShardRows returns the rows of the panel that a shard of stage pixels has planes for.
 func (p *Plan) ShardRows(shard int) (feature.Span, error) {
 	s := p.Shards[shard]
 	if s.BandHi == 0 {

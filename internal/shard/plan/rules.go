@@ -75,7 +75,7 @@ func (r *Rules) Set(name, value string) error {
 	return nil
 }
 
-// Value gives the value of the rule of this name; whole tells that it is a whole number.
+// Value returns the value of the rule of this name; whole reports that it is a whole number.
 func (r Rules) Value(name string) (v float64, whole bool, err error) {
 	f, err := r.field(name)
 	switch {
@@ -89,7 +89,7 @@ func (r Rules) Value(name string) (v float64, whole bool, err error) {
 	return 0, false, fault.New(fault.Usage, "rule %s is not a number", name)
 }
 
-// WithRules gives the plan with other rules, to judge again what its tasks have counted. What identifies
+// WithRules returns the plan with other rules, to judge again what its tasks have counted. What identifies
 // the plan and what its tasks do stays; a note says which rules are others.
 func (p *Plan) WithRules(r Rules) (*Plan, error) {
 	q := *p

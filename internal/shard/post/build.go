@@ -14,7 +14,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Job is what an outcome is made from.
+// Job is the input of an outcome.
 type Job struct {
 	Summary *reduce.Summary // nil: the job failed before it had one
 	Policy  *access.Policy

@@ -1,7 +1,7 @@
-// Package post tells the experiment logbook how a job went: run-table parameters, an entry with the table
+// Package post writes the result of a job into the experiment logbook: run-table parameters, an entry with the table
 // of bad pixels and the report, and the parameter "rawstatus", which other jobs may wait for.
 //
-// What is to be said is written into the work directory first, as post/outcome.json. It is the spool as
+// Everything to be sent is written into the work directory first, as post/outcome.json. It is the spool as
 // well: each part is marked before and after it is sent, so that a later call sends what is missing and
 // nothing else.
 //

@@ -28,7 +28,7 @@ const (
 	Failed     = "failed"
 )
 
-// Outcome is what is said about a job, and how far that has come.
+// Outcome is the message about a job, and how far its sending has come.
 type Outcome struct {
 	Schema     int            `json:"schema"`
 	Token      string         `json:"token"` // names the outcome: a hash of all that is said
@@ -77,7 +77,7 @@ const (
 	Sent    = "sent"
 )
 
-// seal gives the outcome its token and its parts.
+// seal sets token and parts of the outcome.
 func (o *Outcome) seal() error {
 	o.Schema, o.Token, o.Parts, o.Unasked = Schema, "", nil, false
 	text, err := json.Marshal(o)

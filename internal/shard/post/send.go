@@ -15,7 +15,7 @@ import (
 	"rawstatus/internal/io/filelock"
 )
 
-// Logbook is what [elog.Client] does, as far as it is needed here.
+// Logbook is the part of [elog.Client] that is needed here.
 type Logbook interface {
 	RunParams(ctx context.Context, experiment string, run int, params map[string]any) error
 	NewEntry(ctx context.Context, experiment string, e elog.Entry) (id string, err error)

@@ -22,7 +22,7 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// set gives rules with some changed.
+// set returns rules with some changed.
 func set(t testing.TB, r plan.Rules, pairs ...string) plan.Rules {
 	t.Helper()
 	for _, p := range pairs {
@@ -63,7 +63,7 @@ func (j job) statuses(t testing.TB, s *Summary) (out [][]uint64) {
 }
 
 // TestAgainEqualsAFreshRun takes the raw files away and wants what a run with the other rules from the
-// beginning gives, from merged planes and from partials.
+// beginning leads to, from merged planes and from partials.
 func TestAgainEqualsAFreshRun(t *testing.T) {
 	features := func(f ...int) plan.Params {
 		par := params(plan.ProfileFeatures)
@@ -260,7 +260,7 @@ func (j job) scan(t testing.TB, opt ScanOptions) []Scanned {
 	return list
 }
 
-// TestScanAgreesWithAgain wants every point to be what judging by that rule gives.
+// TestScanAgreesWithAgain wants every point to be the result of judging by that rule.
 func TestScanAgreesWithAgain(t *testing.T) {
 	par := params("data")
 	j := prepare(t, rawRun(t, 2, []string{"g0", "g1"}, 30, whole), par, 0)

@@ -245,7 +245,7 @@ func chargeConstants(style string, res *charge.Verdict) func(context.Context, *r
 	}
 }
 
-// silentName is the quantity that tells pixels without an answer from those that only never switch.
+// silentName is the quantity that separates pixels without an answer from those that only never switch.
 func silentName(mode int) string { return "slope without gain bit " + charge.ModeNames[mode] }
 
 // chargeQuantities are the numbers that the rules compare, for explanations.

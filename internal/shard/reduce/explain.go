@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/stats/verdict"
 )
 
-// Quantity is what rules compare with limits: a number for every pixel of a panel.
+// Quantity is a number for every pixel of a panel that rules compare with limits.
 type Quantity struct {
 	Name   string // as in [Limit]: "rms", "average", "F2 mean", ...; "n_hi", "n_lo", "gain bits" count frames
 	Unit   string // "ADU" or "frames"

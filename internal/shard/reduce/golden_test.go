@@ -68,7 +68,7 @@ func keys(m map[string][]byte) map[string]bool {
 	return out
 }
 
-// goldenInput gives index and parameters for a result.
+// goldenInput returns index and parameters for a result.
 func goldenInput(t *testing.T, c *golden.Case, r *golden.Result) (*frame.Index, plan.Params) {
 	t.Helper()
 	path := filepath.Join(testenv.Shared(t), "golden", c.Name, "frames.npy")
@@ -240,7 +240,7 @@ func compareGates(t *testing.T, j job, r *golden.Result) {
 	}
 }
 
-// mergedPlane gives a plane of all panels as one list.
+// mergedPlane returns a plane of all panels as one list.
 func mergedPlane(t *testing.T, j job, name string) []float64 {
 	t.Helper()
 	var out []float64

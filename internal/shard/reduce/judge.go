@@ -227,7 +227,7 @@ func darkPlanes(p *plan.Plan, unit int, set *plane.Set, rows, cols int) (status.
 }
 
 // notInMode returns NoData for pixels that are in the unit's gain mode in less than so many frames; nil where no
-// gain map tells pixels apart.
+// gain map distinguishes pixels.
 func notInMode(set *plane.Set, frames uint64) []uint64 {
 	inMode, err := plane.Get[uint32](set, plane.InMode)
 	if err != nil {
@@ -292,7 +292,7 @@ func limitOf(name string, panel int, s feature.Search) Limit {
 	return Limit{Name: name, Panels: []int{panel}, Lo: Number(s.Lo), Hi: Number(s.Hi), Centre: Number(s.Med), Spread: Number(s.Spr), Used: s.Selected}
 }
 
-// featurePanel gives what the features of a unit are evaluated from.
+// featurePanel returns what the features of a unit are evaluated from.
 func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judgement) (*feature.Panel, error) {
 	panel := p.Panel(unit)
 	in := &feature.Panel{Rows: panel.Rows, Cols: panel.Cols}

@@ -55,13 +55,13 @@ func mergeUnit(work string, p *plan.Plan, unit int) (*plane.Set, error) {
 	return plane.Concat(sets)
 }
 
-// part is what one shard of a unit gives.
+// part is the contribution of one shard to a unit.
 type part struct {
 	shard int
 	set   *plane.Set
 }
 
-// unitOfTask gives the parts of a unit that one task made.
+// unitOfTask returns the parts of a unit that one task made.
 func unitOfTask(work string, p *plan.Plan, t, unit int) ([]part, error) {
 	var parts []part
 	var q *task.Partial
@@ -104,7 +104,7 @@ func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode
 	})
 }
 
-// planes is what a unit is judged by.
+// planes are the input of the judgement of a unit.
 type planes struct {
 	set    *plane.Set // nil: no frame
 	series []uint32   // frame medians, with feature 1
@@ -149,7 +149,7 @@ func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 	return in, nil
 }
 
-// stored gives what a unit is judged by from the merged planes, or where they are not to be had, from the
+// stored returns what a unit is judged by from the merged planes, or where they are not to be had, from the
 // partials.
 func stored(work string, p *plan.Plan, unit int) (planes, error) {
 	in, unmerged := loadMerged(work, p, unit)

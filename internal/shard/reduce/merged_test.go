@@ -22,7 +22,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// mergedAnchors are what the originals merge of golden dark_jungfrau, (3,2,24,32) in rows of 32, without header: the text,
+// mergedAnchors are the results of the originals for golden dark_jungfrau, (3,2,24,32) in rows of 32, without header: the text,
 // and the array in its deployed type; SHA-256 (first 16 digits) and length.
 var mergedAnchors = []struct {
 	name, compat string

@@ -121,7 +121,7 @@ func pedestalsOfRun(dir string, p *plan.Plan) (string, error) {
 	return filepath.Join(place.String(), items[i].Name), nil
 }
 
-// of gives the pedestals of a unit's pixels; nil where there are none.
+// of returns the pedestals of a unit's pixels; nil where there are none.
 func (d *pedestals) of(p *plan.Plan, unit int) (values []float64, single bool, err error) {
 	if d == nil {
 		return nil, false, nil

@@ -210,7 +210,7 @@ func (w *products) bodies(ctx context.Context, f repo.DarkFile, at cell, of *jud
 }
 
 // low names the files of the gain mode that shares its amplifier with that of a unit and is in no dark run, where charge
-// injection tells its pedestals. The originals write no others of it.
+// injection determines its pedestals. The originals write no others of it.
 func (w *products) low(ctx context.Context, unit int, high *judged) ([]body, error) {
 	f := w.file(unit)
 	panel, mode := w.p.Units[unit].Panel, f.GainMode
@@ -389,7 +389,7 @@ func (w *products) fileOf(panel int) repo.DarkFile {
 	return w.file(slices.IndexFunc(w.p.Units, func(u plan.Unit) bool { return u.Panel == panel }))
 }
 
-// merging is what is put together.
+// merging is a product while it is put together.
 type merging struct {
 	gains   int
 	have    []bool   // by panel: something was measured
@@ -497,7 +497,7 @@ func (w *products) copyPart(out io.Writer, name repo.Product, at cell, rows, col
 	return err
 }
 
-// filling is what stands for what was not measured: NO_DATA, or with --compat what the originals write, who call it good.
+// filling stands for pixels that were not measured: NO_DATA, or with --compat the value of the originals, which call them good.
 func (w *products) filling(name repo.Product, at cell, rows, cols int) []byte {
 	value := uint64(0)
 	switch {

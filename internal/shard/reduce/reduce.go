@@ -73,7 +73,7 @@ func Run(ctx context.Context, work string, p *plan.Plan, opt Options) (*Summary,
 // the last.
 const garbage = 25
 
-// mergePartials gives what a unit is judged by, from the partials.
+// mergePartials returns what a unit is judged by, from the partials.
 func mergePartials(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if in.set, err = mergeUnit(work, p, unit); err != nil || in.set == nil {
 		return in, err
@@ -117,7 +117,7 @@ const (
 	measuredBytes = 24
 )
 
-// gatesOnly tells whether the job only makes gates for others and judges nothing.
+// gatesOnly reports whether the job only makes gates for others and judges nothing.
 func gatesOnly(p *plan.Plan, units []int) bool {
 	return slices.ContainsFunc(units, func(u int) bool { return p.Params.Sequence(p.Units[u].Selected).Stage1Only })
 }

@@ -114,7 +114,7 @@ func Scan(ctx context.Context, work string, p, q *plan.Plan, opt ScanOptions) ([
 	return out, nil
 }
 
-// thresholds gives the values to try in one group, after finding the one in force.
+// thresholds returns the values to try in one group, after finding the one in force.
 func (s *Scanned) thresholds(q *plan.Plan, units []int, in []planes, opt ScanOptions) ([]float64, error) {
 	now, whole, err := q.Params.Rules.Value(opt.Rule)
 	if i := slices.IndexFunc(limitRules, func(l limitRule) bool { return l.name == opt.Rule }); i >= 0 {
@@ -203,7 +203,7 @@ func usefulRange(q *plan.Plan, units []int, in []planes, rule string, now float6
 	return from, to, nil
 }
 
-// limitInForce gives a limit as it is evaluated; the widest where there are several.
+// limitInForce returns a limit as it is evaluated; the widest where there are several.
 func limitInForce(q *plan.Plan, units []int, in []planes, rule limitRule) (float64, error) {
 	v, err := judge(q, units, in)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // SummarySchema is the version of summary.json.
 const SummarySchema = 1
 
-// Summary is what a reduce step found; it is kept as summary.json beside the partials.
+// Summary is the result of a reduction; it is kept as summary.json beside the partials.
 type Summary struct {
 	Schema     int         `json:"schema"`
 	Plan       string      `json:"plan"`
@@ -77,7 +77,7 @@ type Panel struct {
 	Constants []string `json:"constants,omitempty"`
 	// Pedestals are those of the readout chips, of dark runs.
 	Pedestals []Chip `json:"pedestals,omitempty"`
-	// list is what File says, of a panel that was reduced by this process and has few bad pixels; nil: not kept.
+	// list has the bad pixels of File, of a panel that was reduced by this process and has few bad pixels; nil: not kept.
 	list *status.Sparse
 }
 
@@ -367,7 +367,7 @@ func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 	return sc
 }
 
-// parameters gives the parameters by the names that plan.json uses.
+// parameters returns the parameters by the names that plan.json uses.
 func parameters(par plan.Params) map[string]any {
 	b, err := json.Marshal(par)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"rawstatus/internal/testenv/golden"
 )
 
-// twoPassAnchors are what the original function of LCLS-I epix10ka makes of golden frames: the mean rms of its first
+// twoPassAnchors are the results of the original function of LCLS-I epix10ka for golden frames: the mean rms of its first
 // pass, SHA-256 (first 16 digits) and length of the text of pedestals, rms and status, and pixels by bit.
 var twoPassAnchors = []struct {
 	frames, dir string

@@ -15,7 +15,7 @@ type Chunk struct {
 }
 
 // Chunks cuts ascending task numbers into arrays that the cluster accepts and that have tasks of one stage each;
-// stage gives the stage of a task, ascending; nil: there is one.
+// stage returns the stage of a task, ascending; nil: there is one.
 func Chunks(tasks []int, stage func(task int) int, lim Limits) []Chunk {
 	if stage == nil {
 		stage = func(int) int { return 0 }
@@ -32,7 +32,7 @@ func Chunks(tasks []int, stage func(task int) int, lim Limits) []Chunk {
 	return chunks
 }
 
-// Spec gives the --array option of a chunk: ranges, and a throttle of that many running at a time unless 0.
+// Spec returns the --array option of a chunk: ranges, and a throttle of that many running at a time unless 0.
 func (c Chunk) Spec(throttle int) string {
 	spec := reduce.Ranges(c.Indices)
 	if throttle > 0 {

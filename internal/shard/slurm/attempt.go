@@ -22,7 +22,7 @@ import (
 // recordSchema is the version of request.json and attempt-NNN.json.
 const recordSchema = 2
 
-// Request is what a person asked for at submission: all that decides what the jobs of a plan do and where it goes. It
+// Request is a person's request at submission: all that decides the work of a plan's jobs and where results go. It
 // does not change; another request has another id, and jobs of one do nothing for another.
 type Request struct {
 	Schema      int           `json:"schema"`
@@ -43,7 +43,7 @@ type Request struct {
 	Waiting     string        `json:"waiting,omitempty"` // command that deploys, for a person who may; empty: none waits
 	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went
 	Notify      bool          `json:"notify,omitempty"`  // and the hook of the site
-	// What jobs need of the submission's environment is kept here, since they may run without it: the table of progress,
+	// Variables that jobs need of the submission's environment are kept here, since they may run without it: the table of progress,
 	// and the settings in force as a site file.
 	Counters string `json:"counters,omitempty"`
 	Site     string `json:"site,omitempty"`
@@ -99,7 +99,7 @@ type Reason struct {
 	Text string `json:"text"`
 }
 
-// Arrays gives the ids of the array jobs.
+// Arrays returns the ids of the array jobs.
 func (a *Attempt) Arrays() []int {
 	var ids []int
 	for _, c := range a.Chunks {
@@ -110,7 +110,7 @@ func (a *Attempt) Arrays() []int {
 	return ids
 }
 
-// Jobs gives the ids of all jobs that are submitted.
+// Jobs returns the ids of all jobs that are submitted.
 func (a *Attempt) Jobs() []int {
 	ids := a.Arrays()
 	for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob, a.PostJob} {
@@ -121,7 +121,7 @@ func (a *Attempt) Jobs() []int {
 	return ids
 }
 
-// Element gives the array element that does a task in this attempt.
+// Element returns the array element that does a task in this attempt.
 func (a *Attempt) Element(task int) (ElementID, bool) {
 	for _, c := range a.Chunks {
 		for _, i := range c.Indices {

@@ -102,7 +102,7 @@ func (c *Chain) Draft(number int, tasks []int, lim Limits) *Attempt {
 	return &Attempt{Number: number, Try: 1, Plan: c.Plan.ID, Request: c.Request.ID(), Task: c.Request.Task, Reduce: c.Request.Reduce, Chunks: Chunks(tasks, c.Plan.StageOf, lim)}
 }
 
-// arrayJob gives the array job of chunk i of an attempt; ids are those of the chunks before it. It waits for those of
+// arrayJob returns the array job of chunk i of an attempt; ids are those of the chunks before it. It waits for those of
 // earlier stages.
 func (c *Chain) arrayJob(a *Attempt, i int, ids []string) Job {
 	chunk := a.Chunks[i]
@@ -139,7 +139,7 @@ func (c *Chain) deployJob(a *Attempt, after []string) Job {
 	return j
 }
 
-// postJob waits for all other jobs, however they end: the last attempt that does not continue tells the logbook.
+// postJob waits for all other jobs, however they end: the last attempt that does not continue writes to the logbook.
 func (c *Chain) postJob(a *Attempt, others ...string) Job {
 	j := c.job(a, postPart, scripts.Post, Small(a.Reduce), "%j")
 	j.AfterAny, j.Words = others, append([]string{c.Work}, c.names(a)...)
@@ -151,7 +151,7 @@ func (c *Chain) names(a *Attempt) []string {
 	return []string{"--plan", c.Plan.ID, "--request", a.Request}
 }
 
-// Small is what a job needs that only speaks to Slurm.
+// Small are the resources of a job that only speaks to Slurm.
 func Small(r Resources) Resources {
 	r.MemMB, r.CPUs, r.Time, r.Exclusive = smallMemMB, 1, smallTime, false
 	return r
@@ -167,7 +167,7 @@ func (c *Chain) job(a *Attempt, part, script string, r Resources, logName string
 		LogDir: filepath.Join(Dir(c.Work, c.Plan), "log"), Log: part + "-" + logName + ".log"}
 }
 
-// Lines gives the sbatch command lines of an attempt that is not submitted; words in angle brackets stand for job ids.
+// Lines returns the sbatch command lines of an attempt that is not submitted; words in angle brackets stand for job ids.
 func (c *Chain) Lines(a *Attempt) []string {
 	var lines, arrays []string
 	for i := range a.Chunks {
@@ -188,7 +188,7 @@ func (c *Chain) Lines(a *Attempt) []string {
 	return lines
 }
 
-// Scripts gives the job scripts as they are submitted, by file name.
+// Scripts returns the job scripts as they are submitted, by file name.
 func (c *Chain) Scripts() (map[string][]byte, error) {
 	out := map[string][]byte{}
 	programs := map[string]string{scripts.Array: c.Request.Program, scripts.Reduce: c.Request.Program, scripts.Repair: c.Request.Program}

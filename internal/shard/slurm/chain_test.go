@@ -54,7 +54,7 @@ func (s *standIn) answer(t *testing.T, file, text string) {
 	}
 }
 
-// calls gives the calls of a command so far.
+// calls returns the calls of a command so far.
 func (s *standIn) calls(t *testing.T, command string) []string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, "calls"))

@@ -72,7 +72,7 @@ var hints = []struct{ says, hint string }{
 	{"timed out", "Slurm's controller does not answer: try again later"},
 }
 
-// transient is what Slurm's commands say while a controller or its database is away, restarts or has too much to do.
+// transient are messages of Slurm's commands while a controller or its database is away, restarts or has too much to do.
 var transient = []string{"contact slurm controller", "timed out", "Connection refused", "Connection reset", "onnection failure", "ero Bytes were transmitted",
 	"Transport endpoint", "tandby", "temporarily unable", "temporarily unavailable", "talking to the database", "not responding", "try again"}
 
@@ -123,7 +123,7 @@ func (c *Client) run(ctx context.Context, name string, args ...string) (out stri
 	return out, err
 }
 
-// once gives a Slurm command one time.
+// once runs a Slurm command one time.
 func (c *Client) once(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -144,7 +144,7 @@ func (c *Client) once(ctx context.Context, name string, args ...string) (string,
 	return stdout, nil
 }
 
-// Limits is what this Slurm allows in one array and at one time.
+// Limits are the largest array and the largest number of jobs that this Slurm allows.
 type Limits struct {
 	Cluster      string
 	MaxArraySize int // the highest array index is one less
@@ -256,7 +256,7 @@ func (c *Client) named(ctx context.Context, run func(context.Context, string, ..
 	return slices.Compact(ids), nil
 }
 
-// Elements gives the latest state of every element of the jobs, from the controller for what it still knows and from
+// Elements returns the latest state of every element of the jobs, from the controller for what it still knows and from
 // accounting for the rest. Where the site keeps no accounting, the controller's memory (minutes) is all there is.
 func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
 	all := Elements{}
@@ -291,7 +291,7 @@ func joinInts(list []int, sep string) string {
 	return strings.Join(parts, sep)
 }
 
-// CancelLive ends those of the jobs that have not ended yet, and gives them.
+// CancelLive ends those of the jobs that have not ended yet, and returns them.
 func (c *Client) CancelLive(ctx context.Context, ids []int) ([]int, error) {
 	elements, err := c.Elements(ctx, ids)
 	if err != nil {

@@ -45,7 +45,7 @@ func (c *Chain) ForgetDeployment() error {
 	return err
 }
 
-// Piece is what a job works for: it was submitted for a plan and a request.
+// Piece is the purpose of a job: the plan and the request that it was submitted for.
 type Piece struct {
 	Work, Plan, Request string
 }

@@ -9,7 +9,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Verdict is what a task without a partial needs next.
+// Verdict is the next step for a task without a partial.
 type Verdict struct {
 	Action  Action
 	Reason  string        // one line for people: what happened
@@ -18,7 +18,7 @@ type Verdict struct {
 	Exclude []string      // not on these nodes
 }
 
-// Action is what happens to a task without a partial.
+// Action is the kind of step that is taken for a task without a partial.
 type Action int
 
 // The actions. A person's rerun takes Hold tasks, too; an automatic repair does not.
@@ -39,7 +39,7 @@ const growth = 2
 // Slurm may be early, and the time to start.
 const signalSlack = 125 * time.Second
 
-// Diagnose says what a task without a verified partial needs, from what Slurm tells about its latest start (nil when
+// Diagnose says what a task without a verified partial needs, from Slurm's record of its latest start (nil when
 // Slurm knows nothing).
 func Diagnose(e *Element) Verdict {
 	if e == nil {
@@ -125,7 +125,7 @@ func meaning(exit int) string {
 	return "see its log"
 }
 
-// Escalate gives the resources of the next attempt: those of the last with what the verdicts ask for, within the
+// Escalate returns the resources of the next attempt: those of the last with what the verdicts ask for, within the
 // bounds (0: none).
 func Escalate(r Resources, verdicts []Verdict, maxMemMB int64, maxTime time.Duration) Resources {
 	r.Exclude = slices.Clone(r.Exclude)

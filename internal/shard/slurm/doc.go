@@ -37,7 +37,7 @@
 //
 // # What a person has ended
 //
-// A job that a person cancelled is not submitted again until a person asks for it. Slurm tells such jobs from those that it
+// A job that a person cancelled is not submitted again until a person asks for it. Slurm distinguishes such jobs from those that it
 // removed because a job before them failed. `rawstatus cancel` writes its wish into the record first, for the jobs that
 // start in this moment, and returns when all have ended.
 //

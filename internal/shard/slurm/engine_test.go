@@ -161,7 +161,7 @@ func TestCancelledByAPersonStaysCancelled(t *testing.T) {
 			t.Errorf("%s: attempt %+v, %v", name, a, err)
 		}
 	}
-	// What Slurm removed because a job before it failed was cancelled by nobody.
+	// A job that Slurm removed because a job before it failed was cancelled by nobody.
 	s := answers("101_[0-3]|101|CANCELLED|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n", "")
 	c := chainOn(t, s)
 	c.submitAll(t)

@@ -6,7 +6,7 @@ import (
 	"rawstatus/internal/shard/plan"
 )
 
-// What jobs ask for where nobody says.
+// Requests of jobs where nobody has set them.
 const (
 	memoryShare      = 1.25 // times the plan's bound: pages of the files that are read count, too
 	memoryExtraMB    = 100  // the shell, the kernel's tables
@@ -19,7 +19,7 @@ const (
 	leastTime        = 10 * time.Minute
 )
 
-// TaskMemoryMB is what the largest task of a plan needs.
+// TaskMemoryMB is the memory that the largest task of a plan needs.
 func TaskMemoryMB(p *plan.Plan) int64 {
 	var most int64
 	for _, t := range p.Tasks {
@@ -28,7 +28,7 @@ func TaskMemoryMB(p *plan.Plan) int64 {
 	return int64(memoryShare*float64(most>>20)) + memoryExtraMB
 }
 
-// ReduceMemoryMB is what reducing a plan needs.
+// ReduceMemoryMB is the memory that reducing a plan needs.
 func ReduceMemoryMB(p *plan.Plan) int64 {
 	var pixels int64
 	for _, panel := range p.Dataset.Panels {

@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// Resources is what one job asks for. Zero values leave the choice to Slurm.
+// Resources are those that one job asks for. Zero values leave the choice to Slurm.
 type Resources struct {
 	Account     string        `json:"account,omitempty"`
 	Partition   string        `json:"partition,omitempty"`
@@ -40,7 +40,7 @@ type Job struct {
 	LogDir, Log                  string // as --output; Slurm replaces %A and the like in Log alone
 }
 
-// Args gives the words of the sbatch command line, without the command itself.
+// Args returns the words of the sbatch command line, without the command itself.
 func (j Job) Args() []string {
 	var args []string
 	add := func(set bool, format string, value any) {
@@ -85,7 +85,7 @@ func (j Job) dependency() string {
 	return strings.Join(parts, ",")
 }
 
-// Line gives the command as one could type it.
+// Line returns the command as one could type it.
 func (j Job) Line() string {
 	words := append([]string{"sbatch"}, j.Args()...)
 	for i, w := range words {

@@ -13,7 +13,7 @@ import (
 // State is Slurm's word for what became of a job, without what follows it ("CANCELLED by 0").
 type State string
 
-// The states that rawstatus tells apart.
+// The states that rawstatus distinguishes.
 const (
 	Pending     State = "PENDING"
 	Running     State = "RUNNING"
@@ -42,7 +42,7 @@ const (
 	Lost State = "LOST"
 )
 
-// Over tells that a job in this state will not go on by itself.
+// Over reports whether a job in this state will not go on by itself.
 func (s State) Over() bool {
 	switch s {
 	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline, Revoked, LaunchFailed, ReconfigFail, Lost:
@@ -87,7 +87,7 @@ const restIndex = -2
 // element at once that was cancelled alone before it started.
 const goneIndex = -3
 
-// Element is what Slurm knows about one array element or job.
+// Element is Slurm's record of one array element or job.
 type Element struct {
 	ElementID
 	Raw       string // Slurm's own job number of the element
@@ -245,7 +245,7 @@ func (es Elements) addSqueue(out string) error {
 			e.LostNodes = append(e.LostNodes, e.Node)
 		}
 	}
-	// What the controller does not know has ended, whatever accounting has missed.
+	// A job that the controller does not know has ended, whatever accounting has missed.
 	seen := map[int]bool{}
 	for id, e := range es {
 		seen[id.Job] = seen[id.Job] || e.seen
@@ -265,7 +265,7 @@ func (es Elements) addSqueue(out string) error {
 	return nil
 }
 
-// lost tells that the element ended with its node.
+// lost reports whether the element ended with its node.
 func (e *Element) lost() bool { return (e.State == NodeFail || e.State == BootFail) && e.Node != "" }
 
 // waitStatus takes a wait status of the system apart.
@@ -366,7 +366,7 @@ func nodeName(s string) string {
 	return s
 }
 
-// atoi gives 0 for words: Slurm writes UNLIMITED, Unknown, N/A and nothing where a number is not known.
+// atoi returns 0 for words: Slurm writes UNLIMITED, Unknown, N/A and nothing where a number is not known.
 func atoi(s string) int {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// What Slurm 22.05 printed for an array of six: one killed for memory, one that ended with 75, one whose node lost power
+// The output of Slurm 22.05 for an array of six: one killed for memory, one that ended with 75, one whose node lost power
 // and that runs again.
 const sacctOutput = `1_0|5|COMPLETED|0:0||node1|2|10|100M|None
 1_0.batch|5.batch|COMPLETED|0:0|5111808|node1|2|||

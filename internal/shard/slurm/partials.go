@@ -19,13 +19,13 @@ type Partials struct {
 	verified map[int]stamp
 }
 
-// stamp tells whether a file is still the one that was looked at.
+// stamp identifies a file as it was when it was looked at.
 type stamp struct {
 	size  int64
 	mtime time.Time
 }
 
-// Lacking gives the tasks without a verified partial, with the reason.
+// Lacking returns the tasks without a verified partial, with the reason.
 func (v *Partials) Lacking() map[int]string {
 	if v.verified == nil {
 		v.verified = map[int]stamp{}

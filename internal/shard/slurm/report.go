@@ -16,7 +16,7 @@ import (
 	"rawstatus/internal/shard/reduce"
 )
 
-// What can be said about a task or job, from the partial first and Slurm second.
+// The states of a task or job, by the partial first and by Slurm second.
 const (
 	StateDone    = "done"    // its partial is verified
 	StateRunning = "running" // Slurm runs it
@@ -26,7 +26,7 @@ const (
 	StateHeld    = "held"    // Slurm keeps it until a person releases it
 )
 
-// JobState is what became of a task or job.
+// JobState is the state of a task or job.
 type JobState struct {
 	State   string        `json:"state"`
 	Attempt int           `json:"attempt,omitempty"` // the latest one that includes it
@@ -44,7 +44,7 @@ type JobState struct {
 	verdict Verdict
 }
 
-// TaskState is what became of a task.
+// TaskState is the state of a task.
 type TaskState struct {
 	Task  int   `json:"task"`
 	Bytes int64 `json:"bytes"` // raw data of the task
@@ -274,7 +274,7 @@ func Reduced(work string, p *plan.Plan, repository string) error {
 	return nil
 }
 
-// taskState gives what Slurm says about a task.
+// taskState returns what Slurm says about a task.
 func (c *Chain) taskState(n int, attempts []*Attempt, elements Elements) JobState {
 	for i := len(attempts) - 1; i >= 0; i-- {
 		a := attempts[i]
@@ -325,7 +325,7 @@ func jobState(e *Element) JobState {
 	return s
 }
 
-// Outcome gives nil when the plan is done, else an error that says what stopped it, with the command that goes on.
+// Outcome returns nil when the plan is done, else an error that says what stopped it, with the command that goes on.
 func (r *Report) Outcome() error {
 	if r.Done {
 		return nil
@@ -388,7 +388,7 @@ func (s *JobState) logHint() string {
 // shownFailures bounds the list in an error message.
 const shownFailures = 10
 
-// Tail gives the last lines of a log, at most so many.
+// Tail returns the last lines of a log, at most so many.
 func Tail(path string, lines int) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	WhichMissing              // without a partial, whatever Slurm says
 )
 
-// Select gives the tasks of a report that were meant.
+// Select returns the tasks of a report that were meant.
 func (r *Report) Select(w Which) []int {
 	var tasks []int
 	for _, t := range r.Tasks {
@@ -90,7 +90,7 @@ func (c *Chain) Replace(ctx context.Context, r *Report, a *Attempt) error {
 	return c.Submit(ctx, a)
 }
 
-// Repair is what the repair job of an attempt does: it drafts the next one, or says why there is none to make. A nil
+// Repair does the work of an attempt's repair job: it drafts the next one, or says why there is none to make. A nil
 // attempt without an error means that nothing is missing, or that somebody else has made the next attempt already.
 func (c *Chain) Repair(ctx context.Context, lim Limits, of int) (*Report, *Attempt, error) {
 	r, err := c.Report(ctx)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestBlanks gives frames in any cut to blanks and wants what whole frames say: which are all zeros, how many are
+// TestBlanks passes frames in any cut to blanks and wants what whole frames say: which are all zeros, how many are
 // equal to the one before, and that every other word is counted once.
 func TestBlanks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -144,7 +144,7 @@ func (c *counter) onlyMembers(mask []bool, frames [][]uint16) [][]uint16 {
 	return out
 }
 
-// addAll gives frames to the accumulators.
+// addAll passes frames to the accumulators.
 func (c *counter) addAll(lo, first int, frames [][]uint16) {
 	if c.sums != nil && c.gain != nil && c.max == nil && c.good == nil {
 		c.sums.AddGain(c.gain, lo, frames)
@@ -164,7 +164,7 @@ func (c *counter) addAll(lo, first int, frames [][]uint16) {
 	})
 }
 
-// goodOf gives those of the frames first, first+1, ... that are good, in room if they are few.
+// goodOf returns those of the frames first, first+1, ... that are good, in room if they are few.
 func (c *counter) goodOf(first int, frames, room [][]uint16) [][]uint16 {
 	if c.good == nil {
 		return frames

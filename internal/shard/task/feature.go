@@ -42,7 +42,7 @@ func (w *worker) frameMedians(shards []int) ([]*plane.Set, error) {
 	})
 }
 
-// needSeries does the tasks of stage frames that a unit needs and that have no partial yet. Whoever runs tasks
+// needSeries does the tasks of stage frames that a unit needs and that have no partial yet. A caller that runs tasks
 // in the order of their stages never gets here; in any other order the result is the same, only later.
 func (w *worker) needSeries(unit int) error {
 	for t := range w.plan.Tasks {
@@ -56,7 +56,7 @@ func (w *worker) needSeries(unit int) error {
 	return nil
 }
 
-// Series gives the frame medians of a unit from the partials of stage frames.
+// Series returns the frame medians of a unit from the partials of stage frames.
 func Series(work string, p *plan.Plan, unit int) ([]uint32, error) {
 	out := make([]uint32, p.Params.Sequence(p.Units[unit].Selected).Accumulate)
 	for t := range p.Tasks {

@@ -40,7 +40,7 @@ type Reading struct {
 	DropBehind bool   // do not keep what was read in the page cache
 }
 
-// Result tells what a task did.
+// Result says what a task did.
 type Result struct {
 	Path    string
 	Reused  bool // a valid partial was already there
@@ -72,7 +72,7 @@ func NewRunner(work string, p *plan.Plan, opt Options) *Runner {
 	for i := range p.Tasks {
 		most = max(most, p.Tasks[i].Memory-plan.ArenaBytes)
 	}
-	// What the plan printed is what a task takes: garbage is collected before it would exceed that, and
+	// A task takes the memory that the plan printed: garbage is collected before it would exceed that, and
 	// not earlier. The buffers of frames are not the collector's.
 	memory.Huge(min(most, hugeBytes))
 	limit, percent := debug.SetMemoryLimit(most), debug.SetGCPercent(-1)
@@ -97,7 +97,7 @@ func (r *Runner) open() error {
 	return r.opened
 }
 
-// Close gives back files and memory; no Run may be under way.
+// Close frees files and memory; no Run may be under way.
 func (r *Runner) Close() error {
 	r.restore()
 	if r.src == nil {
@@ -208,7 +208,7 @@ func (w *worker) fill(out *pack.Writer, n int) (any, error) {
 	return head, nil
 }
 
-// frames gives the extents of a shard's frames and, with feature 1, which of them are good.
+// frames returns the extents of a shard's frames and, with feature 1, which of them are good.
 func (w *worker) frames(shard int) (extents []frame.Extent, good []bool, err error) {
 	s := w.plan.Shards[shard]
 	all, err := w.index.Frames(s.Unit)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// noisyDark gives frames of Gaussian darks with gates that 10 % of the values leave.
+// noisyDark makes frames of Gaussian darks with gates that 10 % of the values leave.
 func noisyDark(blocks []Block, frames, pixels int) [][]uint16 {
 	r := rand.New(rand.NewPCG(1, 2))
 	px := make([][]uint16, frames)

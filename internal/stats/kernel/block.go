@@ -55,6 +55,6 @@ type Params struct {
 	Mask  uint16
 	Below uint16 // y < Below is counted in NLo
 	Above uint16 // y > Above is counted in NHi
-	// Masked takes in words with raw & Gain == Want only, Watched tells where there are others. Want lies in Gain.
+	// Masked takes in words with raw & Gain == Want only, Watched marks where there are others. Want lies in Gain.
 	Gain, Want uint16
 }

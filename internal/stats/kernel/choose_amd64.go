@@ -120,7 +120,7 @@ func (l level) masked(blocks []Block, frames, next [][]uint16, p *Params) {
 // call they prefetch the beginnings of the frames that come next.
 const aheadBlocks = 32
 
-// part is what one call of a kernel of blocks gets.
+// part is the input of one call of a kernel of blocks.
 type part struct {
 	blocks *byte
 	n      int // blocks
@@ -128,7 +128,7 @@ type part struct {
 	ahead  [MaxFrames]uintptr // what to prefetch meanwhile
 }
 
-// cutBlocks gives the last blocks as parts[1] and, where from is 0, those before them as parts[0].
+// cutBlocks returns the last blocks as parts[1] and, where from is 0, those before them as parts[0].
 func cutBlocks(blocks []Block, frames, next [][]uint16) (parts [2]part, from int) {
 	body := max(0, len(blocks)-aheadBlocks)
 	if body == 0 {
@@ -151,7 +151,7 @@ func cutBlocks(blocks []Block, frames, next [][]uint16) (parts [2]part, from int
 	return parts, from
 }
 
-// pair gives the number of pixels of two vectors, and how often they go into so many pixels.
+// pair returns the number of pixels of two vectors, and how often they go into so many pixels.
 func (l level) pair(pixels int) (width, times int) {
 	width = 64
 	if l == levelAVX2 {
@@ -275,7 +275,7 @@ func (l level) distances(values []int32, twice *[Lanes]int32) {
 	}
 }
 
-// table gives the addresses of frames from a pixel on.
+// table returns the addresses of frames from a pixel on.
 func table(frames [][]uint16, from int) (t [MaxFrames]*uint16) {
 	for i, f := range frames {
 		t[i] = &f[from]
@@ -283,7 +283,7 @@ func table(frames [][]uint16, from int) (t [MaxFrames]*uint16) {
 	return t
 }
 
-// rest gives the pixels of frames from a position on.
+// rest returns the pixels of frames from a position on.
 func rest(frames [][]uint16, from int) (r [MaxFrames][]uint16) {
 	for i, f := range frames {
 		r[i] = f[from:]

@@ -11,10 +11,10 @@ const levelGo level = 0
 // best is the fastest level that this processor has.
 var best = available()[0]
 
-// Name gives the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
+// Name returns the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
 func Name() string { return best.String() }
 
-// Vectors tells whether the level in use has assembly.
+// Vectors reports whether the level in use has assembly.
 func Vectors() bool { return best != levelGo }
 
 // Names lists the levels that this processor has, fastest first.

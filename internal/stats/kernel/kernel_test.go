@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// guarded gives n pixels whose end (or begin, if atEnd is false) lies at a page that must not be touched.
+// guarded returns n pixels whose end (or begin, if atEnd is false) lies at a page that must not be touched.
 func guarded(t testing.TB, n int, atEnd bool) []uint16 {
 	t.Helper()
 	page := os.Getpagesize()
@@ -120,7 +120,7 @@ var params = []Params{
 	{0x3fff, 2000, 2000, 0x0800, 0},
 }
 
-// setGates gives blocks gates of all kinds, the one that is around dark data most often.
+// setGates sets gates of all kinds for blocks, the one that is around dark data most often.
 func setGates(r *rand.Rand, blocks []Block) {
 	for i := range blocks {
 		b := &blocks[i]

@@ -1,10 +1,10 @@
 package kernel
 
-// Middle gives the two middle values of f[i] & mask, which are the same when len(f) is odd. ok is
+// Middle returns the two middle values of f[i] & mask, which are the same when len(f) is odd. ok is
 // false where there is no assembly, or f is too short for it.
 //
-// A sample of the frame tells about where the middle lies; counting the values below four thresholds
-// there, once or twice, tells exactly. A misleading sample costs time only.
+// A sample of the frame shows about where the middle lies; counting the values below four thresholds
+// there, once or twice, finds it exactly. A misleading sample costs time only.
 func Middle(f []uint16, mask uint16) (a, b uint16, ok bool) {
 	if best == levelGo || len(f) < 2*sampleSize {
 		return 0, 0, false
@@ -46,7 +46,7 @@ type ranker struct {
 	upTo   int // number of values below hi
 }
 
-// find gives the value of a rank, which is probably in [from, to], and the number of values up to it.
+// find returns the value of a rank, which is probably in [from, to], and the number of values up to it.
 func (r *ranker) find(rank, from, to int) (value, upTo int) {
 	r.upTo = len(r.px)
 	for guess := true; r.hi-r.lo > 1; guess = false {

@@ -136,11 +136,11 @@ func (o *orderer) release() {
 	orderers.Put(o)
 }
 
-// rows gives the length in bytes of a row of the tile, for n of them, and the number of rows, which is
+// rows returns the length in bytes of a row of the tile, for n of them, and the number of rows, which is
 // even. Rows are a cache line longer than needed, so that they do not fall into the same cache sets.
 func (o *orderer) rows(n int) (row, rows int) { return n + 64, (len(o.block) + 1) / 2 * 2 }
 
-// bytes orders n pixels, whole chunks of bytes, and gives the number of those that words had to be used for.
+// bytes orders n pixels, whole chunks of bytes, and returns the number of those that words had to be used for.
 func (o *orderer) bytes(at, n int) (again int) {
 	row, rows := o.rows(n)
 	o.tile, o.out, o.mid, o.wide = grown(o.tile, row*rows), grown(o.out, n*len(o.limits)), grown(o.mid, n), grown(o.wide, n/byteChunk)
@@ -182,7 +182,7 @@ func (o *orderer) words(at, n int) {
 	o.results(at, n)
 }
 
-// later gives the pixels to fetch while those of frame k are staged, n from at on: memory takes so long
+// later returns the pixels to fetch while those of frame k are staged, n from at on: memory takes so long
 // to answer that only the stretch after this one is not too late.
 func (o *orderer) later(k, at, n int) *uint16 {
 	if k+1 < len(o.block) {
@@ -198,7 +198,7 @@ func (o *orderer) results(at, n int) {
 	}
 }
 
-// grown gives n elements of unknown value, those of s if it has so many.
+// grown returns n elements of unknown value, those of s if it has so many.
 func grown[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// around gives values at the ends of what a byte can hold above and below the middle of a pixel.
+// around returns values at the ends of what a byte can hold above and below the middle of a pixel.
 func around(r *rand.Rand) uint16 {
 	return uint16(2000 + []int{-2000, -129, -128, -127, 0, 0, 0, 126, 127, 128, 9000}[r.IntN(11)])
 }

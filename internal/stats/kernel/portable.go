@@ -90,7 +90,7 @@ func (b *Block) maskedSlow(j int, px *[group]*[Width]uint16, p *Params) {
 	}
 }
 
-// eight gives the pixels of one block in eight frames.
+// eight returns the pixels of one block in eight frames.
 func eight(frames [][]uint16, lo int) (px [group]*[Width]uint16) {
 	for k, f := range frames[:group] {
 		px[k] = (*[Width]uint16)(unsafe.Pointer(&f[lo : lo+Width][0]))
@@ -98,13 +98,13 @@ func eight(frames [][]uint16, lo int) (px [group]*[Width]uint16) {
 	return px
 }
 
-// four gives pixels j to j+3 as a word.
+// four returns pixels j to j+3 as a word.
 func four(px *[Width]uint16, j int) uint64 { return *(*uint64)(unsafe.Pointer(&px[j])) }
 
 // spread sets the four pixels of a word to v.
 func spread(v uint16) uint64 { return uint64(v) * 0x0001_0001_0001_0001 }
 
-// where gives 0xffff in each pixel whose top bit is set in x.
+// where returns 0xffff in each pixel whose top bit is set in x.
 func where(x uint64) uint64 { x &= tops; return x<<1 - x>>15 }
 
 // gatedFour adds eight frames of four pixels.

@@ -96,10 +96,10 @@ func residualsRef(dst []int32, px []uint16, mask uint16, den int32, plane, col, 
 	}
 }
 
-// Room gives how many values of each lane Middles needs room for, when there are n.
+// Room returns how many values of each lane Middles needs room for, when there are n.
 func Room(n int) int { return (n + 7) / 8 * 8 }
 
-// Middles gives the two middle values of the first n of each of Lanes pixels, which are the same when n
+// Middles returns the two middle values of the first n of each of Lanes pixels, which are the same when n
 // is odd. There is room for Room(n) values, which is overwritten behind those; scratch has Lanes bytes
 // for each. In plain Go it is slow (see Vectors).
 func Middles(values []int32, n int, scratch []byte) (lower, upper [Lanes]int32) {

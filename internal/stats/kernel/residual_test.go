@@ -18,7 +18,7 @@ func guarded32(t testing.TB, n int, atEnd bool) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&px[0])), n)
 }
 
-// asBytesOf gives the same memory as bytes.
+// asBytesOf returns the same memory as bytes.
 func asBytesOf(px []uint16) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&px[0])), 2*len(px)) }
 
 func TestColumnSums(t *testing.T) {

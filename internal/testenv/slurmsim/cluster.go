@@ -29,7 +29,7 @@ type Config struct {
 	Terminated   error         // cause of a context after SIGTERM
 	Rand         *rand.Rand    // source of all that happens by chance
 	Trace        func(line string)
-	// Body is what jobs do.
+	// Body is the work of jobs.
 	Body func(p *Process) Status
 }
 
@@ -132,7 +132,7 @@ type element struct {
 	preempt  bool
 }
 
-// row is what accounting knows about one start.
+// row is accounting's record of one start.
 type row struct {
 	visible time.Time
 	state   string
@@ -674,7 +674,7 @@ func (c *Cluster) depend(e *element, d dependency) int {
 	return depNever
 }
 
-// running gives the running elements, in the order of submission.
+// running returns the running elements, in the order of submission.
 func (c *Cluster) runningNow() (all []*element) {
 	c.each(func(e *element) {
 		if e.state == running {

@@ -78,7 +78,7 @@ func firstOf(s string) string {
 	return line
 }
 
-// away is what commands say when the controller does not answer.
+// away is the message of commands when the controller does not answer.
 func away(name string, args []string) (string, time.Duration) {
 	const why = "Unable to contact slurm controller (connect failure)\n"
 	switch {
@@ -331,7 +331,7 @@ func parseID(s string) (d dependency, ok bool) {
 	return d, err == nil
 }
 
-// find gives the elements of 12, 12_3 or 12_[1,3-5]; an element's own number finds just it.
+// find returns the elements of 12, 12_3 or 12_[1,3-5]; an element's own number finds just it.
 func (c *Cluster) find(s string) (found []*element, whole bool, ok bool) {
 	first, index, isElement := strings.Cut(s, "_")
 	id, err := strconv.Atoi(first)

@@ -92,7 +92,7 @@ func interpret(p *Process) Status {
 type suite struct {
 	target
 	t     *testing.T
-	names map[string]string // job ids to the names that the case gives them
+	names map[string]string // job ids to their names in the case
 }
 
 // errStop ends a case.
@@ -221,7 +221,7 @@ func (s *suite) acct(names ...string) func() []string {
 	return func() []string { return s.sacct(names...) }
 }
 
-// cases are what model and Slurm have to do alike.
+// cases must end alike in the model and in Slurm.
 var cases = map[string]func(s *suite){
 	"a chain whose second job fails": func(s *suite) {
 		s.sbatch("a", "sleep 1\n", "--array=0-2")

@@ -117,7 +117,7 @@ func blocks(v isa, which flavour) {
 	RET()
 }
 
-// field gives a 16-bit array of the block for the vector at that byte of the block's pixels.
+// field returns a 16-bit array of the block for the vector at that byte of the block's pixels.
 func (k *blockKernel) field(off, at int) Mem { return Mem{Base: k.blocks, Disp: off + at} }
 
 // vector does one vector of pixels, at bytes from the start of the block's pixels.
@@ -236,7 +236,7 @@ func (k *blockKernel) pixels(f reg.GPVirtual, i, at int, prefetch bool) Mem {
 	return Mem{Base: p, Index: k.px, Scale: 1, Disp: at}
 }
 
-// raw gives y of frame f+i. Where masked does not take a word in, most has 0 and least the largest value;
+// raw returns y of frame f+i. Where masked does not take a word in, most has 0 and least the largest value;
 // else both are y. The first pass over a frame prefetches, and masked counts.
 func (k *blockKernel) raw(f reg.GPVirtual, i, at int, first bool) (least, most reg.VecVirtual) {
 	px, y := k.pixels(f, i, at, first), k.vec()
@@ -272,7 +272,7 @@ func (k *blockKernel) raw(f reg.GPVirtual, i, at int, first bool) (least, most r
 	return u, y
 }
 
-// value gives y of frame f+i, zero where it is not taken in, after noting extremes and the count.
+// value returns y of frame f+i, zero where it is not taken in, after noting extremes and the count.
 func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
 	least, y := k.raw(f, i, at, true)
 	VPMINUW(least, k.lst, k.lst)

@@ -62,7 +62,7 @@ var (
 	octets = element{8, VPCMPGTB, VPSUBB, VPMINSB, VPMAXSB, VPADDUSB, VPBROADCASTB}
 )
 
-// sign gives the top bit of every element.
+// sign returns the top bit of every element.
 func (e element) sign(v isa) reg.VecVirtual {
 	b, r := v.vec(), GP32()
 	MOVL(U32(uint32(0x8000_8000|0x0080_0080*uint32((16-e.bits)/8))), r)

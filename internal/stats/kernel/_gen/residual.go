@@ -362,7 +362,7 @@ func (m *middle) octets(name string, base, unit pair) {
 	JNZ(LabelRef(name + "Octets"))
 }
 
-// search gives the bytes of the lower middle value, bit by bit: a candidate stands while no more than
+// search returns the bytes of the lower middle value, bit by bit: a candidate stands while no more than
 // limit bytes are below it.
 func (m *middle) search(name string) (low pair) {
 	low = m.pair()
