@@ -41,7 +41,7 @@ func TestBashCompletion(t *testing.T) {
 	for words, want := range map[string]string{
 		"sca":                 "scan",
 		"run --repl":          "--replace",
-		"run --read m":        "mapped",
+		"run --read d":        "direct",
 		"task --workers 2 --": "--work",
 		"reduce --bet":        "",
 		"help ree":            "reeval",
@@ -59,7 +59,7 @@ func TestBashCompletion(t *testing.T) {
 // TestFishCompletion asks fish itself.
 func TestFishCompletion(t *testing.T) {
 	fish, script := shell(t, "fish"), completion(t, "fish")
-	for line, want := range map[string]string{"rawstatus sca": "scan", "rawstatus run --read m": "mapped", "rawstatus run --repl": "--replace"} {
+	for line, want := range map[string]string{"rawstatus sca": "scan", "rawstatus run --read d": "direct", "rawstatus run --repl": "--replace"} {
 		cmd := exec.Command(fish, "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script, line)
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 		out, err := cmd.CombinedOutput()
@@ -77,7 +77,7 @@ func TestZshCompletion(t *testing.T) {
 	text := `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z "PROMPT=; autoload -Uz compinit; compinit -u -D; source $1; LISTMAX=0
 zle-line-init() { print -n rea''dy; }; show() { print -r -- '<'\$BUFFER'>'; }; zle -N show; bindkey '^X' show; zle -N zle-line-init"
 zpty -r -m z seen '*ready*'; zpty -n -w z "$2"$'\t\C-x'; zpty -r -m z seen '*<raw*>*'; print -r -- $seen`
-	for line, want := range map[string]string{"rawstatus sca": "rawstatus scan ", "rawstatus run --read m": "rawstatus run --read mapped "} {
+	for line, want := range map[string]string{"rawstatus sca": "rawstatus scan ", "rawstatus run --read d": "rawstatus run --read direct "} {
 		cmd := exec.Command(zsh, "-f", "-c", text, "zsh", script, line)
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=dumb")
 		out, err := cmd.CombinedOutput()

@@ -90,7 +90,7 @@ const calls = `
 2 run --dir D -r 7 -e tstx00417 -o R --det-type jungfrua | there is no detector type
 2 run --dir D -r 7 -e tstx00417 -o R --det-type jungfrau | raw data say their type
 2 run --dir D --run 7 --exp tstx00417 --repositroy R | did you mean --repository?
-2 run --dir D --run 7 --exp tstx00417 -o R --read fast | wanted one of auto, mapped, pread
+2 run --dir D --run 7 --exp tstx00417 -o R --read fast | wanted one of cached, direct
 2 run --io-depth 0 | from 1 to 4096
 2 run --min-frames 0 | at least 1
 2 run --site D/none.toml | could not read the site file

@@ -35,7 +35,7 @@ func TestWrongCallsOfRun(t *testing.T) {
 		code  fault.Code
 		words []string
 	}{
-		"way of reading": {[]string{"--file", files[0], "--read", "fast"}, fault.Usage, []string{`"fast"`, "auto, mapped, pread"}},
+		"way of reading": {[]string{"--file", files[0], "--read", "fast"}, fault.Usage, []string{`"fast"`, "cached, direct"}},
 		"empty file":     {[]string{"--file", empty}, fault.Input, []string{empty, "is empty", "copied"}},
 		"cut Configure":  {[]string{"--file", cut}, fault.Input, []string{cut, "byte 0x0", "got 200 left", "cut or damaged"}},
 	} {
