@@ -36,6 +36,18 @@ type usage struct {
 	faults    int64   // without reading anything
 }
 
+// programs builds the programs and returns the directory that they are in.
+func (b *bench) programs() (bin string, err error) {
+	if bin, err = filepath.Abs(filepath.Join(b.o.scratch, "bin")); err != nil {
+		return "", err
+	}
+	build := exec.CommandContext(b.ctx, "go", "build", "-o", bin+string(filepath.Separator), "rawstatus/cmd/rawstatus", "rawstatus/cmd/mergedeploy")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("could not build the programs: %w: %s", err, out)
+	}
+	return bin, nil
+}
+
 // wholeCommands measures `run`, `reduce` and `mergedeploy` as users start them, on a run of many panels and on one of
 // many events, beside dd of the same files.
 func wholeCommands(b *bench) error {
@@ -43,11 +55,7 @@ func wholeCommands(b *bench) error {
 		b.say("no --command-events: whole commands are not measured")
 		return nil
 	}
-	bin := filepath.Join(b.o.scratch, "bin")
-	if out, err := exec.CommandContext(b.ctx, "go", "build", "-o", bin+string(filepath.Separator), "rawstatus/cmd/rawstatus", "rawstatus/cmd/mergedeploy").CombinedOutput(); err != nil {
-		return fmt.Errorf("could not build the commands: %w: %s", err, out)
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := b.programs()
 	if err != nil {
 		return err
 	}

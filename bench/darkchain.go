@@ -15,6 +15,7 @@ import (
 type chain struct {
 	b         *bench
 	dir, url  string
+	bin       string // the directory of the programs
 	bytes     int64
 	serve     *exec.Cmd
 	file      string
@@ -68,10 +69,8 @@ func (c *chain) prepare() (err error) {
 	for e := range chainFrames {
 		c.positions = append(c.positions, x.Extents[e*len(x.Panels)].Offset)
 	}
-	if out, err := exec.CommandContext(c.b.ctx, "go", "build", "-o", c.dir+"/", "./cmd/...").CombinedOutput(); err != nil {
-		return fmt.Errorf("could not build the programs: %w: %s", err, out)
-	}
-	return nil
+	c.bin, err = c.b.programs()
+	return err
 }
 
 // begin serves an empty database and removes what the last repetition has left.
@@ -82,7 +81,7 @@ func (c *chain) begin() error {
 			return err
 		}
 	}
-	c.serve = exec.CommandContext(c.b.ctx, filepath.Join(c.dir, "mergedeploy"), "serve", "--root", filepath.Join(c.dir, "database"), "--writable", "--json")
+	c.serve = exec.CommandContext(c.b.ctx, filepath.Join(c.bin, "mergedeploy"), "serve", "--root", filepath.Join(c.dir, "database"), "--writable", "--json")
 	out, err := c.serve.StdoutPipe()
 	if err != nil {
 		return err
@@ -102,7 +101,7 @@ func (c *chain) take(products string) error {
 		{"rawstatus", "run", "--quiet", "-e", "tstx00417", "-r", "11", "--dir", "runs", "--settle", "1ns", "--profile", "dark", "--products", products, "--work", "work"},
 		{"mergedeploy", "--quiet", "--products", "psrnx", "-e", "tstx00417", "-r", "11", "-d", "jungfrau", "--work", "work", "-D"},
 	} {
-		cmd := exec.CommandContext(c.b.ctx, filepath.Join(c.dir, line[0]), line[1:]...)
+		cmd := exec.CommandContext(c.b.ctx, filepath.Join(c.bin, line[0]), line[1:]...)
 		cmd.Dir = c.dir
 		cmd.Env = append(os.Environ(), "RAWSTATUS_SITE=", "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_GROUP=", "RAWSTATUS_REPOSITORY="+filepath.Join(c.dir, "repository"),
 			"RAWSTATUS_CALIBWS_READ_URL="+c.url, "RAWSTATUS_CALIBWS_WRITE_URL="+c.url, "CALIB_JWT=")
