@@ -11,7 +11,7 @@ import (
 	"rawstatus/internal/simulate"
 )
 
-// chain is a dark run of two panels in three gain modes, 60 frames each, and the programs that take it to a database.
+// chain is a dark run of two panels in three gain modes, --command-events frames each, and the programs that take it to a database.
 type chain struct {
 	b         *bench
 	dir, url  string
@@ -22,12 +22,14 @@ type chain struct {
 	positions []int64 // of the frames of one panel in one gain mode
 }
 
-const chainFrames = 60
-
 // darkChain compares the whole way of a dark run, from raw data to five types in a served database, with and without text
 // files, with the same steps in numpy.
 func darkChain(b *bench) error {
-	const group = "dark run of 2 panels x 3 gains x 60 frames: raw data to five types in a served database"
+	if b.o.commandEvents == 0 {
+		b.say("no --command-events: the dark run is not measured")
+		return nil
+	}
+	group := fmt.Sprintf("dark run of 2 panels x 3 gains x %d frames: raw data to five types in a served database", b.o.commandEvents)
 	c := &chain{b: b}
 	defer c.end()
 	if err := c.prepare(); err != nil {
@@ -58,7 +60,7 @@ func (c *chain) prepare() (err error) {
 		return err
 	}
 	if _, err := simulate.Write(c.b.ctx, simulate.Config{Dir: filepath.Join(c.dir, "runs"), Experiment: "tstx00417", Run: 11, Type: "jungfrau", Panels: 2, GainModes: []string{"g0", "g1", "g2"},
-		Events: chainFrames, Streams: 2, Seed: 5, Dead: 20, Hot: 10, Noisy: 15, Saturated: 7, Cold: 9}); err != nil {
+		Events: c.b.o.commandEvents, Streams: 2, Seed: 5, Dead: 20, Hot: 10, Noisy: 15, Saturated: 7, Cold: 9}); err != nil {
 		return err
 	}
 	x, err := open.Index(c.b.ctx, open.Dataset{Dir: filepath.Join(c.dir, "runs"), Experiment: "tstx00417", Runs: []open.Range{{First: 11, Last: 11}}}, open.Options{Settle: 1})
@@ -66,7 +68,7 @@ func (c *chain) prepare() (err error) {
 		return err
 	}
 	c.bytes, c.file = int64(len(x.Extents))*2*pixels, x.Files[x.Extents[0].File].Path
-	for e := range chainFrames {
+	for e := range c.b.o.commandEvents {
 		c.positions = append(c.positions, x.Extents[e*len(x.Panels)].Offset)
 	}
 	c.bin, err = c.b.programs()

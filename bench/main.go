@@ -68,7 +68,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	f.IntVar(&o.ram, "ram", 1000, "frames of 512 x 1024 in memory for the kernels")
 	f.IntVar(&o.reps, "reps", 5, "repetitions")
 	f.IntVar(&o.commandPanels, "command-panels", 32, "panels of the run for whole commands")
-	f.IntVar(&o.commandEvents, "command-events", 60, "events of each of its three gain modes; a run of two panels has five times as many; 0: do not measure commands")
+	f.IntVar(&o.commandEvents, "command-events", 60, "events of each of its three gain modes; a run of two panels has five times as many; 0: neither commands nor a dark run are measured")
 	f.StringVar(&o.scratch, "scratch", "scratch/bench", "folder of the simulated run, made when missing and kept")
 	f.StringVar(&o.json, "json", "", "write results to this file, too; make bench: scratch/bench/results.json")
 	f.StringVar(&o.python, "python", os.Getenv("RAWSTATUS_PYTHON"), "Python with numpy; default RAWSTATUS_PYTHON, then /usr/bin/python3")
