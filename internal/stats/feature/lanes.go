@@ -161,11 +161,12 @@ func (r *Residuals) laneMedians(med2, mad4 []int64) {
 
 // medians returns twice the medians of the values, and the two middle distances of 2*values from that.
 func (l *lanes) medians(n int) (twice, lower, upper [kernel.Lanes]int32) {
-	twice, upper = kernel.Middles(l.values, n, l.scratch)
+	values := l.values[:kernel.Room(n)*kernel.Lanes] // fewer than there is room for where frames were lost
+	twice, upper = kernel.Middles(values, n, l.scratch)
 	for i := range twice {
 		twice[i] += upper[i]
 	}
-	kernel.Distances(l.values[:n*kernel.Lanes], &twice)
-	lower, upper = kernel.Middles(l.values, n, l.scratch)
+	kernel.Distances(values[:n*kernel.Lanes], &twice)
+	lower, upper = kernel.Middles(values, n, l.scratch)
 	return twice, lower, upper
 }
