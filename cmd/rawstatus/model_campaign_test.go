@@ -162,7 +162,7 @@ func (w *world) judgeCampaign() {
 
 // TestModelCampaigns plays random campaigns from the seed on.
 func TestModelCampaigns(t *testing.T) {
-	n := 60
+	n := 30
 	if testing.Short() {
 		n = 10
 	}

@@ -616,10 +616,10 @@ func (w *world) right() {
 // shownScenarios bounds the scenarios that are printed.
 const shownScenarios = 5
 
-// TestModelScenarios plays random scenarios, RAWSTATUS_TEST_SCENARIOS of them (500 unless it says otherwise) from the
-// seed on.
+// TestModelScenarios plays random scenarios, RAWSTATUS_TEST_SCENARIOS of them (100 unless it says otherwise; 500 in CI) from
+// the seed on.
 func TestModelScenarios(t *testing.T) {
-	n := 500
+	n := 100
 	if testing.Short() {
 		n = 40
 	}
