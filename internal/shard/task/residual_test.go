@@ -159,7 +159,7 @@ func TestFilesThatChangeUnderFeatureSix(t *testing.T) {
 }
 
 // TestRoundsKeepThePlan wants every window of a shard once, from left to right, and no more memory for residuals than
-// the plan has, for any number of frames.
+// the plan has, for any number of frames: a round that needs more is of one window alone.
 func TestRoundsKeepThePlan(t *testing.T) {
 	flat, err := feature.NewFlatness(512, 1024, 15, 15, 0x3fff)
 	if err != nil {
@@ -179,7 +179,8 @@ func TestRoundsKeepThePlan(t *testing.T) {
 					next[x.band], seen[x.band] = x.last, true
 					bytes += flat.Bytes(f.bands[x.band], x.first, x.last, frames)
 				}
-				if bytes > plan.ResidualBytes {
+				alone := len(round) == 1 && round[0].last == round[0].first+1 // then the plan counts its bytes
+				if bytes > plan.ResidualBytes && !alone {
 					t.Errorf("%d frames, %d workers: round %d needs %d bytes", frames, workers, n, bytes)
 				}
 			}
