@@ -60,7 +60,7 @@ func runPrune(ctx context.Context, e *environment, root string, days float64, re
 	if err != nil {
 		return fault.New(fault.Input, "could not look for work directories: %w", err).WithHint("name the directory that they are in")
 	}
-	var list []pruned
+	list := []pruned{}
 	var failed error
 	for _, entry := range entries {
 		dir := filepath.Join(root, entry.Name())
@@ -83,12 +83,16 @@ func runPrune(ctx context.Context, e *environment, root string, days float64, re
 		}
 		list = append(list, p)
 	}
-	return errors.Join(showPruned(e, list, remove), failed)
+	return errors.Join(showPruned(e, root, list, remove), failed)
 }
 
-func showPruned(e *environment, list []pruned, remove bool) error {
+func showPruned(e *environment, root string, list []pruned, remove bool) error {
 	if e.JSON {
 		return e.PrintJSON(list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintf(e.Stdout, "%s holds no work directory of rawstatus\n", root)
+		return err
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -406,6 +406,9 @@ func TestPrune(t *testing.T) {
 		return names
 	}
 	before := left()
+	if out, _ := s.call(t, 0, "prune", t.TempDir()); !strings.Contains(out, "holds no work directory") {
+		t.Errorf("an empty directory: %s", out)
+	}
 	if out, _ := s.call(t, 0, "prune", root, "--days", "0"); !strings.Contains(out, "nothing was removed") || !slices.Equal(left(), before) {
 		t.Errorf("%s%v", out, left())
 	}

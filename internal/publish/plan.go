@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -192,7 +193,7 @@ func (p *Plan) key(runs calib.Range) string {
 // Text prints the plan.
 func (p *Plan) Text(w io.Writer) {
 	fmt.Fprintf(w, "deployment of %s for %s from %s\n", p.CType, p.Detector, p.Run)
-	fmt.Fprintf(w, "  source  %s\n  target  %s  %s\n", p.Source, p.Destination, p.Target)
+	fmt.Fprintf(w, "  source  %s\n  target  %s  %s\n", cmp.Or(p.Source, "none: the merge is not complete"), p.Destination, p.Target)
 	for _, l := range p.Effect.Lines() {
 		fmt.Fprintf(w, "  %s\n", l)
 	}

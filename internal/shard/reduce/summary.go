@@ -271,6 +271,10 @@ func (g *Group) write(b *strings.Builder) {
 		if l.Row+l.Col > 0 {
 			where += fmt.Sprintf(" row %d column %d", l.Row, l.Col)
 		}
+		if l.Used == 0 {
+			fmt.Fprintf(b, "limits of %s, %s: %.6g .. %.6g (no pixel could be judged)\n", l.Name, where, l.Lo, l.Hi)
+			continue
+		}
 		fmt.Fprintf(b, "limits of %s, %s: %.6g .. %.6g (centre %.6g, spread %.6g, %s)\n", l.Name, where, l.Lo, l.Hi, l.Centre, l.Spread, fault.Count(l.Used, "value"))
 	}
 	for _, p := range g.Panels {

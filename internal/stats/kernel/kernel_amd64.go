@@ -138,7 +138,7 @@ func maskedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int,
 //go:noescape
 func watchedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
 
-// medianOfAVX2 gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
+// medianOfAVX2 returns the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //
 //go:noescape
 func medianOfAVX2(dst *uint16, a *uint16, b *uint16, c *uint16, chunks int, mask uint16)
@@ -155,12 +155,12 @@ func stageWordsAVX2(dst *byte, src *uint16, chunks int, mask uint16, later *uint
 func orderWordsAVX2(tile *byte, stride int, frames int, chunks int, dst *uint16, dstStride int, ranks *uint16, n int)
 
 // stageBytesAVX2 takes chunks of 64 pixels: what the signed words are above those of ref, saturating, in the order
-// that VPACKSSWB gives them within 32 pixels.
+// that VPACKSSWB puts them in within 32 pixels.
 //
 //go:noescape
 func stageBytesAVX2(dst *byte, src *uint16, ref *uint16, chunks int, mask uint16, later *uint16)
 
-// wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.
+// wide[c] reports whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.
 // Meanwhile it fetches from the frames what lies next bytes behind their beginnings: the next tile.
 //
 //go:noescape

@@ -54,7 +54,7 @@ const prefetching = "While it goes through frames[k] it prefetches as many bytes
 
 // blocks writes one flavour: Block statistics of 1..16 frames. Per vector of pixels frames go by
 // in pairs: unpacking puts the two values of a pixel side by side, and a multiply-add of such pairs
-// gives the sum of two squares, or of two values, in 32 bits without waste.
+// makes the sum of two squares, or of two values, in 32 bits without waste.
 //
 // Values above 16383 and values beyond the counting limits show in the extremes of the group; then the
 // few lines after "rare" count them, and square in 64 bits where needed.
@@ -288,7 +288,7 @@ func (k *blockKernel) value(f reg.GPVirtual, i, at int) reg.VecVirtual {
 	return y
 }
 
-// inside zeroes what is outside the gate and gives the predicate.
+// inside zeroes what is outside the gate and returns the predicate.
 func (k *blockKernel) inside(y reg.VecVirtual) reg.OpmaskVirtual {
 	t, in := k.vec(), K()
 	VPSUBW(k.lo, y, t)

@@ -82,7 +82,7 @@ func stages(v isa, e element) {
 	Pragma("noescape")
 	if e.bits == 8 {
 		Doc(name+v.suffix+" takes chunks of 64 pixels: what the signed words are above those of ref, saturating, in the order",
-			"that VPACKSSWB gives them within 32 pixels.")
+			"that VPACKSSWB puts them in within 32 pixels.")
 	} else {
 		Doc(name + v.suffix + " takes chunks of 32 pixels: masked words, the sign bit turned.")
 	}
@@ -136,7 +136,7 @@ func stages(v isa, e element) {
 func medians(v isa) {
 	TEXT("medianOf"+v.suffix, NOSPLIT, "func(dst, a, b, c *uint16, chunks int, mask uint16)")
 	Pragma("noescape")
-	Doc("medianOf" + v.suffix + " gives the medians of three masked words, the sign bit turned, for chunks of 32 pixels.")
+	Doc("medianOf" + v.suffix + " returns the medians of three masked words, the sign bit turned, for chunks of 32 pixels.")
 	dst, chunks := GP64(), GP64()
 	var p [3]reg.GPVirtual
 	Load(Param("dst"), dst)
@@ -184,7 +184,7 @@ func orders(v isa, e element) {
 	Doc(name+v.suffix+" puts the values of n ranks among what stage left in rows of the tile into rows of dst, for whole chunks",
 		"of two vectors of pixels; strides are in bytes. Behind an odd number of frames comes a row of the largest value.")
 	if e.bits == 8 {
-		Doc("wide[c] tells whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.",
+		Doc("wide[c] reports whether a value of chunk c was too far from ref, and may be wrong in dst. At most 255 frames.",
 			"Meanwhile it fetches from the frames what lies next bytes behind their beginnings: the next tile.")
 	}
 	tile, stride, total, count := GP64(), GP64(), GP64(), GP64()
