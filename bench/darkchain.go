@@ -105,8 +105,8 @@ func (c *chain) take(products string) error {
 	} {
 		cmd := exec.CommandContext(c.b.ctx, filepath.Join(c.bin, line[0]), line[1:]...)
 		cmd.Dir = c.dir
-		cmd.Env = append(os.Environ(), "RAWSTATUS_SITE=", "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_GROUP=", "RAWSTATUS_REPOSITORY="+filepath.Join(c.dir, "repository"),
-			"RAWSTATUS_CALIBWS_READ_URL="+c.url, "RAWSTATUS_CALIBWS_WRITE_URL="+c.url, "CALIB_JWT=")
+		cmd.Env = append(os.Environ(), "RAWSTATUS_TIMEZONE=UTC", "RAWSTATUS_GROUP=", "RAWSTATUS_REPOSITORY="+filepath.Join(c.dir, "repository"),
+			"RAWSTATUS_CALIBWS_READ_URL="+c.url, "RAWSTATUS_CALIBWS_WRITE_URL="+c.url)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%v: %w: %s", line, err, out)
 		}

@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"rawstatus/internal/testenv"
 )
 
 func main() {
@@ -59,6 +61,11 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	if len(args) > 0 && args[0] == "run" {
 		args = args[1:]
+	}
+	// The programs that are measured must not write where a user's shell leads to: logs, constants, a database.
+	testenv.CleanShell()
+	if err := os.Setenv("RAWSTATUS_SITE", ""); err != nil {
+		return err
 	}
 	o := options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -21,6 +21,16 @@ func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	// A shell of psana's leads to a place that must stay empty.
+	trap := t.TempDir()
+	logs := filepath.Join(trap, "detector", "logs", "atstart")
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"SIT_ROOT", "SIT_PSDM_DATA", "RAWSTATUS_REPOSITORY", "RAWSTATUS_CALIB_DIR"} {
+		t.Setenv(name, trap)
+	}
+	t.Setenv("RAWSTATUS_SITE", filepath.Join(trap, "site.toml"))
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
 	var out, complaints bytes.Buffer
@@ -32,6 +42,9 @@ func TestSmoke(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the output:\n%s", want, out.String())
 		}
+	}
+	if entries, err := os.ReadDir(logs); err != nil || len(entries) > 0 {
+		t.Errorf("the shell's place of logs holds %v, %v", entries, err)
 	}
 	out.Reset()
 	if code := run(context.Background(), []string{"compare", file, file}, &out, &complaints); code != 0 || !strings.Contains(out.String(), "1.00") {
