@@ -10,6 +10,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/stats/trend"
 )
 
 // Pedestals follow the pedestals of one readout chip in one gain mode through the dark runs of a series.
@@ -24,6 +25,23 @@ type Pedestals struct {
 	Col        int    `json:"col"`
 
 	Runs []PedestalRun `json:"runs"`
+	// Drift is the line through the medians of at least three runs; Level a lasting change that is no chance.
+	Drift *Drift `json:"drift,omitempty"`
+	Level *Level `json:"level,omitempty"`
+}
+
+// Drift is the slope of a line through the runs, by run number.
+type Drift struct {
+	PerRun float64 `json:"per_run"`
+	Error  float64 `json:"error"`
+	P      float64 `json:"p"`
+}
+
+// Level is a lasting change between two runs.
+type Level struct {
+	Run    int     `json:"run"` // first run of the new level
+	Change float64 `json:"change"`
+	P      float64 `json:"p"`
 }
 
 // PedestalRun is a chip in one run, in ADU.
@@ -38,8 +56,9 @@ type PedestalRun struct {
 }
 
 const (
-	stepSigmas = 3   // a shift of more than so many times the median noise of a pixel is a step
-	leastNoise = 0.5 // ADU; quieter chips are not read out
+	chance     = 0.01 // what noise alone does less often than this is taken for real; of a series, not of each of its chips
+	stepSigmas = 3    // a shift of more than so many times the median noise of a pixel is a step
+	leastNoise = 0.5  // ADU; quieter chips are not read out
 )
 
 // pedestalKey is a chip in a gain mode. Panels are known by id.
@@ -73,6 +92,41 @@ func (s *Series) addChip(run int, key pedestalKey, segment int, chip reduce.Chip
 		r.Step = math.Abs(r.Shift) > stepSigmas*max(r.RMS, before.RMS, leastNoise)
 	}
 	p.Runs = append(p.Runs, r)
+}
+
+// fitPedestals finds drifts and lasting changes of level. One chip of many deviates by chance sooner than one alone, so the chance
+// of each is multiplied by their number.
+func (s *Series) fitPedestals() {
+	for _, p := range s.chips {
+		x, y := make([]float64, len(p.Runs)), make([]float64, len(p.Runs))
+		for i, r := range p.Runs {
+			x[i], y[i] = float64(r.Run), r.Median
+		}
+		p.Drift = drift(x, y, len(s.chips))
+		if l, ok := trend.Find(x, y); ok && l.P*float64(len(s.chips)) < chance {
+			p.Level = &Level{Run: p.Runs[l.At].Run, Change: rounded(l.Change), P: rounded(l.P * float64(len(s.chips)))}
+		}
+	}
+}
+
+// drift returns the line through a series, one of many; nil where there are too few points.
+func drift(x, y []float64, many int) *Drift {
+	l, ok := trend.Fit(x, y)
+	if !ok {
+		return nil
+	}
+	return &Drift{PerRun: rounded(l.Slope), Error: rounded(l.Error), P: rounded(min(1, l.P*float64(many)))}
+}
+
+// text returns for example "+1.25 +- 0.03 ADU per run (p 0.002)".
+func (d *Drift) text(unit string) string {
+	return fmt.Sprintf("%+.4g +- %.2g%s per run (p %.2g)", d.PerRun, d.Error, unit, d.P)
+}
+
+// rounded returns four significant digits, which do not depend on the processor.
+func rounded(v float64) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	return r
 }
 
 // Pedestals returns the chips of all series, by series, segment, gain mode and place.
@@ -119,23 +173,33 @@ func (t *Trend) WritePedestals(w io.Writer) error {
 // shownSteps bounds the steps that are named.
 const shownSteps = 20
 
-// writePedestals names the chip that drifted furthest, and the steps, the earliest first.
+// writePedestals names the chip that moved furthest, the one that drifts fastest, and changes of level and steps, the
+// earliest first.
 func (s *Series) writePedestals(w io.Writer) error {
 	type step struct {
-		p *Pedestals
-		r PedestalRun
+		run  int
+		text string
 	}
-	var steps []step
-	var drift float64
-	var far *Pedestals
+	var steps, levels []step
+	var moved float64
+	var far, fast *Pedestals
+	drifts := 0
 	list := s.pedestals()
 	for _, p := range list {
-		if d := p.Runs[len(p.Runs)-1].Median - p.Runs[0].Median; far == nil || math.Abs(d) > math.Abs(drift) {
-			drift, far = d, p
+		if d := p.Runs[len(p.Runs)-1].Median - p.Runs[0].Median; far == nil || math.Abs(d) > math.Abs(moved) {
+			moved, far = d, p
 		}
 		for _, r := range p.Runs {
 			if r.Step {
-				steps = append(steps, step{p, r})
+				steps = append(steps, step{r.Run, fmt.Sprintf("step in run %d: %s by %+.3f ADU to %.3f, noise %.3f", r.Run, p.where(), r.Shift, r.Median, r.RMS)})
+			}
+		}
+		if l := p.Level; l != nil {
+			levels = append(levels, step{l.Run, fmt.Sprintf("new level from run %d on: %s by %+.3f ADU (p %.2g)", l.Run, p.where(), l.Change, l.P)})
+		} else if d := p.Drift; d != nil && d.P < chance {
+			drifts++
+			if fast == nil || math.Abs(d.PerRun) > math.Abs(fast.Drift.PerRun) {
+				fast = p
 			}
 		}
 	}
@@ -143,17 +207,23 @@ func (s *Series) writePedestals(w io.Writer) error {
 		return nil
 	}
 	first, last := far.Runs[0], far.Runs[len(far.Runs)-1]
-	if _, err := fmt.Fprintf(w, "%s %s %s: pedestals of %s, runs %d to %d: the largest drift is %+.3f ADU (%s), from %.3f to %.3f; %s\n", s.Experiment, s.Detector, s.Profile,
-		fault.Count(len(list), "chip"), first.Run, last.Run, drift, far.where(), first.Median, last.Median, fault.Count(len(steps), "step")); err != nil {
+	if _, err := fmt.Fprintf(w, "%s %s %s: pedestals of %s, runs %d to %d: the largest shift is %+.3f ADU (%s), from %.3f to %.3f; %s, %s of level, %s\n", s.Experiment, s.Detector, s.Profile,
+		fault.Count(len(list), "chip"), first.Run, last.Run, moved, far.where(), first.Median, last.Median, fault.Count(drifts, "steady drift"), fault.Count(len(levels), "lasting change"), fault.Count(len(steps), "step")); err != nil {
 		return err
 	}
-	slices.SortStableFunc(steps, func(a, b step) int { return a.r.Run - b.r.Run })
-	for i, x := range steps {
-		if i == shownSteps {
-			_, err := fmt.Fprintf(w, "  and %s more: pedestals.csv\n", fault.Count(len(steps)-i, "step"))
+	if fast != nil {
+		if _, err := fmt.Fprintf(w, "  fastest drift: %s by %s\n", fast.where(), fast.Drift.text(" ADU")); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "  step in run %d: %s by %+.3f ADU to %.3f, noise %.3f\n", x.r.Run, x.p.where(), x.r.Shift, x.r.Median, x.r.RMS); err != nil {
+	}
+	steps = append(levels, steps...)
+	slices.SortStableFunc(steps, func(a, b step) int { return a.run - b.run })
+	for i, x := range steps {
+		if i == shownSteps {
+			_, err := fmt.Fprintf(w, "  and %d more: report.json\n", len(steps)-i)
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "  %s\n", x.text); err != nil {
 			return err
 		}
 	}

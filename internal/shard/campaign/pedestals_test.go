@@ -52,7 +52,8 @@ func TestPedestalTrend(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"e d dark: pedestals of 2 chips, runs 2 to 9: the largest drift is +4.000 ADU (segment 0 g1 chip at row 0 column 0), from 1000.000 to 1004.000; 2 steps\n",
+		"e d dark: pedestals of 2 chips, runs 2 to 9: the largest shift is +4.000 ADU (segment 0 g1 chip at row 0 column 0), from 1000.000 to 1004.000; " +
+			"0 steady drifts, 0 lasting changes of level, 2 steps\n",
 		"  step in run 3: segment 0 g1 chip at row 1 column 0 by +30.250 ADU to 530.250, noise 2.000\n  step in run 7: segment 0 g1 chip at row 1 column 0 by -30.150 ADU",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -71,5 +72,48 @@ func TestPedestalTrend(t *testing.T) {
 	}
 	if err := json.Unmarshal(out.Bytes(), &table); err != nil || len(table.Pedestals) != 2 || len(table.Pedestals[1].Runs) != 4 || !table.Pedestals[1].Runs[1].Step {
 		t.Errorf("%v: %+v", err, table)
+	}
+}
+
+// TestDriftsAndLevels follows a chip that drifts and one that changes its level once, both with some scatter, while bad pixels come.
+func TestDriftsAndLevels(t *testing.T) {
+	v := &View{}
+	for i, scatter := range []float64{0.02, -0.03, 0.01, 0.02, -0.02, 0.01, -0.03, 0.02} {
+		level := 500.0
+		if i >= 5 {
+			level = 501
+		}
+		v.Items = append(v.Items, darkItem(i+1, 1000+0.5*float64(i)+scatter, level-scatter, 2))
+		v.Items[i].Summary.Groups[0].Panels[0].File = strings.Repeat("x", i)
+	}
+	trend, err := MakeTrend(v, func(path string) ([]uint64, error) {
+		status := make([]uint64, 8)
+		for i := range len(path) {
+			status[i] = 1
+		}
+		return status, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chips := trend.Pedestals()
+	if d := chips[0].Drift; d == nil || d.PerRun < 0.48 || d.PerRun > 0.52 || d.P > 1e-6 || chips[0].Level != nil {
+		t.Errorf("the first chip drifts by %v, new level %v", d, chips[0].Level)
+	}
+	if l := chips[1].Level; l == nil || l.Run != 6 || l.Change < 0.95 || l.Change > 1.05 || l.P > 1e-6 {
+		t.Errorf("the second chip has the new level %+v", l)
+	}
+	var out bytes.Buffer
+	if err := trend.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"0 bad pixels became 7, +1 +- 0 per run (p 0);",
+		"; 1 steady drift, 1 lasting change of level, 0 steps\n  fastest drift: segment 0 g1 chip at row 0 column 0 by +0.4995 +- 0.0038 ADU per run (p ",
+		"\n  new level from run 6 on: segment 0 g1 chip at row 1 column 0 by +1.000 ADU (p ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, &out)
+		}
 	}
 }

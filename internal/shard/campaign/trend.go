@@ -27,6 +27,8 @@ type Series struct {
 	Runs []RunTrend
 	// Common compares the first run with the last in the panels and gain modes that both have.
 	Common struct{ First, Last, Panels int }
+	// Growth is how the number of bad pixels changes by run number; nil where fewer than three runs have all panels.
+	Growth *Drift
 
 	keys     []panelKey // by segment, id and gain mode
 	unsteady []pixel    // by key and place
@@ -117,6 +119,7 @@ func (s *Series) follow(items []*State, read StatusReader) error {
 			}
 		}
 	}
+	s.fitPedestals()
 	slices.SortFunc(s.keys, func(a, b panelKey) int {
 		return cmp.Or(cmp.Compare(visits[a][0].segment, visits[b][0].segment), cmp.Compare(a.id, b.id), cmp.Compare(a.mode, b.mode))
 	})
@@ -125,7 +128,25 @@ func (s *Series) follow(items []*State, read StatusReader) error {
 			return err
 		}
 	}
+	s.fitBad(visits)
 	return nil
+}
+
+// fitBad finds the growth of the number of bad pixels in the runs that have all panels.
+func (s *Series) fitBad(visits map[panelKey][]visit) {
+	panels := make([]int, len(s.Runs))
+	for _, list := range visits {
+		for _, v := range list {
+			panels[v.run]++
+		}
+	}
+	var x, y []float64
+	for i, r := range s.Runs {
+		if panels[i] == len(visits) {
+			x, y = append(x, float64(r.Run)), append(y, float64(r.Bad))
+		}
+	}
+	s.Growth = drift(x, y, 1)
 }
 
 // followPanel takes a panel through its runs.
@@ -239,6 +260,9 @@ func (t *Trend) WriteText(w io.Writer) error {
 		changed := "no panel is in both"
 		if s.Common.Panels > 0 {
 			changed = fmt.Sprintf("%s became %d", fault.Count(s.Common.First, "bad pixel"), s.Common.Last)
+		}
+		if g := s.Growth; g != nil && g.P < chance {
+			changed += ", " + g.text("")
 		}
 		if _, err := fmt.Fprintf(w, "%s %s %s, runs %d to %d: %s; %d turned once, %d come and go\n",
 			s.Experiment, s.Detector, s.Profile, first.Run, last.Run, changed, s.turned, len(s.unsteady)-s.turned); err != nil {
