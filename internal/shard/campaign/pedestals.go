@@ -9,7 +9,7 @@ import (
 	"strconv"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/trend"
 )
 
@@ -78,7 +78,7 @@ func (s *Series) addPedestals(it *State) {
 	}
 }
 
-func (s *Series) addChip(run int, key pedestalKey, segment int, chip reduce.Chip) {
+func (s *Series) addChip(run int, key pedestalKey, segment int, chip status.Chip) {
 	p := s.chips[key]
 	if p == nil {
 		p = &Pedestals{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, Panel: key.id, GainMode: key.mode, Row: chip.Row, Col: chip.Col}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/stats/status"
 )
 
 // darkItem is a dark run of one panel with two chips.
@@ -15,7 +15,7 @@ func darkItem(run int, first, second, rms float64) *State {
 	s := doneItem(run, "a")
 	s.Profile = "dark"
 	s.Summary.Groups[0].GainMode = "g1"
-	s.Summary.Groups[0].Panels[0].Pedestals = []reduce.Chip{{Pixels: 2, Median: first, Spread: 2, RMS: rms}, {Row: 1, Pixels: 2, Median: second, Spread: 2, RMS: rms}}
+	s.Summary.Groups[0].Panels[0].Pedestals = []status.Chip{{Pixels: 2, Median: first, Spread: 2, RMS: rms}, {Row: 1, Pixels: 2, Median: second, Spread: 2, RMS: rms}}
 	return s
 }
 

@@ -57,8 +57,8 @@ type judgement struct {
 	lines  []status.Line
 	counts status.Counts
 	notes  []string
-	// sharper finds what robust limits would find; nil where the profile has none.
-	sharper func() status.Sharper
+	// dark is what profiles dark and data have found.
+	dark *status.DarkResult
 }
 
 // judged is the judgement of one panel.
@@ -156,10 +156,7 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.lines = res.Lines()
-	if par.Compat == status.Sane {
-		v.sharper = func() status.Sharper { return res.Sharper() }
-	}
+	v.lines, v.dark = res.Lines(), res
 	for i, r := range res.Panels {
 		one := judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, ave: r.Ave},
 			constants: &constants{ave: r.Ave, rms: r.Rms, min: in[i].min, max: in[i].max}}

@@ -132,9 +132,6 @@ func (s *Summary) merge(ctx context.Context, out *products) (err error) {
 // write puts the judgement of a group into the summary and, unless r is nil, into the repository.
 func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, out *products, group int, units []int, v *judgement) error {
 	gs := groupSummary(p, group, units, v)
-	for i, chips := range chipsOf(p, units, v) {
-		gs.Panels[i].Pedestals = chips
-	}
 	gs.Findings = findings(p, &gs, units, v)
 	for _, f := range gs.Findings {
 		s.Warnings = append(s.Warnings, f.String())

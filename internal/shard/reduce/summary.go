@@ -76,7 +76,7 @@ type Panel struct {
 	// Constants are further files that were written.
 	Constants []string `json:"constants,omitempty"`
 	// Pedestals are those of the readout chips, of dark runs.
-	Pedestals []Chip `json:"pedestals,omitempty"`
+	Pedestals []status.Chip `json:"pedestals,omitempty"`
 	// list has the bad pixels of File, of a panel that was reduced by this process and has few bad pixels; nil: not kept.
 	list *status.Sparse
 }
@@ -160,9 +160,12 @@ func newSummary(work string, p *plan.Plan) *Summary {
 
 func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 	g := Group{GainMode: p.Groups[group].GainMode, Steps: p.Groups[group].Steps, Limits: v.limits, Bits: v.lines, Pixels: v.counts.Pixels, Bad: v.counts.Bad, Notes: v.notes}
-	if v.sharper != nil {
-		sharper := v.sharper()
-		g.Sharper = &sharper
+	var chips [][]status.Chip
+	if v.dark != nil {
+		var sharper status.Sharper
+		if chips, sharper = v.dark.Chips(); v.dark.Params.Compat == status.Sane {
+			g.Sharper = &sharper
+		}
 	}
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), &v.panels[i]
@@ -178,6 +181,9 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 			if n := r.counts.Of(l.Value); n > 0 {
 				out.Bits[l.Name] = n
 			}
+		}
+		if chips != nil {
+			out.Pedestals = chips[i]
 		}
 		g.Panels = append(g.Panels, out)
 	}

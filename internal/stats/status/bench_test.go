@@ -2,6 +2,7 @@ package status
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -64,12 +65,12 @@ func BenchmarkRobustLimits(b *testing.B) {
 	b.SetBytes(8 << 16)
 	b.Run("bins", func(b *testing.B) {
 		for b.Loop() {
-			robustLimits(v, w)
+			robustLimits([][]float64{v}, w)
 		}
 	})
 	b.Run("rounds", func(b *testing.B) {
 		for b.Loop() {
-			roundLimits(v, w)
+			roundLimits(slices.Clone(v), w)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package status
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"rawstatus/internal/testenv"
@@ -19,17 +20,45 @@ func TestBinnedLimits(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			w.nLo, w.nHi = 0, 1.5*rng.Float64()
 		}
-		got, ok := binnedLimits(v, w)
+		got, ok := binnedLimits(cutUp(rng, v), w)
 		if !ok {
 			continue
 		}
 		known++
-		if want := roundLimits(v, w); got != want {
+		if want := roundLimits(slices.Clone(v), w); got != want {
 			t.Fatalf("%d values %s, window %+v: %+v, wanted %+v", len(v), what, w, got, want)
 		}
 	}
 	if known == 0 {
 		t.Fatal("no case was decided by bins")
+	}
+}
+
+// cutUp cuts values into pieces.
+func cutUp(rng *rand.Rand, v []float64) (pieces [][]float64) {
+	for len(v) > 0 {
+		n := min(1+rng.IntN(1+len(v)/2), len(v))
+		pieces, v = append(pieces, v[:n]), v[n:]
+	}
+	return pieces
+}
+
+// TestBinnedThousandths compares medians of rounded values, and of their distances, with those of sorted lists.
+func TestBinnedThousandths(t *testing.T) {
+	rng := rand.New(rand.NewPCG(testenv.Seed(t), 14))
+	for range 300 {
+		v, what := spread(rng)
+		for i, x := range v {
+			v[i] = min(x, 65535)
+		}
+		b := new(binned)
+		if !b.fill(cutUp(rng, v), bounds{nLo: 6, nHi: 6, absHi: 1e4}) {
+			t.Fatalf("values %s do not suit", what)
+		}
+		median, spread := b.thousandths()
+		if m, s := thousandths(v); median != m || spread != s {
+			t.Fatalf("%d values %s: median %d, spread %d, wanted %d, %d", len(v), what, median, spread, m, s)
+		}
 	}
 }
 
@@ -69,7 +98,7 @@ func TestBinnedLimitsRefuses(t *testing.T) {
 			v[i] = float64(i)
 		}
 		v[1] = bad
-		if l, ok := binnedLimits(v, bounds{nLo: 6, nHi: 6, absHi: 1e9}); ok {
+		if l, ok := binnedLimits([][]float64{v}, bounds{nLo: 6, nHi: 6, absHi: 1e9}); ok {
 			t.Errorf("limits of values with %v: %+v", bad, l)
 		}
 	}

@@ -56,6 +56,12 @@ func (p *part) values(v []float64, visit func(piece []float64)) {
 	})
 }
 
+// pieces returns the values of the judged pixels, in their order.
+func (p *part) pieces(v []float64) (pieces [][]float64) {
+	p.values(v, func(piece []float64) { pieces = append(pieces, piece) })
+	return pieces
+}
+
 // compare sets the bits of judged pixels whose values are beyond limits; a value equal to a limit is good.
 func (p *part) compare(a, s Limits) {
 	p.spans(func(lo, hi int) {
@@ -84,11 +90,11 @@ func (p *part) compare(a, s Limits) {
 // groupLimits is limits of the judged values of all parts, one part after the other.
 func groupLimits(parts []part, judged int, of func(*PanelResult) []float64, w bounds, m Method) Limits {
 	if m == Robust {
-		v := make([]float64, 0, judged)
+		var pieces [][]float64
 		for i := range parts {
-			parts[i].values(of(parts[i].of), func(piece []float64) { v = append(v, piece...) })
+			pieces = append(pieces, parts[i].pieces(of(parts[i].of))...)
 		}
-		return limits(v, w, m)
+		return robustLimits(pieces, w)
 	}
 	l := Limits{Used: judged}
 	n := float64(judged)

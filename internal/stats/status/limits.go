@@ -2,6 +2,7 @@ package status
 
 import (
 	"math"
+	"slices"
 
 	"rawstatus/internal/stats/quantile"
 )
@@ -64,27 +65,17 @@ func (w bounds) around(centre, spread float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// limits evaluates the bounds of the values v in panel-index order. v stays as it is.
-func limits(v []float64, w bounds, m Method) Limits {
-	if m == Robust {
-		return robustLimits(v, w)
-	}
-	l := Limits{Used: len(v)}
-	l.Mean, l.Std = MeanStdOf(v)
-	l.Lo, l.Hi = w.around(l.Mean, l.Std)
-	return l
-}
-
-func robustLimits(v []float64, w bounds) Limits {
-	if l, ok := binnedLimits(v, w); ok {
+// robustLimits evaluates the bounds of values by [Robust]. The values stay as they are.
+func robustLimits(pieces [][]float64, w bounds) Limits {
+	if l, ok := binnedLimits(pieces, w); ok {
 		return l
 	}
-	return roundLimits(v, w)
+	return roundLimits(slices.Concat(pieces...), w)
 }
 
-// roundLimits looks at all values that are left in every round of the clipping.
+// roundLimits looks at all values that are left in every round of the clipping. It reorders them.
 func roundLimits(v []float64, w bounds) Limits {
-	in := append([]float64(nil), v...)
+	in := v
 	dev := make([]float64, len(v))
 	var l Limits
 	for range ClipRounds {

@@ -1,14 +1,10 @@
-package reduce
+package status
 
 import (
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"rawstatus/internal/io/frame"
-	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/stats/status"
 )
 
 // TestChipsEqualSorting compares medians and spreads of chips with sorted lists, also of panels that are no multiple of a
@@ -16,25 +12,26 @@ import (
 func TestChipsEqualSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(16, 3))
 	for range 8 {
-		panel := frame.Panel{Rows: 200 + r.IntN(200), Cols: 200 + r.IntN(300)}
-		p := &plan.Plan{Dataset: plan.Dataset{Type: "jungfrau", Panels: []frame.Panel{panel}}, Units: []plan.Unit{{}}}
-		n := panel.Pixels()
-		j := judged{Judged: Judged{Frames: 9, Status: make([]uint64, n)}, constants: &constants{ave: make([]float64, n), rms: make([]float64, n)}}
+		panel := PanelResult{Frames: 9, Rows: 200 + r.IntN(200), Cols: 200 + r.IntN(300)}
+		n := panel.Rows * panel.Cols
+		panel.Status, panel.Ave, panel.Rms = make([]uint64, n), make([]float64, n), make([]float64, n)
 		for i := range n {
-			j.constants.ave[i], j.constants.rms[i] = 1400+90*r.NormFloat64(), 3+r.Float64()
+			panel.Ave[i], panel.Rms[i] = 1400+90*r.NormFloat64(), 3+r.Float64()
 			if r.IntN(50) == 0 {
-				j.Status[i], j.constants.ave[i] = status.NoData, 0
+				panel.Status[i], panel.Ave[i] = NoData, 0
 			}
 		}
 		want := map[[2]int][2][]float64{}
 		for i := range n {
-			if j.Status[i] == 0 {
+			if panel.Status[i] == 0 {
 				at := [2]int{i / panel.Cols / 256 * 256, i % panel.Cols / 256 * 256}
 				lists := want[at]
-				want[at] = [2][]float64{append(lists[0], math.Round(1000*j.constants.ave[i])), append(lists[1], math.Round(1000*j.constants.rms[i]))}
+				want[at] = [2][]float64{append(lists[0], math.Round(1000*panel.Ave[i])), append(lists[1], math.Round(1000*panel.Rms[i]))}
 			}
 		}
-		got := chipsOf(p, []int{0}, &judgement{panels: []judged{j}})[0]
+		res := DarkResult{Params: DarkParams{ASICRows: 256, ASICCols: 256}, Panels: []PanelResult{panel}}
+		list, _ := res.Chips()
+		got := list[0]
 		if len(got) != len(want) {
 			t.Fatalf("%d chips, wanted %d", len(got), len(want))
 		}
@@ -49,7 +46,7 @@ func TestChipsEqualSorting(t *testing.T) {
 			}
 			slices.Sort(ave)
 			if c.Median != median/1000 || c.RMS != rms[mid]/1000 || c.Spread != 1.4826*ave[mid]/1000 || c.Pixels != len(ave) {
-				t.Fatalf("%v: %+v, wanted median %v, spread %v, noise %v of %d pixels", panel, c, median/1000, 1.4826*ave[mid]/1000, rms[mid]/1000, len(ave))
+				t.Fatalf("%d x %d: %+v, wanted median %v, spread %v, noise %v of %d pixels", panel.Rows, panel.Cols, c, median/1000, 1.4826*ave[mid]/1000, rms[mid]/1000, len(ave))
 			}
 		}
 	}
