@@ -57,7 +57,7 @@ type judgement struct {
 	lines  []status.Line
 	counts status.Counts
 	notes  []string
-	// dark is what profiles dark and data have found.
+	// dark has the results of profiles dark and data, else it is nil.
 	dark *status.DarkResult
 }
 

@@ -45,7 +45,7 @@ func binnedLimits(pieces [][]float64, w bounds) (l Limits, ok bool) {
 	return b.limits(w)
 }
 
-// put gives the memory back for other values.
+// put returns the memory to the pool.
 func (b *binned) put() {
 	b.pieces = nil
 	binneds.Put(b)

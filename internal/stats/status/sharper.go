@@ -120,7 +120,7 @@ func quantityOf(pieces [][]float64, w bounds) (q quantity) {
 		q.median, q.spread = thousandths(v)
 	}
 	q.limits = roundLimits(v, w)
-	q.outside = len(v) // whoever asks looks at all
+	q.outside = len(v) // the caller looks at all of them
 	return q
 }
 
