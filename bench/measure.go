@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gonum.org/v1/gonum/stat"
 )
 
 // bench is the state that groups of measurements share.
@@ -127,8 +128,7 @@ func setAffinity(set *unix.CPUSet) {
 	}
 }
 
-// median of at least one value.
+// median returns the median of at least one value, of two in the middle the lower one.
 func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+	return stat.Quantile(0.5, stat.Empirical, slices.Sorted(slices.Values(v)), nil)
 }

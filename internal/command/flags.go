@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,16 +32,50 @@ var categories = []string{Data, Rules, Output, Deployment, Slurm, Machine}
 func In(category string, lists ...[]cli.Flag) []cli.Flag {
 	flags := slices.Concat(lists...)
 	for _, f := range flags {
-		if c := attribute(f, "Category"); c.String() == "" {
-			c.SetString(category)
+		if c := commonOf(f); *c.category == "" {
+			*c.category = category
 		}
 	}
 	return flags
 }
 
-// attribute returns a field that the flags of the parser have in common, whatever their type and whatever wraps them.
-func attribute(f cli.Flag, name string) reflect.Value {
-	return reflect.ValueOf(f).Elem().FieldByName(name)
+// common holds what the flags of the parser have in common, whatever their type and whatever wraps them.
+type common struct {
+	category, byDefault *string
+	required, hidden    *bool
+	checked             bool // its value is checked
+}
+
+func commonOf(f cli.Flag) common {
+	switch f := f.(type) {
+	case *settingFlag:
+		return commonOf(f.StringFlag)
+	case *choiceFlag:
+		return commonOf(f.StringFlag)
+	case *cli.BoolFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.DurationFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.Float64Flag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.GenericFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.Int64Flag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.IntFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.IntSliceFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.StringFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.StringSliceFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.TimestampFlag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	case *cli.Uint64Flag:
+		return common{&f.Category, &f.DefaultText, &f.Required, &f.Hidden, f.Action != nil}
+	}
+	panic(fmt.Sprintf("command: flags of type %T are not known", f))
 }
 
 // settingFlag is a flag that overrides a setting of the site.
@@ -201,7 +234,7 @@ func (p Program) Unchecked() (faults []string) {
 			case !d.takesValue || setting || parsed || d.hidden:
 			case d.placeholder == "" || d.placeholder != strings.ToUpper(d.placeholder):
 				faults = append(faults, fmt.Sprintf("%s --%s: %q is no placeholder: put one in capitals into backquotes in its usage", c.Name, d.names[0], d.placeholder))
-			case !slices.Contains(free, d.placeholder) && attribute(f, "Action").IsNil():
+			case !slices.Contains(free, d.placeholder) && !commonOf(f).checked:
 				faults = append(faults, fmt.Sprintf("%s --%s: a value %s is not checked", c.Name, d.names[0], d.placeholder))
 			}
 		}
@@ -230,9 +263,8 @@ type described struct {
 
 // describe collects what is known of a flag.
 func describe(f cli.Flag) described {
-	doc := f.(cli.DocGenerationFlag)
-	d := described{names: f.Names(), category: attribute(f, "Category").String(), takesValue: doc.TakesValue(),
-		hidden: attribute(f, "Hidden").Bool(), byDefault: attribute(f, "DefaultText").String()}
+	doc, c := f.(cli.DocGenerationFlag), commonOf(f)
+	d := described{names: f.Names(), category: *c.category, takesValue: doc.TakesValue(), hidden: *c.hidden, byDefault: *c.byDefault}
 	if slice, ok := f.(cli.DocGenerationSliceFlag); ok {
 		d.repeats = slice.IsSliceFlag()
 	}

@@ -279,7 +279,7 @@ func required(flags []cli.Flag) (names []string) {
 	for _, f := range flags {
 		if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() {
 			names = append(names, f.Names()[0])
-			attribute(f, "Required").SetBool(false)
+			*commonOf(f).required = false
 		}
 	}
 	return names

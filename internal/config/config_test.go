@@ -113,8 +113,8 @@ func TestErrors(t *testing.T) {
 		{name: "unknown section", text: "\n[slrum]\npartition = \"a\"\n", want: `line 2: unknown setting "slrum"`},
 		{name: "unknown limit", text: "[limits.jungfrau]\nint_high = 1\n", want: `line 2: unknown setting "limits.jungfrau.int_high"`},
 		{name: "detector type in upper case", text: "[limits.Jungfrau]\nint_hi = 1\n", want: `line 1: unknown setting "limits.Jungfrau"`},
-		{name: "wrong type", text: "repository = 3\n", want: "line 1"},
-		{name: "mode as a number", text: "dir_mode = 0o2775\n", want: "octal number in quotes"},
+		{name: "wrong type", text: "\nrepository = 3\n", want: "line 2: repository: wanted a text in quotes, not integer"},
+		{name: "mode as a number", text: "dir_mode = 0o2775\n", want: `line 1: dir_mode: wanted an octal number in quotes, such as "2775", not integer`},
 		{name: "mode not octal", text: "dir_mode = \"2789\"\n", want: "octal number"},
 		{name: "mode for the world", text: "file_mode = \"666\"\n", want: "others no writing"},
 		{name: "mode without owner", text: "dir_mode = \"2075\"\n", want: "dir_mode"},
@@ -122,6 +122,12 @@ func TestErrors(t *testing.T) {
 		{name: "time zone", text: "timezone = \"Stanford\"\n", want: "Stanford"},
 		{name: "time zone of the node", text: "timezone = \"Local\"\n", want: "Local"},
 		{name: "number by environment", env: []string{"RAWSTATUS_SLURM_MAX_JOBS", "many"}, want: "environment RAWSTATUS_SLURM_MAX_JOBS"},
+		{name: "wrong type in a section", text: "[elog]\npost = 1\n", want: "line 2: elog.post: wanted true or false, not integer"},
+		{name: "wrong type of a limit", text: "[limits.jungfrau]\nint_hi = \"x\"\n", want: "line 2: limits.jungfrau.int_hi: wanted a number, not string"},
+		{name: "wrong type of a list", text: "data_roots = \"/x\"\n", want: "line 1: data_roots: wanted a list of texts, not string"},
+		{name: "same key twice", text: "group = \"a\"\ngroup = \"b\"\n", want: "line 2"},
+		{name: "dotted section", text: "slrum.partition = \"a\"\n", want: `line 1: unknown setting "slrum"`},
+		{name: "inline section", text: "\nslurm = { queue = \"a\" }\n", want: `line 2: unknown setting "slurm.queue"`},
 		{name: "unknown type", text: "[limits.nosuchdet]\nint_hi = 1\n", want: `line 1: unknown detector type "nosuchdet"`},
 		{name: "near", text: "repositori = \"/x\"\n", want: `did you mean "repository"?`},
 		{name: "two", text: "a = 1\nb = 2\n", want: `unknown setting "b"`},
@@ -286,14 +292,19 @@ func TestWordsOfDetectorTypes(t *testing.T) {
 // TestKeyLines: the line of a key is the one that its statement begins on, in all ways to write it.
 func TestKeyLines(t *testing.T) {
 	text := "# a = 0\na = \"\"\"\nb = 2\n\"\"\" # b = 3\nb = 1\n\n[t]\n\"c d\" = [\n  1, # e = 2\n  2,\n]\ne.f = { g = 1 }\n[t.h]\na = 1"
-	want := map[string]int{"a": 2, "b": 5, "t": 7, `t."c d"`: 8, "t.e": 12, "t.e.f": 12, "t.e.f.g": 12, "t.h": 13, "t.h.a": 14}
-	got := keyLines(text)
-	for key, line := range got {
-		if want[key] != line {
-			t.Errorf("%s is on line %d, want %d", key, line, want[key])
+	want := map[string]int{"a": 2, "b": 5, "t": 7, "t.c d": 8, "t.e": 12, "t.e.f": 12, "t.e.f.g": 12, "t.h": 13, "t.h.a": 14}
+	keys, err := keysOf([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, key := range keys {
+		name := strings.Join(key.parts, ".")
+		if got[name] = key.line; want[name] != key.line {
+			t.Errorf("%s is on line %d, want %d", name, key.line, want[name])
 		}
 	}
-	if got["t.h.a"] != 14 || got["b"] != 5 || len(got) < 8 {
+	if got["t.h.a"] != 14 || got["b"] != 5 || len(got) != len(want) {
 		t.Errorf("got %v", got)
 	}
 }

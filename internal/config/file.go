@@ -1,14 +1,14 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
@@ -16,21 +16,24 @@ import (
 
 // readFile takes what the site file sets. Names that do not exist are noted.
 func (s *Site) readFile(path, text string) error {
-	meta, err := toml.Decode(text, s)
+	if err := toml.Unmarshal([]byte(text), s); err != nil {
+		return fault.New(fault.Usage, "site file %q %s", path, Mistake(err))
+	}
+	keys, err := keysOf([]byte(text))
 	if err != nil {
-		return fileError(path, err)
+		return fault.New(fault.Usage, "site file %q %s", path, Mistake(err))
 	}
 	known := patterns(reflect.TypeFor[Site](), nil)
-	where := keyLines(text)
 	var names []string
 	for _, pattern := range known {
 		names = append(names, strings.Join(pattern, "."))
 	}
-	for _, key := range meta.Keys() {
-		name := key.String()
-		here := fmt.Sprintf("site file %q line %d: ", path, where[name])
-		if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key, pattern) }) {
-			if !slices.ContainsFunc(known, func(pattern []string) bool { return matches(key[:len(key)-1], pattern) }) && len(key) > 1 {
+	for _, key := range keys {
+		name := strings.Join(key.parts, ".")
+		here := fmt.Sprintf("site file %q line %d: ", path, key.line)
+		if !slices.ContainsFunc(known, key.matches) {
+			section := fileKey{parts: key.parts[:len(key.parts)-1]}
+			if len(section.parts) > 0 && !slices.ContainsFunc(known, section.matches) {
 				continue // its section is unknown, which is said
 			}
 			text := fmt.Sprintf("%sunknown setting %q", here, name)
@@ -40,16 +43,27 @@ func (s *Site) readFile(path, text string) error {
 			s.unknown = append(s.unknown, text)
 			continue
 		}
-		if len(key) == 2 && key[0] == "limits" {
-			if _, known := detector.Lookup(key[1]); !known {
-				s.unknown = append(s.unknown, fmt.Sprintf("%sunknown detector type %q", here, key[1]))
+		if len(key.parts) == 2 && key.parts[0] == "limits" {
+			if _, known := detector.Lookup(key.parts[1]); !known {
+				s.unknown = append(s.unknown, fmt.Sprintf("%sunknown detector type %q", here, key.parts[1]))
 			}
 		}
-		if meta.Type(key...) != "Hash" {
-			s.origin[name] = fmt.Sprintf("%s:%d", path, where[name])
+		if key.kind == unstable.Integer && s.isMode(name) { // it has lost whether it was written in octal
+			return fault.New(fault.Usage, `%s%s: wanted an octal number in quotes, such as "2775", not integer`, here, name)
+		}
+		if !key.section {
+			s.origin[name] = fmt.Sprintf("%s:%d", path, key.line)
 		}
 	}
 	return nil
+}
+
+// isMode reports whether a setting is a file mode.
+func (s *Site) isMode(name string) bool {
+	return slices.ContainsFunc(s.fields(), func(f field) bool {
+		_, mode := f.value.Interface().(Mode)
+		return mode && f.key == name
+	})
 }
 
 // guard refuses a site file that everybody may change: jobs execute lines of it.
@@ -82,42 +96,58 @@ func patterns(t reflect.Type, section []string) (list [][]string) {
 	return list
 }
 
-// matches compares a key with a pattern.
-func matches(key toml.Key, pattern []string) bool {
-	return slices.EqualFunc(key, pattern, func(name, want string) bool {
+// fileKey is a key of a site file and the line that it begins on.
+type fileKey struct {
+	parts   []string
+	line    int
+	section bool // other keys are below it
+	kind    unstable.Kind
+}
+
+// matches compares the key with a pattern.
+func (k fileKey) matches(pattern []string) bool {
+	return slices.EqualFunc(k.parts, pattern, func(name, want string) bool {
 		return name == want || want == "*" && name == strings.ToLower(name)
 	})
 }
 
-// fileError reports a mistake that the TOML reader found in the site file.
-func fileError(path string, err error) error {
-	var parse toml.ParseError
-	if !errors.As(err, &parse) {
-		return fault.New(fault.Usage, "site file %q: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
-	}
-	if parse.Position.Line == 0 { // the library does not know all lines
-		return fault.New(fault.Usage, "site file %q: %s", path, parse.Message)
-	}
-	return fault.New(fault.Usage, "site file %q line %d: %s", path, parse.Position.Line, parse.Message)
-}
-
-// keyLines returns the line of each key of a text that is valid TOML. The library knows no lines of keys that it accepts. So
-// the text is read with one more line each time: a key is on the first line behind the longest valid text without it.
-func keyLines(text string) map[string]int {
-	lines, valid := map[string]int{}, 0 // valid: lines of the longest valid text so far
-	end := 0
-	for n, line := range strings.SplitAfter(text, "\n") {
-		end += len(line)
-		meta, err := toml.Decode(text[:end], new(map[string]any))
-		if err != nil { // a value goes on in the next line
-			continue
-		}
-		for _, key := range meta.Keys() {
-			if _, known := lines[key.String()]; !known {
-				lines[key.String()] = valid + 1
+// keysOf lists the keys of a text in TOML, sections before what is in them.
+func keysOf(text []byte) (list []fileKey, err error) {
+	var p unstable.Parser
+	p.Reset(text)
+	seen := map[string]bool{}
+	// add adds the key below a section, and what its dots say of sections.
+	add := func(section []string, key unstable.Iterator, kind unstable.Kind) (parts []string) {
+		parts = slices.Clone(section)
+		for key.Next() {
+			parts = append(parts, string(key.Node().Data))
+			if name := strings.Join(parts, "\x00"); !seen[name] {
+				seen[name] = true
+				list = append(list, fileKey{slices.Clone(parts), p.Shape(key.Node().Raw).Start.Line, kind == unstable.Table || !key.IsLast(), kind})
 			}
 		}
-		valid = n + 1
+		return parts
 	}
-	return lines
+	var assign func(section []string, n *unstable.Node)
+	assign = func(section []string, n *unstable.Node) {
+		kind := n.Value().Kind
+		if kind != unstable.InlineTable {
+			add(section, n.Key(), kind)
+		} else {
+			parts := add(section, n.Key(), unstable.Table)
+			for it := n.Value().Children(); it.Next(); {
+				assign(parts, it.Node())
+			}
+		}
+	}
+	var section []string
+	for p.NextExpression() {
+		switch n := p.Expression(); n.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			section = add(nil, n.Key(), unstable.Table)
+		case unstable.KeyValue:
+			assign(section, n)
+		}
+	}
+	return list, p.Error()
 }

@@ -14,14 +14,8 @@ func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }
 // MarshalText implements encoding.TextMarshaler.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalTOML takes a text only: a TOML number loses whether it was written in octal.
-func (m *Mode) UnmarshalTOML(v any) error {
-	text, ok := v.(string)
-	if !ok {
-		return fmt.Errorf(`a file mode is an octal number in quotes, such as "2775", not %v`, v)
-	}
-	return m.parse(text)
-}
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Mode) UnmarshalText(text []byte) error { return m.parse(string(text)) }
 
 func (m *Mode) parse(text string) error {
 	bits, err := strconv.ParseUint(text, 8, 32)

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 
+	"rawstatus/internal/config"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
 )
@@ -65,24 +67,16 @@ var (
 
 // ReadFile reads a campaign file. Unknown keys are errors: a misspelt one must not go unnoticed over night.
 func ReadFile(path string) (*File, error) {
-	var f File
-	md, err := toml.DecodeFile(path, &f)
-	var parse toml.ParseError
-	var unread *fs.PathError
+	text, err := os.ReadFile(path)
 	switch {
-	case errors.As(err, &parse) && parse.Position.Line == 0: // the library does not know all lines
-		return nil, bad(path, "%s", parse.Message)
-	case errors.As(err, &parse):
-		return nil, bad(path, "line %d: %s", parse.Position.Line, parse.Message)
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.New(fault.Usage, "no campaign file: %w", err)
-	case errors.As(err, &unread):
+	case err != nil:
 		return nil, fault.New(fault.Input, "could not read the campaign file: %w", err)
-	case err != nil: // a value of another type
-		return nil, bad(path, "%v", err)
 	}
-	if keys := md.Undecoded(); len(keys) > 0 {
-		return nil, bad(path, "unknown key %q", keys[0].String())
+	var f File
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&f); err != nil {
+		return nil, bad(path, "%s", config.Mistake(err))
 	}
 	if !plainName.MatchString(f.Name) {
 		return nil, bad(path, "name %q: wanted letters, digits, dots, dashes, it names a directory", f.Name)

@@ -15,10 +15,15 @@ func median(v []float64) float64 {
 	if len(v) == 0 {
 		return math.NaN()
 	}
-	s := slices.Clone(v)
-	slices.Sort(s)
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
+	lower := func(v []float64) float64 {
+		slices.Sort(v)
+		return stat.Quantile(0.5, stat.Empirical, v, nil)
+	}
+	down := make([]float64, len(v))
+	for i, x := range v {
+		down[i] = -x
+	}
+	return (lower(slices.Clone(v)) - lower(down)) / 2
 }
 
 // mad returns the median distance from med.
