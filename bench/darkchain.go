@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/simulate"
 )
 
@@ -63,7 +64,7 @@ func (c *chain) prepare() (err error) {
 		Events: c.b.o.commandEvents, Streams: 2, Seed: 5, Dead: 20, Hot: 10, Noisy: 15, Saturated: 7, Cold: 9}); err != nil {
 		return err
 	}
-	x, err := open.Index(c.b.ctx, open.Dataset{Dir: filepath.Join(c.dir, "runs"), Experiment: "tstx00417", Runs: []open.Range{{First: 11, Last: 11}}}, open.Options{Settle: 1})
+	x, err := open.Index(c.b.ctx, open.Dataset{Dir: filepath.Join(c.dir, "runs"), Experiment: "tstx00417", Runs: ranges.List{{First: 11, Last: 11}}}, open.Options{Settle: 1})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/sweep"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/simulate"
 )
@@ -56,7 +57,7 @@ func prepare(ctx context.Context, o options, say func(string, ...any)) (*data, e
 		}
 	}
 	var err error
-	d.index, err = open.Index(ctx, open.Dataset{Experiment: "tstx00417", Runs: open.OneRun(1), Dir: c.Dir}, open.Options{})
+	d.index, err = open.Index(ctx, open.Dataset{Experiment: "tstx00417", Runs: ranges.One(1), Dir: c.Dir}, open.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/publish"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/stats/status"
 )
 
@@ -136,7 +137,7 @@ func wanted(c *cli.Context, e *environment) (publish.Wanted, error) {
 		d.Experiment = w.Experiment
 	}
 	if w.Run >= 0 {
-		d.Runs = open.OneRun(w.Run)
+		d.Runs = ranges.One(w.Run)
 	}
 	if dir := c.String("dir"); dir != "" {
 		d.Dir = dir

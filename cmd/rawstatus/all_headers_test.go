@@ -17,6 +17,7 @@ import (
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/io/xtc2"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/simulate"
@@ -43,7 +44,7 @@ func newSly(t *testing.T, run int) *sly {
 		t.Fatal(err)
 	}
 	s.data = []string{"--exp", nightExperiment, "--run", fmt.Sprint(run), "--dir", s.dir, "--settle", "0s"}
-	x, err := open.Index(context.Background(), open.Dataset{Experiment: nightExperiment, Runs: open.OneRun(run), Dir: s.dir}, open.Options{})
+	x, err := open.Index(context.Background(), open.Dataset{Experiment: nightExperiment, Runs: ranges.One(run), Dir: s.dir}, open.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

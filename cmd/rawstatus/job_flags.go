@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
 )
@@ -327,35 +328,10 @@ func numbers(c *cli.Context, flag string, least int) ([]int, error) {
 	return out, nil
 }
 
-// maxNumbers bounds what a range like 0-999999999 can ask for.
-const maxNumbers = 1 << 20
-
+// parseNumbers reads a list like 0,2-4 of numbers from least on.
 func parseNumbers(s string, least int) ([]int, error) {
-	var out []int
-	if s == "" {
-		return nil, nil
-	}
-	for _, part := range strings.Split(s, ",") {
-		from, to := part, part
-		if i := strings.Index(part[min(1, len(part)):], "-"); i >= 0 {
-			from, to = part[:i+1], part[i+2:]
-		}
-		a, err := strconv.Atoi(from)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a number", from)
-		}
-		b, err := strconv.Atoi(to)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a number", to)
-		}
-		if a < least || b < a || b-a >= maxNumbers {
-			return nil, fmt.Errorf("%q is no number or range from %d on", part, least)
-		}
-		for ; a <= b; a++ {
-			out = append(out, a)
-		}
-	}
-	return out, nil
+	list, err := ranges.Parse(s, least, math.MaxInt)
+	return list.Numbers(), err
 }
 
 func workFlag() cli.Flag {

@@ -12,6 +12,7 @@ import (
 
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/testenv"
 )
 
@@ -171,7 +172,7 @@ func TestLowGainProducts(t *testing.T) {
 // detectorOf returns the name of the only detector of a run.
 func detectorOf(t *testing.T, runs string) string {
 	t.Helper()
-	x, err := open.Index(t.Context(), open.Dataset{Dir: runs, Experiment: "tstx00417", Runs: []open.Range{{First: 4, Last: 4}}}, open.Options{Settle: 1})
+	x, err := open.Index(t.Context(), open.Dataset{Dir: runs, Experiment: "tstx00417", Runs: ranges.List{{First: 4, Last: 4}}}, open.Options{Settle: 1})
 	if err != nil || len(x.Detectors()) != 1 {
 		t.Fatal(err)
 	}

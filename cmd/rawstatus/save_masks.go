@@ -14,6 +14,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 )
 
 // checkHash refuses what cannot be the beginning of a content hash.
@@ -26,7 +27,7 @@ func checkHash(text string) error {
 
 // masksNamed lists the masks that --exp, --run, --det and --det-type select.
 func masksNamed(c *cli.Context, e *environment, r *repo.Repo) ([]repo.SavedMask, error) {
-	var runs []open.Range
+	var runs ranges.List
 	if c.IsSet("run") {
 		var err error
 		if runs, err = open.ParseRuns(c.String("run")); err != nil {
@@ -42,7 +43,7 @@ func masksNamed(c *cli.Context, e *environment, r *repo.Repo) ([]repo.SavedMask,
 	}
 	other := func(flag, value string) bool { return c.IsSet(flag) && !strings.EqualFold(c.String(flag), value) }
 	return slices.DeleteFunc(list, func(m repo.SavedMask) bool {
-		inRuns := runs == nil || slices.ContainsFunc(runs, func(r open.Range) bool { return r.First <= m.Run && m.Run <= r.Last })
+		inRuns := runs == nil || slices.ContainsFunc(runs, func(r ranges.Range) bool { return r.First <= m.Run && m.Run <= r.Last })
 		return !inRuns || other("exp", m.Experiment) || other("det", m.Detector) || other("det-type", m.DetType)
 	}), nil
 }

@@ -27,7 +27,7 @@ type room struct {
 }
 
 var (
-	base  = []string{"internal/fault", "internal/detector", "internal/memory", "internal/version"}
+	base  = []string{"internal/fault", "internal/detector", "internal/memory", "internal/ranges", "internal/version"}
 	lower = append([]string{"internal/io", "internal/stats"}, base...)
 	works = append([]string{"internal/shard", "internal/publish", "internal/explain", "internal/masks", "internal/report", "internal/simulate", "internal/config"}, lower...)
 
@@ -41,6 +41,7 @@ var rooms = []room{
 	{"internal/fault", nil, logAndFlags, "everything imports it"},
 	{"internal/detector", []string{"internal/fault"}, logAndFlags, "it is a table"},
 	{"internal/memory", nil, logAndFlags, "everything may import it"},
+	{"internal/ranges", nil, logAndFlags, "everything may import it"},
 	{"internal/version", nil, logAndFlags, "everything imports it"},
 	{"internal/config", base, logAndFlags, "it gives values; programs decide what to do with them"},
 	{"internal/io", base, logAndFlags, "io and stats are strangers, and libraries return errors instead of logging"},

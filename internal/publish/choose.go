@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
 )
@@ -187,8 +186,7 @@ func (m *Merged) choose(r *repo.Repo, p *Plane, ctype string, files []repo.Found
 	}
 	byRun := map[int][]repo.Found{}
 	for _, f := range files {
-		in := slices.ContainsFunc(opt.Runs, func(r open.Range) bool { return r.First <= f.Run && f.Run <= r.Last })
-		if in && f.Experiment == m.Run.Experiment {
+		if opt.Runs.Has(f.Run) && f.Experiment == m.Run.Experiment {
 			byRun[f.Run] = append(byRun[f.Run], f)
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
-	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/stats/status"
 )
 
@@ -496,4 +496,4 @@ func TestBrokenPixelStatus(t *testing.T) {
 }
 
 // open1 is a list of one run.
-func open1(run int) []open.Range { return []open.Range{{First: run, Last: run}} }
+func open1(run int) ranges.List { return ranges.List{{First: run, Last: run}} }

@@ -11,8 +11,8 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
-	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/stats/combine"
 	"rawstatus/internal/stats/status"
 )
@@ -24,7 +24,7 @@ type MergeOptions struct {
 	Exclude  []string
 	Bits     map[string]uint64 // these bits only, by bit family, for families not named under the empty name; nil: all
 	And      bool              // a bit must be in all types instead of one
-	Runs     []open.Range      // not nil: every run of these votes, by type
+	Runs     ranges.List       // not nil: every run of these votes, by type
 	Fraction float64
 	AtLeast  int
 	// Tree, if any, is the panel repository of the detector's dark jobs: its status is merged as well.

@@ -17,8 +17,8 @@ import (
 	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
-	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/stats/status"
 )
 
@@ -215,7 +215,7 @@ func TestVotes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := merge(t, r, MergeOptions{Runs: []open.Range{{First: 1, Last: 3}}, Fraction: 0.7})
+	m := merge(t, r, MergeOptions{Runs: ranges.List{{First: 1, Last: 3}}, Fraction: 0.7})
 	if want := []uint64{1, 0, 1, 0}; !slices.Equal(m.array.Values, want) {
 		t.Errorf("merged %v, want %v", m.array.Values, want)
 	}

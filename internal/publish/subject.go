@@ -12,6 +12,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 )
 
 // Subject is the detector and run whose constants are published.
@@ -112,7 +113,7 @@ func (w Wanted) underRoots() *open.Dataset {
 	if w.Raw != nil || w.Experiment == "" || w.Run < 0 || len(w.Roots) == 0 {
 		return nil
 	}
-	d := open.Dataset{Experiment: w.Experiment, Runs: open.OneRun(w.Run), Roots: w.Roots, Detector: w.Detector}
+	d := open.Dataset{Experiment: w.Experiment, Runs: ranges.One(w.Run), Roots: w.Roots, Detector: w.Detector}
 	if !open.Exists(d) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/sweep"
+	"rawstatus/internal/ranges"
 )
 
 // BenchmarkFormats reads runs of the same frames in both formats: indexing, and streaming all frames as
@@ -17,7 +18,7 @@ func BenchmarkFormats(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		d := open.Dataset{Experiment: truth.Config.Experiment, Runs: open.OneRun(1), Dir: cfg.Dir}
+		d := open.Dataset{Experiment: truth.Config.Experiment, Runs: ranges.One(1), Dir: cfg.Dir}
 		x, err := open.Index(context.Background(), d, open.Options{})
 		if err != nil {
 			b.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 )
 
@@ -674,7 +675,7 @@ func (r *randomRun) otherRun(files []dataFile) error {
 
 // verdict is the answer of the program.
 func (r *randomRun) verdict() (x *frame.Index, lacks []string, err error) {
-	d := open.Dataset{Experiment: r.cfg.Experiment, Runs: open.OneRun(r.cfg.Run), Dir: r.cfg.Dir, Detector: r.cfg.Detector}
+	d := open.Dataset{Experiment: r.cfg.Experiment, Runs: ranges.One(r.cfg.Run), Dir: r.cfg.Dir, Detector: r.cfg.Detector}
 	x, err = open.Index(context.Background(), d, open.Options{Settle: time.Nanosecond, MaxLost: 1, AllHeaders: r.IntN(2) == 0})
 	if err == nil {
 		lacks = plan.Lacks(x, 1, nil)

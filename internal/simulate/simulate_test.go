@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/testenv"
 )
 
@@ -43,7 +44,7 @@ func simulated(t *testing.T, cfg Config) (*Generator, *Truth) {
 
 func indexOf(t *testing.T, truth *Truth) *frame.Index {
 	t.Helper()
-	x, err := open.Index(context.Background(), open.Dataset{Experiment: truth.Config.Experiment, Runs: open.OneRun(truth.Config.Run),
+	x, err := open.Index(context.Background(), open.Dataset{Experiment: truth.Config.Experiment, Runs: ranges.One(truth.Config.Run),
 		Dir: truth.Config.Dir}, open.Options{Settle: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/testenv"
 )
 
@@ -31,7 +32,7 @@ func TestCases(t *testing.T) {
 		{"09-stream-ends-early", "cam", 1, 100, 50, []string{"stream 0: ", "ends without EndRun, which other streams have"}, "absent from 50 events"},
 		{"00-same-id-two-cameras", "atmopal", 1, 0, 0, nil, `has the id "serial1234", as tmoopal segment 0 has`},
 	} {
-		x, err := Index(context.Background(), Dataset{Experiment: "tstx00117", Runs: OneRun(1), Dir: filepath.Join(cases, c.name, "data"), Detector: c.detector}, quick)
+		x, err := Index(context.Background(), Dataset{Experiment: "tstx00117", Runs: ranges.One(1), Dir: filepath.Join(cases, c.name, "data"), Detector: c.detector}, quick)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -70,7 +71,7 @@ func TestLostDetector(t *testing.T) {
 	}
 	rename(t, first, first+".gone")
 	rename(t, filepath.Join(dir, "smalldata", "tst-r0005-s000-c000.smd.xtc2"), filepath.Join(dir, "gone"))
-	_, err = Index(context.Background(), Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Detector: "det"}, quick)
+	_, err = Index(context.Background(), Dataset{Experiment: "tst", Runs: ranges.One(5), Dir: dir, Detector: "det"}, quick)
 	if fault.CodeOf(err) != fault.Incomplete || !strings.Contains(err.Error(), "stream 0: chunk 0 not found") {
 		t.Error(err)
 	}

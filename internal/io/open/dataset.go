@@ -4,35 +4,26 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/ranges"
 )
 
 // Dataset says which raw data to read: a run of an experiment, or files.
 type Dataset struct {
-	Experiment string   `json:"experiment,omitempty"`
-	Runs       []Range  `json:"runs,omitempty"` // one run for Index; ranges are for campaigns
-	Dir        string   `json:"dir,omitempty"`  // folder of the files; else Roots are searched
-	Roots      []string `json:"roots,omitempty"`
-	Files      []string `json:"files,omitempty"`   // instead of a run's files
-	Streams    []int    `json:"streams,omitempty"` // only these; empty means all
-	RunInFile  int      `json:"run_in_file,omitempty"`
-	Detector   string   `json:"detector,omitempty"` // empty means all
+	Experiment string      `json:"experiment,omitempty"`
+	Runs       ranges.List `json:"runs,omitempty"` // one run for Index; ranges are for campaigns
+	Dir        string      `json:"dir,omitempty"`  // folder of the files; else Roots are searched
+	Roots      []string    `json:"roots,omitempty"`
+	Files      []string    `json:"files,omitempty"`   // instead of a run's files
+	Streams    []int       `json:"streams,omitempty"` // only these; empty means all
+	RunInFile  int         `json:"run_in_file,omitempty"`
+	Detector   string      `json:"detector,omitempty"` // empty means all
 	// Frames are the facts about frames that a .npy file lacks: type, begin of the run, gain mode, ids.
 	Frames npy.IndexOptions `json:"-"`
 }
-
-// Range is runs First to Last.
-type Range struct {
-	First int `json:"first"`
-	Last  int `json:"last"`
-}
-
-// OneRun makes the list of runs that is a single run.
-func OneRun(n int) []Range { return []Range{{n, n}} }
 
 // Run returns the run of a dataset of one run; 0 if none is named.
 func (d Dataset) Run() (int, error) {
@@ -42,7 +33,7 @@ func (d Dataset) Run() (int, error) {
 	case len(d.Runs) == 1 && d.Runs[0].First == d.Runs[0].Last:
 		return d.Runs[0].First, nil
 	}
-	return 0, fault.New(fault.Usage, "one run is wanted, not %s", formatRanges(d.Runs))
+	return 0, fault.New(fault.Usage, "one run is wanted, not %s", d.Runs)
 }
 
 // String returns the dataset in the form that ParseDataset reads, or its files.
@@ -50,7 +41,7 @@ func (d Dataset) String() string {
 	if len(d.Files) > 0 {
 		return strings.Join(d.Files, " ")
 	}
-	parts := []string{"exp=" + d.Experiment, "run=" + formatRanges(d.Runs)}
+	parts := []string{"exp=" + d.Experiment, "run=" + d.Runs.String()}
 	if d.Dir != "" {
 		parts = append(parts, "dir="+d.Dir)
 	}
@@ -58,18 +49,6 @@ func (d Dataset) String() string {
 		parts = append(parts, "stream="+strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Streams), " ", ","), "[]"))
 	}
 	return strings.Join(parts, ",")
-}
-
-func formatRanges(runs []Range) string {
-	var out []string
-	for _, r := range runs {
-		if r.First == r.Last {
-			out = append(out, strconv.Itoa(r.First))
-		} else {
-			out = append(out, fmt.Sprintf("%d-%d", r.First, r.Last))
-		}
-	}
-	return strings.Join(out, ",")
 }
 
 var (
@@ -112,18 +91,14 @@ func ParseDataset(s string) (Dataset, error) {
 	}
 	d.Experiment, d.Dir, d.Detector = values["exp"], values["dir"], values["det"]
 	var err error
-	if d.Runs, err = ParseRuns(values["run"]); err != nil {
+	if d.Runs, err = ParseRuns(strings.ReplaceAll(values["run"], ":", ",")); err != nil {
 		return d, badDataset(s, "%v", err)
 	}
-	streams, err := ParseRuns(values["stream"])
+	streams, err := ranges.Parse(strings.ReplaceAll(values["stream"], ":", ","), 0, maxRun)
 	if err != nil {
 		return d, badDataset(s, "%v", err)
 	}
-	for _, r := range streams {
-		for n := r.First; n <= r.Last; n++ {
-			d.Streams = append(d.Streams, n)
-		}
-	}
+	d.Streams = streams.Numbers()
 	if d.Experiment == "" && d.Dir == "" {
 		return d, badDataset(s, "it names no experiment")
 	}
@@ -134,26 +109,8 @@ func badDataset(s, format string, args ...any) error {
 	return fault.New(fault.Usage, "dataset %q: %s", s, fmt.Sprintf(format, args...)).WithHint("the form is %s", datasetForm)
 }
 
-// maxRun bounds run and stream numbers, so that a slip does not make an endless list.
+// maxRun bounds run and stream numbers.
 const maxRun = 9999
 
-// ParseRuns reads a list of numbers and ranges such as 5,8-11 (colons too).
-func ParseRuns(s string) ([]Range, error) {
-	if s == "" {
-		return nil, nil
-	}
-	var runs []Range
-	for _, part := range separators.Split(s, -1) {
-		first, last, isRange := strings.Cut(part, "-")
-		a, err := strconv.Atoi(first)
-		b := a
-		if isRange && err == nil {
-			b, err = strconv.Atoi(last)
-		}
-		if err != nil || a < 0 || b < a || b > maxRun {
-			return nil, fmt.Errorf("%q is no number or range from 0 to %d", part, maxRun)
-		}
-		runs = append(runs, Range{a, b})
-	}
-	return runs, nil
-}
+// ParseRuns reads a list of runs such as 5,8-11.
+func ParseRuns(s string) (ranges.List, error) { return ranges.Parse(s, 0, maxRun) }

@@ -17,6 +17,7 @@ import (
 	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc1"
 	"rawstatus/internal/io/xtc2"
+	"rawstatus/internal/ranges"
 )
 
 // Options are how to read; zero values mean the defaults.
@@ -263,31 +264,17 @@ func noRun(d Dataset, run int, dirs []string, have map[string][]int) error {
 	}
 	err := fault.New(fault.Input, "could not find %s in %s", what, strings.Join(dirs, ", "))
 	if runs := have[d.Experiment]; len(runs) > 0 {
-		return err.WithHint("runs of %s there: %s", d.Experiment, formatRanges(ranges(runs)))
+		return err.WithHint("runs of %s there: %s", d.Experiment, ranges.Of(runs))
 	}
 	var others []string
 	for exp, runs := range have {
-		others = append(others, fmt.Sprintf("%s runs %s", exp, formatRanges(ranges(runs))))
+		others = append(others, fmt.Sprintf("%s runs %s", exp, ranges.Of(runs)))
 	}
 	if len(others) > 0 {
 		slices.Sort(others)
 		return err.WithHint("there is %s", strings.Join(others, "; "))
 	}
 	return err.WithHint("no raw files are there; is the directory right and mounted on this machine?")
-}
-
-// ranges makes ascending ranges of numbers.
-func ranges(n []int) []Range {
-	slices.Sort(n)
-	var out []Range
-	for _, r := range slices.Compact(n) {
-		if k := len(out); k > 0 && out[k-1].Last == r-1 {
-			out[k-1].Last = r
-		} else {
-			out = append(out, Range{r, r})
-		}
-	}
-	return out
 }
 
 // selectDetector reduces an index to one detector.

@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc2"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/testenv"
 )
 
@@ -108,7 +109,7 @@ func writeXtc2(t *testing.T, dir string, o runOptions) {
 }
 
 func dataset(dir, exp string, run int) Dataset {
-	return Dataset{Experiment: exp, Runs: OneRun(run), Dir: dir}
+	return Dataset{Experiment: exp, Runs: ranges.One(run), Dir: dir}
 }
 
 // quick keeps tests from waiting for files to settle.
@@ -171,17 +172,17 @@ func TestConformNpy(t *testing.T) {
 
 func TestParseDataset(t *testing.T) {
 	for s, want := range map[string]Dataset{
-		"exp=xpptut15,run=260":                        {Experiment: "xpptut15", Runs: OneRun(260)},
-		"exp=xpptut15:run=260":                        {Experiment: "xpptut15", Runs: OneRun(260)},
-		"exp=xpptut15:run=260:smd:dir=/a/b":           {Experiment: "xpptut15", Runs: OneRun(260), Dir: "/a/b"},
-		"exp=xpptut15:run=260:dir=/a/b:smd":           {Experiment: "xpptut15", Runs: OneRun(260), Dir: "/a/b"},
-		"exp=xpptut15,run=260-265,270,dir=/a,b:c":     {Experiment: "xpptut15", Runs: []Range{{260, 265}, {270, 270}}, Dir: "/a,b:c"},
-		"exp=x:run=1:stream=0,3-5":                    {Experiment: "x", Runs: OneRun(1), Streams: []int{0, 3, 4, 5}},
-		"exp=x:run=1:":                                {Experiment: "x", Runs: OneRun(1)},
+		"exp=xpptut15,run=260":                        {Experiment: "xpptut15", Runs: ranges.One(260)},
+		"exp=xpptut15:run=260":                        {Experiment: "xpptut15", Runs: ranges.One(260)},
+		"exp=xpptut15:run=260:smd:dir=/a/b":           {Experiment: "xpptut15", Runs: ranges.One(260), Dir: "/a/b"},
+		"exp=xpptut15:run=260:dir=/a/b:smd":           {Experiment: "xpptut15", Runs: ranges.One(260), Dir: "/a/b"},
+		"exp=xpptut15,run=260-265,270,dir=/a,b:c":     {Experiment: "xpptut15", Runs: ranges.List{{First: 260, Last: 265}, {First: 270, Last: 270}}, Dir: "/a,b:c"},
+		"exp=x:run=1:stream=0,3-5":                    {Experiment: "x", Runs: ranges.One(1), Streams: []int{0, 3, 4, 5}},
+		"exp=x:run=1:":                                {Experiment: "x", Runs: ranges.One(1)},
 		"dir=/a":                                      {Dir: "/a"},
 		"dir=/a,smd,exp=x":                            {Dir: "/a,smd", Experiment: "x"},
 		"dir=/a,x=y,exp=x":                            {Dir: "/a,x=y", Experiment: "x"},
-		"det=jungfrau,exp=mfx101332224,run=7,dir=/d/": {Experiment: "mfx101332224", Runs: OneRun(7), Dir: "/d/", Detector: "jungfrau"},
+		"det=jungfrau,exp=mfx101332224,run=7,dir=/d/": {Experiment: "mfx101332224", Runs: ranges.One(7), Dir: "/d/", Detector: "jungfrau"},
 	} {
 		got, err := ParseDataset(s)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -202,7 +203,7 @@ func TestParseDataset(t *testing.T) {
 }
 
 func TestOneRunIsWanted(t *testing.T) {
-	_, err := Index(context.Background(), Dataset{Experiment: "x", Dir: t.TempDir(), Runs: []Range{{1, 3}}}, quick)
+	_, err := Index(context.Background(), Dataset{Experiment: "x", Dir: t.TempDir(), Runs: ranges.List{{First: 1, Last: 3}}}, quick)
 	if fault.CodeOf(err) != fault.Usage {
 		t.Error(err)
 	}
@@ -212,12 +213,12 @@ func TestRoots(t *testing.T) {
 	for _, place := range []string{"tst/tstx42/xtc", "TST/tstx42/xtc", "tstx42/xtc", "tstx42"} {
 		root := t.TempDir()
 		writeXtc2(t, filepath.Join(root, place), runOptions{exp: "tstx42", run: 5, streams: 1})
-		x := index(t, Dataset{Experiment: "tstx42", Runs: OneRun(5), Roots: []string{filepath.Join(root, "none"), root}})
+		x := index(t, Dataset{Experiment: "tstx42", Runs: ranges.One(5), Roots: []string{filepath.Join(root, "none"), root}})
 		if len(x.Events) != testEvents || x.Files[0].Path != filepath.Join(root, place, "tstx42-r0005-s000-c000.xtc2") {
 			t.Errorf("%s: %d events, %+v", place, len(x.Events), x.Files)
 		}
 	}
-	if _, err := Index(context.Background(), Dataset{Experiment: "tstx42", Runs: OneRun(5)}, quick); fault.CodeOf(err) != fault.Usage {
+	if _, err := Index(context.Background(), Dataset{Experiment: "tstx42", Runs: ranges.One(5)}, quick); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("no roots: %v", err)
 	}
 }
@@ -239,9 +240,9 @@ func TestWrongRun(t *testing.T) {
 		{Dataset{Files: []string{filepath.Join(dir, "x.txt")}}, fault.Usage, "x.txt", ".xtc2"},
 		{Dataset{Files: []string{filepath.Join(dir, "x.xtc2")}}, fault.Input, "x.xtc2", ""},
 		{Dataset{Files: []string{dir + ".xtc2"}}, fault.Input, dir, ""},
-		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Streams: []int{3}}, fault.Input, "no stream", "[3]"},
-		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, Detector: "jungfrau"}, fault.Input, `"jungfrau"`, "det (tdet, 1 panel)"},
-		{Dataset{Experiment: "tst", Runs: OneRun(5), Dir: dir, RunInFile: 3}, fault.Input, "no run 3", "--run-in-file"},
+		{Dataset{Experiment: "tst", Runs: ranges.One(5), Dir: dir, Streams: []int{3}}, fault.Input, "no stream", "[3]"},
+		{Dataset{Experiment: "tst", Runs: ranges.One(5), Dir: dir, Detector: "jungfrau"}, fault.Input, `"jungfrau"`, "det (tdet, 1 panel)"},
+		{Dataset{Experiment: "tst", Runs: ranges.One(5), Dir: dir, RunInFile: 3}, fault.Input, "no run 3", "--run-in-file"},
 	} {
 		_, err := Index(context.Background(), c.d, quick)
 		if fault.CodeOf(err) != c.code || !strings.Contains(fmt.Sprint(err), c.text) || !strings.Contains(fault.HintOf(err), c.hint) {
@@ -249,11 +250,11 @@ func TestWrongRun(t *testing.T) {
 		}
 	}
 	// the experiment may be left out where a directory is given, and has it once
-	if x := index(t, Dataset{Dir: dir, Runs: OneRun(6)}); x.Run.Experiment != "tst" || x.Run.Number != 6 || !x.Run.Begin.Equal(testBegin) {
+	if x := index(t, Dataset{Dir: dir, Runs: ranges.One(6)}); x.Run.Experiment != "tst" || x.Run.Number != 6 || !x.Run.Begin.Equal(testBegin) {
 		t.Errorf("%+v", x.Run)
 	}
 	writeXtc2(t, dir, runOptions{exp: "other", run: 6, streams: 1})
-	if _, err := Index(context.Background(), Dataset{Dir: dir, Runs: OneRun(6)}, quick); fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "other") {
+	if _, err := Index(context.Background(), Dataset{Dir: dir, Runs: ranges.One(6)}, quick); fault.CodeOf(err) != fault.Usage || !strings.Contains(fmt.Sprint(err), "other") {
 		t.Errorf("two experiments: %v", err)
 	}
 }
@@ -267,10 +268,10 @@ func TestNamedFiles(t *testing.T) {
 	if !reflect.DeepEqual(run, files) {
 		t.Errorf("by run\n%+v\nby files\n%+v", run, files)
 	}
-	if x := index(t, Dataset{Files: paths, Runs: OneRun(5)}); len(x.Events) != testEvents {
+	if x := index(t, Dataset{Files: paths, Runs: ranges.One(5)}); len(x.Events) != testEvents {
 		t.Errorf("run 5 of files: %+v", x)
 	}
-	if _, err := Index(context.Background(), Dataset{Files: paths, Runs: OneRun(6)}, quick); fault.CodeOf(err) != fault.Input {
+	if _, err := Index(context.Background(), Dataset{Files: paths, Runs: ranges.One(6)}, quick); fault.CodeOf(err) != fault.Input {
 		t.Errorf("run 6 of files: %v", err)
 	}
 	odd := filepath.Join(dir, "any.xtc2")
@@ -388,7 +389,7 @@ func TestSharedRuns(t *testing.T) {
 		{"xtc2", "mfx101332224", 7, 1, 2, "2025-03-28T19:08:11.09073912Z"},
 		{"xtc1", "xppn4116", 137, 1, 20, "2016-05-23T10:40:00.123456789Z"},
 	} {
-		d := Dataset{Experiment: c.exp, Runs: OneRun(c.run), Roots: []string{filepath.Join(data, c.root)}}
+		d := Dataset{Experiment: c.exp, Runs: ranges.One(c.run), Roots: []string{filepath.Join(data, c.root)}}
 		x := index(t, d)
 		if len(x.Panels) != c.panels || len(x.Events) != c.events || len(x.Missing) > 0 || x.Run.Begin.Format(time.RFC3339Nano) != c.begin || x.Run.Experiment != c.exp {
 			t.Errorf("%s: %+v", c.exp, x)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/testenv"
 )
 
@@ -39,10 +40,10 @@ func TestXtc1(t *testing.T) {
 	}{
 		"string":          {set: "exp=xppx00123:run=5:dir=" + dir + ":stream=0-79:smd", events: 12},
 		"one stream":      {set: "exp=xppx00123,run=5,stream=1,dir=" + dir, events: 6},
-		"root":            {d: Dataset{Experiment: "xppx00123", Runs: OneRun(5), Roots: []string{root}, Detector: "XppEndstation.0:Opal1000.1"}, events: 12},
-		"slow camera":     {d: Dataset{Experiment: "xppx00123", Runs: OneRun(5), Roots: []string{root}, Detector: "XppGon.0:ControlsCamera.2"}, events: 4},
-		"numbered":        {d: Dataset{Experiment: "xppx00123", Runs: OneRun(5), Roots: []string{old}}, events: 12},
-		"numbered by dir": {d: Dataset{Dir: filepath.Join(old, "XPP/xppx00123/xtc"), Runs: OneRun(5)}, events: 12},
+		"root":            {d: Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Roots: []string{root}, Detector: "XppEndstation.0:Opal1000.1"}, events: 12},
+		"slow camera":     {d: Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Roots: []string{root}, Detector: "XppGon.0:ControlsCamera.2"}, events: 4},
+		"numbered":        {d: Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Roots: []string{old}}, events: 12},
+		"numbered by dir": {d: Dataset{Dir: filepath.Join(old, "XPP/xppx00123/xtc"), Runs: ranges.One(5)}, events: 12},
 		"file":            {d: Dataset{Files: []string{file}}, events: 6, missing: 0},
 		"smalldata file":  {d: Dataset{Files: []string{filepath.Join(dir, "smalldata/xppx00123-r0005-s01-c00.smd.xtc")}}, events: 6},
 		"chunk file":      {d: Dataset{Files: []string{filepath.Join(dir, "xppx00123-r0005-s00-c01.xtc")}}, events: 2, missing: 1},
@@ -68,12 +69,12 @@ func TestXtc1(t *testing.T) {
 		}
 	}
 	for detector, want := range map[string]string{"opal": "did you mean XppEndstation.0:Opal1000.1?", "0": "the run has XppEndstation"} {
-		_, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(5), Dir: dir, Detector: detector}, opt)
+		_, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Dir: dir, Detector: detector}, opt)
 		if fault.CodeOf(err) != fault.Input || !strings.HasPrefix(fault.HintOf(err), want) {
 			t.Errorf("detector %q: %v; %s", detector, err, fault.HintOf(err))
 		}
 	}
-	x, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(5), Dir: dir}, opt)
+	x, err := Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Dir: dir}, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +82,11 @@ func TestXtc1(t *testing.T) {
 	if _, err := selectDetector(x, "XppGon.0:Epix10ka.0"); err == nil || !strings.HasSuffix(err.Error(), ": XppGon.0:Epix10ka.0 cannot be read: for a reason") {
 		t.Error(err)
 	}
-	_, err = Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(6), Dir: dir}, opt)
+	_, err = Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: ranges.One(6), Dir: dir}, opt)
 	if fault.CodeOf(err) != fault.Input || !strings.Contains(fault.HintOf(err), "runs of xppx00123 there: 5") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
-	_, err = Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: OneRun(5), Dir: dir, Streams: []int{7}}, opt)
+	_, err = Index(context.Background(), Dataset{Experiment: "xppx00123", Runs: ranges.One(5), Dir: dir, Streams: []int{7}}, opt)
 	if fault.CodeOf(err) != fault.Input {
 		t.Error(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/io/rawrun"
 	"rawstatus/internal/io/xtc2"
+	"rawstatus/internal/ranges"
 )
 
 // surveyXtc2 looks at all files of a stream, also those that others announce, or at its smalldata where
@@ -102,7 +103,7 @@ func xtc2Detectors(t *xtc2.Table) []string {
 	}
 	var list []string
 	for _, key := range slices.Sorted(maps.Keys(segments)) {
-		list = append(list, fmt.Sprintf("%s: segments %s", key, formatRanges(ranges(segments[key]))))
+		list = append(list, fmt.Sprintf("%s: segments %s", key, ranges.Of(segments[key])))
 	}
 	return list
 }

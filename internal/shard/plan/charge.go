@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -149,7 +150,7 @@ func describe(x *frame.Index, par Params) (steps []described, others map[string]
 // used, and what the scan lacks.
 func scanOf(x *frame.Index, par Params) (scan *Scan, notes []string, err error) {
 	steps, others := describe(x, par)
-	for _, what := range slices.Sorted(mapKeys(others)) {
+	for _, what := range slices.Sorted(maps.Keys(others)) {
 		notes = append(notes, fmt.Sprintf("%s are no charge injection and were left out: %s", fault.Count(others[what], "step"), what))
 	}
 	if len(steps) == 0 {

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func settleGains(ctx context.Context, x *frame.Index, family detector.Family, pa
 		followOthers(gains)
 		s.Gains = gains
 	}
-	for _, text := range slices.Sorted(mapKeys(told)) {
+	for _, text := range slices.Sorted(maps.Keys(told)) {
 		x.Notes = append(x.Notes, fmt.Sprintf("%s (%s)", text, fault.Count(told[text], "panel")))
 	}
 	return nil

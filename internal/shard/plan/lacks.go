@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func reasons(lost map[string]int) string {
 		return ""
 	}
 	var parts []string
-	for _, state := range slices.Sorted(mapKeys(lost)) {
+	for _, state := range slices.Sorted(maps.Keys(lost)) {
 		parts = append(parts, fmt.Sprintf("%d %s", lost[state], state))
 	}
 	return ": " + strings.Join(parts, ", ")
@@ -84,15 +85,5 @@ func (p *Plan) knownMissing() {
 	p.Params.KnownMissing = slices.DeleteFunc(slices.Clone(p.Params.KnownMissing), func(id string) bool { return !used[id] })
 	if len(p.Params.KnownMissing) == 0 {
 		p.Params.KnownMissing = nil
-	}
-}
-
-func mapKeys(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/sweep"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/testenv"
 )
@@ -49,7 +50,7 @@ func TestRealRunsAgainstNumpy(t *testing.T) {
 		exp, det string
 		run      int
 	}{{"ueddaq02", "epixquad", 109}, {"mfx101332224", "jungfrau", 7}} {
-		x, err := open.Index(context.Background(), open.Dataset{Experiment: run.exp, Runs: open.OneRun(run.run),
+		x, err := open.Index(context.Background(), open.Dataset{Experiment: run.exp, Runs: ranges.One(run.run),
 			Dir: testenv.Tree(t, "data/xtc2/"+run.exp+"/xtc"), Detector: run.det}, open.Options{Settle: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
