@@ -96,7 +96,7 @@ func runSave(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	a, err := readUserArray(input.Path, c.String("good"))
+	a, err := publish.ReadHandmade(input.Path, c.String("good"))
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func runSave(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	planes, notes, err := a.planes(s, pick{segments, c.String("panel"), c.String("gain-mode")})
+	planes, notes, err := a.Planes(s, publish.Pick{Segments: segments, Panel: c.String("panel"), GainMode: c.String("gain-mode")})
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func runSave(c *cli.Context, e *environment) error {
 	}
 	defer file.Close()
 	defer e.AddLogFile(file)()
-	e.Log.Infof("save %s of shape %v as %s of %s run %d, detector %s (%s), known from %s", input.Path, a.shape, c.String("ctype"), s.Run.Experiment, s.Run.Number, s.Detector, s.Type, s.Origin)
+	e.Log.Infof("save %s of shape %v as %s of %s run %d, detector %s (%s), known from %s", input.Path, a.Shape, c.String("ctype"), s.Run.Experiment, s.Run.Number, s.Detector, s.Type, s.Origin)
 	for _, n := range append(notes, s.Notes...) {
 		e.Log.Info("note: " + n)
 	}
@@ -139,20 +139,20 @@ func maskValidity(c *cli.Context, run int) (calib.Range, error) {
 }
 
 // savePlanes writes one status file for each plane.
-func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, planes []userPlane, sc repo.Sidecar) error {
+func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject, planes []publish.HandmadePlane, sc repo.Sidecar) error {
 	var masks []repo.MaskPlane
 	var total status.Counts
 	for _, p := range planes {
 		if !c.Bool("keep-words") {
-			for i, w := range p.values {
+			for i, w := range p.Words {
 				if w != 0 {
-					p.values[i] = status.User
+					p.Words[i] = status.User
 				}
 			}
 		}
-		total.Add(status.Count(p.values))
-		masks = append(masks, repo.MaskPlane{Words: p.values, StatusFile: repo.StatusFile{DetType: s.Type, DetName: s.Detector, Panel: p.panel.Dir,
-			Segment: p.panel.Segment, Sub: p.panel.Sub, Run: s.Run, CType: c.String("ctype"), GainMode: p.gain, Rows: p.rows, Cols: p.cols}})
+		total.Add(status.Count(p.Words))
+		masks = append(masks, repo.MaskPlane{Words: p.Words, StatusFile: repo.StatusFile{DetType: s.Type, DetName: s.Detector, Panel: p.Panel.Dir,
+			Segment: p.Panel.Segment, Sub: p.Panel.Sub, Run: s.Run, CType: c.String("ctype"), GainMode: p.GainMode, Rows: p.Rows, Cols: p.Cols}})
 	}
 	if 2*total.Bad > total.Pixels && !c.Bool("force") {
 		return fault.New(fault.Refused, "the mask would mask %d of %s, more than half", total.Bad, fault.Count(total.Pixels, "pixel")).
@@ -167,9 +167,9 @@ func savePlanes(c *cli.Context, e *environment, r *repo.Repo, s *publish.Subject
 	}
 	list := []savedFile{}
 	for i, p := range planes {
-		bad := status.Count(p.values).Bad
-		e.Log.Infof("segment %d %s: %s: %s", p.panel.Segment, p.gain, fault.Count(bad, "bad pixel"), saved.Paths[i])
-		list = append(list, savedFile{Segment: p.panel.Segment, Panel: p.panel.Dir, GainMode: p.gain, Bad: bad, File: saved.Paths[i], Hash: saved.Hash, Validity: saved.Validity})
+		bad := status.Count(p.Words).Bad
+		e.Log.Infof("segment %d %s: %s: %s", p.Panel.Segment, p.GainMode, fault.Count(bad, "bad pixel"), saved.Paths[i])
+		list = append(list, savedFile{Segment: p.Panel.Segment, Panel: p.Panel.Dir, GainMode: p.GainMode, Bad: bad, File: saved.Paths[i], Hash: saved.Hash, Validity: saved.Validity})
 	}
 	if saved.Again {
 		e.Log.Infof("mask %s was there already, for runs %s: nothing has changed", saved.Short(), saved.Validity)
@@ -224,10 +224,4 @@ func readInput(path string) (repo.Input, error) {
 	}
 	sum := sha256.Sum256(b)
 	return repo.Input{Path: path, Size: int64(len(b)), MTime: st.ModTime().UTC().Format(time.RFC3339Nano), SHA256: hex.EncodeToString(sum[:])}, nil
-}
-
-// gainModes of a detector type, in the order of the planes of an array.
-func gainModes(dettype string) []string {
-	family, _ := detector.Lookup(dettype)
-	return family.GainModes
 }

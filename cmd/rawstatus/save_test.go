@@ -14,7 +14,6 @@ import (
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/repo"
-	"rawstatus/internal/publish"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv"
 )
@@ -308,27 +307,6 @@ func TestSaveReadsNumpy(t *testing.T) {
 		words, _ := firstWords(t, decode[[]savedFile](t, must(t, fault.OK, append(args, filepath.Join(dir, file))...)))
 		if !slices.Equal(words, want) {
 			t.Errorf("%s: %v, wanted %v", file, words, want)
-		}
-	}
-}
-
-// TestSavePanelsLast takes an array of cspad2x2 in the order of deployed arrays, and in the other.
-func TestSavePanelsLast(t *testing.T) {
-	s := &publish.Subject{Type: "cspad2x2", Panels: []publish.Panel{{Dir: "a", Slot: 0, Rows: 2, Cols: 3}, {Dir: "b", Slot: 1, Segment: 1, Rows: 2, Cols: 3}}}
-	for _, a := range []userArray{
-		{shape: []int{2, 3, 2}, values: []uint64{1, 11, 2, 12, 3, 13, 4, 14, 5, 15, 6, 16}},
-		{shape: []int{2, 2, 3}, values: []uint64{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}},
-	} {
-		list, _, err := a.planes(s, pick{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		one, _, err := a.planes(s, pick{panel: "b"})
-		if err != nil || len(one) != 1 || one[0].values[0] != 11 {
-			t.Errorf("one panel: %+v, %v", one, err)
-		}
-		if len(list) != 2 || !slices.Equal(list[0].values, []uint64{1, 2, 3, 4, 5, 6}) || !slices.Equal(list[1].values, []uint64{11, 12, 13, 14, 15, 16}) {
-			t.Errorf("shape %v: %+v", a.shape, list)
 		}
 	}
 }
