@@ -4,13 +4,14 @@
 GO       ?= go
 PACKAGES ?= ./...
 FUZZTIME ?= 10000x
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS  := $(if $(VERSION),-X rawstatus/internal/version.stamped=$(VERSION))
+# The tag, or where there is none the release that the source is for and the commit.
+VERSION  ?= $(or $(shell git describe --tags --dirty 2>/dev/null),$(shell sed -n 's/^const Release = "\(.*\)"/\1/p' internal/version/version.go)$(shell git describe --always --dirty=.dirty 2>/dev/null | sed 's/^/+/'))
+LDFLAGS  := -X rawstatus/internal/version.stamped=$(VERSION)
 TOOLS    := $(GO) tool -modfile=.ci/tools/go.mod
 
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-DIST     := rawstatus-$(or $(VERSION),devel)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
+DIST     := rawstatus-$(VERSION)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
 
 include .ci/slurm/slurm.mk
 
