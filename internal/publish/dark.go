@@ -22,13 +22,13 @@ import (
 	"rawstatus/internal/version"
 )
 
-// DarkUnit holds the counts of a dark run for one panel in one gain mode.
+// DarkUnit holds the constants of a dark run for one panel in one gain mode.
 type DarkUnit struct {
 	Panel    int // position among the panels of the run
 	GainMode string
 	Frames   uint64 // 0: nothing is known
-	Ave, Rms []float64
-	Status   []uint64
+	Ave, Rms []float32
+	Status   []uint16
 	Min, Max []uint16
 }
 
@@ -140,6 +140,10 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 		if u.Frames > 0 {
 			p.bySlot[slot][u.GainMode] = u
 		}
+	}
+	if n := p.merged.planes(); n > len(p.merged.gains()) {
+		return nil, fault.New(fault.Refused, "the constants of %s have %d gain planes, and the gain modes of its data are not told apart: it is not known which planes this run has measured", d.Type, n).
+			WithHint("its pedestals are deployed by the software of the detector; pixels of its status go by mergedeploy without --dark")
 	}
 	if err := p.settle(opt); err != nil {
 		return nil, err
@@ -262,82 +266,98 @@ func (p *DarkPlan) part(ctx context.Context, name repo.Product, loc *time.Locati
 
 // stack puts the values of a type together. Where nothing is known numbers are 0 and the status is NO_DATA.
 func (p *DarkPlan) stack(name repo.Product) *calib.Array {
-	n, l := 1, p.merged.layout()
+	a := &calib.Array{Shape: p.Shape}
+	switch name {
+	case repo.Pedestals:
+		a.Numbers = pieces(p, func(u *DarkUnit) []float32 { return u.Ave }, 0)
+	case repo.PixelRMS:
+		a.Numbers = pieces(p, func(u *DarkUnit) []float32 { return u.Rms }, 0)
+	case repo.PixelMin:
+		a.Short = pieces(p, func(u *DarkUnit) []uint16 { return u.Min }, 0)
+	case repo.PixelMax:
+		a.Short = pieces(p, func(u *DarkUnit) []uint16 { return u.Max }, 0)
+	default:
+		a.Short = pieces(p, func(u *DarkUnit) []uint16 { return u.Status }, uint16(status.NoData))
+	}
+	n := 1
 	for _, d := range p.Shape {
 		n *= d
 	}
-	a := &calib.Array{Shape: p.Shape, Values: make([]uint64, n), Real: name.Real()}
-	highest := p.merged.Panels[len(p.merged.Panels)-1].Slot
-	for slot := range l.count {
-		if !p.merged.stacked() {
-			slot = highest
-		}
-		for gain, mode := range p.merged.gains() {
-			switch u := p.bySlot[slot][mode]; {
-			case u != nil:
-				base, step := l.at(gain, slot)
-				if step == 1 {
-					u.fill(a.Values[base:base+l.pixels], name)
-					continue
-				}
-				panel := make([]uint64, l.pixels)
-				u.fill(panel, name)
-				l.put(a.Values, gain, slot, func(i int) uint64 { return panel[i] })
-			case name == repo.PixelStatus:
-				l.put(a.Values, gain, slot, func(int) uint64 { return status.NoData })
-			}
-		}
+	if a.Len() != n {
+		panic(fmt.Sprintf("publish: %d values of %s for an array of shape %v", a.Len(), name, p.Shape))
 	}
 	return a
 }
 
-// fill sets dst to the elements of a type: numbers as float32 of what the text of three decimals says.
-func (u *DarkUnit) fill(dst []uint64, name repo.Product) {
-	switch name {
-	case repo.Pedestals:
-		fixed(dst, u.Ave)
-	case repo.PixelRMS:
-		fixed(dst, u.Rms)
-	case repo.PixelMin:
-		words(dst, u.Min)
-	case repo.PixelMax:
-		words(dst, u.Max)
-	default:
-		copy(dst, u.Status)
+// pieces returns the values of all panels in all gain modes in the order of the array: those of the units themselves, where their
+// pixels are next to each other there.
+func pieces[T float32 | uint16](p *DarkPlan, of func(*DarkUnit) []T, unknown T) [][]T {
+	l, gains := p.merged.layout(), p.merged.gains()
+	highest := p.merged.Panels[len(p.merged.Panels)-1].Slot
+	none := slices.Repeat([]T{unknown}, l.pixels)
+	var list [][]T
+	var mixed []T
+	for gain, mode := range gains {
+		for slot := range l.count {
+			at := slot
+			if !p.merged.stacked() {
+				at = highest
+			}
+			values := none
+			if u := p.bySlot[at][mode]; u != nil {
+				values = of(u)
+			}
+			base, step := l.at(gain, slot)
+			if step == 1 {
+				list = append(list, values)
+				continue
+			}
+			if mixed == nil {
+				mixed = make([]T, len(gains)*l.count*l.pixels)
+				list = append(list, mixed)
+			}
+			for i, v := range values {
+				mixed[base+i*step] = v
+			}
+		}
 	}
-}
-
-func fixed(dst []uint64, v []float64) {
-	for i, x := range v {
-		dst[i] = calib.RealBits(calibtxt.Fixed(x))
-	}
-}
-
-func words(dst []uint64, v []uint16) {
-	for i, x := range v {
-		dst[i] = uint64(x)
-	}
+	return list
 }
 
 // count counts pixels as analysis combines them.
 func (p *DarkPlan) count() {
-	f := flagsOf(p.stackedStatus(), len(p.merged.gains()))
-	p.Pixels = len(f.bits)
-	for i := range f.bits {
-		if f.bad(i) {
-			p.Bad++
+	for slot := range p.merged.layout().count {
+		if !p.merged.stacked() {
+			slot = p.merged.Panels[len(p.merged.Panels)-1].Slot
 		}
+		combined := make([]uint16, p.merged.layout().pixels)
+		for gain, mode := range p.merged.gains() {
+			if gain >= usedPlanes {
+				break
+			}
+			u := p.bySlot[slot][mode]
+			if u == nil {
+				for i := range combined {
+					combined[i] |= uint16(status.NoData)
+				}
+				continue
+			}
+			for i, w := range u.Status {
+				combined[i] |= w
+			}
+		}
+		p.Pixels, p.Bad = p.Pixels+len(combined), p.Bad+nonZero(combined)
 	}
 }
 
-// stackedStatus is the array of the status, whether or not it is deployed.
-func (p *DarkPlan) stackedStatus() *calib.Array {
-	for i := range p.Parts {
-		if p.Parts[i].CType == repo.PixelStatus {
-			return p.Parts[i].array
+// nonZero counts words that are not 0.
+func nonZero(words []uint16) (n int) {
+	for _, w := range words {
+		if w != 0 {
+			n++
 		}
 	}
-	return p.stack(repo.PixelStatus)
+	return n
 }
 
 // Refused lists the findings that stop the deployment.
@@ -389,17 +409,24 @@ func (q *DarkPart) write(w io.Writer) error {
 		return err
 	}
 	cols := q.array.Shape[len(q.array.Shape)-1]
-	row := make([]float64, cols)
-	var b []byte
-	for at := 0; at < len(q.array.Values); at += cols {
-		if !q.array.Real {
-			b = calibtxt.AppendIntRows(b[:0], q.array.Values[at:at+cols], cols, 0)
-		} else {
-			for i := range row {
-				row[i] = q.array.Number(at + i)
-			}
-			b = calibtxt.AppendFixedRows(b[:0], row, cols)
+	for _, numbers := range q.array.Numbers {
+		if err := writeRows(w, numbers, cols, calibtxt.AppendFixedRows); err != nil {
+			return err
 		}
+	}
+	for _, words := range q.array.Short {
+		if err := writeRows(w, words, cols, func(b []byte, a []uint16, cols int) []byte { return calibtxt.AppendIntRows(b, a, cols, 0) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeRows writes rows of cols values.
+func writeRows[T any](w io.Writer, values []T, cols int, appendRows func(b []byte, a []T, cols int) []byte) error {
+	var b []byte
+	for row := range slices.Chunk(values, cols) {
+		b = appendRows(b[:0], row, cols)
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
@@ -410,11 +437,7 @@ func (q *DarkPart) write(w io.Writer) error {
 // content is the array as it is deployed: its bytes, or the text.
 func (q *DarkPart) content(source string) (calib.Content, int64, error) {
 	if q.raw {
-		size := int64(len(q.array.Values)) * 8
-		if q.array.Real {
-			size /= 2
-		}
-		return calib.RawContent(source, q.array, q.sum), size, nil
+		return calib.RawContent(source, q.array, q.sum), q.array.Size(), nil
 	}
 	h := sha256.New()
 	var n counter
@@ -511,7 +534,9 @@ func (p *DarkPlan) record(q *DarkPart, command []string, comment string) calib.R
 	rec.CType, rec.Array, rec.Key, rec.Seen, rec.Bad = string(q.CType), q.Array, p.key(q), q.changes, 0
 	rec.Inputs = []calib.Input{{Path: p.dark.Source, CType: string(q.CType), PlanID: p.dark.PlanID, Version: version.String()}}
 	if q.CType == repo.PixelStatus {
-		rec.Bad = status.Count(q.array.Values).Bad
+		for _, words := range q.array.Short {
+			rec.Bad += nonZero(words)
+		}
 	}
 	return rec
 }

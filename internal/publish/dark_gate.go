@@ -137,10 +137,10 @@ func (u *DarkUnit) against(old *calib.Array, l layout, gain, slot, cols int, til
 			}
 			i := r*cols + c
 			was := old.Number(base + i*step)
-			if u.Status[i]&status.NotJudged != 0 || was == 0 || was-was != 0 || u.Ave[i] == 0 {
+			if uint64(u.Status[i])&status.NotJudged != 0 || was == 0 || was-was != 0 || u.Ave[i] == 0 {
 				continue
 			}
-			diffs, rms = append(diffs, u.Ave[i]-was), append(rms, u.Rms[i])
+			diffs, rms = append(diffs, float64(u.Ave[i])-was), append(rms, float64(u.Rms[i]))
 		}
 	}
 	if len(diffs) == 0 {
@@ -232,7 +232,7 @@ func (u *DarkUnit) tally() (c tally) {
 		case r == 0:
 			c.quiet++
 		}
-		if u.Status[i]&status.NotJudged != 0 {
+		if uint64(u.Status[i])&status.NotJudged != 0 {
 			c.unjudged++
 		}
 		if u.Status[i] != 0 {

@@ -34,11 +34,11 @@ func darkRunOf(run int) *DarkRun {
 		for gain, mode := range []string{"g0", "g1", "g2"} {
 			u := DarkUnit{Panel: seg, GainMode: mode, Frames: 100}
 			for i := range darkRows * darkCols {
-				u.Ave = append(u.Ave, 1000+5000*float64(gain)+float64(100*seg)+float64(i%97)/7)
-				u.Rms = append(u.Rms, 3+float64(i%5)/9)
+				u.Ave = append(u.Ave, float32(calibtxt.Fixed(1000+5000*float64(gain)+float64(100*seg)+float64(i%97)/7)))
+				u.Rms = append(u.Rms, float32(calibtxt.Fixed(3+float64(i%5)/9)))
 				u.Min, u.Max = append(u.Min, uint16(900)), append(u.Max, uint16(15000+i%11))
 			}
-			u.Status = make([]uint64, len(u.Ave))
+			u.Status = make([]uint16, len(u.Ave))
 			u.Status[seg] = 1
 			d.Units = append(d.Units, u)
 		}
@@ -109,9 +109,9 @@ func TestDarkSet(t *testing.T) {
 			var got, want float64
 			switch name {
 			case repo.Pedestals:
-				got, want = a.Floats[at+i], float64(float32(calibtxt.Fixed(u.Ave[i])))
+				got, want = a.Floats[at+i], float64(u.Ave[i])
 			case repo.PixelRMS:
-				got, want = a.Floats[at+i], float64(float32(calibtxt.Fixed(u.Rms[i])))
+				got, want = a.Floats[at+i], float64(u.Rms[i])
 			case repo.PixelStatus:
 				got, want = float64(a.Ints[at+i]), float64(u.Status[i])
 			case repo.PixelMax:
@@ -311,13 +311,13 @@ func TestDarkGate(t *testing.T) {
 		{"no statistics", "unjudged", "segment 0 g0", func(d *DarkRun) {
 			u := d.unit(0, "g0")
 			for i := range len(u.Status) * 3 / 5 {
-				u.Status[i] = status.LowStats
+				u.Status[i] = uint16(status.LowStats)
 			}
 		}},
 		{"most bad", "most-bad", "segment 1 g2", func(d *DarkRun) {
 			u := d.unit(1, "g2")
 			for i := range len(u.Status) * 3 / 5 {
-				u.Status[i] = status.IntHigh
+				u.Status[i] = uint16(status.IntHigh)
 			}
 		}},
 	} {
@@ -403,5 +403,30 @@ func TestDarkSetIsWhole(t *testing.T) {
 	}
 	if err := planDark(t, root, darkRunOf(5), nil).Execute(context.Background(), nil, "", false); err != nil {
 		t.Errorf("after the cause is gone: %v", err)
+	}
+}
+
+// TestDarkPlanesNotToldApart: constants of a type whose gain modes are not told apart do not go into any of its planes, for the
+// others would be zeros that analysis takes for pedestals of good pixels. An array in force without that axis takes them.
+func TestDarkPlanesNotToldApart(t *testing.T) {
+	d := darkRunOf(10)
+	d.Type, d.Units, d.Panels = "epixm320", d.Units[:1], d.Panels[:1]
+	d.Units[0].GainMode = ""
+	s, err := d.Subject(repo.New(t.TempDir(), nil, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := DarkOptions{Products: repo.Products, Destination: darkPlaces(t.TempDir()), Range: calib.Range{Begin: 10, End: calib.Last}, Gate: DefaultGate, Standing: &Standing{}}
+	_, err = NewDarkPlan(context.Background(), s, d, time.UTC, opt)
+	if fault.CodeOf(err) != fault.Refused || !strings.Contains(err.Error(), "3 gain planes") {
+		t.Fatal(err)
+	}
+	opt.Standing = &Standing{Shape: []int{1, darkRows, darkCols}, From: "pedestals"}
+	p, err := NewDarkPlan(context.Background(), s, d, time.UTC, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := p.Parts[0].array; a.Len() != darkRows*darkCols {
+		t.Errorf("%d elements of shape %v", a.Len(), a.Shape)
 	}
 }

@@ -1,14 +1,10 @@
 package calib
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"io"
-	"math"
-	"slices"
 
 	"rawstatus/internal/fault"
 )
@@ -49,72 +45,6 @@ type Store interface {
 	End(ctx context.Context, rec *Record) error
 }
 
-// Array is an array of constants: of words, or, of the types of [RealType], of float32 numbers, each as its bits.
-type Array struct {
-	Shape  []int
-	Values []uint64
-	Real   bool // float32
-}
-
-// DType is the type of the values as numpy names it.
-func (a *Array) DType() string {
-	if a.Real {
-		return "float32"
-	}
-	return "uint64"
-}
-
-// Bytes returns the values as the database stores them, little-endian.
-func (a *Array) Bytes() []byte {
-	b := make([]byte, a.width()*len(a.Values))
-	a.encode(b, a.Values)
-	return b
-}
-
-// width is the number of bytes of a value.
-func (a *Array) width() int {
-	if a.Real {
-		return 4
-	}
-	return 8
-}
-
-// encode fills b with values.
-func (a *Array) encode(b []byte, values []uint64) {
-	if a.Real {
-		for i, v := range values {
-			binary.LittleEndian.PutUint32(b[4*i:4*i+4], uint32(v))
-		}
-		return
-	}
-	for i, v := range values {
-		binary.LittleEndian.PutUint64(b[8*i:8*i+8], v)
-	}
-}
-
-// RawSum is the SHA-256 of Bytes.
-func (a *Array) RawSum() string {
-	h := sha256.New()
-	b := make([]byte, 1<<16)
-	for chunk := range slices.Chunk(a.Values, len(b)/a.width()) {
-		n := a.width() * len(chunk)
-		a.encode(b[:n], chunk)
-		h.Write(b[:n])
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Number returns the value of an element as a number.
-func (a *Array) Number(i int) float64 {
-	if a.Real {
-		return float64(math.Float32frombits(uint32(a.Values[i])))
-	}
-	return float64(a.Values[i])
-}
-
-// RealBits returns a number as an element of an array of float32.
-func RealBits(v float64) uint64 { return uint64(math.Float32bits(float32(v))) }
-
 // RealType reports whether constants of a type are float32 numbers for analysis.
 func RealType(ctype string) bool { return ctype == "pedestals" || ctype == "pixel_rms" }
 
@@ -132,7 +62,7 @@ type Content struct {
 
 // RawContent returns the bytes of an array as a content; sum is its RawSum.
 func RawContent(path string, a *Array, sum string) Content {
-	return Content{Path: path, SHA256: sum, Array: a, Raw: true, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Bytes())), nil }}
+	return Content{Path: path, SHA256: sum, Array: a, Raw: true, Open: func() (io.ReadCloser, error) { return io.NopCloser(a.Bytes()), nil }}
 }
 
 // Check reads the content and makes sure that what was planned is what is deployed. What is in memory

@@ -160,14 +160,14 @@ func readArray(name string, real bool, open func() (r io.ReadCloser, size int64,
 		if err != nil {
 			return nil, "", err
 		}
-		out := &calib.Array{Shape: a.Shape, Real: true}
+		numbers := make([]float32, 0, len(a.Floats)+len(a.Ints))
 		for _, v := range a.Floats {
-			out.Values = append(out.Values, calib.RealBits(v))
+			numbers = append(numbers, float32(v))
 		}
 		for _, v := range a.Ints {
-			out.Values = append(out.Values, calib.RealBits(float64(int64(v))))
+			numbers = append(numbers, float32(int64(v)))
 		}
-		return out, hex.EncodeToString(h.Sum(nil)), nil
+		return &calib.Array{Shape: a.Shape, Numbers: [][]float32{numbers}}, hex.EncodeToString(h.Sum(nil)), nil
 	}
 	if s, err := calibtxt.ReadStatus(io.TeeReader(r, h), size, name, nil); err == nil && s.Header {
 		return &calib.Array{Shape: s.Shape, Values: s.Values}, hex.EncodeToString(h.Sum(nil)), nil

@@ -48,6 +48,21 @@ func Fixed(v float64) float64 {
 	return w
 }
 
+// FixedAll sets dst to Fixed of v, as float32.
+func FixedAll(dst []float32, v []float64) {
+	const whole = 1 << 52 // adding it rounds to whole numbers
+	dst = dst[:len(v)]
+	for i, x := range v {
+		t := float64(x * 1000)
+		k := float64(t+whole) - whole
+		if !(x >= 0 && x < largestFixed) || math.Abs(t-k) == 0.5 { // or a tie, which t may only seem to be
+			dst[i] = float32(Fixed(x))
+			continue
+		}
+		dst[i] = float32(k / 1000)
+	}
+}
+
 // AppendFixed appends v as C's %.3f does: the exact value of v rounded to three decimals, half to even. NaN and
 // infinities are nan, inf and -inf.
 func AppendFixed(b []byte, v float64) []byte {
@@ -79,11 +94,11 @@ func AppendFixed(b []byte, v float64) []byte {
 
 // AppendFixedRows appends rows of cols values, each as %.3f, as numpy.savetxt writes them. len(a) is a multiple of
 // cols.
-func AppendFixedRows(b []byte, a []float64, cols int) []byte {
+func AppendFixedRows[T float32 | float64](b []byte, a []T, cols int) []byte {
 	checkRows(len(a), cols)
 	for len(a) > 0 {
 		for _, v := range a[:cols] {
-			b = append(AppendFixed(b, v), ' ')
+			b = append(AppendFixed(b, float64(v)), ' ')
 		}
 		b[len(b)-1] = '\n'
 		a = a[cols:]

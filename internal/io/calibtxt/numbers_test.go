@@ -4,14 +4,20 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
 // TestFixedIsPrintf compares with fmt, which rounds the exact value half to even as C does.
 func TestFixedIsPrintf(t *testing.T) {
+	var number [1]float32
 	check := func(v float64) {
 		if got, want := string(AppendFixed(nil, v)), fmt.Sprintf("%.3f", v); got != want {
 			t.Fatalf("%b (%.20g): %s, wanted %s", v, v, got, want)
+		}
+		want, err := strconv.ParseFloat(fmt.Sprintf("%.3f", v), 64)
+		if FixedAll(number[:], []float64{v}); err != nil || number[0] != float32(want) || Fixed(v) != want {
+			t.Fatalf("%b (%.20g): the numbers %v and %v, wanted %v (%v)", v, v, number[0], Fixed(v), want, err)
 		}
 	}
 	for _, v := range []float64{0, math.Copysign(0, -1), 0.0005, 0.0015, 0.0025, 1.0005, 2.5, 0.9995, 9999.9995, 16383.9995, 65535, 1<<32 - 0.0005, 1 << 32, 1e300, -0.0004, -1.5} {

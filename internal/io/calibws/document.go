@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -206,29 +207,46 @@ func parseShape(v any) ([]int, error) {
 // maxValues bounds what a document can make us allocate: eight times the largest detector.
 const maxValues = 8 * 3 * 32 * 512 * 1024
 
-// numbers turns the elements of floating types into float32.
-var numbers = map[text]func(b []byte) uint64{
-	"float32": func(b []byte) uint64 { return uint64(binary.LittleEndian.Uint32(b)) },
-	"float64": func(b []byte) uint64 { return calib.RealBits(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
-}
-
-// element returns how elements of the document's data are read: as words, or with real as float32 numbers, whatever
-// they are stored as.
-func (d *Doc) element(real bool) (width int, read func(b []byte) uint64, err error) {
-	width, words := map[text]int{"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8}[d.DataDType]
-	number, floats := numbers[d.DataDType]
-	read = func(b []byte) uint64 { return word(b, width) }
-	switch {
-	case d.DataType != "ndarray" || !words && !floats:
+// element returns how elements of the document's data are read.
+func (d *Doc) element(real bool) (width int, read func(to *elements, b []byte), err error) {
+	words := map[text]func(to *elements, b []byte){
+		"uint8": reading(1, func(b []byte) uint8 { return b[0] }), "uint16": reading(2, binary.LittleEndian.Uint16), "uint32": reading(4, binary.LittleEndian.Uint32),
+		"uint64": reading(8, binary.LittleEndian.Uint64), "int64": reading(8, func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) }),
+	}
+	floats := map[text]func(to *elements, b []byte){
+		"float32": reading(4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }),
+		"float64": reading(8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }),
+	}
+	width = map[text]int{"uint8": 1, "uint16": 2, "uint32": 4, "float32": 4, "uint64": 8, "int64": 8, "float64": 8}[d.DataDType]
+	switch read = words[d.DataDType]; {
+	case d.DataType != "ndarray" || width == 0:
 		err = fmt.Errorf("data of type %s %s are not an array that is known", d.DataType, d.DataDType)
-	case floats && !real:
+	case read == nil && !real:
 		err = fmt.Errorf("data of type %s %s are not status words", d.DataType, d.DataDType)
-	case floats:
-		width, read = map[text]int{"float32": 4, "float64": 8}[d.DataDType], number
-	case real:
-		read = func(b []byte) uint64 { return calib.RealBits(float64(word(b, width))) }
+	case read == nil:
+		read = floats[d.DataDType]
 	}
 	return width, read, err
+}
+
+// elements are those of an array as far as they have been read: words, or with real numbers, whatever they are stored as.
+type elements struct {
+	real    bool
+	words   []uint64
+	numbers []float32
+}
+
+// reading returns a function that appends elements of a type to others.
+func reading[T uint8 | uint16 | uint32 | uint64 | int64 | float32 | float64](width int, of func(b []byte) T) func(to *elements, b []byte) {
+	return func(to *elements, b []byte) {
+		for ; len(b) >= width; b = b[width:] {
+			if v := of(b); to.real {
+				to.numbers = append(to.numbers, float32(v))
+			} else {
+				to.words = append(to.words, uint64(v))
+			}
+		}
+	}
 }
 
 // array returns the values of a document's data, of which size bytes are announced (-1: none are).
@@ -251,9 +269,13 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 	if size >= 0 && size != int64(n*width) {
 		return nil, "", bad(fmt.Errorf("the data have %d bytes, shape %v of %s takes %d", size, shape, d.DataDType, n*width))
 	}
-	a := &calib.Array{Shape: shape, Real: real}
-	if size >= 0 {
-		a.Values = make([]uint64, 0, n)
+	to := elements{real: real}
+	switch {
+	case size < 0: // it is not known that so much will arrive
+	case real:
+		to.numbers = make([]float32, 0, n)
+	default:
+		to.words = make([]uint64, 0, n)
 	}
 	h := sha256.New()
 	b := make([]byte, 1<<16)
@@ -264,63 +286,46 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 		}
 		h.Write(part)
 		left -= len(part)
-		for ; len(part) > 0; part = part[width:] {
-			a.Values = append(a.Values, read(part))
-		}
+		read(&to, part)
 	}
 	if m, _ := io.ReadFull(r, b[:1]); m > 0 {
 		return nil, "", bad(fmt.Errorf("the data have more than the %d bytes of shape %v", n*width, shape))
 	}
+	a := &calib.Array{Shape: shape, Values: to.words}
+	if real {
+		a.Numbers = [][]float32{to.numbers}
+	}
 	return a, hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func word(b []byte, width int) uint64 {
-	switch width {
-	case 1:
-		return uint64(b[0])
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(b))
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(b))
-	}
-	return binary.LittleEndian.Uint64(b)
-}
-
 // rawBody is an array as it is sent.
-func rawBody(b []byte) *body {
-	return &body{int64(len(b)), "application/octet-stream", func() io.Reader { return bytes.NewReader(b) }}
+func rawBody(a *calib.Array) *body {
+	return &body{a.Size(), "application/octet-stream", func() io.Reader { return a.Bytes() }}
 }
 
-// holds reports whether the data of a document are these bytes, of an array of the document's type and shape.
-func (c *Client) holds(ctx context.Context, db string, d Doc, want []byte, real bool) (same bool, err error) {
-	shape, err := parseShape(d.DataShape)
-	if err != nil {
+// holds reports whether the data of a document are those of an array, and the document says so.
+func (c *Client) holds(ctx context.Context, db string, d Doc, want *calib.Array) (same bool, err error) {
+	if shape, err := parseShape(d.DataShape); err != nil || !slices.Equal(shape, want.Shape) || string(d.DataDType) != want.DType() {
 		return false, err
-	}
-	n, _, err := d.element(real)
-	if err != nil {
-		return false, err
-	}
-	for _, k := range shape {
-		n *= k
 	}
 	err = c.Data(ctx, db, string(d.DataID), func(r *answered) error {
-		same = n == len(want)
-		left := want
-		for b := make([]byte, 1<<16); same; {
+		left := want.Bytes()
+		for b := make([]byte, 1<<16); ; {
 			k, err := r.Read(b)
-			if k > len(left) || !bytes.Equal(b[:k], left[:k]) {
-				same = false
-				return nil
+			for got := b[:k]; len(got) > 0; {
+				next := left.Next(len(got))
+				if same = len(next) > 0 && bytes.Equal(got[:len(next)], next); !same {
+					return nil
+				}
+				got = got[len(next):]
 			}
-			if left = left[k:]; err == io.EOF {
-				same = len(left) == 0
+			if err == io.EOF {
+				same = len(left.Next(1)) == 0
 				return nil
 			} else if err != nil {
 				return err
 			}
 		}
-		return nil
 	})
 	return same, err
 }

@@ -30,8 +30,8 @@ type Store struct {
 
 	short     string   // short name, once known
 	nameNotes []string // about documents of names that cannot be read
-	// sent are the bytes of the deployment under way, and sentSum their hash.
-	sent    []byte
+	// sent is the array of the deployment under way, and sentSum the hash of its bytes.
+	sent    *calib.Array
 	sentSum string
 }
 
@@ -149,7 +149,11 @@ func (s *Store) Kept(ctx context.Context, rec calib.Record) (calib.Content, erro
 		return calib.Content{}, fault.New(fault.Input, "%s %s has left no data", rec.Action, rec.ID)
 	}
 	real := calib.RealType(s.CType)
-	d := Doc{ID: text(rec.ID), DataID: text(rec.Steps[i].Data), DataType: "ndarray", DataDType: text((&calib.Array{Real: real}).DType()), DataShape: calibtxt.Tuple(rec.Shape, " ")}
+	a := &calib.Array{}
+	if real {
+		a.Numbers = [][]float32{}
+	}
+	d := Doc{ID: text(rec.ID), DataID: text(rec.Steps[i].Data), DataType: "ndarray", DataDType: text(a.DType()), DataShape: calibtxt.Tuple(rec.Shape, " ")}
 	a, sum, err := s.Client.read(ctx, rec.Steps[i].DB, d, real)
 	if err != nil {
 		return calib.Content{}, err
@@ -187,7 +191,7 @@ func (s *Store) Begin(ctx context.Context, rec *calib.Record, content *calib.Con
 	for _, db := range s.written(short) {
 		rec.Steps = append(rec.Steps, calib.Step{DB: db, Now: raw.SHA256})
 	}
-	s.sent, s.sentSum = raw.Array.Bytes(), raw.SHA256
+	s.sent, s.sentSum = raw.Array, raw.SHA256
 	return &raw, nil
 }
 
@@ -197,9 +201,7 @@ func (s *Store) Put(ctx context.Context, rec *calib.Record, step int, content *c
 	if content == nil {
 		return s.take(ctx, rec, to)
 	}
-	if s.sentSum != content.SHA256 {
-		s.sent, s.sentSum = content.Array.Bytes(), content.SHA256
-	}
+	s.sent, s.sentSum = content.Array, content.SHA256
 	var err error
 	if to.Data, err = s.Client.post(ctx, rawBody(s.sent), to.DB, gridfs); err != nil {
 		return err
@@ -246,7 +248,7 @@ func (s *Store) doc(rec *calib.Record, a *calib.Array, step int) (*newDoc, error
 		Experiment: rec.Experiment, CType: s.CType, DType: "ndarray", TimeSec: rec.RunTime.Unix(), TimeStamp: stamp(rec.RunTime), Version: rec.Version,
 		Comment: rec.Comment, UID: rec.Login, Host: rec.Host, Cwd: rec.Cwd, ExpDataID: 0, ExpDocID: 0, DetName: s.DetName, LongName: s.LongName,
 		ShortName: s.short, DetType: s.DetType, RunOrig: rec.Run, StampOrig: stamp(rec.RunTime), FileName: rec.Source,
-		DataSize: strconv.Itoa(len(a.Values)), DataNDim: strconv.Itoa(len(a.Shape))}
+		DataSize: strconv.Itoa(a.Len()), DataNDim: strconv.Itoa(len(a.Shape))}
 	if rec.Range.End < calib.Last {
 		d.RunEnd = rec.Range.End
 	}
@@ -320,7 +322,7 @@ func (s *Store) readBack(ctx context.Context, step calib.Step) (sum string, err 
 		if err != nil {
 			return "", err
 		}
-		if same, err := s.Client.holds(ctx, db, d, s.sent, calib.RealType(s.CType)); same || err != nil {
+		if same, err := s.Client.holds(ctx, db, d, s.sent); same || err != nil {
 			return s.sentSum, err
 		}
 	}

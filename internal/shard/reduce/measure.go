@@ -14,7 +14,8 @@ import (
 type measurer struct {
 	work     string
 	plan     *plan.Plan
-	extremes bool // products are made of them
+	rules    *plan.Plan // what is measured is judged by these
+	extremes bool       // products are made of them
 	room     []status.PanelResult
 	at       []int // of each unit in room: its position in its group
 	whole    []int // of each unit: the task that has all of its frames, or -1
@@ -22,7 +23,7 @@ type measurer struct {
 }
 
 func newMeasurer(work string, p *plan.Plan, extremes bool) *measurer {
-	m := &measurer{work: work, plan: p, extremes: extremes, at: make([]int, len(p.Units)), whole: make([]int, len(p.Units)), readers: make(chan *plan.PlaneTiles, 64)}
+	m := &measurer{work: work, plan: p, rules: p, extremes: extremes, at: make([]int, len(p.Units)), whole: make([]int, len(p.Units)), readers: make(chan *plan.PlaneTiles, 64)}
 	inGroup := make([]int, len(p.Groups))
 	for u := range p.Units {
 		g := p.Units[u].Group
@@ -84,18 +85,8 @@ func (m *measurer) measurePartial(unit, t int) (in planes, err error) {
 		return in, err
 	}
 	defer q.Close()
-	var tiles *plan.PlaneTiles
-	select {
-	case tiles = <-m.readers:
-	default:
-		tiles = new(plan.PlaneTiles)
-	}
-	defer func() {
-		select {
-		case m.readers <- tiles:
-		default:
-		}
-	}()
+	tiles := m.reader()
+	defer m.free(tiles)
 	head, err := q.Tiles(m.plan, tiles)
 	if err != nil {
 		return in, err
@@ -103,16 +94,65 @@ func (m *measurer) measurePartial(unit, t int) (in planes, err error) {
 	return m.measure(unit, head, func(_, n int) (*plane.Set, error) { return tiles.Next(n) })
 }
 
+// reader returns memory for the tiles of a file, which free takes back.
+func (m *measurer) reader() *plan.PlaneTiles {
+	select {
+	case tiles := <-m.readers:
+		return tiles
+	default:
+		return new(plan.PlaneTiles)
+	}
+}
+
+func (m *measurer) free(tiles *plan.PlaneTiles) {
+	select {
+	case m.readers <- tiles:
+	default:
+	}
+}
+
+// stored measures a unit of profile dark from its merged planes, or where they are not to be had, from the partials.
+func (m *measurer) stored(unit int) (in planes, err error) {
+	if in, err = m.measureMerged(unit); err == nil {
+		return in, nil
+	}
+	if in, err = stored(m.work, m.plan, unit); err != nil {
+		return in, err
+	}
+	return m.measure(unit, in.set, func(at, n int) (*plane.Set, error) { return in.set.Part(at, n), nil })
+}
+
+// measureMerged measures a unit from its merged planes.
+func (m *measurer) measureMerged(unit int) (in planes, err error) {
+	if m.plan.Units[unit].Selected == 0 {
+		return m.measure(unit, nil, nil)
+	}
+	f, head, err := openMerged(m.work, m.plan, unit)
+	if err != nil {
+		return in, err
+	}
+	defer f.Close()
+	tiles := m.reader()
+	defer m.free(tiles)
+	if err := tiles.Open(f.Reader, head.Frames, m.plan.Pixels(unit)); err != nil {
+		return in, err
+	}
+	return m.measure(unit, &plane.Set{Frames: head.Frames, Zeros: head.Zeros, Stuck: head.Stuck}, func(_, n int) (*plane.Set, error) { return tiles.Next(n) })
+}
+
 // measure measures the pixels of a unit, of which next returns the planes of n pixels at a time; head has its numbers of
 // frames, nil where there are none.
 func (m *measurer) measure(unit int, head *plane.Set, next func(at, n int) (*plane.Set, error)) (in planes, err error) {
-	p := m.plan
+	p := m.rules
 	par, _ := darkParams(p, p.Units[unit].Group)
 	panel := p.Panel(unit)
 	out := &m.room[m.at[unit]]
 	in = planes{dark: out}
 	if head != nil {
 		in.set = &plane.Set{Frames: head.Frames, Zeros: head.Zeros, Stuck: head.Stuck}
+	}
+	if m.extremes {
+		in.min, in.max = make([]uint16, 0, panel.Pixels()), make([]uint16, 0, panel.Pixels())
 	}
 	for at := 0; at < panel.Pixels(); at += plan.TilePixels {
 		n := min(plan.TilePixels, panel.Pixels()-at)

@@ -117,27 +117,36 @@ type planes struct {
 	min, max []uint16
 }
 
+// openMerged opens what saveMerged has kept of a unit.
+func openMerged(work string, p *plan.Plan, unit int) (f *pack.File, head plan.MergedHead, err error) {
+	path := p.MergedFile(work, unit)
+	if f, err = pack.Open(path); err != nil {
+		return nil, head, fmt.Errorf("no merged planes of %s: %w", p.UnitName(unit), err)
+	}
+	err = f.Head(&head)
+	switch {
+	case f.Kind() != plan.MergedKind:
+		err = fault.New(fault.Input, "%q is a %s, not merged planes", path, f.Kind())
+	case err == nil && (head.Schema != plan.MergedSchema || head.Input != p.Input):
+		err = fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
+	}
+	if err != nil {
+		f.Close()
+		return nil, head, err
+	}
+	return f, head, nil
+}
+
 // loadMerged reads back what saveMerged has kept: an empty set means that the unit has no frame.
 func loadMerged(work string, p *plan.Plan, unit int) (in planes, err error) {
 	if p.Units[unit].Selected == 0 {
 		return in, nil
 	}
-	path := p.MergedFile(work, unit)
-	f, err := pack.Open(path)
+	f, head, err := openMerged(work, p, unit)
 	if err != nil {
-		return in, fmt.Errorf("no merged planes of %s: %w", p.UnitName(unit), err)
-	}
-	defer f.Close()
-	var head plan.MergedHead
-	if f.Kind() != plan.MergedKind {
-		return in, fault.New(fault.Input, "%q is a %s, not merged planes", path, f.Kind())
-	}
-	if err := f.Head(&head); err != nil {
 		return in, err
 	}
-	if head.Schema != plan.MergedSchema || head.Input != p.Input {
-		return in, fault.New(fault.Input, "merged planes %q are not of plan %.12s", path, p.ID)
-	}
+	defer f.Close()
 	if in.set, err = plan.LoadPlanes(f.Reader, "", head.Frames, -1); err != nil {
 		return in, err
 	}

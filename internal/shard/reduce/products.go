@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +20,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
 )
@@ -515,15 +517,18 @@ func (w *products) filling(name repo.Product, at cell, rows, cols int) []byte {
 	return calibtxt.AppendIntRows(nil, slices.Repeat([]uint64{value}, rows*cols), cols, w.style.Width(name, w.p.Dataset.Type))
 }
 
-// Constants are the constants that a dark run has of one unit.
+// Constants are the constants that a dark run has of one unit, as they are deployed.
 type Constants struct {
 	Panel    int // position in the plan's panels
 	GainMode string
-	Frames   uint64 // 0: the panel has none
-	Ave, Rms []float64
-	Status   []uint64
+	Frames   uint64    // 0: the panel has none
+	Ave, Rms []float32 // of the numbers that stand in text
+	Status   []uint16
 	Min, Max []uint16
 }
+
+// constantsBytes is the memory that a pixel of Constants takes.
+const constantsBytes = 4 + 4 + 2 + 2 + 2
 
 // DarkConstants returns the constants of all units of a plan of profile dark, by the rules of its last reduction, from
 // what is stored of it, and those that follow from charge injection in a repository. A note says which those are.
@@ -535,8 +540,15 @@ func DarkConstants(ctx context.Context, work string, p *plan.Plan, r *repo.Repo)
 	if err != nil {
 		return nil, nil, err
 	}
+	m := newMeasurer(work, p, true)
+	m.rules = q
+	pixels := 0
+	for u := range p.Units {
+		pixels += p.Pixels(u)
+	}
+	memory.Huge(int64(pixels) * (constantsBytes + measuredBytes))
 	for g := range p.Groups {
-		units, in, err := loadGroup(ctx, p, g, judgedBytes, func(unit int) (planes, error) { return stored(work, p, unit) })
+		units, in, err := loadGroup(ctx, p, g, m.bytes(), m.stored)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -547,25 +559,59 @@ func DarkConstants(ctx context.Context, work string, p *plan.Plan, r *repo.Repo)
 		if err != nil {
 			return nil, nil, err
 		}
+		made, low := make([]Constants, len(units)), make([]*Constants, len(units))
+		var together fault.Group
 		for i, u := range units {
-			c := v.panels[i].constants
-			out = append(out, Constants{Panel: p.Units[u].Panel, GainMode: p.Groups[g].GainMode, Frames: v.panels[i].Frames, Ave: c.ave, Rms: c.rms,
-				Status: v.panels[i].Status, Min: c.min, Max: c.max})
-			high := out[len(out)-1]
-			low, known := lowGains[high.GainMode]
-			if !known || high.Frames == 0 || measured(p, high.Panel, low) {
-				continue
-			}
-			ave, err := lowPedestals(r, p, high.Panel, high.GainMode, high.Ave)
-			if err != nil {
-				return nil, nil, err
-			}
-			if ave != nil {
-				notes = append(notes, lowNote(p, high.Panel, high.GainMode))
-				high.GainMode, high.Ave = low, ave
-				out = append(out, high)
+			together.Go(func() (err error) {
+				if made[i], err = constantsOf(p, u, &v.panels[i]); err != nil {
+					return err
+				}
+				low[i], err = lowConstants(r, p, &made[i], v.panels[i].constants.ave)
+				return err
+			})
+		}
+		if err := together.Wait(); err != nil {
+			return nil, nil, err
+		}
+		for i := range units {
+			if out = append(out, made[i]); low[i] != nil {
+				notes, out = append(notes, lowNote(p, made[i].Panel, made[i].GainMode)), append(out, *low[i])
 			}
 		}
 	}
 	return out, notes, nil
+}
+
+// constantsOf returns the constants of a unit, apart from the memory that its judgement shares with that of others.
+func constantsOf(p *plan.Plan, unit int, j *judged) (Constants, error) {
+	c := Constants{Panel: p.Units[unit].Panel, GainMode: p.Groups[p.Units[unit].Group].GainMode, Frames: j.Frames, Status: make([]uint16, len(j.Status)),
+		Ave: make([]float32, len(j.constants.ave)), Rms: make([]float32, len(j.constants.rms)), Min: j.constants.min, Max: j.constants.max}
+	calibtxt.FixedAll(c.Ave, j.constants.ave)
+	calibtxt.FixedAll(c.Rms, j.constants.rms)
+	all := uint64(0)
+	for i, word := range j.Status {
+		c.Status[i] = uint16(word)
+		all |= word
+	}
+	if all > math.MaxUint16 {
+		return c, fault.New(fault.Unexpected, "the status of %s has bits %#x, analysis of LCLS-I knows 16 bits", p.UnitName(unit), all)
+	}
+	return c, nil
+}
+
+// lowConstants returns the constants of the gain mode that shares its amplifier with that of a unit, of these averages, and is in no dark run,
+// where charge injection determines its pedestals; nil where it does not.
+func lowConstants(r *repo.Repo, p *plan.Plan, high *Constants, ave []float64) (*Constants, error) {
+	mode, known := lowGains[high.GainMode]
+	if !known || high.Frames == 0 || measured(p, high.Panel, mode) {
+		return nil, nil
+	}
+	values, err := lowPedestals(r, p, high.Panel, high.GainMode, ave)
+	if err != nil || values == nil {
+		return nil, err
+	}
+	low := *high
+	low.GainMode, low.Ave = mode, make([]float32, len(values))
+	calibtxt.FixedAll(low.Ave, values)
+	return &low, nil
 }
