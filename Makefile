@@ -54,7 +54,7 @@ demo: build ## simulate a run with known bad pixels, find them, deploy the resul
 	bin/rawstatus demo --work scratch/demo
 
 # Packages for tests, and the functions of others by which tests look inside or put something in its place.
-FOR_TESTS := ^internal/(testenv|lint)/|/[a-z]+test/|: (Program[.]Unchecked|WithSystem)$$
+FOR_TESTS := ^internal/(testenv|lint)/|/[a-z]+test/|: (Program[.]Unchecked|Pool[.]Mapped|WithSystem)$$
 
 lint: imports ## format, vet, staticcheck, functions that nothing calls, tidy modules, import rule
 	@unformatted=$$(gofmt -l $$(git ls-files -c -o --exclude-standard '*.go')); \

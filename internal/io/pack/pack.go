@@ -63,8 +63,9 @@ type Writer struct {
 // scratch is memory for one array at a time. New memory costs more than what is done in it: all writers and
 // readers of the process share some.
 type scratch struct {
-	plain, stored    []byte
-	values, expected [TileSize]uint64 // of a tile
+	plain, stored []byte
+	values        [TileSize]uint64 // of a tile
+	exceptions    [TileSize]uint16
 }
 
 // scratches keeps as many as are in use at once, also through collections of garbage.

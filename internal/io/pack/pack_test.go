@@ -83,7 +83,7 @@ func load(b []byte) error {
 	for _, e := range r.Entries() {
 		read := r.Load
 		if e.Tile != 0 {
-			read = func(name string) (any, error) { return r.LoadTiles(name, Prediction{}) }
+			read = func(name string) (any, error) { return r.LoadTiles(name, nil) }
 		}
 		if _, err := read(e.Name); err != nil {
 			return err
@@ -97,7 +97,7 @@ func TestEveryDamageIsSeen(t *testing.T) {
 	var b bytes.Buffer
 	w, _ := NewWriter(&b, "test")
 	for _, a := range sample(20)[:6] {
-		if err := w.AddTiles(a, Prediction{}); err != nil {
+		if err := w.AddTiles(a, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func everyDamage(t *testing.T, b []byte) {
 }
 
 // tiled writes integer arrays that look like planes, random numbers and extremes, in tiles.
-func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []Prediction) {
+func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []func(at, n int) Prediction) {
 	kinds := []func() uint64{
 		func() uint64 { return 7 },
 		func() uint64 { return 1000 + r.Uint64N(50) },
@@ -160,20 +160,18 @@ func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, pred
 		t.Fatal(err)
 	}
 	for i, a := range arrays {
-		predict = append(predict, Prediction{})
-		if i%2 == 1 {
-			predict[i].Of = func(at int, dst []uint64) {
-				for i := range dst {
-					dst[i] = uint64(at+i) * 0x9e3779b97f4a7c15 >> 55
-				}
-			}
-			if i%3 == 0 {
-				predict[i].Same = make([]uint16, n)
-				for k := range n {
-					predict[i].Same[k] = uint16(r.Uint32() >> r.IntN(32))
-				}
-			}
+		var expected func(at, n int) Prediction
+		same, values := make([]uint16, n), make([]uint64, n)
+		for k := range n {
+			same[k], values[k] = uint16(r.Uint32()>>r.IntN(32)), uint64(k)*0x9e3779b97f4a7c15>>55
 		}
+		switch {
+		case i%6 == 3:
+			expected = func(at, n int) Prediction { return Prediction{Same: same[at : at+n]} }
+		case i%2 == 1:
+			expected = func(at, n int) Prediction { return Prediction{Values: values[at : at+n]} }
+		}
+		predict = append(predict, expected)
 		if err := w.AddTiles(a, predict[i]); err != nil {
 			t.Fatal(err)
 		}
@@ -221,11 +219,55 @@ func TestTilesAreSmall(t *testing.T) {
 		}
 		var b bytes.Buffer
 		w, _ := NewWriter(&b, "test")
-		if err := w.AddTiles(Array{Name: "x", Data: v}, Prediction{}); err != nil {
+		if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := float64(b.Len()) / float64(len(v)); got > most {
 			t.Errorf("span %d: %.2f bytes for a value, wanted at most %.1f", span, got, most)
+		}
+	}
+}
+
+// TestSpreadIsOfTheSorted wants the bounds that are found in the sorted sample.
+func TestSpreadIsOfTheSorted(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 2000 {
+		v := make([]uint64, 1+r.IntN(300))
+		wide := r.IntN(64)
+		for i := range v {
+			v[i] = r.Uint64() >> wide
+		}
+		n := min(looked, len(v))
+		some := make([]int64, n)
+		for i := range n {
+			some[i] = int64(v[i*(len(v)/n)] - v[0])
+		}
+		slices.Sort(some)
+		cut := min(outliers, (n-1)/2)
+		if lo, hi := spread(v); lo != some[cut] || hi != some[n-1-cut] {
+			t.Fatalf("%d values: %d to %d, wanted %d to %d", len(v), lo, hi, some[cut], some[n-1-cut])
+		}
+	}
+}
+
+// TestConstantTilesAreTiles: values that are all equal are stored as any others are.
+func TestConstantTilesAreTiles(t *testing.T) {
+	for _, x := range []int64{0, 1, -1, math.MinInt64, math.MaxInt64} {
+		for _, n := range []int{1, 7, 8, 9, 100, TileSize} {
+			v := slices.Repeat([]int64{x}, n)
+			if !constant(v) {
+				t.Errorf("%d times %d is not constant", n, x)
+			}
+			one := AppendTile(nil, "x", 3, v, Prediction{})
+			other := AppendTile(nil, "x", 3, v, Prediction{Values: make([]uint64, n)})
+			if !bytes.Equal(one, other) {
+				t.Errorf("%d times %d: %x, wanted %x", n, x, one, other)
+			}
+			if n > 1 {
+				if v[n-1] ^= 1 << 40; constant(v) {
+					t.Errorf("%d times %d with another one is constant", n-1, x)
+				}
+			}
 		}
 	}
 }
@@ -237,7 +279,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 	for i := range v {
 		v[i] = uint16(i / TileSize)
 	}
-	if err := w.AddTiles(Array{Name: "x", Data: v}, Prediction{}); err != nil {
+	if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Finish(head{}); err != nil {
@@ -294,7 +336,7 @@ func FuzzTile(f *testing.F) {
 		if wrong != "" || decodeTile(v, b[:length]) != "" {
 			return
 		}
-		again := appendTile(nil, v, 6)
+		again := AppendTile(nil, "", 6, v, Prediction{})
 		w := make([]uint64, n)
 		if length, wrong := checkTile(again, n, 6); wrong != "" || length != len(again) || decodeTile(w, again) != "" || !slices.Equal(v, w) {
 			t.Fatalf("%v became %v: %s", v, w, wrong)

@@ -1,10 +1,10 @@
 package pack
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 )
 
@@ -19,31 +19,18 @@ const (
 	looked, outliers = 64, 3
 )
 
-// Prediction holds the expected elements of an array, modulo 2^64. Only the difference is stored: the same
-// prediction must be made to read the array. The zero Prediction expects 0.
+// Prediction holds the expected elements of a tile, modulo 2^64. Only the difference is stored: the same
+// prediction must be made to read the tile. The zero Prediction expects 0.
 type Prediction struct {
-	Same []uint16                   // these, if not nil
-	Of   func(at int, dst []uint64) // else writes into dst what elements at, at+1, ... are, if not nil
-}
-
-// expected returns what elements at, at+1, ... are expected to be, in room; nil: all 0.
-func (p Prediction) expected(at int, room []uint64) []uint64 {
-	switch {
-	case p.Same != nil:
-		widen(room, p.Same[at:])
-	case p.Of != nil:
-		p.Of(at, room)
-	default:
-		return nil
-	}
-	return room
+	Same   []uint16 // these, if not nil
+	Values []uint64 // else these, if not nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AddTiles stores one array of integers in tiles: many times as fast as Add, and as small where predictions are
-// good or values of a tile are near each other.
-func (p *Writer) AddTiles(a Array, predict Prediction) error {
+// good or values of a tile are near each other. predict returns what is expected of the n elements from at on; nil: 0.
+func (p *Writer) AddTiles(a Array, predict func(at, n int) Prediction) error {
 	n, dtype := tilesOf(a.Data)
 	if dtype == "" {
 		return fmt.Errorf("pack: array %q has type %T, which is not stored in tiles", a.Name, a.Data)
@@ -52,26 +39,106 @@ func (p *Writer) AddTiles(a Array, predict Prediction) error {
 	defer s.put()
 	out := s.stored[:0]
 	for at := 0; at < n; at += TileSize {
-		v := s.values[:min(TileSize, n-at)]
-		elements(v, a.Data, at)
-		for i, x := range predict.expected(at, s.expected[:len(v)]) {
-			v[i] -= x
+		m := min(TileSize, n-at)
+		var expected Prediction
+		if predict != nil {
+			expected = predict(at, m)
 		}
-		out = appendTile(out, v, tileSeed(a.Name, at))
+		out = AppendTile(out, a.Name, at, part(a.Data, at, m), expected)
 	}
 	s.stored = out
-	e := Entry{Name: a.Name, Attr: a.Attr, DType: dtype, Count: uint64(n), Tile: TileSize, Offset: p.pos, Length: uint64(len(out))}
-	if _, err := p.w.Write(out); err != nil {
-		return fmt.Errorf("pack: could not write array %q: %w", a.Name, err)
+	return p.AddStored(a.Name, a.Attr, dtype, n, [][]byte{out})
+}
+
+// AddStored stores an array of n integers of which AppendTile has made all tiles, in order; a piece has some of them.
+func (p *Writer) AddStored(name string, attr int, dtype string, n int, pieces [][]byte) error {
+	e := Entry{Name: name, Attr: attr, DType: dtype, Count: uint64(n), Tile: TileSize, Offset: p.pos}
+	for _, piece := range pieces {
+		if _, err := p.w.Write(piece); err != nil {
+			return fmt.Errorf("pack: could not write array %q: %w", name, err)
+		}
+		e.Length += uint64(len(piece))
 	}
 	p.pos += e.Length
 	p.foot.Arrays = append(p.foot.Arrays, e)
 	return nil
 }
 
+// DType returns the name that a file has for the type of the elements of data; "" where these are not integers.
+func DType(data any) string {
+	_, dtype := tilesOf(data)
+	return dtype
+}
+
+// AppendTile appends the tile of the elements of data, a slice of integers, which are those from at on of the array
+// with that name. It panics if they are more than a tile has, or no integers.
+func AppendTile(dst []byte, name string, at int, data any, predict Prediction) []byte {
+	seed := tileSeed(name, at)
+	switch v := data.(type) {
+	case []uint8:
+		return tileOf(dst, v, predict, seed)
+	case []uint16:
+		return tileOf(dst, v, predict, seed)
+	case []uint32:
+		return tileOf(dst, v, predict, seed)
+	case []uint64:
+		return tileOf(dst, v, predict, seed)
+	case []int32:
+		return tileOf(dst, v, predict, seed)
+	case []int64:
+		return tileOf(dst, v, predict, seed)
+	}
+	panic(fmt.Sprintf("io/pack: a tile of %T", data))
+}
+
+func tileOf[T integer](dst []byte, data []T, predict Prediction, seed uint32) []byte {
+	if predict.Same == nil && predict.Values == nil && constant(data) {
+		return appendConstant(dst, uint64(data[0]), seed)
+	}
+	s := takeScratch()
+	defer s.put()
+	v := s.values[:len(data)]
+	switch {
+	case predict.Same != nil:
+		differences(v, data, predict.Same)
+	case predict.Values != nil:
+		differences(v, data, predict.Values)
+	default:
+		for i, x := range data {
+			v[i] = uint64(x)
+		}
+	}
+	return appendTile(dst, v, seed, &s.exceptions)
+}
+
+func differences[T integer, E uint16 | uint64](v []uint64, data []T, expected []E) {
+	data, expected = data[:len(v)], expected[:len(v)]
+	for i := range v {
+		v[i] = uint64(data[i]) - uint64(expected[i])
+	}
+}
+
+// constant reports whether all elements are equal.
+func constant[T integer](data []T) bool {
+	first := data[0]
+	for len(data) >= 8 {
+		d := data[:8]
+		if (d[0]^first)|(d[1]^first)|(d[2]^first)|(d[3]^first)|(d[4]^first)|(d[5]^first)|(d[6]^first)|(d[7]^first) != 0 {
+			return false
+		}
+		data = data[8:]
+	}
+	for _, x := range data {
+		if x != first {
+			return false
+		}
+	}
+	return true
+}
+
 // LoadTiles is Load of an array that AddTiles has stored with the same prediction. predict is asked for the
 // tiles in order.
-func (r *Reader) LoadTiles(name string, predict Prediction) (any, error) {
+func (r *Reader) LoadTiles(name string, predict func(at, n int) Prediction) (any, error) {
 	s := takeScratch()
 	defer s.put()
 	t := Tiles{stored: s.stored}
@@ -81,14 +148,12 @@ func (r *Reader) LoadTiles(name string, predict Prediction) (any, error) {
 	}
 	data := makeArray(t.e)
 	for at := 0; at < int(t.e.Count); at += TileSize {
-		p := predict
-		if p.Same != nil {
-			p.Same = p.Same[at:]
+		n := min(TileSize, int(t.e.Count)-at)
+		var expected Prediction
+		if predict != nil {
+			expected = predict(at, n)
 		}
-		if of := predict.Of; of != nil {
-			p.Of = func(_ int, dst []uint64) { of(at, dst) }
-		}
-		if err := t.Next(part(data, at, min(TileSize, int(t.e.Count)-at)), p); err != nil {
+		if err := t.Next(part(data, at, n), expected); err != nil {
 			return nil, err
 		}
 	}
@@ -178,26 +243,23 @@ func tileSum(tile []byte, seed uint32) uint32 {
 }
 
 // appendTile appends the tile of values v in the width that takes the fewest bytes.
-func appendTile(dst []byte, v []uint64, seed uint32) []byte {
+func appendTile(dst []byte, v []uint64, seed uint32, room *[TileSize]uint16) []byte {
 	start := len(dst)
-	some := sampleOf(v)
-	for _, width := range []int{0, 1, 2, 4, 8} {
-		base, ok := baseFor(v[0], some, width)
+	lo, hi := spread(v)
+	for _, width := range widths {
+		base, ok := baseFor(v[0], lo, hi, width)
 		if !ok {
 			continue
 		}
 		next := max(1, 2*width)
 		most := (next - width) * len(v) / exceptionSize // more exceptions take more than the next width
 		dst = slices.Grow(dst[:start], tileHead+len(v)*width+most*exceptionSize)[:start+tileHead+len(v)*width]
-		head := dst[start:][:tileHead]
-		exceptions := pack(dst[start+tileHead:], v, base, width, most)
-		if exceptions == nil {
+		exceptions, ok := pack(dst[start+tileHead:], v, base, width, room[:0:most])
+		if !ok {
 			continue
 		}
-		binary.LittleEndian.PutUint64(head[8:], base)
-		binary.LittleEndian.PutUint16(head[4:], uint16(width))
-		binary.LittleEndian.PutUint16(head[6:], uint16(len(*exceptions)))
-		for _, i := range *exceptions {
+		putHead(dst[start:], width, len(exceptions), base)
+		for _, i := range exceptions {
 			dst = binary.LittleEndian.AppendUint16(dst, i)
 			dst = binary.LittleEndian.AppendUint64(dst, v[i])
 		}
@@ -207,24 +269,61 @@ func appendTile(dst []byte, v []uint64, seed uint32) []byte {
 	return dst
 }
 
-// sampleOf returns some values relative to the first, sorted.
-func sampleOf(v []uint64) []int64 {
-	var some [looked]int64
-	n := min(looked, len(v))
-	for i := range n {
-		some[i] = int64(v[i*(len(v)/n)] - v[0])
-	}
-	slices.SortFunc(some[:n], cmp.Compare)
-	return some[:n]
+// widths are the bytes that an element of a tile may take.
+var widths = [...]int{0, 1, 2, 4, 8}
+
+func putHead(tile []byte, width, exceptions int, base uint64) {
+	binary.LittleEndian.PutUint16(tile[4:], uint16(width))
+	binary.LittleEndian.PutUint16(tile[6:], uint16(exceptions))
+	binary.LittleEndian.PutUint64(tile[8:], base)
 }
 
-// baseFor returns the base with which values like some, relative to first, fit into a width.
-func baseFor(first uint64, some []int64, width int) (base uint64, ok bool) {
+// appendConstant is appendTile of values that are all equal.
+func appendConstant(dst []byte, value uint64, seed uint32) []byte {
+	var tile [tileHead]byte
+	putHead(tile[:], 0, 0, value)
+	binary.LittleEndian.PutUint32(tile[:], tileSum(tile[:], seed))
+	return append(dst, tile[:]...)
+}
+
+// spread looks at some values, relative to the first, and returns the bounds between which they lie but for outliers.
+func spread(v []uint64) (lo, hi int64) {
+	n := min(looked, len(v))
+	step, first := len(v)/n, v[0]
+	if n <= 2*outliers {
+		var some [2 * outliers]int64
+		for i := range n {
+			some[i] = int64(v[i*step] - first)
+		}
+		slices.Sort(some[:n])
+		return some[(n-1)/2], some[n-1-(n-1)/2]
+	}
+	least, most := [outliers + 1]int64{}, [outliers + 1]int64{} // in order, the outermost first
+	for i := range least {
+		least[i], most[i] = math.MaxInt64, math.MinInt64
+	}
+	for i := range n {
+		x := int64(v[i*step] - first)
+		if x < least[outliers] {
+			y := x
+			for k := range least {
+				least[k], y = min(least[k], y), max(least[k], y)
+			}
+		}
+		if x > most[outliers] {
+			for k := range most {
+				most[k], x = max(most[k], x), min(most[k], x)
+			}
+		}
+	}
+	return least[outliers], most[outliers]
+}
+
+// baseFor returns the base with which values between lo and hi, relative to first, fit into a width.
+func baseFor(first uint64, lo, hi int64, width int) (base uint64, ok bool) {
 	if width == 8 {
 		return 0, true
 	}
-	cut := min(outliers, (len(some)-1)/2)
-	lo, hi := some[cut], some[len(some)-1-cut]
 	span, room := uint64(hi)-uint64(lo), uint64(1)<<(8*width)-1
 	if span > room {
 		return 0, false
@@ -233,18 +332,18 @@ func baseFor(first uint64, some []int64, width int) (base uint64, ok bool) {
 	return first + uint64(lo) - (room-span)/4, true
 }
 
-// pack writes v - base in so many bytes each and returns where that does not fit; nil if that is in more than
-// most places.
-func pack(dst []byte, v []uint64, base uint64, width, most int) *[]uint16 {
-	var exceptions []uint16
-	room := uint64(1)<<(8*width) - 1
+// pack writes v - base in so many bytes each and returns where that does not fit; false if that is in more
+// places than exceptions has room for.
+func pack(dst []byte, v []uint64, base uint64, width int, exceptions []uint16) ([]uint16, bool) {
+	most := uint64(1)<<(8*width) - 1
 	switch width {
 	case 0:
 		for i, x := range v {
 			if x != base {
-				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
-					return nil
+				if len(exceptions) == cap(exceptions) {
+					return nil, false
 				}
+				exceptions = append(exceptions, uint16(i))
 			}
 		}
 	case 1:
@@ -252,30 +351,33 @@ func pack(dst []byte, v []uint64, base uint64, width, most int) *[]uint16 {
 		for i, x := range v {
 			d := x - base
 			dst[i] = byte(d)
-			if d > room {
-				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
-					return nil
+			if d > most {
+				if len(exceptions) == cap(exceptions) {
+					return nil, false
 				}
+				exceptions = append(exceptions, uint16(i))
 			}
 		}
 	case 2:
 		for i, x := range v {
 			d := x - base
 			binary.LittleEndian.PutUint16(dst[2*i:], uint16(d))
-			if d > room {
-				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
-					return nil
+			if d > most {
+				if len(exceptions) == cap(exceptions) {
+					return nil, false
 				}
+				exceptions = append(exceptions, uint16(i))
 			}
 		}
 	case 4:
 		for i, x := range v {
 			d := x - base
 			binary.LittleEndian.PutUint32(dst[4*i:], uint32(d))
-			if d > room {
-				if exceptions = append(exceptions, uint16(i)); len(exceptions) > most {
-					return nil
+			if d > most {
+				if len(exceptions) == cap(exceptions) {
+					return nil, false
 				}
+				exceptions = append(exceptions, uint16(i))
 			}
 		}
 	case 8:
@@ -283,7 +385,7 @@ func pack(dst []byte, v []uint64, base uint64, width, most int) *[]uint16 {
 			binary.LittleEndian.PutUint64(dst[8*i:], x-base)
 		}
 	}
-	return &exceptions
+	return exceptions, true
 }
 
 // checkTile verifies the tile of n elements that b begins with and returns its length, or what is wrong.
@@ -292,7 +394,7 @@ func checkTile(b []byte, n int, seed uint32) (length int, wrong string) {
 		return 0, fmt.Sprintf("%d bytes are left, a tile has at least %d", len(b), tileHead)
 	}
 	width, exceptions := int(binary.LittleEndian.Uint16(b[4:])), int(binary.LittleEndian.Uint16(b[6:]))
-	if !slices.Contains([]int{0, 1, 2, 4, 8}, width) || exceptions > n {
+	if !slices.Contains(widths[:], width) || exceptions > n {
 		return 0, fmt.Sprintf("%d bytes for an element and %d exceptions of %d", width, exceptions, n)
 	}
 	length = tileHead + n*width + exceptions*exceptionSize
@@ -367,18 +469,22 @@ func decodeAs[T integer](dst []T, b []byte, predict Prediction) (wrong string) {
 			return ""
 		}
 	}
-	s := takeScratch()
-	defer s.put()
-	expected := predict.expected(0, s.expected[:len(dst)])
-	if predict.Same == nil && decodeFast(dst, b, expected) {
+	if predict.Same == nil && decodeFast(dst, b, predict.Values) {
 		return ""
 	}
+	s := takeScratch()
+	defer s.put()
 	v := s.values[:len(dst)]
 	if wrong := decodeTile(v, b); wrong != "" {
 		return wrong
 	}
-	for i, x := range expected {
-		v[i] += x
+	for i := range v {
+		switch {
+		case predict.Same != nil:
+			v[i] += uint64(predict.Same[i])
+		case predict.Values != nil:
+			v[i] += predict.Values[i]
+		}
 	}
 	if !narrow(dst, v) {
 		return fmt.Sprintf("a value does not fit %T", dst)
@@ -517,33 +623,8 @@ func tilesOf(data any) (n int, dtype string) {
 	return 0, ""
 }
 
-// elements writes the elements from at on into dst; negative ones modulo 2^64.
-func elements(dst []uint64, data any, at int) {
-	switch v := data.(type) {
-	case []uint8:
-		widen(dst, v[at:])
-	case []uint16:
-		widen(dst, v[at:])
-	case []uint32:
-		widen(dst, v[at:])
-	case []uint64:
-		copy(dst, v[at:])
-	case []int32:
-		widen(dst, v[at:])
-	case []int64:
-		widen(dst, v[at:])
-	}
-}
-
 type integer interface {
 	uint8 | uint16 | uint32 | uint64 | int32 | int64
-}
-
-func widen[T integer](dst []uint64, v []T) {
-	v = v[:len(dst)]
-	for i, x := range v {
-		dst[i] = uint64(x)
-	}
 }
 
 func makeArray(e Entry) any {

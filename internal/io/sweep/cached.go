@@ -143,7 +143,7 @@ type fetcher struct {
 
 func (f *fetcher) done() {
 	if f.buffer != nil {
-		f.s.pool.put(f.buffer)
+		f.s.put(f.buffer)
 	}
 }
 
@@ -179,7 +179,7 @@ func (f *fetcher) fetch(l *lane, first, n int, band Span, row int64) error {
 	if need := int(row*int64(n)) / 2; len(f.buffer) < need {
 		f.done()
 		var err error
-		if f.buffer, err = f.s.pool.get(need); err != nil {
+		if f.buffer, err = f.s.get(need); err != nil {
 			f.buffer = nil
 			return err
 		}

@@ -117,13 +117,7 @@ func TestArenaIsKept(t *testing.T) {
 					if b.First == 0 && len(b.Frames) < sw.Lead {
 						t.Errorf("%s: %d frames lead", name, len(b.Frames))
 					}
-					s.pool.mu.Lock()
-					defer s.pool.mu.Unlock()
-					held := 0
-					for _, mem := range s.pool.mapped {
-						held += len(mem)
-					}
-					if held > most+most/8 { // each is rounded up to huge pages
+					if held := s.pool.Mapped(); held > most+most/8 { // each is rounded up to huge pages
 						return fmt.Errorf("%s %s: %d bytes held of %d", name, s.Name(), held, most)
 					}
 					return nil

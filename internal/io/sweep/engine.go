@@ -126,11 +126,11 @@ func (r *run) loadAll(ctx context.Context, loaded chan<- *super) error {
 				return ctx.Err()
 			}
 			b.release = func() {
-				r.s.pool.put(b.slab)
+				r.s.put(b.slab)
 				<-room
 			}
 			var err error
-			if b.slab, err = r.s.pool.get(int(bytes+1) / 2); err != nil {
+			if b.slab, err = r.s.get(int(bytes+1) / 2); err != nil {
 				return err
 			}
 			r.place(b, list)

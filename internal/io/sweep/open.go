@@ -12,6 +12,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/memory"
 )
 
 // Ways of reading, as flags name them.
@@ -30,7 +31,7 @@ type Source struct {
 	opt    Options
 	direct bool
 	slots  chan struct{} // one element per read in flight
-	pool   arena
+	pool   memory.Pool
 	// cached reports whether workers shall read strips themselves; a test may know better.
 	cached func(r *run) bool
 }
@@ -106,7 +107,7 @@ func (s *Source) Name() string {
 }
 
 // Close frees files and buffers; no Sweep may be under way.
-func (s *Source) Close() error { return errors.Join(s.pool.drop(), s.closeFiles()) }
+func (s *Source) Close() error { return errors.Join(s.pool.Free(), s.closeFiles()) }
 
 func (s *Source) closeFiles() (err error) {
 	for _, f := range s.fds {

@@ -122,11 +122,11 @@ func (s *Source) room(x stretch) int64 {
 func (s *Source) read(x stretch) error {
 	buffer := x.buffer
 	if buffer == nil {
-		b, err := s.pool.get(int(s.room(x)+1) / 2)
+		b, err := s.get(int(s.room(x)+1) / 2)
 		if err != nil {
 			return err
 		}
-		defer s.pool.put(b)
+		defer s.put(b)
 		buffer = bytesOf(b)
 	}
 	a := s.align()

@@ -2,9 +2,11 @@ package plan
 
 import (
 	"strings"
+	"sync"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/pack"
+	"rawstatus/internal/memory"
 	"rawstatus/internal/stats/plane"
 )
 
@@ -12,6 +14,7 @@ import (
 // planes stored before them and the number of frames predict.
 func AddPlanes(out *pack.Writer, prefix string, frames uint64, set *plane.Set) error {
 	before := &plane.Set{Frames: frames}
+	room := make([]uint64, TilePixels)
 	for _, i := range plane.Storing(set.Planes) {
 		p := set.Planes[i]
 		a := pack.Array{Name: prefix + p.Name, Attr: int(p.Op), Data: p.Data}
@@ -19,7 +22,7 @@ func AddPlanes(out *pack.Writer, prefix string, frames uint64, set *plane.Set) e
 		if _, float := p.Data.([]float64); float {
 			err = out.Add(a)
 		} else {
-			err = out.AddTiles(a, prediction(before, p.Name))
+			err = out.AddTiles(a, predictions(before, p.Name, room))
 		}
 		if err != nil {
 			return err
@@ -27,6 +30,100 @@ func AddPlanes(out *pack.Writer, prefix string, frames uint64, set *plane.Set) e
 		before.Planes = append(before.Planes, p)
 	}
 	return nil
+}
+
+// TileWriter is AddPlanes for planes of integers of which the tiles are made one by one, in any order and from several
+// goroutines. It holds the tiles as they will be stored.
+type TileWriter struct {
+	prefix string
+	pixels int
+	pool   *memory.Pool
+
+	mu     sync.Mutex
+	planes []plane.Plane // in the order of the file, without data
+	pieces [][][]byte    // of each plane, by tile
+	chunks [][]byte      // what they lie in
+	used   int           // bytes of the last chunk
+}
+
+// NewTileWriter prepares for planes of so many pixels, whose names in the file begin with prefix.
+func NewTileWriter(prefix string, pixels int, pool *memory.Pool) *TileWriter {
+	return &TileWriter{prefix: prefix, pixels: pixels, pool: pool}
+}
+
+// TileRoom is memory for making tiles, of one goroutine.
+type TileRoom struct {
+	expected []uint64
+	stored   []byte
+	ends     []int
+	before   plane.Set
+}
+
+// Put takes the planes of a tile, which begin at pixel at. All tiles have the same planes and the same number of frames.
+func (t *TileWriter) Put(at int, set *plane.Set, room *TileRoom) error {
+	if room.expected == nil {
+		room.expected = make([]uint64, TilePixels)
+	}
+	room.before = plane.Set{Frames: set.Frames, Planes: room.before.Planes[:0]}
+	room.stored, room.ends = room.stored[:0], room.ends[:0]
+	for _, i := range plane.Storing(set.Planes) {
+		p := set.Planes[i]
+		room.stored = pack.AppendTile(room.stored, t.prefix+p.Name, at, p.Data, prediction(&room.before, p.Name, room.expected))
+		room.ends = append(room.ends, len(room.stored))
+		room.before.Planes = append(room.before.Planes, p)
+	}
+	stored, err := t.keep(room)
+	if err != nil {
+		return err
+	}
+	copy(stored, room.stored)
+	begin := 0
+	for i, end := range room.ends {
+		t.pieces[i][at/TilePixels] = stored[begin:end]
+		begin = end
+	}
+	return nil
+}
+
+// keep returns the memory for a tile.
+func (t *TileWriter) keep(room *TileRoom) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pieces == nil {
+		for _, p := range room.before.Planes {
+			p.Data = pack.DType(p.Data)
+			t.planes, t.pieces = append(t.planes, p), append(t.pieces, make([][]byte, (t.pixels+TilePixels-1)/TilePixels))
+		}
+	}
+	n := len(room.stored)
+	if len(t.chunks) == 0 || t.used+n > len(t.chunks[len(t.chunks)-1]) {
+		chunk, err := t.pool.Get(max(n, memory.HugeSize))
+		if err != nil {
+			return nil, err
+		}
+		t.chunks, t.used = append(t.chunks, chunk), 0
+	}
+	out := t.chunks[len(t.chunks)-1][t.used:][:n]
+	t.used += n
+	return out, nil
+}
+
+// AddTo stores all planes.
+func (t *TileWriter) AddTo(out *pack.Writer) error {
+	for i, p := range t.planes {
+		if err := out.AddStored(t.prefix+p.Name, int(p.Op), p.Data.(string), t.pixels, t.pieces[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close frees the memory.
+func (t *TileWriter) Close() {
+	for _, c := range t.chunks {
+		t.pool.Put(c)
+	}
+	t.planes, t.pieces, t.chunks = nil, nil, nil
 }
 
 // LoadPlanes reads what AddPlanes has stored of so many frames: the planes whose names begin with prefix, each of which must have so many elements; -1: the
@@ -55,17 +152,26 @@ func loadPlane(r *pack.Reader, e pack.Entry, before *plane.Set, name string) (an
 	if e.Tile == 0 {
 		return r.Load(e.Name)
 	}
-	predict := prediction(before, name)
+	predict := predictions(before, name, make([]uint64, TilePixels))
 	for _, p := range before.Planes {
-		if n := plane.Len(p.Data); (predict.Same != nil || predict.Of != nil) && uint64(n) != e.Count {
+		if n := plane.Len(p.Data); predict != nil && uint64(n) != e.Count {
 			return nil, fault.New(fault.Input, "array %q has %s, %q before it has %d", e.Name, fault.Count(e.Count, "element"), p.Name, n)
 		}
 	}
 	return r.LoadTiles(e.Name, predict)
 }
 
-func prediction(before *plane.Set, name string) (p pack.Prediction) {
-	p.Same, p.Of = plane.Predictor(before, name)
+// predictions returns the predictions of the tiles of a plane; nil: nothing is expected. It uses room.
+func predictions(before *plane.Set, name string, room []uint64) func(at, n int) pack.Prediction {
+	if p := prediction(before.Part(0, 0), name, room); p.Same == nil && p.Values == nil {
+		return nil
+	}
+	return func(at, n int) pack.Prediction { return prediction(before.Part(at, n), name, room) }
+}
+
+// prediction returns what planes stored before expect of another one; it may use room.
+func prediction(before *plane.Set, name string, room []uint64) (p pack.Prediction) {
+	p.Same, p.Values = plane.Expected(before, name, room)
 	return p
 }
 
@@ -74,9 +180,10 @@ const TilePixels = pack.TileSize
 
 // PlaneTiles reads the planes of a merged file tile by tile, in memory that serves one file after the other.
 type PlaneTiles struct {
-	set   plane.Set
-	tiles []*pack.Tiles
-	room  []any // elements of a tile, for each plane
+	set      plane.Set
+	tiles    []*pack.Tiles
+	room     []any // elements of a tile, for each plane
+	expected []uint64
 }
 
 // Open begins to read the planes of a file, which counted so many frames of so many pixels each.
@@ -100,11 +207,14 @@ func (t *PlaneTiles) Open(r *pack.Reader, frames uint64, pixels int) error {
 
 // Next reads the next n pixels, a tile or what is left; what is returned is valid until the next call.
 func (t *PlaneTiles) Next(n int) (*plane.Set, error) {
+	if t.expected == nil {
+		t.expected = make([]uint64, TilePixels)
+	}
 	before := plane.Set{Frames: t.set.Frames}
 	for i := range t.set.Planes {
 		p := &t.set.Planes[i]
 		p.Data = plane.Elements(t.room[i], 0, n)
-		if err := t.tiles[i].Next(p.Data, prediction(&before, p.Name)); err != nil {
+		if err := t.tiles[i].Next(p.Data, prediction(&before, p.Name, t.expected)); err != nil {
 			return nil, err
 		}
 		before.Planes = t.set.Planes[:i+1]

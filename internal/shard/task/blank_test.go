@@ -70,13 +70,17 @@ func TestBlanks(t *testing.T) {
 			for cuts[len(cuts)-1] < n {
 				cuts = append(cuts, min(n, cuts[len(cuts)-1]+1+r.IntN(8)))
 			}
+			last := make([]uint16, min(size, pixels-lo))
 			group.Go(func() {
 				for i := range len(cuts) - 1 {
 					var part [][]uint16
 					for _, f := range frames[1+cuts[i] : 1+cuts[i+1]] {
 						part = append(part, f[lo:min(lo+size, pixels)])
 					}
-					b.add(lo, cuts[i], part, count)
+					zero := slices.ContainsFunc(part, func(f []uint16) bool { return slices.Max(f) == 0 }) && !keep
+					if held := b.add(last, lo, cuts[i], part, count); held != zero {
+						t.Errorf("bands of zeros are put off: %v, wanted %v", held, zero)
+					}
 				}
 			})
 		}

@@ -21,8 +21,8 @@ var errZerosLead = errors.New("frames of zeros among those that give the gates")
 
 // lead makes the gates of a unit from its leading frames, a band at a time.
 type lead struct {
-	lo, hi    []uint16 // by pixel; nil in profiles without gates
-	missing   bool     // they are still to be found
+	lo, hi    []uint16 // by pixel; nil where they are missing
+	missing   bool     // they are to be found in the leading frames of the sweep that counts
 	params    quantile.GateParams
 	block     int  // frames that give the gates
 	zeros     int  // frames of zeros that give them, too
@@ -31,13 +31,10 @@ type lead struct {
 	twoPass   bool // by average and rms
 }
 
-// gates returns the gates of a shard: none, those of an earlier job, or from its unit's leading frames. Where these
+// gates returns the gates of a shard: those of an earlier job, or from its unit's leading frames. Where these
 // are the shard's own, and inSweep says so, they are left to the sweep that counts them.
 func (w *worker) gates(shard int, inSweep bool) (*lead, error) {
 	g := &lead{keepZeros: w.plan.Params.ZerosCount()}
-	if !w.plan.Params.Gated() {
-		return g, nil
-	}
 	s := w.plan.Shards[shard]
 	panel := w.plan.Panel(s.Unit)
 	wordMax := uint16(0xffff)
@@ -56,11 +53,11 @@ func (w *worker) gates(shard int, inSweep bool) (*lead, error) {
 		}
 		return g, err
 	}
-	g.lo, g.hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
 	if inSweep && !seq.Stage1Only && !g.twoPass && g.block > 0 && s.Lo == 0 && s.Hi >= g.block && int64(g.block)*2*int64(panel.Pixels()) <= plan.LeadBytes {
 		g.missing = true
 		return g, nil
 	}
+	g.lo, g.hi = make([]uint16, panel.Pixels()), make([]uint16, panel.Pixels())
 	return g, w.leadingGates(s.Unit, g)
 }
 
@@ -83,13 +80,12 @@ func (g *lead) zerosAmong(frames [][]uint16) (doubt []int) {
 	return doubt
 }
 
-// find makes the gates of n pixels from lo on from the leading frames.
-func (g *lead) find(lo, n int, frames [][]uint16) {
+// find makes the gates of some pixels from the leading frames.
+func (g *lead) find(gateLo, gateHi []uint16, frames [][]uint16) {
 	px := slices.Clip(frames)
 	for range g.zeros {
-		px = append(px, make([]uint16, n))
+		px = append(px, make([]uint16, len(gateLo)))
 	}
-	gateLo, gateHi := g.lo[lo:lo+n], g.hi[lo:lo+n]
 	quantile.Stage1(px, g.params, gateLo, gateHi)
 	if g.clip {
 		quantile.Clip(g.params, gateLo, gateHi)
@@ -143,12 +139,15 @@ func (w *worker) leadingGates(unit int, g *lead) error {
 func (w *worker) gatesOf(panel frame.Panel, extents []frame.Extent, g *lead) (doubt []int, err error) {
 	switch {
 	case len(extents) == 0: // only frames of zeros
-		g.find(0, panel.Pixels(), nil)
+		g.find(g.lo, g.hi, nil)
 		return nil, nil
 	case g.twoPass:
 		return w.twoPassGates(panel, extents, g)
 	}
-	return w.leadingBands(panel, extents, g, func(lo int, frames [][]uint16) { g.find(lo, len(frames[0]), frames) })
+	return w.leadingBands(panel, extents, g, func(lo int, frames [][]uint16) {
+		hi := lo + len(frames[0])
+		g.find(g.lo[lo:hi], g.hi[lo:hi], frames)
+	})
 }
 
 // twoPassGates finds the gates from averages and rms of the given frames.

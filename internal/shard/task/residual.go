@@ -75,10 +75,11 @@ func (w *worker) shardResiduals(shard int) (*plane.Set, error) {
 	f.bands = f.flat.Bands()[s.BandLo:s.BandHi]
 	f.parts = make([][]*plane.Set, len(f.bands))
 	for _, b := range f.bands {
-		c, err := w.newCounter(shard, b.Keep.Lo*f.panel.Cols, b.Keep.Hi*f.panel.Cols, f.good, nil, nil)
+		c, err := w.newCounter(shard, b.Keep.Lo*f.panel.Cols, b.Keep.Hi*f.panel.Cols, len(f.extents), f.good)
 		if err != nil {
 			return nil, err
 		}
+		defer c.drop()
 		f.counters = append(f.counters, c)
 	}
 	for _, round := range f.rounds() {
@@ -146,10 +147,14 @@ func (f *flattening) take(round []*windows) error {
 				continue
 			}
 			x.zeros = append(x.zeros, b.First+i)
-			f.add(x, b.First+from, b.Frames[from:i])
+			if err := f.add(x, b.First+from, b.Frames[from:i]); err != nil {
+				return err
+			}
 			from = i + 1
 		}
-		f.add(x, b.First+from, b.Frames[from:])
+		if err := f.add(x, b.First+from, b.Frames[from:]); err != nil {
+			return err
+		}
 		if x.first == 0 {
 			f.progress(f.kept(x, b.Frames))
 		}
@@ -202,15 +207,21 @@ func (f *flattening) kept(x *windows, frames [][]uint16) [][]uint16 {
 }
 
 // add takes frames first, first+1, ... of a band, which are data.
-func (f *flattening) add(x *windows, first int, frames [][]uint16) {
+func (f *flattening) add(x *windows, first int, frames [][]uint16) error {
 	if len(frames) == 0 {
-		return
+		return nil
 	}
 	c := f.counters[x.band]
 	x.res.Add(c.goodOf(first, frames, nil))
-	if x.first == 0 {
-		c.addData(0, first, f.kept(x, frames))
+	if x.first > 0 || c.accumulators() == 0 {
+		return nil
 	}
+	d := c.room.desk()
+	defer c.room.putDesk(d)
+	return c.eachTile(d, 0, f.kept(x, frames), func(k *cell, lo int, frames [][]uint16) error {
+		c.addData(k, lo, first, frames)
+		return nil
+	})
 }
 
 // settle decides which frames of zeros are no data, and adds the others: a frame that is no data has zeros in all
@@ -249,8 +260,11 @@ func (f *flattening) settle(round []*windows) error {
 		b := f.bands[x.band]
 		rows := [][]uint16{make([]uint16, (b.Read.Hi-b.Read.Lo)*f.panel.Cols)}
 		for _, k := range x.zeros {
-			if f.state[k] == data {
-				f.add(x, k, rows)
+			if f.state[k] != data {
+				continue
+			}
+			if err := f.add(x, k, rows); err != nil {
+				return err
 			}
 		}
 	}
@@ -270,7 +284,9 @@ func (f *flattening) join() (*plane.Set, error) {
 			return nil, fmt.Errorf("rows %d to %d: %w", b.Keep.Lo, b.Keep.Hi, err)
 		}
 		f.counters[i].lost = lost
-		sets[i] = f.counters[i].planes(len(f.extents))
+		if sets[i], err = f.counters[i].whole(); err != nil {
+			return nil, err
+		}
 		sets[i].Planes = append(sets[i].Planes, set.Planes...)
 	}
 	return plane.Concat(sets)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/stats/plane"
 )
 
 // Options say how a task works; they change no result.
@@ -60,6 +60,7 @@ type Runner struct {
 	opened  error
 	index   *plan.Index
 	src     *sweep.Source
+	room    room
 	restore func()
 }
 
@@ -100,10 +101,11 @@ func (r *Runner) open() error {
 // Close frees files and memory; no Run may be under way.
 func (r *Runner) Close() error {
 	r.restore()
-	if r.src == nil {
-		return nil
+	err := r.room.pool.Free()
+	if r.src != nil {
+		err = errors.Join(err, r.src.Close())
 	}
-	return r.src.Close()
+	return err
 }
 
 // Run does task n unless its partial is already there. It may be called from two goroutines: one task is
@@ -129,7 +131,7 @@ func (r *Runner) run(ctx context.Context, n int, turn sync.Locker, progress func
 	begin := time.Now()
 	opt := r.opt
 	opt.Progress = progress
-	w := worker{ctx: ctx, work: r.work, plan: p, index: r.index, src: r.src, opt: opt, runner: r, turn: turn}
+	w := worker{ctx: ctx, work: r.work, plan: p, task: n, index: r.index, src: r.src, opt: opt, runner: r, turn: turn}
 	if err := atomicfile.MkdirAll(filepath.Dir(res.Path), 0o2775, nil); err != nil {
 		return res, fmt.Errorf("task %d: could not make the folder of partials: %w", n, err)
 	}
@@ -138,7 +140,7 @@ func (r *Runner) run(ctx context.Context, n int, turn sync.Locker, progress func
 		kind = plan.MergedKind
 	}
 	err := pack.WriteFile(res.Path, atomicfile.Options{Mode: opt.Mode}, kind, func(out *pack.Writer) (any, error) {
-		return w.fill(out, n)
+		return w.fill(out)
 	})
 	if errors.Is(err, frame.ErrHeading) {
 		err = errors.Join(err, plan.SaveDoubt(r.work, p, err, opt.Mode))
@@ -155,6 +157,7 @@ type worker struct {
 	ctx    context.Context
 	work   string
 	plan   *plan.Plan
+	task   int
 	index  *plan.Index
 	src    *sweep.Source
 	opt    Options
@@ -162,8 +165,8 @@ type worker struct {
 	turn   sync.Locker // nil: this worker has the turn already
 }
 
-// inTurn makes the sets of some shards while no other task is counting.
-func (w *worker) inTurn(do func([]int) ([]*plane.Set, error), shards []int) ([]*plane.Set, error) {
+// inTurn makes the results of some shards while no other task is counting.
+func (w *worker) inTurn(do func([]int) ([]result, error), shards []int) ([]result, error) {
 	if w.turn != nil {
 		w.turn.Lock()
 		defer w.turn.Unlock()
@@ -174,32 +177,40 @@ func (w *worker) inTurn(do func([]int) ([]*plane.Set, error), shards []int) ([]*
 	return do(shards)
 }
 
-// fill does the shards of task n, some at a time so that accumulators stay within the plan's memory.
+// prefix returns what the names of the planes of a shard begin with in the partial.
+func (w *worker) prefix(shard int) string {
+	if _, whole := w.plan.Whole(w.task); whole {
+		return ""
+	}
+	return shardPrefix(slices.Index(w.plan.Tasks[w.task].Shards, shard))
+}
+
+// fill does the shards of the task, some at a time so that accumulators stay within the plan's memory.
 // Shards done together share reads where their panels lie side by side in a file.
-func (w *worker) fill(out *pack.Writer, n int) (any, error) {
-	head := Head{Schema: PartialSchema, Plan: w.plan.ID, Task: n}
+func (w *worker) fill(out *pack.Writer) (any, error) {
+	head := Head{Schema: PartialSchema, Plan: w.plan.ID, Task: w.task}
 	do := w.count
 	switch {
-	case w.plan.Tasks[n].Stage == plan.StageFrames:
-		do = w.frameMedians
+	case w.plan.Tasks[w.task].Stage == plan.StageFrames:
+		do = func(shards []int) ([]result, error) { return plain(w.frameMedians(shards)) }
 	case w.plan.Params.Has(6):
-		do = w.residuals
+		do = func(shards []int) ([]result, error) { return plain(w.residuals(shards)) }
 	case w.plan.Params.Charge():
-		do = w.charge
+		do = func(shards []int) ([]result, error) { return plain(w.charge(shards)) }
 	}
-	for _, together := range w.plan.Sweeps(n) {
-		sets, err := w.inTurn(do, together)
+	for _, together := range w.plan.Sweeps(w.task) {
+		list, err := w.inTurn(do, together)
 		if err != nil {
 			return nil, err
 		}
 		for i, s := range together {
-			if unit, whole := w.plan.Whole(n); whole {
-				h := w.plan.MergedHeadOf(unit, sets[i])
-				return h, plan.AddPlanes(out, "", h.Frames, sets[i])
+			if unit, whole := w.plan.Whole(w.task); whole {
+				h := w.plan.MergedHeadOf(unit, list[i].Set)
+				return h, list[i].addTo(out, "", h.Frames)
 			}
 			h := headOf(w.plan, s)
-			h.Zeros, h.Stuck = sets[i].Zeros, sets[i].Stuck
-			if err := plan.AddPlanes(out, shardPrefix(len(head.Shards)), h.frames(), sets[i]); err != nil {
+			h.Zeros, h.Stuck = list[i].Zeros, list[i].Stuck
+			if err := list[i].addTo(out, w.prefix(s), h.frames()); err != nil {
 				return nil, err
 			}
 			head.Shards = append(head.Shards, h)

@@ -25,8 +25,13 @@ type Gated struct {
 	blocks         []kernel.Block
 	since          []uint16 // frames in the 16-bit counters of a block
 	frames         []uint32 // frames of a block before that
-	room           sync.Once
-	sum0, nLo, nHi []uint32 // what was flushed out of the blocks; nil before the first time
+	mu             sync.Mutex
+	flushed        *wide // what was flushed out of the blocks; nil before the first time
+}
+
+// wide are the sums of frames that the counters of blocks have no room for.
+type wide struct {
+	sum0, nLo, nHi []uint32
 	sum1           []uint64
 }
 
@@ -51,7 +56,22 @@ type Planes struct {
 // NewGated makes an accumulator for len(gateLo) pixels. A nil gate means all values are inside; then
 // pixels is their number.
 func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
-	g := &Gated{Params: p, pixels: pixels, open: gateLo == nil, gateLo: gateLo, gateHi: gateHi}
+	g := &Gated{}
+	g.Reset(nil, pixels, p, gateLo, gateHi)
+	return g
+}
+
+// Blocks returns how many blocks pixels take.
+func Blocks(pixels int) int { return (pixels + kernel.Width - 1) / kernel.Width }
+
+// Reset makes g what NewGated returns, with blocks for the pixels where the caller has some. Gates must be there when
+// frames are added, and stay those of the caller.
+func (g *Gated) Reset(blocks []kernel.Block, pixels int, p Params, gateLo, gateHi []uint16) {
+	n := Blocks(pixels)
+	if cap(blocks) < n {
+		blocks = make([]kernel.Block, n)
+	}
+	g.Params, g.pixels, g.open, g.gateLo, g.gateHi, g.flushed = p, pixels, gateLo == nil, gateLo, gateHi, nil
 	if !g.open && (len(gateLo) != pixels || len(gateHi) != pixels) {
 		panic(fmt.Sprintf("stats/accum: gates have %d and %d pixels, wanted %d", len(gateLo), len(gateHi), pixels))
 	}
@@ -63,9 +83,17 @@ func NewGated(pixels int, p Params, gateLo, gateHi []uint16) *Gated {
 	}
 	// Limits that count every frame are beyond the kernel's 16 bits: Planes fills those counts in.
 	g.kernel = kernel.Params{Mask: p.DataBits, Below: uint16(p.LoBelow), Above: uint16(p.HiAbove), Gain: p.GainBits, Want: p.Wanted}
-	n := (pixels + kernel.Width - 1) / kernel.Width
-	g.blocks, g.since, g.frames = make([]kernel.Block, n), make([]uint16, n), make([]uint32, n)
-	return g
+	g.blocks, g.since, g.frames = blocks[:n], zeroed(g.since, n), zeroed(g.frames, n)
+}
+
+// zeroed returns n zeros, in room if it has as many.
+func zeroed[T any](room []T, n int) []T {
+	if cap(room) < n {
+		return make([]T, n)
+	}
+	room = room[:n]
+	clear(room)
+	return room
 }
 
 // begin sets up a block that has no frames yet. The worker that adds the first frame calls it, so that the block is in the cache of its core.
@@ -192,24 +220,22 @@ func (g *Gated) count(first, last, n int) {
 	}
 }
 
-// makeRoom makes the planes that blocks are flushed into: most runs need them only at their end.
-func (g *Gated) makeRoom() {
-	g.room.Do(func() {
-		n := g.pixels
-		g.sum0, g.nLo, g.nHi, g.sum1 = make([]uint32, n), make([]uint32, n), make([]uint32, n), make([]uint64, n)
-	})
-}
-
-// flush moves the narrow counters of a block into the planes.
+// flush moves the narrow counters of a block into wide ones: most runs never need them.
 func (g *Gated) flush(i int) {
-	g.makeRoom()
+	g.mu.Lock()
+	if g.flushed == nil {
+		n := g.pixels
+		g.flushed = &wide{make([]uint32, n), make([]uint32, n), make([]uint32, n), make([]uint64, n)}
+	}
+	w := g.flushed
+	g.mu.Unlock()
 	b := &g.blocks[i]
 	lo := i * kernel.Width
 	for j := range min(kernel.Width, g.pixels-lo) {
-		g.sum0[lo+j] += uint32(b.N[j])
-		g.nLo[lo+j] += uint32(b.NLo[j])
-		g.nHi[lo+j] += uint32(b.NHi[j])
-		g.sum1[lo+j] += uint64(b.Sum[kernel.SumPos[j]])
+		w.sum0[lo+j] += uint32(b.N[j])
+		w.nLo[lo+j] += uint32(b.NLo[j])
+		w.nHi[lo+j] += uint32(b.NHi[j])
+		w.sum1[lo+j] += uint64(b.Sum[kernel.SumPos[j]])
 	}
 	clear(b.N[:])
 	clear(b.NLo[:])
@@ -219,39 +245,95 @@ func (g *Gated) flush(i int) {
 	g.since[i] = 0
 }
 
-// Planes returns the results so far. The slices belong to g, and no Add may be under way.
+// Planes returns the results so far. The gates belong to the caller, and no Add may be under way.
 func (g *Gated) Planes() Planes {
-	g.makeRoom()
-	out := Planes{GateLo: g.gateLo, GateHi: g.gateHi, Sum0: g.sum0, NLo: g.nLo, NHi: g.nHi, Sum1: g.sum1,
-		Sum2: make([]uint64, g.pixels), Min: make([]uint16, g.pixels), Max: make([]uint16, g.pixels)}
+	n := g.pixels
+	out := Planes{Sum0: make([]uint32, n), NLo: make([]uint32, n), NHi: make([]uint32, n), Sum1: make([]uint64, n),
+		Sum2: make([]uint64, n), Min: make([]uint16, n), Max: make([]uint16, n)}
+	g.PlanesTo(&out)
+	return out
+}
+
+// PlanesTo is Planes into the memory of out, whose slices but those of the gates have an element per pixel.
+func (g *Gated) PlanesTo(out *Planes) {
+	out.GateLo, out.GateHi = g.gateLo, g.gateHi
 	for i := range g.blocks {
 		if g.since[i] == 0 && g.frames[i] == 0 {
 			g.begin(i)
 		}
-		g.flush(i)
-		b := &g.blocks[i]
 		lo := i * kernel.Width
-		for j := range min(kernel.Width, g.pixels-lo) {
-			p := lo + j
-			out.Min[p], out.Max[p], out.Sum2[p] = b.Min[j], b.Max[j], b.Sq[kernel.SqPos[j]]
-			switch {
-			case g.GainBits != 0:
-			case g.open:
-				out.Sum0[p] = g.frames[i]
-			case g.gateLo[p] > g.gateHi[p]:
-				out.Sum0[p], out.Sum1[p], out.Sum2[p] = 0, 0, 0
-			}
-			counted := g.frames[i]
-			if g.GainBits != 0 {
-				counted = out.Sum0[p]
-			}
-			if g.LoBelow > 0xffff {
-				out.NLo[p] = counted
-			}
-			if g.HiAbove < 0 {
-				out.NHi[p] = counted
+		if lo+kernel.Width <= g.pixels {
+			l := lanes{(*[kernel.Width]uint32)(out.Sum0[lo:]), (*[kernel.Width]uint32)(out.NLo[lo:]), (*[kernel.Width]uint32)(out.NHi[lo:]),
+				(*[kernel.Width]uint64)(out.Sum1[lo:]), (*[kernel.Width]uint64)(out.Sum2[lo:]), (*[kernel.Width]uint16)(out.Min[lo:]), (*[kernel.Width]uint16)(out.Max[lo:])}
+			g.lanesOf(i, &l)
+			continue
+		}
+		l := lanes{new([kernel.Width]uint32), new([kernel.Width]uint32), new([kernel.Width]uint32), new([kernel.Width]uint64), new([kernel.Width]uint64),
+			new([kernel.Width]uint16), new([kernel.Width]uint16)}
+		g.lanesOf(i, &l)
+		copy(out.Sum0[lo:], l.sum0[:])
+		copy(out.NLo[lo:], l.nLo[:])
+		copy(out.NHi[lo:], l.nHi[:])
+		copy(out.Sum1[lo:], l.sum1[:])
+		copy(out.Sum2[lo:], l.sum2[:])
+		copy(out.Min[lo:], l.min[:])
+		copy(out.Max[lo:], l.max[:])
+	}
+}
+
+// lanes are the results of a block in pixel order.
+type lanes struct {
+	sum0, nLo, nHi *[kernel.Width]uint32
+	sum1, sum2     *[kernel.Width]uint64
+	min, max       *[kernel.Width]uint16
+}
+
+// lanesOf writes the results of a block.
+func (g *Gated) lanesOf(i int, l *lanes) {
+	b := &g.blocks[i]
+	b.InOrder(l.sum1, l.sum2)
+	*l.min, *l.max = b.Min, b.Max
+	for j := range l.sum0 {
+		l.sum0[j], l.nLo[j], l.nHi[j] = uint32(b.N[j]), uint32(b.NLo[j]), uint32(b.NHi[j])
+	}
+	lo := i * kernel.Width
+	n := min(kernel.Width, g.pixels-lo)
+	if g.frames[i] > 0 {
+		w := g.flushed
+		for j := range n {
+			l.sum0[j] += w.sum0[lo+j]
+			l.nLo[j] += w.nLo[lo+j]
+			l.nHi[j] += w.nHi[lo+j]
+			l.sum1[j] += w.sum1[lo+j]
+		}
+	}
+	counted := g.frames[i] + uint32(g.since[i])
+	switch {
+	case g.GainBits != 0:
+	case g.open:
+		for j := range l.sum0 {
+			l.sum0[j] = counted
+		}
+	default:
+		for j, first := range g.gateLo[lo : lo+n] {
+			if first > g.gateHi[lo+j] {
+				l.sum0[j], l.sum1[j], l.sum2[j] = 0, 0, 0
 			}
 		}
 	}
-	return out
+	if g.LoBelow <= 0xffff && g.HiAbove >= 0 {
+		return
+	}
+	for j := range n { // limits beyond 16 bits count all words
+		all := counted
+		if g.GainBits != 0 {
+			all = l.sum0[j]
+		}
+		if g.LoBelow > 0xffff {
+			l.nLo[j] = all
+		}
+		if g.HiAbove < 0 {
+			l.nHi[j] = all
+		}
+	}
 }

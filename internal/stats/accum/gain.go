@@ -2,7 +2,7 @@ package accum
 
 import (
 	"fmt"
-	"slices"
+	"sync"
 
 	"rawstatus/internal/stats/kernel"
 )
@@ -16,21 +16,28 @@ type Gain struct {
 	mask, want, bad uint16
 	odd16, never16  []uint16 // counts since the last flush
 	since           []uint16 // frames in them, per Grain pixels
-	odd, never      []uint32
+	mu              sync.Mutex
+	odd, never      []uint32 // what was flushed; nil before the first time
 }
 
 // NewGain makes an accumulator; mask, want and bad are bits of the raw word in their place, and want
 // differs from bad. Not all bits are gain bits.
 func NewGain(pixels int, mask, want, bad uint16) *Gain {
+	g := &Gain{}
+	g.Reset(nil, nil, pixels, mask, want, bad)
+	return g
+}
+
+// Reset makes g what NewGain returns, in the memory of odd and never where they are large enough.
+func (g *Gain) Reset(odd, never []uint16, pixels int, mask, want, bad uint16) {
 	if want&^mask != 0 || bad&^mask != 0 || bad != 0 && want == bad || mask == 0xffff {
 		panic(fmt.Sprintf("stats/accum: gain bits %#x and %#x must differ and lie within %#x", want, bad, mask))
 	}
 	if bad == 0 {
 		bad = ^mask // no word has that
 	}
-	n := (pixels + Grain - 1) / Grain
-	return &Gain{mask: mask, want: want, bad: bad, odd16: make([]uint16, pixels), never16: make([]uint16, pixels),
-		since: make([]uint16, n), odd: make([]uint32, pixels), never: make([]uint32, pixels)}
+	g.mask, g.want, g.bad, g.odd, g.never = mask, want, bad, nil, nil
+	g.odd16, g.never16, g.since = zeroed(odd, pixels), zeroed(never, pixels), zeroed(g.since, (pixels+Grain-1)/Grain)
 }
 
 // Add takes frames in; frames[k][i] is the raw value of pixel lo+i.
@@ -38,7 +45,7 @@ func (g *Gain) Add(lo int, frames [][]uint16) {
 	if len(frames) == 0 {
 		return
 	}
-	hi := checkBand(len(g.odd), lo, frames)
+	hi := checkBand(len(g.odd16), lo, frames)
 	for len(frames) > 0 {
 		n := min(group, len(frames))
 		for i := lo / Grain; i < (hi+Grain-1)/Grain; i++ {
@@ -71,11 +78,17 @@ func (g *Gain) addForeign(lo int, foreign []bool, frames [][]uint16) {
 	}
 }
 
-// flush moves the narrow counters of the i-th Grain pixels into the planes.
+// flush moves the narrow counters of the i-th Grain pixels into wide ones: most runs never need them.
 func (g *Gain) flush(i int) {
-	for p := i * Grain; p < min((i+1)*Grain, len(g.odd)); p++ {
-		g.odd[p] += uint32(g.odd16[p])
-		g.never[p] += uint32(g.never16[p])
+	g.mu.Lock()
+	if g.odd == nil {
+		g.odd, g.never = make([]uint32, len(g.odd16)), make([]uint32, len(g.odd16))
+	}
+	odd, never := g.odd, g.never
+	g.mu.Unlock()
+	for p := i * Grain; p < min((i+1)*Grain, len(odd)); p++ {
+		odd[p] += uint32(g.odd16[p])
+		never[p] += uint32(g.never16[p])
 		g.odd16[p], g.never16[p] = 0, 0
 	}
 	g.since[i] = 0
@@ -83,8 +96,24 @@ func (g *Gain) flush(i int) {
 
 // Planes returns the counts so far; no Add may be under way.
 func (g *Gain) Planes() (odd, never []uint32) {
-	for i := range g.since {
-		g.flush(i)
+	odd, never = make([]uint32, len(g.odd16)), make([]uint32, len(g.odd16))
+	g.PlanesTo(odd, never)
+	return odd, never
+}
+
+// PlanesTo is Planes into slices with an element per pixel.
+func (g *Gain) PlanesTo(odd, never []uint32) {
+	widen(odd, g.odd16, g.odd)
+	widen(never, g.never16, g.never)
+}
+
+// widen adds narrow counters to wide ones, if there are any.
+func widen(dst []uint32, narrow []uint16, wide []uint32) {
+	dst = dst[:len(narrow)]
+	for i, n := range narrow {
+		dst[i] = uint32(n)
 	}
-	return slices.Clone(g.odd), slices.Clone(g.never)
+	for i, n := range wide {
+		dst[i] += n
+	}
 }

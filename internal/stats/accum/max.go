@@ -10,7 +10,14 @@ type Max struct {
 
 // NewMax makes an accumulator of maxima.
 func NewMax(pixels int, dataBits uint16) *Max {
-	return &Max{mask: dataBits, max: make([]uint16, pixels)}
+	m := &Max{}
+	m.Reset(nil, pixels, dataBits)
+	return m
+}
+
+// Reset makes m what NewMax returns, in room if it is large enough.
+func (m *Max) Reset(room []uint16, pixels int, dataBits uint16) {
+	m.mask, m.max = dataBits, zeroed(room, pixels)
 }
 
 // Add takes frames in; frames[k][i] is the raw value of pixel lo+i.

@@ -50,6 +50,21 @@ func positions() (sum, sq [Width]uint8) {
 	return sum, sq
 }
 
+// InOrder writes the sums in pixel order.
+func (b *Block) InOrder(sum, sq *[Width]uint64) {
+	for lane := range 4 {
+		lo, hi := (*[4]uint32)(b.Sum[4*lane:]), (*[4]uint32)(b.Sum[16+4*lane:])
+		s, q := (*[8]uint64)(sum[8*lane:]), (*[8]uint64)(sq[8*lane:])
+		for r := range 4 {
+			s[r], s[4+r] = uint64(lo[r]), uint64(hi[r])
+		}
+		even, odd := (*[2]uint64)(b.Sq[2*lane:]), (*[2]uint64)(b.Sq[8+2*lane:])
+		q[0], q[1], q[2], q[3] = even[0], odd[0], even[1], odd[1]
+		even, odd = (*[2]uint64)(b.Sq[16+2*lane:]), (*[2]uint64)(b.Sq[24+2*lane:])
+		q[4], q[5], q[6], q[7] = even[0], odd[0], even[1], odd[1]
+	}
+}
+
 // Params are the constants of an accumulation, of every y = raw & Mask.
 type Params struct {
 	Mask  uint16

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPredictorLeavesLittle: of planes as frames make them, small numbers are left.
-func TestPredictorLeavesLittle(t *testing.T) {
+// TestExpectedLeavesLittle: of planes as frames make them, small numbers are left.
+func TestExpectedLeavesLittle(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const n, frames = 500, 60
 	sum0, sum1, sum2 := make([]uint32, n), make([]uint64, n), make([]uint64, n)
@@ -30,14 +30,13 @@ func TestPredictorLeavesLittle(t *testing.T) {
 		{extremes, MaxValue, 200}, {extremes, Sum1, 60 * 100}, {extremes, Sum2, 60 * 100 * 100},
 		{append(extremes, Plane{Sum0, Sum, sum0}), Sum2, 60 * 100 * 100}, {extremes[:2], Sum2, 60 * 100 * 100},
 	} {
-		same, predict := Predictor(&Set{Frames: frames, Planes: c.planes}, c.name)
-		expected := make([]uint64, 100)
-		if same == nil {
-			predict(50, expected)
-		} else {
-			for i, x := range same[50:150] {
-				expected[i] = uint64(x)
-			}
+		part := (&Set{Frames: frames, Planes: c.planes}).Part(50, 100)
+		same, expected := Expected(part, c.name, make([]uint64, 100))
+		for _, x := range same {
+			expected = append(expected, uint64(x))
+		}
+		if len(expected) != 100 {
+			t.Errorf("%s of %d planes: %d of 100 pixels are expected", c.name, len(c.planes), len(expected))
 		}
 		for i, x := range expected {
 			var v uint64
@@ -58,7 +57,7 @@ func TestPredictorLeavesLittle(t *testing.T) {
 		t.Errorf("stored in the order %v", got)
 	}
 	for _, name := range []string{Sum1, Sum0, NLo, MinValue, "other"} {
-		if same, of := Predictor(&Set{}, name); same != nil || of != nil {
+		if same, values := Expected(&Set{}, name, nil); same != nil || values != nil {
 			t.Errorf("%s is predicted from nothing", name)
 		}
 	}
