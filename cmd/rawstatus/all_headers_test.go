@@ -90,11 +90,16 @@ func TestWrongPredictionEndsATask(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if doubt, err := plan.LoadDoubt(work); err != nil || doubt == nil || doubt.Plan != p.ID || !strings.Contains(doubt.Error, s.place) {
-				t.Errorf("%s, %s: note %+v, %v", name, way, doubt, err)
+			if wrong, err := plan.LoadWrongPrediction(work); err != nil || wrong == nil || wrong.Plan != p.ID || !strings.Contains(wrong.Error, s.place) {
+				t.Errorf("%s, %s: note %+v, %v", name, way, wrong, err)
 			}
-			if code, _, stderr := call(t, "submit", "--work", work, "--dry-run", "-o", t.TempDir()); code != int(fault.Slurm) && (code != int(fault.Input) || !strings.Contains(stderr, "plan --all-headers --work")) {
+			// The next command makes the job again from its request.
+			if code, _, stderr := call(t, "submit", "--work", work, "--dry-run", "-o", t.TempDir()); code != 0 || !strings.Contains(stderr, "made again") {
 				t.Errorf("%s: submitted as it is: %d, %s", name, code, stderr)
+			}
+			must(t, fault.OK, "plan", "--work", work)
+			if q, err := plan.Load(work); err != nil || q.ID == p.ID || len(q.Tasks) != len(p.Tasks) {
+				t.Errorf("%s, %s: planned again: %v", name, way, err)
 			}
 		}
 	}
@@ -204,13 +209,12 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 	if err != nil || len(plans) != 2 {
 		t.Errorf("attempts %q, %v; want one at each of two plans", plans, err)
 	}
-	// Without the raw data named, only a person can make the plan again.
+	// The request is in the work directory: a submission that does not name the raw data goes the same way.
 	k := n.job(t, nil)
+	k.want = j.want
 	k.call(t, fault.OK, append([]string{"plan", "--max-lost", "2", "--work", k.work}, s.data...)...)
-	k.call(t, fault.Incomplete, "submit", "--work", k.work, "--wait")
-	if _, stderr := k.call(t, fault.Input, "rerun", k.work); !strings.Contains(stderr, "rawstatus plan --all-headers --work") {
-		t.Errorf("rerun: %s", stderr)
-	}
+	k.call(t, fault.OK, "submit", "--work", k.work, "--wait")
+	k.same(t)
 }
 
 // TestSlurmCampaignRecoversFromAWrongPrediction wants the job behind a wave to plan again.

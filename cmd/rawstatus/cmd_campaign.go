@@ -1,20 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -58,7 +50,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		if err != nil {
 			return err
 		}
-		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), workersOf(cam), caller(c, e)))
+		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), handsOf(e, cam.Request.Task.CPUs)))
 	}
 	client := slurmClient(c.Context, e)
 	if c.Bool("step") {
@@ -137,7 +129,7 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 	if err != nil {
 		return nil, err
 	}
-	if request.Deploy, err = campaignDeploy(c, e, file, request.Repository); err != nil {
+	if request.Deploy, err = campaignDeploy(c, e, file, request.Results.Repository); err != nil {
 		return nil, err
 	}
 	dir, most := c.String("work"), e.Site.Slurm.MaxJobs
@@ -176,62 +168,6 @@ func campaignDeploy(c *cli.Context, e *environment, f *campaign.File, repository
 	return append(append(line, "--automatic", "--deploy"), extra...), nil
 }
 
-// callMergedeploy runs mergedeploy, which stands beside this program.
-func callMergedeploy(ctx context.Context, e *environment, args []string) campaign.Outcome {
-	o := campaign.Outcome{Begin: time.Now().UTC(), Code: int(fault.Unexpected)}
-	path, err := mergedeployPath()
-	if err != nil {
-		o.Code, o.Error, o.Hint = int(fault.CodeOf(err)), fault.Message(err), fault.HintOf(err)
-		return o
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), slurm.RequeueVariable+"=0") // the next wave tries again
-	cmd.Stdout, cmd.Stderr = e.Stderr, e.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	err = cmd.Run()
-	if o.End = time.Now().UTC(); cmd.ProcessState != nil && cmd.ProcessState.ExitCode() >= 0 {
-		o.Code = cmd.ProcessState.ExitCode()
-	}
-	if err != nil {
-		o.Error = fmt.Sprintf("mergedeploy: %v", err)
-	}
-	return o
-}
-
-func workersOf(cam *campaign.Campaign) string { return strconv.Itoa(cam.Request.Task.CPUs) }
-
-// caller runs commands of this program in this process.
-func caller(c *cli.Context, e *environment) campaign.Call {
-	return func(ctx context.Context, args ...string) campaign.Outcome {
-		if args[0] == "mergedeploy" {
-			return callMergedeploy(ctx, e, args[1:])
-		}
-		line, stderr := []string{"rawstatus", args[0], "--json"}, e.Stderr
-		if site := c.String("site"); site != "" {
-			line = append(line, "--site", site)
-		}
-		if args[0] == "plan" { // many at a time: of each only what went wrong is of interest
-			stderr = io.Discard
-		}
-		o := campaign.Outcome{Begin: time.Now().UTC()}
-		var stdout bytes.Buffer
-		o.Code = run(ctx, &stdout, stderr, append(line, args[1:]...))
-		o.End = time.Now().UTC()
-		if o.Code == int(fault.OK) {
-			return o
-		}
-		var failure struct{ Error, Hint string }
-		if err := json.Unmarshal(stdout.Bytes(), &failure); err != nil {
-			failure.Error = fmt.Sprintf("rawstatus %s ended with exit code %d", args[0], o.Code)
-		}
-		o.Error, o.Hint = failure.Error, failure.Hint
-		if args[0] == "plan" && ctx.Err() == nil {
-			e.Log.Warnf("%s", o.Error)
-		}
-		return o
-	}
-}
-
 // planItems plans all items that have no plan, some at a time; to try again, also those that are not done.
 func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 	begin := time.Now()
@@ -245,10 +181,11 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 			again[s.Key] = s.State == campaign.Failed
 		}
 	}
+	hands := handsOf(e, cam.Request.Task.CPUs)
 	g, ctx := fault.WithContext(c.Context)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, it := range cam.Items {
-		g.Go(func() error { return cam.Plan(ctx, it, workersOf(cam), again[it.Key()], caller(c, e)) })
+		g.Go(func() error { return cam.Plan(ctx, it, again[it.Key()], hands) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -257,19 +194,19 @@ func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
 	return nil
 }
 
-// step makes one step and logs what it submitted. Items whose plans cannot be done are planned again, and submitted
-// with another step.
+// step makes one step and logs what it submitted. Items whose predictions are wrong are made again, and submitted with
+// another step.
 func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool, known string) (*campaign.View, error) {
 	v, err := oneStep(c.Context, e, cam, retry, known)
-	if err != nil || v.Count(campaign.Doubted) == 0 {
+	if err != nil || v.Count(campaign.Mispredicted) == 0 {
 		return v, err
 	}
 	for _, s := range v.Items {
-		if s.State != campaign.Doubted {
+		if s.State != campaign.Mispredicted {
 			continue
 		}
 		e.Log.Warnf("%s is planned again, from all headers: %s", s.Key, s.Reason)
-		if err := cam.Plan(c.Context, s.Item, workersOf(cam), true, caller(c, e)); err != nil {
+		if err := cam.Remake(c.Context, s.Item, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -298,7 +235,7 @@ func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign, known st
 			return nil, err
 		}
 		var parts []string
-		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Reduced, campaign.Doubted, campaign.Held, campaign.Failed} {
+		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Reduced, campaign.Mispredicted, campaign.Held, campaign.Failed} {
 			if n := v.Count(s); n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n, s))
 			}
@@ -359,7 +296,7 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View, print bool)
 		postFailures(context.Background(), e, cam, v)
 		notifyOfCampaign(context.Background(), e, cam, v)
 	}
-	if v.Over() && slices.Contains(cam.Request.ReduceWords, "--report") {
+	if v.Over() && cam.Request.Results.Report {
 		_, err = reportOfCampaign(context.Background(), e, cam.Dir, v)
 	}
 	return err

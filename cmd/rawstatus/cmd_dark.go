@@ -14,6 +14,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
@@ -70,6 +71,7 @@ func runDark(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	d.Detector = "" // any
 	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle")})
 	if err != nil {
 		return err
@@ -93,9 +95,13 @@ func runDark(c *cli.Context, e *environment) error {
 	for _, det := range dets {
 		work := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(x.Run.Experiment), x.Run.Number, fileName(det), plan.ProfileDark))
 		e.Log.Infof("%s run %d: %s", x.Run.Experiment, x.Run.Number, det)
-		err := oneDark(c, e, self, det, work, x.Run.Experiment, x.Run.Number)
+		err := fault.Safe(func() error { return oneDark(c, e, self, det, work, x.Run.Experiment, x.Run.Number) })
 		if err != nil {
-			if e.Log.Errorf("%s: %v", det, err); len(failed) == 0 {
+			e.Log.Errorf("%s: %s", det, fault.Message(err))
+			if hint := fault.HintOf(err); hint != "" {
+				e.Log.Errorf("hint: %s", hint)
+			}
+			if len(failed) == 0 {
 				first = fault.CodeOf(err)
 			}
 			failed = append(failed, det)
@@ -133,21 +139,26 @@ func darkDetectors(c *cli.Context, have []string) ([]string, error) {
 // oneDark computes and deploys the constants of one detector.
 func oneDark(c *cli.Context, e *environment, self, det, work, exp string, number int) error {
 	line, products := darkWords(c)
-	line = append(line, "--det", det, "--work", work, "--profile", plan.ProfileDark)
-	verb := "run"
-	if c.Bool("submit") {
-		verb = "submit"
-		line = append(line, "--wait")
-		line = append(line, *c.Generic("submit-arg").(*words)...)
-	}
-	if err := ours(c, e, self, verb, line); err != nil {
-		return err
-	}
-	repository, err := filepath.Abs(e.Site.Repository)
+	opt, err := runOptionsOf(c, e, subject{profile: plan.ProfileDark})
 	if err != nil {
 		return err
 	}
-	line = []string{"--exp", exp, "--run", fmt.Sprint(number), "--det", det, "--work", work, "--repository", repository, "--products", products}
+	if c.Bool("submit") {
+		line = append(line, "--det", det, "--work", work, "--profile", plan.ProfileDark, "--wait")
+		err = ours(c, e, self, "submit", append(line, *c.Generic("submit-arg").(*words)...))
+	} else {
+		opt.order.Data.Detector, opt.results.Products = det, products
+		opt.order.Work = func(frame.Run, string, plan.Params) (string, error) { return work, nil }
+		err = runRun(c.Context, e, opt)
+	}
+	if err != nil {
+		return err
+	}
+	results, err := opt.results.Absolute()
+	if err != nil {
+		return err
+	}
+	line = []string{"--exp", exp, "--run", fmt.Sprint(number), "--det", det, "--work", work, "--repository", results.Repository, "--products", products}
 	// Elsewhere the flag would ask for the directory, which analysis of LCLS-II never reads.
 	if c.IsSet("calib-dir") || strings.Contains(det, ":") && e.Site.CalibDir != "" {
 		line = append(line, "--calib-dir", e.Site.CalibDir)

@@ -2,22 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"runtime"
-	"strings"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
-	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/atomicfile"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -25,21 +21,59 @@ func newPlanCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "plan",
 		Usage: "index a run and cut the work into tasks",
-		Description: "Writes plan.json and index.pack into the work directory. Then do every task with `rawstatus task` (or the\n" +
-			"job array of `rawstatus submit`) and finish with `rawstatus reduce`. `rawstatus run` does all of it on this machine.",
+		Description: "Writes plan.json, index.pack and the request (job.json) into the work directory. Then do every task with `rawstatus\n" +
+			"task` (or the job array of `rawstatus submit`) and finish with `rawstatus reduce`; `rawstatus run` does all of it on this machine.\n" +
+			"With --work alone the stored request is planned again, by the headers of all frames: where a task found a prediction to be wrong.",
 		Flags: concat(dataFlags(), jobFlags(), []cli.Flag{workFlag(), tasksFlag()}, command.In(command.Machine, []cli.Flag{workersFlag()})),
 		Action: func(c *cli.Context) error {
-			p, work, err := makePlan(c, e)
+			if work := c.String("work"); work != "" && !namesData(c) {
+				return runPlanAgain(c.Context, e, work)
+			}
+			order, err := orderOf(c, e, subject{})
 			if err != nil {
 				return err
 			}
-			if e.JSON {
-				return e.PrintJSON(p)
-			}
-			_, err = fmt.Fprintf(e.Stdout, "plan %.12s in %s: %s, next: rawstatus task --work %s --task 0-%d\n", p.ID, work, fault.Count(len(p.Tasks), "task"), work, len(p.Tasks)-1)
-			return err
+			return runPlan(c.Context, e, order)
 		},
 	}
+}
+
+// namesData reports whether the flags name raw data.
+func namesData(c *cli.Context) bool {
+	return slices.ContainsFunc([]string{"dataset", "exp", "run", "dir", "file"}, c.IsSet)
+}
+
+func runPlan(ctx context.Context, e *environment, order job.Order) error {
+	j, err := makePlan(ctx, e, order)
+	if err != nil {
+		return err
+	}
+	return showPlan(e, j)
+}
+
+// runPlanAgain makes the plan of a work directory again, by the headers of all frames.
+func runPlanAgain(ctx context.Context, e *environment, work string) error {
+	j, err := job.Open(work)
+	if err == nil {
+		j, err = j.Remake(ctx, e.Log)
+	}
+	if err == nil {
+		err = storePlan(ctx, e, j)
+	}
+	if err != nil {
+		return err
+	}
+	logPlan(e, j)
+	return showPlan(e, j)
+}
+
+func showPlan(e *environment, j *job.Job) error {
+	if e.JSON {
+		return e.PrintJSON(j.Plan)
+	}
+	last := len(j.Plan.Tasks) - 1
+	_, err := fmt.Fprintf(e.Stdout, "plan %.12s in %s: %s, next: rawstatus task --work %s --task 0-%d\n", j.Plan.ID, j.Work, fault.Count(last+1, "task"), j.Work, last)
+	return err
 }
 
 func tasksFlag() cli.Flag {
@@ -58,71 +92,34 @@ func concat(lists ...[]cli.Flag) []cli.Flag {
 	return out
 }
 
-// indexJob indexes the run that the flags name, prepared for the parameters that they give, and returns the work
-// directory. Headers are predicted; once somebody has found that a prediction is wrong, all are read.
-func indexJob(c *cli.Context, e *environment) (x *frame.Index, par plan.Params, work string, err error) {
-	for all := c.Bool("all-headers"); ; all = true {
-		x, par, work, err = indexOnce(c, e, all)
-		if all || !errors.Is(err, frame.ErrHeading) {
-			return x, par, work, err
-		}
-		e.Log.Warnf("all headers are read: %v", err)
+// makePlan makes the job that is ordered and stores it in its work directory.
+func makePlan(ctx context.Context, e *environment, order job.Order) (*job.Job, error) {
+	j, err := order.Make(ctx)
+	if err == nil {
+		err = storePlan(ctx, e, j)
 	}
+	if err != nil {
+		return nil, err
+	}
+	logPlan(e, j)
+	return j, nil
 }
 
-// indexOnce is indexJob for predicted headers, or for all. It fails with frame.ErrHeading if a prediction is wrong: one
-// that it looked at itself, or one that a task of this work directory found.
-func indexOnce(c *cli.Context, e *environment, all bool) (x *frame.Index, par plan.Params, work string, err error) {
-	if x, err = indexDetector(c, e, all); err != nil {
-		return nil, par, "", err
+// storePlan stores a job in its work directory, unless jobs of Slurm are at work there on another plan.
+func storePlan(ctx context.Context, e *environment, j *job.Job) error {
+	if err := notUnderJobs(ctx, j.Work, j.Plan); err != nil {
+		return err
 	}
-	panel := x.Panels[0]
-	if family, _ := detector.Lookup(panel.Type); family.IsCamera() && panel.Bits == 0 {
-		if panel.Bits, err = plan.Reach(c.Context, x, c.String("read")); err != nil {
-			return nil, par, "", err
-		}
-		e.Log.Infof("nothing tells how many bits words of %s have; those of some frames reach %s, which the default upper limits follow", panel.Detector, fault.Count(panel.Bits, "bit"))
-	}
-	if par, err = jobParams(c, e, x.Run, panel); err != nil {
-		return nil, par, "", err
-	}
-	if work, err = workDir(c, e, x.Run, x.Panels[0].Detector, par); err != nil {
-		return nil, par, "", err
-	}
-	doubt, err := plan.LoadDoubt(work)
-	if err != nil {
-		return nil, par, "", err
-	}
-	if doubt != nil && len(x.Headings) > 0 {
-		return nil, par, "", fmt.Errorf("an earlier plan of %s could not be done: %s%w", work, strings.TrimSuffix(doubt.Error, frame.ErrHeading.Error()), frame.ErrHeading)
-	}
-	x, err = plan.Prepare(c.Context, x, par, c.String("read"))
-	return x, par, work, err
+	return j.Save(ctx, fs.FileMode(e.Site.FileMode))
 }
 
-// makePlan indexes the run that the flags name and saves its plan. A work directory that already holds
-// this very plan with its index is left as it is.
-func makePlan(c *cli.Context, e *environment) (*plan.Plan, string, error) {
-	x, par, work, err := indexJob(c, e)
-	if err != nil {
-		return nil, "", err
-	}
-	p, index, err := buildPlan(x, par, plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")})
-	if err == nil {
-		err = notUnderJobs(c.Context, work, p)
-	}
-	if err == nil {
-		err = savePlan(c.Context, work, p, index, fs.FileMode(e.Site.FileMode))
-	}
-	if err != nil {
-		return nil, "", err
-	}
+func logPlan(e *environment, j *job.Job) {
+	p := j.Plan
 	e.Log.WithField("plan", p.ID[:12]).Infof("%s, %s or steps, %s in %s; work directory %s",
-		fault.Count(len(p.Dataset.Panels), "panel"), fault.Count(len(p.Groups), "gain mode"), fault.Count(len(p.Shards), "shard"), fault.Count(len(p.Tasks), "task"), work)
+		fault.Count(len(p.Dataset.Panels), "panel"), fault.Count(len(p.Groups), "gain mode"), fault.Count(len(p.Shards), "shard"), fault.Count(len(p.Tasks), "task"), j.Work)
 	for i, t := range p.Tasks {
 		e.Log.Debugf("task %d: shards %v, %.3f GB of raw data, at most %d MiB of memory", i, t.Shards, float64(t.Bytes)/1e9, t.Memory>>20)
 	}
-	return p, work, nil
 }
 
 // notUnderJobs refuses another plan for a work directory while jobs of Slurm are at work there, or may be.
@@ -158,33 +155,4 @@ func notUnderJobs(ctx context.Context, work string, p *plan.Plan) error {
 			WithHint("give another --work, or end them with `rawstatus cancel %s`", slurm.Quote(work))
 	}
 	return nil
-}
-
-// buildPlan makes the plan of an index and the index as it is stored.
-func buildPlan(x *frame.Index, par plan.Params, opt plan.Options) (*plan.Plan, []byte, error) {
-	index, sums, err := plan.EncodeIndex(x)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := plan.Build(x, sums, par, opt)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p, index, reduce.CheckPedestals(p)
-}
-
-// savePlan stores a plan in its work directory.
-func savePlan(ctx context.Context, work string, p *plan.Plan, index []byte, mode fs.FileMode) error {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	if err := atomicfile.MkdirAll(work, 0o2775, nil); err != nil {
-		return fmt.Errorf("could not make the work directory: %w", err)
-	}
-	if old, err := plan.Load(work); err == nil && old.ID == p.ID {
-		if _, err := old.OpenIndex(work); err == nil {
-			return nil
-		}
-	}
-	return plan.Save(work, p, index, mode)
 }

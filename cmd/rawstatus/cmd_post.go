@@ -92,69 +92,78 @@ func runPost(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("job") {
-		return requeued(c, e, lastJob(c, e, work))
+	opt := postOptions{work, c.String("report"), c.Bool("dry-run"), c.Bool("job")}
+	if opt.job {
+		return requeued(c, e, lastJob(c.Context, e, pieceOf(c, work), opt))
 	}
-	return postWork(c, e, work)
+	return postWork(c.Context, e, opt)
+}
+
+// postOptions are the options of post.
+type postOptions struct {
+	work   string
+	report string // page to attach; empty: the one in the work directory
+	dryRun bool
+	job    bool // it is the last job of submit
 }
 
 // lastJob does the work of the last job of submit: it reports the end of all jobs to the hook of the site and to the logbook.
-func lastJob(c *cli.Context, e *environment, work string) error {
-	if _, err := pieceOf(c, work).Admit(); err != nil {
+func lastJob(ctx context.Context, e *environment, piece slurm.Piece, opt postOptions) error {
+	if _, err := piece.Admit(); err != nil {
 		return err
 	}
-	chain, err := openChain(c.Context, work)
+	chain, err := openChain(ctx, opt.work)
 	if err != nil {
 		return err
 	}
-	if chain.Request.Notify && !c.Bool("dry-run") {
-		if err := notifyOfChain(c.Context, e, chain); err != nil {
+	if chain.Request.Notify && !opt.dryRun {
+		if err := notifyOfChain(ctx, e, chain); err != nil {
 			return err
 		}
 	}
 	if !chain.Request.Post {
 		return nil
 	}
-	return postWork(c, e, work)
+	return postWork(ctx, e, opt)
 }
 
-func postWork(c *cli.Context, e *environment, work string) error {
-	job, counters, err := jobOf(c, e, work)
+func postWork(ctx context.Context, e *environment, opt postOptions) error {
+	job, counters, err := jobOf(ctx, e, opt)
 	if err != nil || job == nil {
 		return err
 	}
-	if !c.Bool("dry-run") {
-		fit(c.Context, e, work, job)
+	if !opt.dryRun {
+		fit(ctx, e, opt.work, job)
 	}
 	o, err := post.Build(*job)
 	if err != nil {
 		return err
 	}
-	if c.Bool("dry-run") {
+	if opt.dryRun {
 		return showOutcome(e, o)
 	}
-	counters.final(c.Context, o)
-	return send(c.Context, e, work, o)
+	counters.final(ctx, o)
+	return send(ctx, e, opt.work, o)
 }
 
 // jobOf returns what is known about the job in a work directory, nil while its jobs are not over, and its table of progress.
-func jobOf(c *cli.Context, e *environment, work string) (*post.Job, *counters, error) {
-	job := baseJob(e, work)
-	if page := c.String("report"); page != "" {
-		job.Report = page
+func jobOf(ctx context.Context, e *environment, opt postOptions) (*post.Job, *counters, error) {
+	job := baseJob(e, opt.work)
+	if opt.report != "" {
+		job.Report = opt.report
 	}
-	sum, err := reduce.LoadSummary(work)
+	sum, err := reduce.LoadSummary(opt.work)
 	if err == nil {
 		job.Summary = sum
 	}
-	if !c.Bool("job") {
+	if !opt.job {
 		return &job, newCounters(e, ""), err
 	}
-	chain, err := openChain(c.Context, work)
+	chain, err := openChain(ctx, opt.work)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := chain.Report(c.Context)
+	r, err := chain.Report(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -214,7 +214,7 @@ func sizeOf(dir string) (bytes int64) {
 }
 
 // made are the entries that rawstatus makes in a work directory or campaign.
-var made = []string{"plan.json", "index.pack", "summary.json", "tasks", "merged", "post", "slurm", "outcome", "report.html", "all-headers.json", "notification.json",
+var made = []string{"plan.json", "job.json", "index.pack", "summary.json", "tasks", "merged", "post", "slurm", "outcome", "report.html", "all-headers.json", "notification.json",
 	"campaign.json", "waves", "log", "report.txt", "report.csv", "report.json", "trend.csv", "pixels.csv", "pedestals.csv", "rawstatus-campaign.sbatch"}
 
 // removeWork removes what rawstatus has made in a work directory or campaign, and the directory when nothing else is in

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -14,8 +15,10 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/shard/slurm"
 )
 
 func newReduceCommand(e *environment) *cli.Command {
@@ -31,18 +34,29 @@ func newReduceCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			p, err := pieceOf(c, work).Admit()
-			if err != nil {
-				return err
-			}
-			l, err := openLog(e, p, time.Now())
-			if err == nil {
-				defer l.close()
-				err = runReduce(c, e, p, work, l)
-			}
-			return requeued(c, e, err)
+			return requeued(c, e, runReduce(c.Context, e, reduceOptions{pieceOf(c, work), resultsOf(c, e), c.StringSlice("set")}))
 		},
 	}
+}
+
+// reduceOptions are the options of reduce.
+type reduceOptions struct {
+	piece   slurm.Piece
+	results job.Results
+	set     []string // other rules than the plan's, KEY=VALUE
+}
+
+func runReduce(ctx context.Context, e *environment, opt reduceOptions) error {
+	p, err := opt.piece.Admit()
+	if err != nil {
+		return err
+	}
+	l, err := openLog(e, p, opt.results.Repository, time.Now())
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return reduceJob(ctx, e, &job.Job{Work: opt.piece.Work, Plan: p}, opt.results, opt.set, l)
 }
 
 func planFlag() cli.Flag {
@@ -54,12 +68,12 @@ func setFlag() cli.Flag {
 }
 
 // withSet returns the plan with the rules that --set changes; p itself without --set.
-func withSet(c *cli.Context, p *plan.Plan) (*plan.Plan, error) {
-	if !c.IsSet("set") {
+func withSet(p *plan.Plan, set []string) (*plan.Plan, error) {
+	if len(set) == 0 {
 		return p, nil
 	}
 	rules := p.Params.Rules
-	for _, s := range c.StringSlice("set") {
+	for _, s := range set {
 		key, value, ok := strings.Cut(s, "=")
 		if !ok {
 			return nil, fault.New(fault.Usage, "--set %q: wanted KEY=VALUE", s)
@@ -80,12 +94,20 @@ func reduceFlags() []cli.Flag {
 	}...)
 }
 
+// resultsOf turns the flags of reduce into what they ask for.
+func resultsOf(c *cli.Context, e *environment) job.Results {
+	return job.Results{Repository: e.Site.Repository, Replace: c.Bool("replace"), Report: c.Bool("report"), Products: c.String("products"),
+		Short: c.String("shortname"), Tree: c.String("dark-tree")}
+}
+
 // repository returns the constants repository in force.
-func repository(e *environment) (*repo.Repo, error) {
-	if e.Site.Repository == "" {
+func repository(e *environment) (*repo.Repo, error) { return repositoryAt(e, e.Site.Repository) }
+
+func repositoryAt(e *environment, dir string) (*repo.Repo, error) {
+	if dir == "" {
 		return nil, fault.New(fault.Usage, "no constants repository").WithHint("name it with -o, RAWSTATUS_REPOSITORY or the site file")
 	}
-	return repo.New(e.Site.Repository, sitePolicy(e), e.Site.Location()), nil
+	return repo.New(dir, sitePolicy(e), e.Site.Location()), nil
 }
 
 // jobLog is the repository with the log file of a job in it.
@@ -97,8 +119,8 @@ type jobLog struct {
 
 // openLog makes the job's log file in the repository, which takes the log from now on. A repository that
 // cannot be written is found here, before the work.
-func openLog(e *environment, p *plan.Plan, start time.Time) (*jobLog, error) {
-	r, err := repository(e)
+func openLog(e *environment, p *plan.Plan, repository string, start time.Time) (*jobLog, error) {
+	r, err := repositoryAt(e, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -113,24 +135,25 @@ func openLog(e *environment, p *plan.Plan, start time.Time) (*jobLog, error) {
 	}}, nil
 }
 
-// runReduce reduces and prints the summary, also into the job's log file.
-func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *jobLog) error {
-	q, err := withSet(c, p)
+// reduceJob reduces and prints the summary, also into the job's log file.
+func reduceJob(ctx context.Context, e *environment, j *job.Job, results job.Results, set []string, l *jobLog) error {
+	p := j.Plan
+	q, err := withSet(p, set)
 	if err != nil {
 		return err
 	}
-	logParameters(e, q, work)
-	opt := reduce.Options{Repo: l.repo, Replace: c.Bool("replace"), Mode: fs.FileMode(e.Site.FileMode)}
-	if opt.Products, err = productOptions(c, e, q); err != nil {
+	logParameters(e, q, j.Work)
+	opt := reduce.Options{Repo: l.repo, Replace: results.Replace, Mode: fs.FileMode(e.Site.FileMode)}
+	if opt.Products, err = productOptions(ctx, e, results, q); err != nil {
 		return err
 	}
 	progress := e.Progress(int64(len(p.Units)), "panels")
 	opt.Progress = progress.Add
 	var sum *reduce.Summary
-	if c.IsSet("set") {
-		sum, err = reduce.Again(c.Context, work, p, q, opt)
+	if len(set) > 0 {
+		sum, err = j.Judge(ctx, q.Params.Rules, opt)
 	} else {
-		sum, err = reduce.Run(c.Context, work, p, opt)
+		sum, err = j.Reduce(ctx, opt)
 	}
 	progress.End()
 	if err != nil {
@@ -152,13 +175,13 @@ func runReduce(c *cli.Context, e *environment, p *plan.Plan, work string, l *job
 			e.Log.Warn("incomplete: " + l)
 		}
 	}
-	e.Log.Infof("summary %s, log %s", plan.SummaryFile(work), l.file.Name())
-	if c.Bool("report") {
-		if err := defaultReport(c.Context, e, work, p); err != nil {
+	e.Log.Infof("summary %s, log %s", plan.SummaryFile(j.Work), l.file.Name())
+	if results.Report {
+		if err := defaultReport(ctx, e, j.Work, p); err != nil {
 			return err
 		}
 	}
-	keepOutcome(c.Context, e, work, sum)
+	keepOutcome(ctx, e, j.Work, sum)
 	if e.JSON {
 		return e.PrintJSON(sum)
 	}

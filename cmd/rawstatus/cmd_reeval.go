@@ -27,7 +27,7 @@ func newReevalCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			q, err := withSet(c, p)
+			q, err := withSet(p, c.StringSlice("set"))
 			if err != nil {
 				return err
 			}

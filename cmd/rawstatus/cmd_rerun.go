@@ -8,8 +8,8 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/open"
 	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -78,12 +78,12 @@ func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Chain, err
 	}
 	chain.Locked = !c.Bool("dry-run")
 	defer func() { chain.Locked = false }()
-	doubt, err := plan.LoadDoubt(chain.Work)
+	wrong, err := job.Wrong(chain.Work, chain.Plan)
 	if err != nil {
 		return nil, err
 	}
-	if doubt != nil && doubt.Plan == chain.Plan.ID {
-		return planAgain(c, e, chain, doubt)
+	if wrong != nil {
+		return remade(c, e, chain, wrong)
 	}
 	lim, err := limits(c, e, chain.Client)
 	if err != nil {
@@ -147,32 +147,18 @@ func explainAgain(e *environment, r *slurm.Report, a *slurm.Attempt) {
 	e.Log.Infof("attempt %d: %d MB, %s%s", a.Number, a.Task.MemMB, a.Task.Time, without)
 }
 
-// planAgain makes the plan of a submission that cannot be done once more, now from the headers of all frames, and
-// submits it. What is left of the jobs is cancelled first.
-func planAgain(c *cli.Context, e *environment, chain *slurm.Chain, doubt *plan.Doubt) (*slurm.Chain, error) {
-	old, data := chain.Plan, chain.Request.Data
-	if data == nil {
-		return nil, notInDoubt(chain.Work, old)
-	}
-	e.Log.Warnf("the plan cannot be done and is made again: %s", doubt.Error)
-	x, err := open.Index(c.Context, *data, open.Options{AllHeaders: true, MaxLost: old.Params.MaxLost})
-	if err != nil {
+// remade submits a job whose predictions are wrong, made again. What is left of its jobs is cancelled first.
+func remade(c *cli.Context, e *environment, chain *slurm.Chain, wrong *plan.WrongPrediction) (*slurm.Chain, error) {
+	s := submission{Chain: &slurm.Chain{Client: chain.Client, Work: chain.Work, Request: chain.Request}}
+	if err := s.remake(c.Context, e, wrong); err != nil {
 		return nil, err
 	}
-	if x, err = plan.Prepare(c.Context, x, old.Params, ""); err != nil {
-		return nil, err
-	}
-	p, index, err := buildPlan(x, old.Params, plan.Options{Tasks: len(old.Tasks), Workers: chain.Request.Task.CPUs})
-	if err != nil {
-		return nil, err
-	}
-	s := submission{&slurm.Chain{Client: chain.Client, Work: chain.Work, Plan: p, Request: chain.Request}, index}
 	lim, err := limits(c, e, s.Client)
 	if err != nil {
 		return nil, err
 	}
 	if c.Bool("dry-run") {
-		return nil, showDraft(e, s.Chain, s.Draft(1, allTasks(p), lim))
+		return nil, showDraft(e, s.Chain, s.Draft(1, job.All(s.Plan), lim))
 	}
 	ids, err := chain.Cancel(c.Context)
 	if err != nil {

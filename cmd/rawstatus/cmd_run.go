@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
+	"rawstatus/internal/shard/job"
 )
 
 func newRunCommand(e *environment) *cli.Command {
@@ -18,44 +17,57 @@ func newRunCommand(e *environment) *cli.Command {
 		Usage: "plan, all tasks and reduce on this machine",
 		Description: "The same command again goes on where it was stopped: partials that are complete are kept. Example:\n" +
 			"  rawstatus run --exp mfx101332224 --run 7 -d jungfrau --dir /data/mfx101332224/xtc -o /constants",
-		Flags:  concat(dataFlags(), jobFlags(), reduceFlags(), workFlags(), []cli.Flag{workFlag(), tasksFlag(), postFlag()}, elogFlags()),
-		Action: func(c *cli.Context) error { return runRun(c, e) },
+		Flags: concat(dataFlags(), jobFlags(), reduceFlags(), workFlags(), []cli.Flag{workFlag(), tasksFlag(), postFlag()}, elogFlags()),
+		Action: func(c *cli.Context) error {
+			opt, err := runOptionsOf(c, e, subject{})
+			if err != nil {
+				return err
+			}
+			return runRun(c.Context, e, opt)
+		},
 	}
 }
 
-func runRun(c *cli.Context, e *environment) error {
-	start := time.Now()
-	if _, err := repository(e); err != nil {
-		return err
+// runOptions are the options of run.
+type runOptions struct {
+	order   job.Order
+	results job.Results
+	work    workOptions
+	post    bool
+}
+
+func runOptionsOf(c *cli.Context, e *environment, about subject) (opt runOptions, err error) {
+	if _, err = repository(e); err != nil {
+		return opt, err
 	}
-	p, work, err := makePlan(c, e)
+	opt.work, opt.post, opt.results = workOptionsOf(c), wantsPost(c, e), resultsOf(c, e)
+	opt.order, err = orderOf(c, e, about)
+	return opt, err
+}
+
+func runRun(ctx context.Context, e *environment, opt runOptions) error {
+	start := time.Now()
+	j, err := makePlan(ctx, e, opt.order)
 	if err != nil {
 		return err
 	}
-	if _, err := wantedProducts(c, e, p); err != nil {
+	if _, err := wantedProducts(e, opt.results, j.Plan); err != nil {
 		return err
 	}
-	l, err := openLog(e, p, start)
+	l, err := openLog(e, j.Plan, opt.results.Repository, start)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	shown := newCounters(e, countersURL(wantsPost(c, e)))
-	err = doTasks(c, e, p, work, allTasks(p), shown)
-	if errors.Is(err, frame.ErrHeading) { // the plan made now reads all headers
-		if p, work, err = makePlan(c, e); err != nil {
-			return err
-		}
-		err = doTasks(c, e, p, work, allTasks(p), shown)
-	}
-	if err == nil {
-		err = runReduce(c, e, p, work, l)
+	shown := newCounters(e, countersURL(opt.post))
+	if err = j.DoAll(ctx, opt.work.how(ctx, e, shown)); err == nil {
+		err = reduceJob(ctx, e, j, opt.results, nil, l)
 	}
 	if code := fault.CodeOf(err); code != fault.Interrupted && code != fault.Temporary {
-		tell(context.WithoutCancel(c.Context), e, filepath.Join(work, "notification.json"), eventOf(e, work, p, err))
+		tell(context.WithoutCancel(ctx), e, filepath.Join(j.Work, "notification.json"), eventOf(e, j.Work, j.Plan, err))
 	}
-	if wantsPost(c, e) {
-		postRun(c.Context, e, p, work, err, shown)
+	if opt.post {
+		postRun(ctx, e, j.Plan, j.Work, err, shown)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func newScanCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			q, err := withSet(c, p)
+			q, err := withSet(p, c.StringSlice("set"))
 			if err != nil {
 				return err
 			}

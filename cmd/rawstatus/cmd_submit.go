@@ -21,6 +21,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/elog"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -64,10 +65,10 @@ func submitTasksFlag() cli.Flag {
 	return command.AtLeast(&cli.IntFlag{Name: "tasks", Usage: "cut the work into `N` tasks; more than panels x gain modes cuts by frames", DefaultText: "few: about 16 GiB of raw data each"}, 1)
 }
 
-// submission is a call of submit: a plan, not stored yet, and a request.
+// submission is a call of submit: a job, and a request of what Slurm shall do with it.
 type submission struct {
 	*slurm.Chain
-	index []byte // of the plan; nil: the plan is in the work directory
+	made *job.Job // not stored yet; nil: the plan is in the work directory
 }
 
 func runSubmit(c *cli.Context, e *environment) error {
@@ -87,7 +88,7 @@ func runSubmit(c *cli.Context, e *environment) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return showDraft(e, s.Chain, s.Draft(1, allTasks(s.Plan), lim))
+		return showDraft(e, s.Chain, s.Draft(1, job.All(s.Plan), lim))
 	}
 	if err := s.enter(c, e, lim); err != nil || !c.Bool("wait") {
 		return err
@@ -120,13 +121,13 @@ func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) er
 	if err != nil {
 		return err
 	}
-	a := s.Draft(len(attempts)+1, allTasks(s.Plan), lim)
+	a := s.Draft(len(attempts)+1, job.All(s.Plan), lim)
 	if err := s.Preflight(c.Context, a, lim); err != nil {
 		return err
 	}
 	// Slurm was asked before: a plan in the work directory has an attempt, which says what is missing.
-	if s.index != nil {
-		if err := savePlan(c.Context, s.Work, s.Plan, s.index, fs.FileMode(e.Site.FileMode)); err != nil {
+	if s.made != nil {
+		if err := s.made.Save(c.Context, fs.FileMode(e.Site.FileMode)); err != nil {
 			return err
 		}
 	}
@@ -240,16 +241,13 @@ func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submi
 	if strings.ContainsAny(s.Work, "\\\n") {
 		return nil, fault.New(fault.Usage, "work directory %q: Slurm cannot write logs below a name with a backslash or line break", s.Work).WithHint("name another one with --work")
 	}
-	var data *open.Dataset
-	if s.index != nil {
-		if data, err = absoluteDataset(c, e); err != nil {
-			return nil, err
-		}
-	}
 	if s.Request, err = request(c, e, s.Plan); err != nil {
 		return nil, err
 	}
-	s.Request.Data = data
+	var data *open.Dataset
+	if s.made != nil {
+		s.made.Work, data = s.Work, &s.made.Request.Data
+	}
 	if s.Request.Deploy, err = deployWords(c, e, s.Plan, data); err != nil {
 		return nil, err
 	}
@@ -257,67 +255,45 @@ func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submi
 	return s, nil
 }
 
-// absoluteDataset is the data set that the flags name, wherever later commands are given.
-func absoluteDataset(c *cli.Context, e *environment) (*open.Dataset, error) {
-	d, err := datasetOf(c, e)
-	if err != nil {
-		return nil, err
-	}
-	paths := []*string{}
-	if d.Dir != "" {
-		paths = append(paths, &d.Dir)
-	}
-	d.Files, d.Roots = slices.Clone(d.Files), slices.Clone(d.Roots)
-	for _, list := range [][]string{d.Files, d.Roots} {
-		for i := range list {
-			paths = append(paths, &list[i])
-		}
-	}
-	for _, p := range paths {
-		if *p, err = filepath.Abs(*p); err != nil {
-			return nil, fmt.Errorf("could not tell where the raw data are: %w", err)
-		}
-	}
-	return &d, nil
-}
-
-// plan makes the plan, or takes the one that is in the work directory.
+// plan makes the plan, or takes the one that is in the work directory. One whose predictions are wrong is made again.
 func (s *submission) plan(c *cli.Context, e *environment) (err error) {
-	if work := c.String("work"); work != "" && !slices.ContainsFunc([]string{"dataset", "exp", "run", "dir", "file"}, c.IsSet) {
+	if work := c.String("work"); work != "" && !namesData(c) {
 		s.Work = work
 		if s.Plan, err = plan.Load(work); err != nil {
 			return err
 		}
-		return notInDoubt(work, s.Plan)
+		wrong, err := job.Wrong(work, s.Plan)
+		if err != nil || wrong == nil {
+			return err
+		}
+		return s.remake(c.Context, e, wrong)
 	}
 	if !c.IsSet("settle") {
 		if err := c.Set("settle", submitSettle); err != nil {
 			return fmt.Errorf("could not set --settle: %w", err)
 		}
 	}
-	x, par, work, err := indexJob(c, e)
+	order, err := orderOf(c, e, subject{})
 	if err != nil {
 		return err
 	}
-	opt := plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("cpus-per-task")}
-	if opt.Tasks == 0 {
-		whole, err := plan.Build(x, plan.IndexSums{}, par, plan.Options{Tasks: 1})
-		if err != nil {
-			return err
-		}
-		opt.Tasks = defaultTasks(whole.Tasks[0].Bytes, len(whole.Units))
-	}
-	s.Work = work
-	s.Plan, s.index, err = buildPlan(x, par, opt)
-	return err
+	order.Cut.Workers, order.Tasks = c.Int("cpus-per-task"), defaultTasks
+	return s.take(order.Make(c.Context))
 }
 
-// notInDoubt refuses a plan that a task could not do because a prediction of its index was wrong.
-func notInDoubt(work string, p *plan.Plan) error {
-	doubt, err := plan.LoadDoubt(work)
-	if err == nil && doubt != nil && doubt.Plan == p.ID {
-		err = fault.New(fault.Input, "the plan in %q cannot be done: %s", work, doubt.Error).
-			WithHint("make it again, with the flags that it was made with: rawstatus plan --all-headers --work %s ...", slurm.Quote(work))
+// remake makes the job of the work directory again.
+func (s *submission) remake(ctx context.Context, e *environment, wrong *plan.WrongPrediction) error {
+	old, err := job.Open(s.Work)
+	if err != nil {
+		return err
+	}
+	e.Log.Warnf("the plan cannot be done and is made again: %s", wrong.Error)
+	return s.take(old.Remake(ctx, e.Log))
+}
+
+func (s *submission) take(j *job.Job, err error) error {
+	if err == nil {
+		s.made, s.Plan, s.Work = j, j.Plan, j.Work
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -13,7 +14,9 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/sweep"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/shard/task"
 	"rawstatus/internal/stats/kernel"
 )
@@ -37,35 +40,52 @@ func newTaskCommand(e *environment) *cli.Command {
 			command.Check(&cli.StringFlag{Name: "task", Usage: "task `NUMBERS`, e.g. 0,3-5, or all", DefaultText: "SLURM_ARRAY_TASK_ID"}, checkTasks),
 		}),
 		Action: func(c *cli.Context) error {
-			list := c.String("task")
-			if list == "" {
-				list = os.Getenv("SLURM_ARRAY_TASK_ID")
-			}
 			work, err := workArgument(c)
 			if err != nil {
 				return err
 			}
-			p, err := pieceOf(c, work).Admit()
-			if err != nil {
-				return err
-			}
-			tasks := allTasks(p)
-			if list != "all" {
-				if tasks, err = parseNumbers(list, 0); err != nil || len(tasks) == 0 {
-					return fault.New(fault.Usage, "--task %q names no task", list).WithHint("wanted a list like 0,3-5, or all")
-				}
-				tasks = ofPlan(e, p, tasks)
-			}
-			if err := doTasks(c, e, p, work, tasks, nil); err != nil {
-				return requeued(c, e, err)
-			}
-			if e.JSON {
-				return e.PrintJSON(tasksDone{p.ID, tasks})
-			}
-			_, err = fmt.Fprintf(e.Stdout, "%s of plan %.12s done\n", fault.Count(len(tasks), "task"), p.ID)
-			return err
+			list := cmp.Or(c.String("task"), os.Getenv("SLURM_ARRAY_TASK_ID"))
+			return requeued(c, e, runTask(c.Context, e, taskOptions{pieceOf(c, work), list, workOptionsOf(c)}))
 		},
 	}
+}
+
+// taskOptions are the options of task.
+type taskOptions struct {
+	piece slurm.Piece
+	list  string // of task numbers, or all
+	work  workOptions
+}
+
+func runTask(ctx context.Context, e *environment, opt taskOptions) error {
+	p, err := opt.piece.Admit()
+	if err != nil {
+		return err
+	}
+	tasks := job.All(p)
+	if opt.list != "all" {
+		if tasks, err = parseNumbers(opt.list, 0); err != nil || len(tasks) == 0 {
+			return fault.New(fault.Usage, "--task %q names no task", opt.list).WithHint("wanted a list like 0,3-5, or all")
+		}
+		tasks = ofPlan(e, p, tasks)
+	}
+	j := &job.Job{Work: opt.piece.Work, Plan: p}
+	if err := j.Do(ctx, tasks, opt.work.how(ctx, e, nil)); err != nil {
+		return err
+	}
+	if e.JSON {
+		return e.PrintJSON(tasksDone{p.ID, tasks})
+	}
+	_, err = fmt.Fprintf(e.Stdout, "%s of plan %.12s done\n", fault.Count(len(tasks), "task"), p.ID)
+	return err
+}
+
+// workOptions say how tasks work.
+type workOptions task.Options
+
+func workOptionsOf(c *cli.Context) workOptions {
+	return workOptions{Workers: c.Int("workers"),
+		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")}}
 }
 
 // workFlags say how tasks work; they change no result.
@@ -89,71 +109,25 @@ func ofPlan(e *environment, p *plan.Plan, tasks []int) []int {
 	return slices.DeleteFunc(slices.Clone(tasks), beyond)
 }
 
-func allTasks(p *plan.Plan) []int {
-	out := make([]int, len(p.Tasks))
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
-// doTasks does tasks, each with all workers: one is counted while the one before is written. The one process of a job shows its progress in the counters.
-func doTasks(c *cli.Context, e *environment, p *plan.Plan, work string, tasks []int, shown *counters) error {
-	opt := task.Options{Workers: c.Int("workers"), Mode: fs.FileMode(e.Site.FileMode),
-		Read: task.Reading{Way: c.String("read"), Depth: c.Int("io-depth"), Block: c.Int("block") << 20, DropBehind: c.Bool("drop-behind")},
-		Note: func(text string) { e.Log.Warn(text) }}
-	e.Log.Infof("kernel %s, %s", kernel.Name(), fault.Count(opt.Workers, "worker"))
-	var bytes int64
-	for _, n := range tasks {
-		bytes += p.Tasks[n].Bytes
-	}
-	progress := e.Progress(bytes, command.Bytes)
-	defer progress.End()
-	opt.Progress = progress.Add
-	if shown != nil {
+// how says how the tasks of a command work, and shows their progress. The one process of a job shows it in the counters,
+// too.
+func (w workOptions) how(ctx context.Context, e *environment, shown *counters) job.Doing {
+	w.Mode = fs.FileMode(e.Site.FileMode)
+	w.Note = func(text string) { e.Log.Warn(text) }
+	e.Log.Infof("kernel %s, %s", kernel.Name(), fault.Count(w.Workers, "worker"))
+	return job.Doing{Options: task.Options(w), Log: e.Log, Begin: func(bytes int64) (func(int64), func()) {
+		progress := e.Progress(bytes, command.Bytes)
+		if shown == nil {
+			return progress.Add, progress.End
+		}
 		var done atomic.Int64
-		opt.Progress = func(bytes int64) {
-			done.Add(bytes)
-			progress.Add(bytes)
-		}
-		defer shown.watch(c.Context, "counting", &done, bytes)()
-	}
-	r := task.NewRunner(work, p, opt)
-	defer r.Close() // files that were only read
-	for len(tasks) > 0 {
-		// Tasks of a stage may need the partials of those before.
-		n := 1
-		for n < len(tasks) && p.Tasks[tasks[n]].Stage == p.Tasks[tasks[0]].Stage {
-			n++
-		}
-		g, ctx := fault.WithContext(c.Context)
-		g.SetLimit(2) // one is counted, one written
-		for _, n := range tasks[:n] {
-			g.Go(func() error { return doTask(ctx, e, r, n) })
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		tasks = tasks[n:]
-	}
-	return nil
-}
-
-// doTask does one task and logs what it did.
-func doTask(ctx context.Context, e *environment, r *task.Runner, n int) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	res, err := r.Run(ctx, n)
-	if err != nil {
-		return err
-	}
-	log := e.Log.WithField("task", n)
-	if res.Reused {
-		log.Infof("partial is already there: %s", res.Path)
-		return nil
-	}
-	log.Infof("%s: %.3f GB in %.2f s, %.2f GB/s (%s)", res.Path, float64(res.Bytes)/1e9, res.Elapsed.Seconds(),
-		float64(res.Bytes)/1e9/max(res.Elapsed.Seconds(), 1e-9), res.Way)
-	return nil
+		stop := shown.watch(ctx, "counting", &done, bytes)
+		return func(bytes int64) {
+				done.Add(bytes)
+				progress.Add(bytes)
+			}, func() {
+				stop()
+				progress.End()
+			}
+	}}
 }

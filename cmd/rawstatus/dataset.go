@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -12,7 +11,6 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/open"
 )
 
@@ -47,7 +45,11 @@ func filesOf(c *cli.Context) []string {
 
 // datasetOf makes the data set that the flags name; a flag wins over the same key in --dataset.
 func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
-	var d open.Dataset
+	return datasetFrom(c, e, open.Dataset{})
+}
+
+// datasetFrom is datasetOf for flags that change a given data set.
+func datasetFrom(c *cli.Context, e *environment, d open.Dataset) (open.Dataset, error) {
 	var err error
 	if s := c.String("dataset"); s != "" {
 		if d, err = open.ParseDataset(s); err != nil {
@@ -82,28 +84,4 @@ func datasetOf(c *cli.Context, e *environment) (open.Dataset, error) {
 		return d, fault.New(fault.Usage, "no raw data named").WithHint("give --exp and --run (with --dir), or --dataset, or files")
 	}
 	return d, nil
-}
-
-// indexDetector indexes the run for one detector.
-func indexDetector(c *cli.Context, e *environment, allHeaders bool) (*frame.Index, error) {
-	d, err := datasetOf(c, e)
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	x, err := open.Index(c.Context, d, open.Options{Settle: c.Duration("settle"), AllHeaders: allHeaders, MaxLost: c.Float64("max-lost")})
-	if err != nil {
-		return nil, err
-	}
-	switch names := x.Detectors(); len(names) {
-	case 0:
-		return nil, fault.New(fault.Input, "%v has no area detector", x.Run).
-			WithHint("`rawstatus inspect --names` shows what it has")
-	case 1:
-	default:
-		return nil, fault.New(fault.Usage, "%v has several detectors", x.Run).
-			WithHint("pick one with -d: %s", strings.Join(names, ", "))
-	}
-	e.Log.Infof("indexed %s of %s in %s in %.2f s", fault.Count(len(x.Events), "event"), x.Panels[0].Detector, fault.Count(len(x.Files), "file"), time.Since(begin).Seconds())
-	return x, nil
 }

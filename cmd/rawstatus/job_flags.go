@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,8 +23,10 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
+	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/ranges"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
 )
@@ -118,12 +121,36 @@ func limitFlags() []cli.Flag {
 	}
 }
 
+// subject holds the run, detector and profile of a job where its flags do not name them: of an item of a campaign, of a
+// detector of a dark run.
+type subject struct {
+	data    open.Dataset
+	profile string
+}
+
+// orderOf turns the flags of a job into an order.
+func orderOf(c *cli.Context, e *environment, about subject) (job.Order, error) {
+	data, err := datasetFrom(c, e, about.data)
+	if err != nil {
+		return job.Order{}, err
+	}
+	profile := cmp.Or(c.String("profile"), about.profile)
+	return job.Order{Data: data, Settle: c.Duration("settle"), MaxLost: c.Float64("max-lost"), AllHeaders: c.Bool("all-headers"), Read: c.String("read"),
+		Cut: plan.Options{Tasks: c.Int("tasks"), Workers: c.Int("workers")}, Log: e.Log,
+		Params: func(run frame.Run, panel frame.Panel) (plan.Params, error) {
+			return jobParams(c, e, profile, run, panel)
+		},
+		Work: func(run frame.Run, det string, par plan.Params) (string, error) {
+			return workDir(e, c.String("work"), run, det, par)
+		}}, nil
+}
+
 // jobParams turns flags, site file and detector table into the parameters of a job, in this order of
 // precedence.
-func jobParams(c *cli.Context, e *environment, run frame.Run, panel frame.Panel) (plan.Params, error) {
+func jobParams(c *cli.Context, e *environment, profile string, run frame.Run, panel frame.Panel) (plan.Params, error) {
 	family, _ := detector.Lookup(panel.Type)
 	site := e.Site.Limits[strings.ToLower(panel.Type)]
-	par := plan.Params{Profile: c.String("profile"), CType: c.String("ctype"), Compat: c.String("compat")}
+	par := plan.Params{Profile: profile, CType: c.String("ctype"), Compat: c.String("compat")}
 	if par.Profile == "" && !c.IsSet("features") && site.Profile != nil {
 		par.Profile = *site.Profile
 	}
@@ -341,11 +368,11 @@ func workFlag() cli.Flag {
 // defaultWorkRoot is where work directories are made when the site does not say.
 const defaultWorkRoot = "rawstatus-work"
 
-// workDir is the work directory of a job: --work, else a name made from the run and the parameters under the site's
-// root. Jobs of other parameters have directories of their own: none changes what another one is at work on.
-func workDir(c *cli.Context, e *environment, run frame.Run, det string, par plan.Params) (string, error) {
-	if w := c.String("work"); w != "" {
-		return w, nil
+// workDir is the work directory of a job: the one that was named, else a name made from the run and the parameters under
+// the site's root. Jobs of other parameters have directories of their own: none changes what another one is at work on.
+func workDir(e *environment, named string, run frame.Run, det string, par plan.Params) (string, error) {
+	if named != "" {
+		return named, nil
 	}
 	text, err := json.Marshal(par)
 	if err != nil {

@@ -83,7 +83,7 @@ func notifyOfChain(ctx context.Context, e *environment, chain *slurm.Chain) erro
 
 // notifyOfCampaign reports the end of a campaign.
 func notifyOfCampaign(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
-	ev := notify.Event{State: notify.Done, Campaign: cam.Name, Items: len(v.Items), Done: v.Count(campaign.Done), Work: cam.Dir, Repository: cam.Request.Repository}
+	ev := notify.Event{State: notify.Done, Campaign: cam.Name, Items: len(v.Items), Done: v.Count(campaign.Done), Work: cam.Dir, Repository: cam.Request.Results.Repository}
 	if err := outcome(cam, v); err != nil {
 		ev.State, ev.Error, ev.Hint = notify.Failed, fmt.Sprint(err), fault.HintOf(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 )
@@ -35,27 +35,10 @@ func checkProducts(list string) error {
 	return err
 }
 
-// productWords are the flags of products for the job that reduces.
-func productWords(c *cli.Context) (words []string, err error) {
-	for _, flag := range []string{"products", "shortname", "dark-tree"} {
-		if !c.IsSet(flag) {
-			continue
-		}
-		value := c.String(flag)
-		if flag == "dark-tree" {
-			if value, err = filepath.Abs(value); err != nil {
-				return nil, err
-			}
-		}
-		words = append(words, "--"+flag+"="+value)
-	}
-	return words, nil
-}
-
 // wantedProducts returns the products that flags or site file ask of a plan. Those of the site file are of dark runs
 // only, and quietly none of others.
-func wantedProducts(c *cli.Context, e *environment, p *plan.Plan) (names []repo.Product, err error) {
-	list := c.String("products")
+func wantedProducts(e *environment, results job.Results, p *plan.Plan) (names []repo.Product, err error) {
+	list := results.Products
 	if list == "" {
 		if list = strings.Join(e.Site.Products, ","); list == "" || reduce.CheckProducts(p, repo.DarkSet) != nil {
 			return nil, nil
@@ -71,16 +54,16 @@ func wantedProducts(c *cli.Context, e *environment, p *plan.Plan) (names []repo.
 }
 
 // productOptions says which products a reduction writes, and where.
-func productOptions(c *cli.Context, e *environment, p *plan.Plan) (opt reduce.ProductOptions, err error) {
-	opt.Names, err = wantedProducts(c, e, p)
+func productOptions(ctx context.Context, e *environment, results job.Results, p *plan.Plan) (opt reduce.ProductOptions, err error) {
+	opt.Names, err = wantedProducts(e, results, p)
 	if err != nil || len(opt.Names) == 0 {
 		return opt, err
 	}
-	if dir := c.String("dark-tree"); dir != "" {
-		opt.Repo = repo.NewTree(dir, p.Dataset.Type, sitePolicy(e), e.Site.Location())
+	if results.Tree != "" {
+		opt.Repo = repo.NewTree(results.Tree, p.Dataset.Type, sitePolicy(e), e.Site.Location())
 	}
-	if opt.Short = c.String("shortname"); opt.Short == "" && p.Dataset.Format != "xtc1" {
-		opt.Short = shortName(c.Context, e, p)
+	if opt.Short = results.Short; opt.Short == "" && p.Dataset.Format != "xtc1" {
+		opt.Short = shortName(ctx, e, p)
 	}
 	return opt, nil
 }

@@ -123,18 +123,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 	if r.Site, r.Unset, err = e.Site.Freeze(); err != nil {
 		return r, err
 	}
-	if r.Repository, err = filepath.Abs(e.Site.Repository); err != nil {
-		return r, fmt.Errorf("could not tell where the repository is: %w", err)
-	}
-	r.ReduceWords = []string{"--repository", r.Repository}
-	if c.Bool("replace") {
-		r.ReduceWords = append(r.ReduceWords, "--replace")
-	}
-	if c.Bool("report") {
-		r.ReduceWords = append(r.ReduceWords, "--report")
-	}
-	products, err := productWords(c)
-	r.ReduceWords = append(r.ReduceWords, products...)
+	r.Results, err = resultsOf(c, e).Absolute()
 	return r, err
 }
 
@@ -142,7 +131,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
 	r, err := baseRequest(c, e)
 	if err == nil {
-		_, err = wantedProducts(c, e, p)
+		_, err = wantedProducts(e, r.Results, p)
 	}
 	if err != nil {
 		return r, err

@@ -255,3 +255,26 @@ func TestFlagClash(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, &stderr)
 	}
 }
+
+// TestRead wants the words of a file to be checked as those of a command line, and nothing else of the command to be done.
+func TestRead(t *testing.T) {
+	p, e := program(), &Env{}
+	var events int
+	read := func(words ...string) error {
+		return p.Read(e, "number", words, func(c *cli.Context) error {
+			events = c.Int("events")
+			return nil
+		})
+	}
+	if err := read("-n5", "--share", "0.5"); err != nil || events != 5 {
+		t.Errorf("%d, %v", events, err)
+	}
+	for want, words := range map[string][]string{"wanted at least 0": {"--events", "-1"}, "unknown flag --event": {"--event", "1"}, `"x"`: {"x"}, "--share 2": {"--share", "2"}} {
+		if err := read(words...); fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+	if err := p.Read(e, "nothing", nil, nil); fault.CodeOf(err) != fault.Unexpected {
+		t.Error(err)
+	}
+}

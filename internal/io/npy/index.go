@@ -18,13 +18,13 @@ const maxFrame = 1<<32 - 1
 
 // IndexOptions say of a file of frames what the file itself does not.
 type IndexOptions struct {
-	Experiment string
-	Run        int
-	Begin      time.Time // zero means the time of the file's last change
-	Detector   string    // name; empty means "npy"
-	Type       string    // detector type; empty means "npy": all 16 bits, one gain
-	GainMode   string    // of all frames; empty if there is none
-	PanelIDs   []string  // empty, or one for each panel
+	Experiment string    `json:"experiment,omitempty"`
+	Run        int       `json:"run,omitempty"`
+	Begin      time.Time `json:"begin,omitzero"`      // zero means the time of the file's last change
+	Detector   string    `json:"detector,omitempty"`  // name; empty means "npy"
+	Type       string    `json:"type,omitempty"`      // detector type; empty means "npy": all 16 bits, one gain
+	GainMode   string    `json:"gain_mode,omitempty"` // of all frames; empty if there is none
+	PanelIDs   []string  `json:"panel_ids,omitempty"` // empty, or one for each panel
 }
 
 // BuildIndex makes files of frames a run, of one step for each file: shapes (events, rows, cols) or (events,

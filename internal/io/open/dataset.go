@@ -22,7 +22,7 @@ type Dataset struct {
 	RunInFile  int         `json:"run_in_file,omitempty"`
 	Detector   string      `json:"detector,omitempty"` // empty means all
 	// Frames are the facts about frames that a .npy file lacks: type, begin of the run, gain mode, ids.
-	Frames npy.IndexOptions `json:"-"`
+	Frames npy.IndexOptions `json:"frames,omitzero"`
 }
 
 // Run returns the run of a dataset of one run; 0 if none is named.

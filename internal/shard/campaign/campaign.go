@@ -132,7 +132,7 @@ func (c *Campaign) summary(key string, p *plan.Plan) *reduce.Summary {
 		return s
 	}
 	s, err := reduce.LoadSummary(c.Work(key))
-	if err != nil || slurm.Reduced(c.Work(key), p, c.Request.Repository) != nil {
+	if err != nil || slurm.Reduced(c.Work(key), p, c.Request.Results.Repository) != nil {
 		return nil
 	}
 	if c.summaries == nil {

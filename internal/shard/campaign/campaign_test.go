@@ -277,14 +277,18 @@ func TestElementGoesOnAfterAFailure(t *testing.T) {
 	if err := slurm.WriteRecord(c.wavePath(1), w, true); err != nil {
 		t.Fatal(err)
 	}
-	var calls []string
-	code := map[int]int{0: 10, 1: 75}
-	err = c.Element(t.Context(), 1, 0, "3", func(_ context.Context, args ...string) Outcome {
-		calls = append(calls, strings.Join(args[len(args)-4:], " "))
-		return Outcome{Code: code[len(calls)-1], Error: "why"}
-	})
-	if fault.CodeOf(err) != fault.Temporary || len(calls) != 3 || calls[0] != "--task 0,2 --workers 3" {
-		t.Errorf("%v, calls %q", err, calls)
+	calls, code := 0, map[int]int{0: 10, 1: 75, 2: 1}
+	err = c.Element(t.Context(), 1, 0, Hands{Do: func(_ context.Context, p slurm.Piece, tasks []int) error {
+		if p.Work != c.Work(c.Items[calls].Key()) || !slices.Equal(tasks, []int{0, 2}) {
+			t.Errorf("call %d: %+v, tasks %v", calls, p, tasks)
+		}
+		if calls++; calls == 3 {
+			panic("a defect")
+		}
+		return fault.New(fault.Code(code[calls-1]), "why")
+	}})
+	if fault.CodeOf(err) != fault.Temporary || calls != 3 {
+		t.Errorf("%v, %d calls", err, calls)
 	}
 	for i, it := range c.Items {
 		o, told, err := loadOutcome(c.OutcomePath(it.Key(), 1, 0))
@@ -292,7 +296,7 @@ func TestElementGoesOnAfterAFailure(t *testing.T) {
 			t.Errorf("item %d: %+v, %v", i, o, err)
 		}
 	}
-	if err := c.Element(t.Context(), 1, 1, "3", nil); fault.CodeOf(err) != fault.Usage {
+	if err := c.Element(t.Context(), 1, 1, Hands{}); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("an element that is not: %v", err)
 	}
 }
@@ -306,7 +310,12 @@ func TestPlanAgainWhenOptionsChange(t *testing.T) {
 	calls, code := 0, 0
 	plan := func(it Item, again bool) {
 		t.Helper()
-		if err := c.Plan(t.Context(), it, "1", again, func(context.Context, ...string) Outcome { calls++; return Outcome{Code: code, Error: "e"} }); err != nil {
+		if err := c.Plan(t.Context(), it, again, Hands{Plan: func(context.Context, Item, string) error {
+			if calls++; code == 0 {
+				return nil
+			}
+			return fault.New(fault.Code(code), "e")
+		}}); err != nil {
 			t.Fatal(err)
 		}
 	}

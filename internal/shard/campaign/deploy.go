@@ -107,9 +107,9 @@ func (c *Campaign) deployable(v *View) (list [][]*State) {
 	return list
 }
 
-// deployWords is the command line of mergedeploy for an item.
+// deployWords are the words of mergedeploy for an item.
 func (c *Campaign) deployWords(w *Wave, p Piece) []string {
-	words := []string{"mergedeploy", "deploy"}
+	words := []string{"deploy"}
 	if partials, err := c.plan(p.Key); err == nil && partials != nil {
 		d := partials.Plan.Dataset
 		words = append(words, "--exp", d.Run.Experiment, "--run", strconv.Itoa(d.Run.Number), "--det", d.Detector, "--dir", filepath.Dir(d.Files[0].Path))

@@ -26,7 +26,7 @@
 // As for single runs: partials and summaries decide what is done, Slurm informs. A task whose element failed is diagnosed
 // as slurm.Diagnose says; an item whose own commands failed is judged by their exit code, which the element left in the item's
 // work directory: temporary failures are tried again, a bounded number of times, others wait for a person. An item whose
-// plan cannot be done as it is (plan.Doubt) is planned again before the next step.
+// predictions are wrong (plan.WrongPrediction) is made again (job.Remake) before the next step.
 //
 // # Files
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/shard/slurm"
@@ -15,15 +16,15 @@ import (
 
 // The states of an item.
 const (
-	Unplanned = "unplanned"
-	Doubted   = "doubted" // to be planned again: a prediction of its index was wrong
-	Waiting   = "waiting" // for a wave
-	Reduced   = "reduced" // waiting to be deployed
-	Pending   = "pending" // with Slurm, not yet running
-	Running   = "running"
-	Done      = "done"
-	Failed    = "failed"
-	Held      = "held" // Slurm keeps a job of it until a person releases it
+	Unplanned    = "unplanned"
+	Mispredicted = "mispredicted" // to be made again: a prediction of its plan was wrong
+	Waiting      = "waiting"      // for a wave
+	Reduced      = "reduced"      // waiting to be deployed
+	Pending      = "pending"      // with Slurm, not yet running
+	Running      = "running"
+	Done         = "done"
+	Failed       = "failed"
+	Held         = "held" // Slurm keeps a job of it until a person releases it
 )
 
 // State is the state of an item.
@@ -119,7 +120,7 @@ func (c *Campaign) Look(ctx context.Context, retry bool) (*View, error) {
 		if err := c.look(s, parts[s.Key], retry); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Key, err)
 		}
-		if (s.State == Waiting || s.State == Doubted) && s.Tries >= c.Request.MaxAttempts {
+		if (s.State == Waiting || s.State == Mispredicted) && s.Tries >= c.Request.MaxAttempts {
 			s.State, s.Reason = Failed, fmt.Sprintf("given up after %s: %s", fault.Count(s.Tries, "attempt"), s.Reason)
 		}
 		v.Items = append(v.Items, s)
@@ -216,13 +217,13 @@ func (c *Campaign) look(s *State, parts []part, retry bool) error {
 	lacks := partials.Lacking()
 	s.TasksDone = s.Tasks - len(lacks)
 	s.settle(parts, slices.Sorted(maps.Keys(lacks)), retry)
-	doubt, err := plan.LoadDoubt(c.Work(s.Key))
-	if err != nil || doubt == nil || doubt.Plan != s.plan.ID {
+	wrong, err := job.Wrong(c.Work(s.Key), s.plan)
+	if err != nil || wrong == nil {
 		return err
 	}
 	s.todo = nil // nothing more of this plan
 	if s.State != Pending && s.State != Running {
-		s.State, s.Reason = Doubted, doubt.Error
+		s.State, s.Reason = Mispredicted, wrong.Error
 	}
 	return nil
 }

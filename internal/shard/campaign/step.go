@@ -59,7 +59,7 @@ func (c *Campaign) draft(ctx context.Context, v *View) ([]*Wave, error) {
 	groups := map[string][]*State{}
 	var accounts []string
 	for _, s := range v.Items {
-		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Doubted || s.State == Held || s.State == Reduced || len(s.todo) == 0) {
+		if s.State != Waiting && (s.State == Done || s.State == Failed || s.State == Unplanned || s.State == Mispredicted || s.State == Held || s.State == Reduced || len(s.todo) == 0) {
 			continue
 		}
 		account := strings.ReplaceAll(c.Request.Task.Account, "{exp}", s.Experiment)
@@ -121,7 +121,7 @@ func (c *Campaign) wave(v *View, items []*State, deploys [][]Piece, budget int, 
 	if len(elements) == 0 {
 		return nil
 	}
-	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task, ReduceWords: c.Request.ReduceWords, Post: c.Request.Post, Deploy: c.Request.Deploy}
+	w := &Wave{Elements: elements, Tries: map[string]int{}, Resources: c.Request.Task, Results: c.Request.Results, Post: c.Request.Post, Deploy: c.Request.Deploy}
 	var verdicts []slurm.Verdict
 	var memory, most int64
 	for _, element := range elements {

@@ -14,6 +14,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -30,10 +31,10 @@ type Wave struct {
 	Resources slurm.Resources `json:"resources"`
 	Chunks    []slurm.Chunk   `json:"chunks"`
 	NextJob   int             `json:"next_job"`
-	// The words for a complete item stay those of the submission, whatever the campaign is changed to meanwhile.
-	ReduceWords []string `json:"reduce_words,omitempty"`
-	Post        bool     `json:"post,omitempty"`
-	Deploy      []string `json:"deploy,omitempty"`
+	// The treatment of a complete item stays that of the submission, whatever the campaign is changed to meanwhile.
+	Results job.Results `json:"results"`
+	Post    bool        `json:"post,omitempty"`
+	Deploy  []string    `json:"deploy,omitempty"`
 	// Cancelled says who cancelled the jobs; see slurm.Attempt.
 	Cancelled string `json:"cancelled,omitempty"`
 }
@@ -166,7 +167,8 @@ func (c *Campaign) proceed(ctx context.Context, w *Wave, adopt bool) error {
 // Outcome is how planning an item, or one element's work on it, went.
 type Outcome struct {
 	Schema int       `json:"schema"`
-	Args   []string  `json:"args,omitempty"` // of planning
+	Item   *Item     `json:"item,omitempty"` // that was planned
+	CPUs   int       `json:"cpus,omitempty"` // that it was planned for
 	Code   int       `json:"exit_code"`
 	Plan   string    `json:"plan,omitempty"` // the plan that was worked on
 	Error  string    `json:"error,omitempty"`

@@ -16,8 +16,8 @@ import (
 
 // Options say how the work is cut; they change no result.
 type Options struct {
-	Tasks   int // number of tasks, 0 = one per unit
-	Workers int // goroutines per task, for the memory estimate
+	Tasks   int `json:"tasks"`   // number of tasks, 0 = one per unit
+	Workers int `json:"workers"` // goroutines per task, for the memory estimate
 }
 
 // aliases returns the names that people gave to the detector of an index, in order.

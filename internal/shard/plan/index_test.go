@@ -82,29 +82,29 @@ func TestHeadingsAreStored(t *testing.T) {
 	}
 }
 
-func TestDoubt(t *testing.T) {
+func TestWrongPrediction(t *testing.T) {
 	work, p := t.TempDir(), &Plan{ID: "abc"}
-	if d, err := LoadDoubt(work); d != nil || err != nil {
+	if d, err := LoadWrongPrediction(work); d != nil || err != nil {
 		t.Errorf("%+v, %v", d, err)
 	}
 	cause := fmt.Errorf("task 3: %w", fault.New(fault.Input, "frame: %w", frame.ErrHeading))
-	if err := SaveDoubt(work, p, cause, 0o644); err != nil {
+	if err := SaveWrongPrediction(work, p, cause, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	want := &Doubt{Plan: "abc", Error: "frame: " + frame.ErrHeading.Error()}
-	if d, err := LoadDoubt(work); err != nil || !reflect.DeepEqual(d, want) {
+	want := &WrongPrediction{Plan: "abc", Error: "frame: " + frame.ErrHeading.Error()}
+	if d, err := LoadWrongPrediction(work); err != nil || !reflect.DeepEqual(d, want) {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if err := SaveDoubt(work, p, errors.New("plain"), 0o644); err != nil {
+	if err := SaveWrongPrediction(work, p, errors.New("plain"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := LoadDoubt(work); err != nil || d.Error != "plain" {
+	if d, err := LoadWrongPrediction(work); err != nil || d.Error != "plain" {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if err := os.WriteFile(doubtPath(work), []byte("{"), 0o644); err != nil {
+	if err := os.WriteFile(wrongPath(work), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadDoubt(work); fault.CodeOf(err) != fault.Input {
+	if _, err := LoadWrongPrediction(work); fault.CodeOf(err) != fault.Input {
 		t.Error(err)
 	}
 }

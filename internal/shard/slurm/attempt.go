@@ -15,7 +15,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/atomicfile"
-	"rawstatus/internal/io/open"
+	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 )
 
@@ -36,9 +36,7 @@ type Request struct {
 	MaxTime     time.Duration `json:"max_time"`
 	SiteLines   []string      `json:"site_lines,omitempty"` // of the job scripts
 	Program     string        `json:"-"`                    // path of rawstatus: this program, never one that a file names
-	Repository  string        `json:"repository"`           // where reduce writes
-	ReduceWords []string      `json:"reduce_words,omitempty"`
-	Data        *open.Dataset `json:"data,omitempty"`    // the raw data, for a plan that has to be made again
+	Results     job.Results   `json:"results"`
 	Deploy      []string      `json:"deploy,omitempty"`  // words of mergedeploy; empty: no such job
 	Waiting     string        `json:"waiting,omitempty"` // command that deploys, for a person who may; empty: none waits
 	Post        bool          `json:"post,omitempty"`    // the logbook is told how it went

@@ -123,7 +123,7 @@ func (c *Chain) reduceJob(a *Attempt, arrays []string) Job {
 	for _, id := range a.After {
 		j.AfterAny = append(j.AfterAny, strconv.Itoa(id))
 	}
-	j.Words = slices.Concat([]string{c.Work}, c.names(a), c.Request.ReduceWords)
+	j.Words = slices.Concat([]string{c.Work}, c.names(a), c.Request.Results.Words())
 	return j
 }
 

@@ -19,8 +19,8 @@
 // nodes, nothing), and submits the next attempt of just those, with a new reduce and repair of its own. The number
 // of attempts is bounded. Nobody has to be watching: the jobs look after themselves.
 //
-// A plan that cannot be done as it is (plan.Doubt) is not repaired but made again, from the headers of all frames: the
-// repair job cancels what is left of the chain and submits the new plan for the same request.
+// A job whose predictions are wrong (plan.WrongPrediction) is made again (job.Remake): the repair job cancels what is left
+// of the chain and submits the new plan for the same request.
 //
 // # What a job works for
 //

@@ -233,7 +233,7 @@ func TestPieceRefusesOtherWork(t *testing.T) {
 	if err := admit(); fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), "cancelled by") {
 		t.Errorf("cancelled: %v", err)
 	}
-	c.Request.Repository = "/elsewhere"
+	c.Request.Results.Repository = "/elsewhere"
 	c.Client = NewClient(WithSystem(t.Context(), answers("", "")))
 	if err := c.Submit(t.Context(), c.Draft(2, []int{0, 1, 2, 3}, CommonLimits)); err != nil {
 		t.Fatal(err)

@@ -215,7 +215,7 @@ func (r *Report) finished(c *Chain) bool {
 	if r.Counts[StateDone] != len(r.Tasks) || r.Reduce.State == StateRunning || r.Reduce.State == StatePending {
 		return false
 	}
-	if err := Reduced(c.Work, c.Plan, c.Request.Repository); err != nil {
+	if err := Reduced(c.Work, c.Plan, c.Request.Results.Repository); err != nil {
 		if r.Reduce.State == StateDone {
 			r.Reduce.State, r.Reduce.Reason = StateFailed, "ended well, but: "+err.Error()
 		}

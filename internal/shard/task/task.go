@@ -143,7 +143,7 @@ func (r *Runner) run(ctx context.Context, n int, turn sync.Locker, progress func
 		return w.fill(out)
 	})
 	if errors.Is(err, frame.ErrHeading) {
-		err = errors.Join(err, plan.SaveDoubt(r.work, p, err, opt.Mode))
+		err = errors.Join(err, plan.SaveWrongPrediction(r.work, p, err, opt.Mode))
 	}
 	if err != nil {
 		return res, fmt.Errorf("task %d: %w", n, err)
