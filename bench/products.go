@@ -32,7 +32,7 @@ func darkProducts(b *bench) error {
 		q := &res.Panels[0]
 		text = calibtxt.AppendFixedRows(text[:0], q.Ave, cols)
 		text = calibtxt.AppendFixedRows(text, q.Rms, cols)
-		text = calibtxt.AppendIntRows(text, q.Status, cols, 0)
+		text = calibtxt.AppendIntRows(text, q.Bad.Dense(), cols, 0)
 		return nil
 	}
 	if err := write(); err != nil {

@@ -60,7 +60,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		}
 		sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id-0", CType: "status_dark", Rows: 200, Cols: 200,
 			Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
-		if _, _, err := r.WriteStatus(t.Context(), sf, status, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+		if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 			t.Fatal(err)
 		}
 		cmd := program()
@@ -71,7 +71,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if a, err := calibtxt.ReadStatusFile(target, []int{200, 200}); err == nil {
-			if bad := sum(a.Values); bad != 10*n && bad != 10*(n-1) {
+			if bad := sum(a.Dense()); bad != 10*n && bad != 10*(n-1) {
 				t.Errorf("round %d: after the kill %d bad pixels", n, bad)
 			}
 		} else if n > 1 {
@@ -81,7 +81,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			t.Fatalf("round %d: again: %v\n%s", n, err, out)
 		}
 		a, err := calibtxt.ReadStatusFile(target, []int{200, 200})
-		if err != nil || sum(a.Values) != 10*n {
+		if err != nil || sum(a.Dense()) != 10*n {
 			t.Fatalf("round %d: %v, %v", n, a, err)
 		}
 		checkRecords(t, dest.Destination(), filepath.Join(filepath.Dir(target), "HISTORY"), n)
@@ -143,7 +143,7 @@ func TestProgramsAtOnce(t *testing.T) {
 			status[i] = 1
 			sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: fmt.Sprintf("id-%d", i), CType: "status_dark", Rows: 10, Cols: 10,
 				Run: frame.Run{Experiment: "mfxx1", Number: i, Begin: time.Unix(1.7e9, 0)}}
-			if _, _, err := r.WriteStatus(t.Context(), sf, status, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+			if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 				t.Error(err)
 				return
 			}

@@ -15,6 +15,7 @@ import (
 
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
@@ -69,7 +70,7 @@ func putStatus(ts *testscript.TestScript, _ bool, args []string) {
 		sc.Incomplete = []string{*incomplete}
 	}
 	r := repo.New(ts.MkAbs("repo"), policy0, time.UTC)
-	_, _, err := r.WriteStatus(context.Background(), sf, a, sc, true)
+	_, _, err := r.WriteStatus(context.Background(), sf, calibtxt.SparseOf(a), sc, true)
 	ts.Check(err)
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
@@ -99,7 +100,7 @@ func TestAsGuest(t *testing.T) {
 	r := repo.New(filepath.Join(dir, "repo"), policy0, time.UTC)
 	sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id", CType: "status_dark", Rows: 2, Cols: 2,
 		Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
-	if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0, 1, 0, 0}, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0, 1, 0, 0}), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 		t.Fatal(err)
 	}
 	run := func(args ...string) (code int, out string) {

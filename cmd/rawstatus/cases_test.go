@@ -86,7 +86,7 @@ func TestCasesDeployed(t *testing.T) {
 				want = c.bad
 			}
 			var bad []int
-			for i, word := range a.Values {
+			for i, word := range a.Dense() {
 				if at := i % (rows * cols); word != 0 && !slices.Contains(bad, at) {
 					bad = append(bad, at)
 				}

@@ -70,5 +70,5 @@ func statusOfFile(t *testing.T, path string) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return read.Values
+	return read.Dense()
 }

@@ -28,7 +28,7 @@ func statusOf(t *testing.T, sum reduce.Summary) (all []float64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range read.Values {
+			for _, v := range read.Dense() {
 				all = append(all, float64(v))
 			}
 		}

@@ -270,7 +270,7 @@ func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaig
 		if err != nil {
 			return nil, err
 		}
-		return status.Values, nil
+		return status.Dense(), nil
 	})
 	if err != nil {
 		return nil, nil, err

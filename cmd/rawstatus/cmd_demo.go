@@ -200,7 +200,7 @@ func robustDemo(ctx context.Context, work string, truth *simulate.Truth) ([]uint
 	var words []uint64
 	err = reduce.ViewBy(ctx, work, p, q, func(g *reduce.Group, panels []*reduce.Judged) error {
 		for _, j := range panels {
-			words = append(words, j.Status...)
+			words = append(words, j.Bad.Dense()...)
 		}
 		return nil
 	})

@@ -248,18 +248,19 @@ func compareFiles(ra, rb *repo.Repo, name, pathA, pathB string) ([]fileDiff, err
 		note = fmt.Sprintf("bits mean different things: %s and %s", family, other)
 		family = ""
 	}
-	pixels := len(a.Values)
+	was, is := a.Dense(), b.Dense()
+	pixels := len(was)
 	if n := len(a.Shape); n > 2 && a.Shape[n-1] > 2 { // else the panels come last, as those of cspad2x2
 		pixels = a.Shape[n-2] * a.Shape[n-1]
 	}
 	var list []fileDiff
-	for lo := 0; lo < len(a.Values); lo += pixels {
-		d, err := status.Compare(a.Values[lo:lo+pixels], b.Values[lo:lo+pixels])
+	for lo := 0; lo < len(was); lo += pixels {
+		d, err := status.Compare(was[lo:lo+pixels], is[lo:lo+pixels])
 		if err != nil {
 			return nil, err
 		}
 		f := fileDiff{Name: name, A: pathA, B: pathB, Note: note, Diff: d.Table(family)}
-		if pixels < len(a.Values) {
+		if pixels < len(was) {
 			f.Name += place(a.Shape[:len(a.Shape)-2], lo/pixels)
 		}
 		list = append(list, f)

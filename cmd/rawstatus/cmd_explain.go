@@ -188,7 +188,7 @@ func reasonsOf(ctx context.Context, work string, p *plan.Plan, at explain.Pixel,
 		}
 		for i, panel := range g.Panels {
 			pixel := at.Row*at.Cols + at.Col
-			if panel.Segment != at.Segment || panel.Sub != at.Sub || pixel >= len(panels[i].Status) || panels[i].Status[pixel] != v.Word {
+			if panel.Segment != at.Segment || panel.Sub != at.Sub || pixel >= panels[i].Bad.Pixels || panels[i].Bad.Word(pixel) != v.Word {
 				continue
 			}
 			var reasons []explain.Reason

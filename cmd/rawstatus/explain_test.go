@@ -429,7 +429,7 @@ func TestExplainFile(t *testing.T) {
 	words := make([]uint64, 2*panelRows*panelCols)
 	words[panelRows*panelCols+31*panelCols] = 16
 	var array bytes.Buffer
-	if err := calibtxt.WriteArray(&array, calibtxt.Header{Shape: []int{2, panelRows, panelCols}}, words); err != nil {
+	if err := calibtxt.WriteArray(&array, calibtxt.Header{Shape: []int{2, panelRows, panelCols}}, calibtxt.SparseOf(words)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(deployed, array.Bytes(), 0o644); err != nil {

@@ -45,7 +45,7 @@ func statusWords(t *testing.T, path string) []uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Values
+	return a.Dense()
 }
 
 // TestWordsTellTheGain wants the gain mode of frames to be that of their words, and steps of different gains to be

@@ -38,7 +38,7 @@ func TestGoldenByFlags(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						for _, v := range read.Values {
+						for _, v := range read.Dense() {
 							got = append(got, float64(v))
 						}
 					}

@@ -155,7 +155,7 @@ func anyGain(t *testing.T, work string) []uint64 {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, w := range r.Values {
+			for i, w := range r.Dense() {
 				all[p.Segment*32*48+i] |= w
 			}
 		}

@@ -91,12 +91,12 @@ func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) (li
 	}
 	for _, f := range earlier[max(0, len(earlier)-historyRuns):] {
 		read, err := r.ReadStatus(f.Path, nil)
-		if err != nil || len(read.Values) != len(words) {
+		if err != nil || read.Pixels != len(words) {
 			h.e.Log.Warnf("the history in the report lacks %q: %v", f.Path, err)
 			continue
 		}
 		before = read.Sidecar
-		add(f.Name, read.Values)
+		add(f.Name, read.Dense())
 	}
 	add(own, words)
 	return pastQuantities(since, bad, judged), before, nil

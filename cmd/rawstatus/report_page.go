@@ -197,7 +197,7 @@ type comparedUnit struct {
 }
 
 func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline, past *pastRuns) (comparedUnit, error) {
-	u := comparedUnit{Unit: report.Unit{Panel: at, Expected: p.Units[j.Unit].Expected, Frames: int(j.Frames), Status: j.Status}}
+	u := comparedUnit{Unit: report.Unit{Panel: at, Expected: p.Units[j.Unit].Expected, Frames: int(j.Frames), Status: j.Bad.Dense()}}
 	for i, b := range baselines {
 		words, err := b.words(p.Panel(j.Unit), gain)
 		if err != nil {
@@ -205,7 +205,7 @@ func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines [
 		}
 		u.Baselines = append(u.Baselines, words)
 		if i == 0 && words != nil {
-			d, err := status.Compare(words, j.Status)
+			d, err := status.Compare(words, u.Status)
 			if err != nil {
 				return u, err
 			}
@@ -213,7 +213,7 @@ func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines [
 		}
 	}
 	panel := p.Panel(j.Unit)
-	history, before, err := past.quantities(gain, panel.Segment, panel.Sub, j.Status)
+	history, before, err := past.quantities(gain, panel.Segment, panel.Sub, u.Status)
 	if err != nil {
 		return u, err
 	}
@@ -430,7 +430,7 @@ func runBaseline(r *repo.Repo, p *plan.Plan, run int) (*baseline, error) {
 		if err != nil {
 			return nil, err
 		}
-		return read.Values, nil
+		return read.Dense(), nil
 	}
 	return b, nil
 }

@@ -224,14 +224,10 @@ func (f *repoFiles) unit(r *repo.Repo, panel report.Panel, at int, p *repoPanel,
 	if err != nil {
 		return nil, fact, nil, err
 	}
-	unit := &report.Unit{Panel: at, Status: read.Values}
-	c := status.Count(read.Values)
-	fact = verdict.Unit{Name: strings.TrimSpace(panel.Name + " " + gain), Panel: at, Pixels: c.Pixels, Bad: c.Bad, Occupancy: status.Occupied(status.SparseOf(read.Values), panel.Rows, panel.Cols, panel.ASICRows, panel.ASICCols)}
-	for _, w := range read.Values {
-		if w&status.NotJudged != 0 {
-			fact.Unjudged++
-		}
-	}
+	list := status.Sparse(read.Sparse)
+	unit := &report.Unit{Panel: at, Status: list.Dense()}
+	c := list.Count()
+	fact = verdict.Unit{Name: strings.TrimSpace(panel.Name + " " + gain), Panel: at, Pixels: c.Pixels, Bad: c.Bad, Unjudged: list.NotJudged(), Occupancy: status.Occupied(list, panel.Rows, panel.Cols, panel.ASICRows, panel.ASICCols)}
 	if f.family == status.Dark {
 		fact.WrongGain = c.Of(status.GainState)
 	}
@@ -246,8 +242,8 @@ func (f *repoFiles) unit(r *repo.Repo, panel report.Panel, at int, p *repoPanel,
 			if err != nil {
 				return nil, fact, nil, err
 			}
-			words = old.Values
-			if d, err := status.Compare(words, read.Values); err == nil && i == 0 {
+			words = old.Dense()
+			if d, err := list.Compare(status.Sparse(old.Sparse)); err == nil && i == 0 {
 				fact.NewlyBad = d.NewlyBad
 			}
 		}
@@ -399,7 +395,7 @@ func writeSeries(ctx context.Context, e *environment, r *repo.Repo, page report.
 				if err != nil {
 					return nil, err
 				}
-				return read.Values, nil
+				return read.Dense(), nil
 			})
 			if err != nil {
 				return err

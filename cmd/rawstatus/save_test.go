@@ -62,10 +62,10 @@ func firstWords(t *testing.T, list []savedFile) (words []uint64, modes []string)
 		if read.Sidecar == nil || read.Sidecar.Profile != "user" || read.Sidecar.Mask == nil || read.Sidecar.Mask.Comment != "beam stop" || read.Sidecar.Mask.Author == "" || read.Sidecar.BadPixels != f.Bad || len(read.Sidecar.Inputs) != 1 || read.Sidecar.Inputs[0].SHA256 == "" {
 			t.Errorf("%s: sidecar %+v", f.File, read.Sidecar)
 		}
-		if rest := slices.ContainsFunc(read.Values[1:], func(v uint64) bool { return v != 0 }); rest {
+		if rest := slices.ContainsFunc(read.Dense()[1:], func(v uint64) bool { return v != 0 }); rest {
 			t.Errorf("%s has words that were not given", f.File)
 		}
-		words, modes = append(words, read.Values[0]), append(modes, f.GainMode)
+		words, modes = append(words, read.Dense()[0]), append(modes, f.GainMode)
 	}
 	return words, modes
 }
@@ -240,7 +240,7 @@ func TestDiff(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if err := calibtxt.WriteArray(f, calibtxt.Header{Shape: []int{2, 1, 3}}, words); err != nil {
+		if err := calibtxt.WriteArray(f, calibtxt.Header{Shape: []int{2, 1, 3}}, calibtxt.SparseOf(words)); err != nil {
 			t.Fatal(err)
 		}
 		return path

@@ -192,7 +192,7 @@ func Explain(r *repo.Repo, w Wanted) (*Answer, error) {
 			a.Notes = append(a.Notes, err.Error())
 			continue
 		}
-		e := event(f, read, read.Values[w.Row*read.Shape[1]+w.Col])
+		e := event(f, read, read.Word(w.Row*read.Shape[1]+w.Col))
 		a.history(f).Add(e)
 		k := [2]string{f.ctype, f.GainMode}
 		if w.Run < 0 || f.Run == w.Run && (w.Experiment == "" || f.Experiment == w.Experiment) {

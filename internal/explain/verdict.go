@@ -79,14 +79,15 @@ func judge(p *Pixel, ctype, gain string, e Event, read *repo.Read) Verdict {
 	} else {
 		v.Notes = append(v.Notes, "the file has no sidecar: its bits are taken for those of det_pixel_status, limits and values are not known")
 	}
-	v.Areas = areas(p, read.Values)
+	words := read.Dense()
+	v.Areas = areas(p, words)
 	for r := p.Row - reach; r <= p.Row+reach; r++ {
 		var line []*uint64
 		for c := p.Col - reach; c <= p.Col+reach; c++ {
 			if r < 0 || r >= p.Rows || c < 0 || c >= p.Cols {
 				line = append(line, nil)
 			} else {
-				line = append(line, &read.Values[r*p.Cols+c])
+				line = append(line, &words[r*p.Cols+c])
 			}
 		}
 		v.Around = append(v.Around, line)

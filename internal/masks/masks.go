@@ -124,14 +124,14 @@ func (s *source) split(path string, read *repo.Read, sc *repo.Sidecar) error {
 	if len(shape) > 2 {
 		s.count = max(s.count, panels)
 	}
-	pixels := rows * cols
+	pixels, values := rows*cols, read.Dense()
 	for g, gain := range gains {
 		for p := range panels {
-			words := read.Values[(g*panels+p)*pixels : (g*panels+p+1)*pixels]
+			words := values[(g*panels+p)*pixels : (g*panels+p+1)*pixels]
 			if last {
 				words = make([]uint64, pixels)
 				for i := range words {
-					words[i] = read.Values[i*panels+p]
+					words[i] = values[i*panels+p]
 				}
 			}
 			slot := p

@@ -54,7 +54,7 @@ func put(t *testing.T, r *repo.Repo, words map[string][]uint64, rng *rand.Rand, 
 	if ctype == "status_light" {
 		family = repo.FamilyFeatures
 	}
-	if _, _, err := r.WriteStatus(context.Background(), sf, w, repo.Sidecar{Profile: "data", Family: family}, true); err != nil {
+	if _, _, err := r.WriteStatus(context.Background(), sf, calibtxt.SparseOf(w), repo.Sidecar{Profile: "data", Family: family}, true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -131,7 +131,7 @@ func TestGainMap(t *testing.T) {
 			}
 			sf := repo.StatusFile{DetType: "jungfrau", DetName: "jf", Panel: "id-0", CType: "status_data", GainMode: gain, Rows: rows, Cols: cols,
 				Run: frame.Run{Experiment: "mfxx1", Number: 7, Begin: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
-			if _, _, err := r.WriteStatus(t.Context(), sf, w, sc, true); err != nil {
+			if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(w), sc, true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -181,7 +181,7 @@ func TestArrays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := calibtxt.WriteArray(f, calibtxt.Header{Shape: c.shape}, a); err != nil {
+			if err := calibtxt.WriteArray(f, calibtxt.Header{Shape: c.shape}, calibtxt.SparseOf(a)); err != nil {
 				t.Fatal(err)
 			}
 			f.Close()

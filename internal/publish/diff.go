@@ -126,7 +126,7 @@ func LoadArray(ctx context.Context, dest calib.Destination, name string) (*calib
 		if err != nil {
 			return nil, err
 		}
-		return &calib.Array{Shape: a.Shape, Values: a.Values}, nil
+		return &calib.Array{Shape: a.Shape, Values: a.Dense()}, nil
 	}
 	if dest.Store == nil {
 		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")

@@ -66,7 +66,7 @@ func (s *scene) words(run, segment int, gain string, rows, cols int, a []uint64,
 	}
 	sc.Family = repo.FamilyDark
 	sf := repo.StatusFile{DetType: s.typ, DetName: s.det, Panel: fmt.Sprintf("id-%02d", segment), Segment: segment, CType: "status_dark", GainMode: gain, Rows: rows, Cols: cols, Run: of(run)}
-	if _, _, err := s.repo.WriteStatus(s.t.Context(), sf, a, sc, false); err != nil {
+	if _, _, err := s.repo.WriteStatus(s.t.Context(), sf, calibtxt.SparseOf(a), sc, false); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -93,7 +93,7 @@ func (s *scene) deployed(ctype, name string, shape []int, word func(i int) uint6
 		values[i] = word(i)
 	}
 	var b bytes.Buffer
-	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: shape}, values); err != nil {
+	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: shape}, calibtxt.SparseOf(values)); err != nil {
 		s.t.Fatal(err)
 	}
 	dir := filepath.Join(s.root, "Group::CalibV1", s.det, ctype)

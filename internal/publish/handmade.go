@@ -128,7 +128,7 @@ func take[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | fl
 func (a *Handmade) readText() error {
 	s, exact := calibtxt.ReadStatusFile(a.path, nil)
 	if exact == nil {
-		a.Shape, a.values = s.Shape, s.Values
+		a.Shape, a.values = s.Shape, s.Dense()
 		return nil
 	}
 	f, err := calibtxt.LoadFile(a.path)

@@ -180,7 +180,7 @@ func TestImpactUnreadable(t *testing.T) {
 		var b bytes.Buffer
 		if words == nil {
 			b.WriteString("no words\n")
-		} else if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: []int{2, 2}}, words); err != nil {
+		} else if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: []int{2, 2}}, calibtxt.SparseOf(words)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o664); err != nil {
@@ -210,7 +210,7 @@ func TestKnownRuns(t *testing.T) {
 	for run := range 3 {
 		sf := repo.StatusFile{DetType: "cam", DetName: "det", Panel: "id-00", CType: "status_dark", Rows: 1, Cols: 1,
 			Run: frame.Run{Experiment: []string{"mfxx1", "mfxx1", "mfxx2"}[run], Number: 3 * (run + 1), Begin: time.Unix(1.7e9+int64(86400*run), 0)}}
-		if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0}, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+		if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0}), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

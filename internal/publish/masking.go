@@ -150,7 +150,7 @@ func (m *Masking) cause(in calib.Input, p PixelAt) {
 	case read.SHA256 != in.SHA256:
 		c.Problem = "the file is not the one that was merged"
 	default:
-		if c.Word = read.Values[p.Row*p.Cols+p.Col]; c.Word == 0 {
+		if c.Word = read.Word(p.Row*p.Cols + p.Col); c.Word == 0 {
 			return
 		}
 		family := status.Features

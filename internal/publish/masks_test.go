@@ -10,6 +10,7 @@ import (
 
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/stats/status"
@@ -134,7 +135,7 @@ func TestChoiceIsTold(t *testing.T) {
 	same := of(5)
 	for _, exp := range []string{"aaax1", "bbbx1"} { // two runs of other experiments that begin in the same second
 		sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id-00", CType: "status_dark", Rows: 10, Cols: 10, Run: frame.Run{Experiment: exp, Number: 1, Begin: of(6).Begin}}
-		if _, _, err := s.repo.WriteStatus(t.Context(), sf, make([]uint64, 100), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+		if _, _, err := s.repo.WriteStatus(t.Context(), sf, calibtxt.SparseOf(make([]uint64, 100)), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +147,7 @@ func TestChoiceIsTold(t *testing.T) {
 	}
 	future := frame.Run{Experiment: "mfxx1", Number: 7, Begin: time.Now().Add(48 * time.Hour)}
 	sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id-00", CType: "status_dark", Rows: 10, Cols: 10, Run: future}
-	if _, _, err := s.repo.WriteStatus(t.Context(), sf, make([]uint64, 100), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+	if _, _, err := s.repo.WriteStatus(t.Context(), sf, calibtxt.SparseOf(make([]uint64, 100)), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 		t.Fatal(err)
 	}
 	if text := told(future); !strings.Contains(text, "FROM THE FUTURE") {

@@ -14,6 +14,7 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
 	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/repo"
@@ -119,7 +120,7 @@ func (m *publishModel) judge(ctype string, run, panel int, j judged) {
 			words[i] |= status.NoData
 		}
 	}
-	_, _, err := m.repo.WriteStatus(m.t.Context(), modelFile(ctype, run, panel), words, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false)
+	_, _, err := m.repo.WriteStatus(m.t.Context(), modelFile(ctype, run, panel), calibtxt.SparseOf(words), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false)
 	m.check(err)
 }
 

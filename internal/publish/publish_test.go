@@ -15,6 +15,7 @@ import (
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibdir"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
@@ -46,7 +47,7 @@ func put(t *testing.T, r *repo.Repo, typ, det string, segment, rows, cols int, g
 	}
 	sf := repo.StatusFile{DetType: typ, DetName: det, Panel: fmt.Sprintf("id-%02d", segment), Segment: segment, CType: "status_dark", GainMode: gain,
 		Rows: rows, Cols: cols, Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
-	if _, _, err := r.WriteStatus(t.Context(), sf, a, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(a), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -211,7 +212,7 @@ func TestVotes(t *testing.T) {
 	for run, w := range words {
 		sf := repo.StatusFile{DetType: "cam", DetName: "cam", Panel: "id", CType: "status_dark", Rows: 1, Cols: 4,
 			Run: frame.Run{Experiment: "mfxx1", Number: run, Begin: time.Unix(1.7e9+int64(run)*1000, 0)}}
-		if _, _, err := r.WriteStatus(t.Context(), sf, w, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+		if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(w), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -272,7 +273,7 @@ func TestFindRefuses(t *testing.T) {
 	// An exchanged panel: two ids with one segment number.
 	sf := repo.StatusFile{DetType: "cam", DetName: "b", Panel: "another", Segment: 1, CType: "status_dark", Rows: 1, Cols: 2,
 		Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
-	if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0, 1}, repo.Sidecar{Profile: "dark"}, false); err != nil {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0, 1}), repo.Sidecar{Profile: "dark"}, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Find(t.Context(), r, Wanted{Experiment: "mfxx1", Run: 1, Detector: "b"}); fault.CodeOf(err) != fault.Input {

@@ -178,7 +178,7 @@ func (p *RollbackPlan) toNone(of calib.Record) error {
 	var b bytes.Buffer
 	h := header(time.UTC)
 	h.Shape, h.Comments = a.Shape, []string{"masks nothing: rollback of " + of.ID}
-	if err := calibtxt.WriteArray(&b, h, a.Values); err != nil {
+	if err := calibtxt.WriteArray(&b, h, calibtxt.SparseOf(a.Values)); err != nil {
 		return fmt.Errorf("could not make an array that masks nothing: %w", err)
 	}
 	sum := sha256.Sum256(b.Bytes())

@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 )
@@ -34,7 +35,7 @@ func TestScale(t *testing.T) {
 			}
 			sf := repo.StatusFile{DetType: "jungfrau", DetName: "jungfrau", Panel: fmt.Sprintf("id-%02d", panel), Segment: panel, CType: "status_dark",
 				GainMode: gain, Rows: 512, Cols: 1024, Run: frame.Run{Experiment: "mfxx1", Number: 1, Begin: time.Unix(1.7e9, 0)}}
-			if _, _, err := r.WriteStatus(t.Context(), sf, status, repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
+			if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), repo.Sidecar{Profile: "dark", Family: repo.FamilyDark}, false); err != nil {
 				t.Fatal(err)
 			}
 		}

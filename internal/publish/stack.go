@@ -268,7 +268,9 @@ type written struct {
 }
 
 // text writes the array as it stands in its file.
-func (m *Merged) text(w io.Writer) error { return calibtxt.WriteArray(w, m.header, m.array.Values) }
+func (m *Merged) text(w io.Writer) error {
+	return calibtxt.WriteArray(w, m.header, calibtxt.SparseOf(m.array.Values))
+}
 
 // content is the array as it is deployed.
 func (m *Merged) content() (calib.Content, int64, error) {

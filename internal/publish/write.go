@@ -41,7 +41,7 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: m.At},
 				CType: "status_merged", GainMode: p.GainMode, Rows: panel.Rows, Cols: panel.Cols}
 			p.header = header(r.Loc)
-			err := r.WriteMerged(ctx, sf, p.merged.Dense(), m.sidecar(p), &p.header)
+			err := r.WriteMerged(ctx, sf, calibtxt.Sparse(*p.merged), m.sidecar(p), &p.header)
 			if opt.tolerates(err) {
 				p.Notes = append(p.Notes, "status_merged is not written: "+err.Error())
 				return nil

@@ -608,7 +608,7 @@ func (u *slowUnit) compare(p reduce.Panel) string {
 	if err != nil {
 		return err.Error()
 	}
-	for i, word := range a.Values {
+	for i, word := range a.Dense() {
 		judged := u.members[i]-u.odd[i] >= 3
 		switch {
 		case (word&(1024|2048) == 0) != judged || u.members[i] == 0 && word != 1024:

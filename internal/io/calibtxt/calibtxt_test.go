@@ -54,7 +54,7 @@ func TestHeaderOfOriginal(t *testing.T) {
 		}
 		tt.h.Shape = a.Shape
 		var got bytes.Buffer
-		if err := WriteArray(&got, tt.h, a.Values); err != nil {
+		if err := WriteArray(&got, tt.h, SparseOf(a.Dense())); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
@@ -87,13 +87,13 @@ func TestBadPixelsOfExamples(t *testing.T) {
 
 func TestOneDimension(t *testing.T) {
 	var b bytes.Buffer
-	if err := WriteArray(&b, Header{Shape: []int{5}}, []uint64{0, 10, 2, 3, 4}); err != nil {
+	if err := WriteArray(&b, Header{Shape: []int{5}}, SparseOf([]uint64{0, 10, 2, 3, 4})); err != nil {
 		t.Fatal(err)
 	}
 	if want := "# DIM:0       5\n\n\n 0 10 2 3 4 "; !strings.HasSuffix(b.String(), want) || !strings.Contains(b.String(), "(5,)") {
 		t.Errorf("got %q, want it to end in %q", b.String(), want)
 	}
-	if a, err := parse(t, b.String(), []int{5}); err != nil || !slices.Equal(a.Values, []uint64{0, 10, 2, 3, 4}) {
+	if a, err := parse(t, b.String(), []int{5}); err != nil || !slices.Equal(a.Dense(), []uint64{0, 10, 2, 3, 4}) {
 		t.Errorf("read back %v, %v", a, err)
 	}
 }
@@ -112,18 +112,18 @@ func TestRoundTrip(t *testing.T) {
 		}
 		a[n-1] = math.MaxUint64
 		var b bytes.Buffer
-		if err := WriteArray(&b, Header{Shape: shape}, a); err != nil {
+		if err := WriteArray(&b, Header{Shape: shape}, SparseOf(a)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := parse(t, b.String(), shape)
-		if err != nil || !slices.Equal(got.Values, a) {
+		if err != nil || !slices.Equal(got.Dense(), a) {
 			t.Errorf("%v: read back something else (%v)", shape, err)
 		}
 		if len(shape) != 2 {
 			continue
 		}
 		b.Reset()
-		if err := WritePlain(&b, a, shape[1]); err != nil {
+		if err := WritePlain(&b, SparseOf(a), shape[1]); err != nil {
 			t.Fatal(err)
 		}
 		var want strings.Builder
@@ -266,7 +266,7 @@ func TestNumpy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteArray(f, Header{Shape: []int{3, 2, 8, 16}, Time: time.Now()}, a); err != nil {
+	if err := WriteArray(f, Header{Shape: []int{3, 2, 8, 16}, Time: time.Now()}, SparseOf(a)); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
@@ -287,7 +287,7 @@ print(a.dtype, a.shape, a[2,1,7,15], sum(int(v) for v in a.flat))
 		t.Fatalf("%v: %s", err, out)
 	}
 	read, err := ReadStatusFile(theirs, []int{48, 16})
-	if err != nil || !slices.Equal(read.Values, a) {
+	if err != nil || !slices.Equal(read.Dense(), a) {
 		t.Errorf("numpy's copy differs from what was written (%v)", err)
 	}
 	if want := fmt.Sprintf("uint64 (3, 2, 8, 16) %d ", a[len(a)-1]); !strings.HasPrefix(string(out), want) {
@@ -313,7 +313,7 @@ func BenchmarkWriteArray(b *testing.B) {
 	a := statusLike(4 * 512 * 1024)
 	for b.Loop() {
 		var n count
-		if err := WriteArray(&n, Header{Shape: []int{4, 512, 1024}}, a); err != nil {
+		if err := WriteArray(&n, Header{Shape: []int{4, 512, 1024}}, SparseOf(a)); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(n))
@@ -322,7 +322,7 @@ func BenchmarkWriteArray(b *testing.B) {
 
 func BenchmarkReadStatus(b *testing.B) {
 	var text bytes.Buffer
-	if err := WriteArray(&text, Header{Shape: []int{4, 512, 1024}}, statusLike(4*512*1024)); err != nil {
+	if err := WriteArray(&text, Header{Shape: []int{4, 512, 1024}}, SparseOf(statusLike(4*512*1024))); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(text.Len()))
@@ -366,15 +366,15 @@ func FuzzRead(f *testing.F) {
 		}
 		// Text that the strict reader accepts is accepted again as we write it.
 		var again bytes.Buffer
-		if err := WriteArray(&again, Header{Shape: s.Shape}, s.Values); err != nil {
+		if err := WriteArray(&again, Header{Shape: s.Shape}, SparseOf(s.Dense())); err != nil {
 			t.Fatal(err)
 		}
 		s2, err := ReadStatus(bytes.NewReader(again.Bytes()), int64(again.Len()), "again", s.Shape)
-		if err != nil || !slices.Equal(s.Values, s2.Values) {
+		if err != nil || !slices.Equal(s.Dense(), s2.Dense()) {
 			t.Fatalf("written again: %v, %v", s2, err)
 		}
-		if errLoad == nil && a.DType == "uint64" && !slices.Equal(a.Ints, s.Values) {
-			t.Fatalf("the two readers disagree: %v and %v", a.Ints, s.Values)
+		if errLoad == nil && a.DType == "uint64" && !slices.Equal(a.Ints, s.Dense()) {
+			t.Fatalf("the two readers disagree: %v and %v", a.Ints, s.Dense())
 		}
 	})
 }
@@ -395,7 +395,7 @@ func TestEveryByteBesideDigits(t *testing.T) {
 				want = append(want, v)
 			}
 			s, err := ReadStatus(bytes.NewReader(line), int64(len(line)), "f", nil)
-			if (err == nil) != ok || ok && !slices.Equal(s.Values, want) {
+			if (err == nil) != ok || ok && !slices.Equal(s.Dense(), want) {
 				t.Errorf("%q: %v, %v, want %v", line, s, err, want)
 			}
 		}
@@ -428,7 +428,7 @@ func TestTenTimesNumpy(t *testing.T) {
 			return err
 		}
 		defer f.Close()
-		return WritePlain(f, a, cols)
+		return WritePlain(f, SparseOf(a), cols)
 	})
 	read := best(func() error {
 		_, err := ReadStatusFile(path, nil)

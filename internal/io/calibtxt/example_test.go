@@ -12,7 +12,7 @@ import (
 // A status file of one panel is plain text, one row of pixels per line.
 func ExampleWritePlain() {
 	words := []uint64{0, 1, 0, 0, 17, 1024}
-	if err := calibtxt.WritePlain(os.Stdout, words, 3); err != nil {
+	if err := calibtxt.WritePlain(os.Stdout, calibtxt.SparseOf(words), 3); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
@@ -25,7 +25,7 @@ func ExampleWriteArray() {
 	h := calibtxt.Header{Host: "psana1", WorkDir: "/tmp", FileName: "7-end.data", UID: "ada", Shape: []int{2, 1, 2},
 		Time: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)}
 	var text strings.Builder
-	if err := calibtxt.WriteArray(&text, h, []uint64{0, 1, 2, 3}); err != nil {
+	if err := calibtxt.WriteArray(&text, h, calibtxt.SparseOf([]uint64{0, 1, 2, 3})); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Print(strings.TrimSpace(text.String()))
@@ -56,7 +56,7 @@ func ExampleReadStatus() {
 			fmt.Println(err)
 			continue
 		}
-		fmt.Println(s.Shape, s.Values)
+		fmt.Println(s.Shape, s.Dense())
 	}
 	// Output:
 	// [2 2] [0 1 17 0]

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -157,8 +158,8 @@ func (l *lines) product() (int, bool) {
 
 // Status is an array of status words with its shape.
 type Status struct {
-	Shape  []int
-	Values []uint64
+	Sparse
+	Shape []int
 	// Header reports whether the file states its own shape.
 	Header bool
 }
@@ -197,14 +198,10 @@ func ReadStatus(r io.Reader, size int64, name string, want []int) (*Status, erro
 	if err != nil {
 		return nil, err
 	}
-	var a []uint64
-	switch {
-	case l.header && size >= 0:
-		a = make([]uint64, 0, count)
-	case size >= 0:
-		a = make([]uint64, 0, size/2+1) // a value is a digit and a separator, and nearly all are
-	}
+	var a Sparse
 	rows, cols := 0, 0
+	var row []uint64
+	var good []byte // the text of a row of zeros
 	for {
 		line, err := l.next()
 		if err == io.EOF {
@@ -213,31 +210,42 @@ func ReadStatus(r io.Reader, size int64, name string, want []int) (*Status, erro
 		if err != nil {
 			return nil, err
 		}
-		before := len(a)
-		if isZeros(line, cols) && before+cols <= cap(a) {
-			a = a[:before+cols] // never written to: they are 0
-		} else if a, err = l.statusRow(a, line); err != nil {
-			return nil, err
+		n := cols
+		if len(good) == 0 || !bytes.Equal(line, good) {
+			if row, err = l.statusRow(row[:0], line); err != nil {
+				return nil, err
+			}
+			n = len(row)
+			for i, v := range row {
+				if v != 0 {
+					a.At, a.Words = append(a.At, uint32(a.Pixels+i)), append(a.Words, v)
+				}
+			}
 		}
-		n := len(a) - before
 		switch {
 		case n == 0:
 		case rows > 0 && n != cols:
 			return nil, l.fail("row", fmt.Sprintf("%d values as in the rows above", cols), strconv.Itoa(n))
 		default:
+			if rows == 0 {
+				good = bytes.Repeat([]byte("0 "), n)[:2*n-1]
+			}
 			rows, cols = rows+1, n
-			if l.header && len(a) > count {
+			if a.Pixels += n; l.header && a.Pixels > count {
 				return nil, l.fail("data", fmt.Sprintf("%d values as the header says", count), "more")
+			}
+			if a.Pixels > math.MaxUint32 {
+				return nil, l.fail("data", fmt.Sprintf("at most %d values", uint32(math.MaxUint32)), "more")
 			}
 		}
 	}
-	if len(a) == 0 {
+	if a.Pixels == 0 {
 		return nil, l.failAt(0, "data", "status words", "none")
 	}
 	shape := []int{rows, cols}
 	if l.header {
-		if len(a) != count {
-			return nil, l.failAt(0, "data", fmt.Sprintf("%d values as the header says", count), strconv.Itoa(len(a)))
+		if a.Pixels != count {
+			return nil, l.failAt(0, "data", fmt.Sprintf("%d values as the header says", count), strconv.Itoa(a.Pixels))
 		}
 		shape = l.dims
 		if last := shape[len(shape)-1]; len(shape) > 1 && last != cols {
@@ -247,12 +255,7 @@ func ReadStatus(r io.Reader, size int64, name string, want []int) (*Status, erro
 	if want != nil && !slices.Equal(shape, want) {
 		return nil, l.failAt(0, "shape", Tuple(want, ""), Tuple(shape, ""))
 	}
-	return &Status{Shape: shape, Values: a, Header: l.header}, nil
-}
-
-// isZeros reports whether a line is so many zeros, each but the last followed by one blank.
-func isZeros(line []byte, cols int) bool {
-	return cols > 0 && len(line) == 2*cols-1 && len(line) <= len(zeroText) && bytes.Equal(line, zeroText[:len(line)])
+	return &Status{a, shape, l.header}, nil
 }
 
 // checkHeader checks that a header is complete and that of a status array, and returns the number of its

@@ -60,29 +60,29 @@ func Tuple(shape []int, sep string) string {
 	return "(" + strings.Join(parts, ","+sep) + ")"
 }
 
-// WritePlain writes a 2-d array of cols columns in the plain format. len(a) is a multiple of cols.
-func WritePlain(w io.Writer, a []uint64, cols int) error {
-	if cols <= 0 || len(a)%cols != 0 {
-		panic(fmt.Sprintf("io/calibtxt: %d values do not make rows of %d", len(a), cols))
+// WritePlain writes a 2-d array of cols columns in the plain format. a.Pixels is a multiple of cols.
+func WritePlain(w io.Writer, a Sparse, cols int) error {
+	if cols <= 0 || a.Pixels%cols != 0 {
+		panic(fmt.Sprintf("io/calibtxt: %d values do not make rows of %d", a.Pixels, cols))
 	}
 	return writeRows(w, nil, a, cols)
 }
 
 // WriteArray writes an array of the header's shape as uint64 in the NDArrIO format.
-func WriteArray(w io.Writer, h Header, a []uint64) error {
+func WriteArray(w io.Writer, h Header, a Sparse) error {
 	n := 1
 	for _, d := range h.Shape {
 		n *= d
 	}
-	if len(h.Shape) == 0 || n != len(a) {
-		panic(fmt.Sprintf("io/calibtxt: shape %v does not hold %d values", h.Shape, len(a)))
+	if len(h.Shape) == 0 || n != a.Pixels {
+		panic(fmt.Sprintf("io/calibtxt: shape %v does not hold %d values", h.Shape, a.Pixels))
 	}
 	b := h.append(make([]byte, 0, chunk+slack), "uint64")
 	if len(h.Shape) > 1 {
 		return writeRows(w, b, a, h.Shape[len(h.Shape)-1])
 	}
 	b = append(b, '\n', ' ')
-	for _, v := range a {
+	for _, v := range a.Dense() {
 		b = append(appendUint(b, v), ' ')
 		if len(b) >= chunk {
 			if _, err := w.Write(b); err != nil {
@@ -100,35 +100,49 @@ const (
 	slack = 64        // room for one more value and its separator
 )
 
-// writeRows writes what b already holds and then rows of cols values.
-func writeRows(w io.Writer, b []byte, a []uint64, cols int) error {
+// writeRows writes what b already holds and then rows of cols values. Rows of zeros are copied from their text, in which a
+// value begins at twice its position.
+func writeRows(w io.Writer, b []byte, a Sparse, cols int) error {
 	if cap(b) == 0 {
 		b = make([]byte, 0, chunk+slack)
 	}
-	for len(a) > 0 {
-		for row := a[:cols]; len(row) > 0; {
-			n := min(zeros(row), (chunk-len(b))/2+1)
-			b, row = append(b, zeroText[:2*n]...), row[n:]
-			for len(row) > 0 && row[0] != 0 && len(b) < chunk {
-				b, row = append(appendUint(b, row[0]), ' '), row[1:]
-			}
-			if len(b) >= chunk {
-				// The last byte stays: it is a blank that the row's end turns into a newline.
-				if _, err := w.Write(b[:len(b)-1]); err != nil {
+	template := bytes.Repeat([]byte("0 "), cols*max(1, (chunk/4)/cols))
+	for i := 2*cols - 1; i < len(template); i += 2 * cols {
+		template[i] = '\n'
+	}
+	rows := len(template) / 2
+	next := 0 // the value to be written
+	zeros := func(end int) error {
+		for next < end {
+			n := min(end-next, rows-next%rows, (chunk-len(b))/2+1)
+			b = append(b, template[2*(next%rows):2*(next%rows+n)]...)
+			if next += n; len(b) >= chunk {
+				if _, err := w.Write(b); err != nil {
 					return err
 				}
-				b = append(b[:0], ' ')
+				b = b[:0]
 			}
 		}
-		b[len(b)-1] = '\n'
-		a = a[cols:]
+		return nil
+	}
+	for i, at := range a.At {
+		if err := zeros(int(at)); err != nil {
+			return err
+		}
+		b = append(appendUint(b, a.Words[i]), template[2*(next%cols)+1])
+		if next++; len(b) >= chunk {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+	}
+	if err := zeros(a.Pixels); err != nil {
+		return err
 	}
 	_, err := w.Write(b)
 	return err
 }
-
-// zeroText is the text of as many zeros as a chunk has.
-var zeroText = bytes.Repeat([]byte("0 "), chunk/2+1)
 
 // zeros counts the leading values that are 0.
 func zeros(a []uint64) (n int) {

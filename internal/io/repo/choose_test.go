@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/testenv"
 )
@@ -155,7 +156,7 @@ func TestRepeatedHour(t *testing.T) {
 	winter := time.Date(2026, 11, 1, 9, 10, 0, 0, time.UTC) // 01:10 PST
 	for i, begin := range []time.Time{summer, winter} {
 		sf := StatusFile{DetType: "cam", DetName: "cam", Panel: "p", Run: frame.Run{Experiment: "e", Number: i + 1, Begin: begin}, CType: "status_dark", Rows: 1, Cols: 1}
-		if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0}, Sidecar{Profile: "dark"}, false); err != nil {
+		if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0}), Sidecar{Profile: "dark"}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

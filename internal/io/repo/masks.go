@@ -75,7 +75,7 @@ func (r *Repo) SaveMask(ctx context.Context, planes []MaskPlane, sc Sidecar) (*S
 	h := sha256.New()
 	for i, p := range planes {
 		var text bytes.Buffer
-		if err := calibtxt.WritePlain(&text, p.Words, p.Cols); err != nil {
+		if err := calibtxt.WritePlain(&text, calibtxt.SparseOf(p.Words), p.Cols); err != nil {
 			return nil, err
 		}
 		texts[i] = text.Bytes()
@@ -97,7 +97,7 @@ func (r *Repo) SaveMask(ctx context.Context, planes []MaskPlane, sc Sidecar) (*S
 		}
 		path, own := filepath.Join(dir, n.String()), sc
 		own.Bits = maskBits(p.Words)
-		own.describe(p.StatusFile, p.Words, texts[i])
+		own.describe(p.StatusFile, calibtxt.SparseOf(p.Words), texts[i])
 		there, err := r.saveMask(ctx, path, texts[i], &own)
 		if err != nil {
 			return nil, err

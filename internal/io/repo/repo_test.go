@@ -81,7 +81,7 @@ func TestSameTreeAsOriginal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path, _, err := r.WriteStatus(t.Context(), exampleFile(ctype), read.Values, Sidecar{Profile: "features"}, false)
+		path, _, err := r.WriteStatus(t.Context(), exampleFile(ctype), read.Sparse, Sidecar{Profile: "features"}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestModesWhateverTheUmask(t *testing.T) {
 	r.Policy = &access.Policy{DirMode: 0o2775, FileMode: 0o664, Group: "no-such-group"}
 	sf := exampleFile("status_data")
 	sf.Rows, sf.Cols = 2, 2
-	path, warnings, err := r.WriteStatus(t.Context(), sf, make([]uint64, 4), Sidecar{Profile: "data"}, false)
+	path, warnings, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(make([]uint64, 4)), Sidecar{Profile: "data"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestWriteStatusProfiles(t *testing.T) {
 	sf := exampleFile("status_data")
 	sf.Rows, sf.Cols, sf.GainMode = 2, 3, "g1"
 	status := []uint64{0, 1, 0, 1 << 63, 0, 5}
-	path, _, err := r.WriteStatus(t.Context(), sf, status, Sidecar{Profile: "data", Family: FamilyDark, PlanID: "p"}, false)
+	path, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), Sidecar{Profile: "data", Family: FamilyDark, PlanID: "p"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,21 +167,21 @@ func TestWriteStatusProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(read.Values, status) || read.Sidecar == nil || read.Sidecar.BadPixels != 3 || read.Sidecar.PlanID != "p" ||
+	if !slices.Equal(read.Dense(), status) || read.Sidecar == nil || read.Sidecar.BadPixels != 3 || read.Sidecar.PlanID != "p" ||
 		read.Sidecar.Number != 137 || !read.Sidecar.Begin.Equal(begin) {
 		t.Errorf("read %+v with sidecar %+v", read, read.Sidecar)
 	}
-	if _, _, err := r.WriteStatus(t.Context(), sf, status, Sidecar{Profile: "data"}, false); err != nil {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), Sidecar{Profile: "data"}, false); err != nil {
 		t.Errorf("same profile again: %v", err)
 	}
-	if _, _, err := r.WriteStatus(t.Context(), sf, status, Sidecar{Profile: "dark"}, false); fault.CodeOf(err) != fault.Usage {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), Sidecar{Profile: "dark"}, false); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("other profile: %v", err)
 	}
-	if _, _, err := r.WriteStatus(t.Context(), sf, status, Sidecar{Profile: "dark"}, true); err != nil {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), Sidecar{Profile: "dark"}, true); err != nil {
 		t.Errorf("other profile with replace: %v", err)
 	}
 	os.Remove(sidecarPath(path))
-	if _, _, err := r.WriteStatus(t.Context(), sf, status, Sidecar{Profile: "dark"}, false); fault.CodeOf(err) != fault.Usage {
+	if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), Sidecar{Profile: "dark"}, false); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("file of another program: %v", err)
 	}
 }
@@ -193,7 +193,7 @@ func TestInterruptedPair(t *testing.T) {
 	sf.Rows, sf.Cols = 1, 2
 	old, young := Sidecar{Profile: "data", PlanID: "old"}, Sidecar{Profile: "data", PlanID: "young"}
 	write := func(r *Repo, status []uint64, sc Sidecar) string {
-		path, _, err := r.WriteStatus(t.Context(), sf, status, sc, false)
+		path, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf(status), sc, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestChangedByHand(t *testing.T) {
 	r := newRepo(t.TempDir())
 	sf := exampleFile("status_data")
 	sf.Rows, sf.Cols = 1, 2
-	path, _, err := r.WriteStatus(t.Context(), sf, []uint64{0, 1}, Sidecar{Profile: "data"}, false)
+	path, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0, 1}), Sidecar{Profile: "data"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestChangedByHand(t *testing.T) {
 func replace(r *Repo, word uint64) (path string, err error) {
 	sf := exampleFile("status_data")
 	sf.Rows, sf.Cols = 1, 1
-	path, _, err = r.WriteStatus(context.Background(), sf, []uint64{word}, Sidecar{Profile: "data", PlanID: fmt.Sprint(word)}, false)
+	path, _, err = r.WriteStatus(context.Background(), sf, calibtxt.SparseOf([]uint64{word}), Sidecar{Profile: "data", PlanID: fmt.Sprint(word)}, false)
 	return path, err
 }
 
@@ -284,7 +284,7 @@ func TestKilledWriter(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		read, err := newRepo(root).ReadStatus(path, nil)
-		if err != nil || read.Sidecar == nil || read.Sidecar.PlanID != fmt.Sprint(read.Values[0]) {
+		if err != nil || read.Sidecar == nil || read.Sidecar.PlanID != fmt.Sprint(read.Dense()[0]) {
 			t.Fatalf("after a kill: %+v, %v", read, err)
 		}
 	}
@@ -323,7 +323,7 @@ func TestReadersNeverMixPairs(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got := fmt.Sprint(read.Values[0]); got != read.Sidecar.PlanID {
+				if got := fmt.Sprint(read.Dense()[0]); got != read.Sidecar.PlanID {
 					t.Errorf("status %s with the sidecar of %s", got, read.Sidecar.PlanID)
 				}
 			}
@@ -562,7 +562,7 @@ func TestNamesFromDataAreChecked(t *testing.T) {
 		sf := exampleFile("status_data")
 		sf.Rows, sf.Cols = 1, 1
 		f(&sf)
-		if _, _, err := r.WriteStatus(t.Context(), sf, []uint64{0}, Sidecar{Profile: "data"}, false); fault.CodeOf(err) != fault.Input {
+		if _, _, err := r.WriteStatus(t.Context(), sf, calibtxt.SparseOf([]uint64{0}), Sidecar{Profile: "data"}, false); fault.CodeOf(err) != fault.Input {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -577,7 +577,7 @@ func TestWriteMerged(t *testing.T) {
 	}
 	r := newRepo(t.TempDir())
 	h := calibtxt.Header{Time: begin}
-	if err := r.WriteMerged(t.Context(), exampleFile("status_merged"), want.Values, Sidecar{}, &h); err != nil {
+	if err := r.WriteMerged(t.Context(), exampleFile("status_merged"), calibtxt.SparseOf(want.Dense()), Sidecar{}, &h); err != nil {
 		t.Fatal(err)
 	}
 	path := h.FileName
@@ -585,7 +585,7 @@ func TestWriteMerged(t *testing.T) {
 		t.Errorf("name %s", path)
 	}
 	got, err := r.ReadStatus(path, []int{704, 768})
-	if err != nil || !slices.Equal(got.Values, want.Values) || got.Sidecar.BadPixels != 56 {
+	if err != nil || !slices.Equal(got.Dense(), want.Dense()) || got.Sidecar.BadPixels != 56 {
 		t.Errorf("read back %v, %v", got.Sidecar, err)
 	}
 }

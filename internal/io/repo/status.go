@@ -152,9 +152,9 @@ func sidecarPath(status string) string {
 // the status file. Everything in the sidecar that follows from sf and status is filled in. To
 // replace a file of another profile, or of more of the run, is refused unless replace is set. Warnings tell what could not be done as configured
 // (an absent group).
-func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, replace bool) (path string, warnings []string, err error) {
-	if sf.Rows*sf.Cols != len(status) {
-		panic(fmt.Sprintf("io/repo: %d words for a panel of %dx%d", len(status), sf.Rows, sf.Cols))
+func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status calibtxt.Sparse, sc Sidecar, replace bool) (path string, warnings []string, err error) {
+	if sf.Rows*sf.Cols != status.Pixels {
+		panic(fmt.Sprintf("io/repo: %d words for a panel of %dx%d", status.Pixels, sf.Rows, sf.Cols))
 	}
 	dir, err := r.ctypeDir(sf)
 	if err != nil {
@@ -165,7 +165,7 @@ func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, 
 		return "", nil, err
 	}
 	path = filepath.Join(dir, n.String())
-	text := takeText(2 * len(status))
+	text := takeText(2 * status.Pixels)
 	defer text.put()
 	if err := calibtxt.WritePlain(text, status, sf.Cols); err != nil {
 		return "", nil, err
@@ -176,7 +176,7 @@ func (r *Repo) WriteStatus(ctx context.Context, sf StatusFile, status []uint64, 
 
 // WriteMerged writes the merged status of one panel, with the header that psana needs, and its sidecar.
 // It fills in the header's file name and shape; h.FileName is its path.
-func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, sc Sidecar, h *calibtxt.Header) error {
+func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status calibtxt.Sparse, sc Sidecar, h *calibtxt.Header) error {
 	dir, err := r.ctypeDir(sf)
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (r *Repo) WriteMerged(ctx context.Context, sf StatusFile, status []uint64, 
 		return err
 	}
 	h.FileName, h.Shape = filepath.Join(dir, n.String()), []int{sf.Rows, sf.Cols}
-	text := takeText(2*len(status) + 1024)
+	text := takeText(2*status.Pixels + 1024)
 	defer text.put()
 	if err := calibtxt.WriteArray(text, *h, status); err != nil {
 		return err
@@ -268,17 +268,12 @@ func (r *Repo) nameOf(sf StatusFile, alias, ext string) Name {
 }
 
 // describe fills in what follows from the file itself.
-func (sc *Sidecar) describe(sf StatusFile, status []uint64, text []byte) {
+func (sc *Sidecar) describe(sf StatusFile, status calibtxt.Sparse, text []byte) {
 	sc.Schema = SidecarSchema
 	sc.DetName, sc.DetType, sc.Panel, sc.Segment, sc.Sub = sf.DetName, sf.DetType, sf.Panel, sf.Segment, sf.Sub
 	sc.GainMode, sc.CType, sc.Rows, sc.Cols, sc.Run = sf.GainMode, sf.CType, sf.Rows, sf.Cols, sf.Run
 	sc.Run.Begin = sf.Run.Begin.UTC()
-	sc.BadPixels = 0
-	for _, v := range status {
-		if v != 0 {
-			sc.BadPixels++
-		}
-	}
+	sc.BadPixels = len(status.At)
 	sc.StatusSHA256 = hashOf(text)
 }
 
@@ -442,8 +437,8 @@ func ReadSidecar(status string) (*Sidecar, error) {
 
 // Read is a status file as read.
 type Read struct {
+	calibtxt.Sparse
 	Shape   []int
-	Values  []uint64
 	Sidecar *Sidecar // nil for files of other programs
 	SHA256  string   // of the file's bytes
 	Size    int64
@@ -478,7 +473,7 @@ func (r *Repo) ReadStatus(path string, want []int) (*Read, error) {
 		if err != nil {
 			return nil, err
 		}
-		read.Shape, read.Values = a.Shape, a.Values
+		read.Shape, read.Sparse = a.Shape, a.Sparse
 		return read, nil
 	}
 }

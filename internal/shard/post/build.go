@@ -117,7 +117,7 @@ func count(j Job) (gains []gainCounts, panels []*panelWords, earlier string, err
 				if err != nil {
 					return nil, nil, "", err
 				}
-				now = status.SparseOf(read.Values)
+				now = status.Sparse(read.Sparse)
 			}
 			if err := add(&words.now, now); err != nil {
 				return nil, nil, "", fault.New(fault.Input, "%s: %w", p.File, err)
@@ -178,10 +178,10 @@ func (j Job) before(r *repo.Repo, file, gainMode string, pixels int) (bad status
 		if err != nil {
 			return bad, "", err
 		}
-		if len(read.Values) != pixels {
+		if read.Pixels != pixels {
 			return bad, "", nil
 		}
-		return status.SparseOf(read.Values), fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
+		return status.Sparse(read.Sparse), fmt.Sprintf("run %d of %s", f.Run, f.Experiment), nil
 	}
 	return bad, "", nil
 }

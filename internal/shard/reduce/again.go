@@ -60,7 +60,7 @@ func Again(ctx context.Context, work string, p, q *plan.Plan, opt Options) (*Sum
 			return nil, err
 		}
 		for i, u := range units {
-			d, err := status.Compare(was.panels[i].Status, is.panels[i].Status)
+			d, err := is.panels[i].Bad.Compare(was.panels[i].Bad)
 			if err != nil {
 				return nil, err
 			}

@@ -53,7 +53,7 @@ func (j job) statuses(t testing.TB, s *Summary) (out [][]uint64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, read.Values)
+			out = append(out, read.Dense())
 		}
 	}
 	if len(out) == 0 {

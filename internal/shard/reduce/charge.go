@@ -86,7 +86,7 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		for _, c := range res.Cuts {
 			v.limits = append(v.limits, Limit{Name: c.Name, Panels: []int{i}, Lo: Number(c.Lo), Hi: Number(c.Hi), Centre: Number(c.Med), Spread: Number(c.Spr), Used: c.Used})
 		}
-		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Status: res.Status, Quantities: chargeQuantities(at, res, rules), Traces: traces, Ramp: ramp}}
+		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Bad: status.SparseOf(res.Status), Quantities: chargeQuantities(at, res, rules), Traces: traces, Ramp: ramp}}
 		if p.Params.CIConstants != "" && in[i].set != nil {
 			one.extra = chargeConstants(p.Params.CIConstants, res)
 		}
@@ -97,8 +97,7 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 			WithHint("was the pulser on, and are there enough events in a step? Two ramps and a few events are always enough")
 	}
 	for i := range v.panels {
-		c := status.Count(v.panels[i].Status)
-		v.counts.Add(c)
+		v.counts.Add(v.panels[i].Bad.Count())
 	}
 	v.lines = status.Lines(status.Charge, v.counts, chargeRules(rules))
 	v.counts = status.Counts{} // judge counts again, with hints

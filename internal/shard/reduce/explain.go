@@ -42,8 +42,7 @@ type Judged struct {
 	Unit       int // position in plan.Plan.Units
 	Frames     uint64
 	GoodFrames uint64
-	Status     []uint64
-	Bad        status.Sparse // the same as Status
+	Bad        status.Sparse // words of the pixels that are not good
 	Quantities []Quantity
 	Set        *plane.Set // exact counts; nil: no frame
 	// Traces returns how a pixel answered the pulser; nil: the profile is not ci.
@@ -58,7 +57,7 @@ type Judged struct {
 // status.NotJudged bits have no reasons: no rule looked at them. Hints (status.Hints) are not among
 // the reasons, since they are about other pixels.
 func (j *Judged) Explain(pixel int) []Reason {
-	if j.Status[pixel]&status.NotJudged != 0 {
+	if j.Bad.Word(pixel)&status.NotJudged != 0 {
 		return nil
 	}
 	var out []Reason
@@ -78,23 +77,23 @@ func (j *Judged) Level() *verdict.Pedestal {
 	if j.ave == nil {
 		return nil
 	}
-	var n, sum, dev float64
-	for i, w := range j.Status {
-		if w == 0 {
-			n++
-			sum += j.ave[i]
-		}
-	}
+	n := float64(j.Bad.Pixels - len(j.Bad.At))
 	if n == 0 {
 		return nil
 	}
+	var sum, dev float64
+	j.Bad.Good(func(lo, hi int) {
+		for _, x := range j.ave[lo:hi] {
+			sum += x
+		}
+	})
 	mean := sum / n
-	for i, w := range j.Status {
-		if w == 0 {
-			d := j.ave[i] - mean
+	j.Bad.Good(func(lo, hi int) {
+		for _, x := range j.ave[lo:hi] {
+			d := x - mean
 			dev += float64(d * d)
 		}
-	}
+	})
 	return &verdict.Pedestal{Mean: mean, Spread: math.Sqrt(dev / n)}
 }
 

@@ -31,7 +31,7 @@ func TestReasonsMakeTheStatus(t *testing.T) {
 			want, at, flagged := j.statuses(t, j.reduce(t)), 0, 0
 			err := View(context.Background(), j.work, j.plan, func(g *Group, panels []*Judged) error {
 				for k, p := range panels {
-					for i := range p.Status {
+					for i := range p.Bad.Pixels {
 						var word uint64
 						for _, r := range p.Explain(i) {
 							if r.Broken(r.Value) {
@@ -41,7 +41,7 @@ func TestReasonsMakeTheStatus(t *testing.T) {
 								t.Fatalf("%s panel %d pixel %d: %s %v is %v sigma from %v", g.GainMode, k, i, r.Quantity, r.Value, r.Distance(r.Value), r.Limit)
 							}
 						}
-						if is := want[at][i] &^ status.Hints; is != word || p.Status[i] != want[at][i] {
+						if is := want[at][i] &^ status.Hints; is != word || p.Bad.Word(i) != want[at][i] {
 							t.Fatalf("%s panel %d pixel %d: rules make %d of status %d", g.GainMode, k, i, word, want[at][i])
 						}
 						if word != 0 {

@@ -192,7 +192,7 @@ func compareGolden(t *testing.T, j job, sum *Summary, r *golden.Result) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range read.Values {
+		for _, v := range read.Dense() {
 			got = append(got, float64(v))
 		}
 	}

@@ -101,9 +101,12 @@ func judge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 			if in[i].dark == nil {
 				j.gain = gainWords(in[i].set)
 			}
-			err := status.AddHints(j.Status, panel.Rows, panel.Cols, spatial)
-			j.Bad = status.SparseOf(j.Status)
+			var err error
+			j.Bad, err = status.AddHints(j.Bad, panel.Rows, panel.Cols, spatial)
 			j.counts = j.Bad.Count()
+			if v.dark != nil {
+				v.dark.Panels[i].Bad = j.Bad
+			}
 			return err
 		})
 	}
@@ -158,7 +161,7 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	}
 	v.lines, v.dark = res.Lines(), res
 	for i, r := range res.Panels {
-		one := judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Status: r.Status, ave: r.Ave},
+		one := judged{Judged: Judged{Frames: r.Frames, GoodFrames: r.Frames, Bad: r.Bad, ave: r.Ave},
 			constants: &constants{ave: r.Ave, rms: r.Rms, min: in[i].min, max: in[i].max}}
 		if in[i].dark == nil {
 			one.Quantities = darkQuantities(i, &panels[i], res)
@@ -255,7 +258,7 @@ func judgeFeatures(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.UnitName(u), err)
 		}
-		j := Judged{Frames: fp.Frames, GoodFrames: fp.GoodFrames, Status: res.Status}
+		j := Judged{Frames: fp.Frames, GoodFrames: fp.GoodFrames, Bad: status.SparseOf(res.Status)}
 		counts.Add(res.Counts)
 		for _, s := range []struct {
 			name      string

@@ -112,7 +112,7 @@ func againstNumpy(t *testing.T, py string, x *frame.Index, par plan.Params) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := readNpy(t, dir, "status", i); !reflect.DeepEqual(any(read.Values), want) {
+		if want := readNpy(t, dir, "status", i); !reflect.DeepEqual(any(read.Dense()), want) {
 			t.Errorf("panel %d: status differs from numpy's", i)
 		}
 	}

@@ -257,7 +257,7 @@ var texts = sync.Pool{New: func() any { return new([]byte) }}
 
 // body appends the rows of a product of a panel.
 func (w *products) body(text []byte, name repo.Product, j *judged, cols int) []byte {
-	text = slices.Grow(text, 10*len(j.Status)) // up to 999999.999 and what is between the numbers
+	text = slices.Grow(text, 10*j.Bad.Pixels) // up to 999999.999 and what is between the numbers
 	width := w.style.Width(name, w.p.Dataset.Type)
 	switch name {
 	case repo.Pedestals:
@@ -269,7 +269,7 @@ func (w *products) body(text []byte, name repo.Product, j *judged, cols int) []b
 	case repo.PixelMax:
 		return calibtxt.AppendIntRows(text, j.constants.max, cols, width)
 	}
-	return calibtxt.AppendIntRows(text, j.Status, cols, width)
+	return calibtxt.AppendIntRows(text, j.Bad.Dense(), cols, width)
 }
 
 // array writes one file of all panels for each product, as the originals do for detectors of one gain.
@@ -584,14 +584,14 @@ func DarkConstants(ctx context.Context, work string, p *plan.Plan, r *repo.Repo)
 
 // constantsOf returns the constants of a unit, apart from the memory that its judgement shares with that of others.
 func constantsOf(p *plan.Plan, unit int, j *judged) (Constants, error) {
-	c := Constants{Panel: p.Units[unit].Panel, GainMode: p.Groups[p.Units[unit].Group].GainMode, Frames: j.Frames, Status: make([]uint16, len(j.Status)),
+	c := Constants{Panel: p.Units[unit].Panel, GainMode: p.Groups[p.Units[unit].Group].GainMode, Frames: j.Frames, Status: make([]uint16, j.Bad.Pixels),
 		Ave: make([]float32, len(j.constants.ave)), Rms: make([]float32, len(j.constants.rms)), Min: j.constants.min, Max: j.constants.max}
 	calibtxt.FixedAll(c.Ave, j.constants.ave)
 	calibtxt.FixedAll(c.Rms, j.constants.rms)
 	all := uint64(0)
-	for i, word := range j.Status {
-		c.Status[i] = uint16(word)
-		all |= word
+	for i, at := range j.Bad.At {
+		c.Status[at] = uint16(j.Bad.Words[i])
+		all |= j.Bad.Words[i]
 	}
 	if all > math.MaxUint16 {
 		return c, fault.New(fault.Unexpected, "the status of %s has bits %#x, analysis of LCLS-I knows 16 bits", p.UnitName(unit), all)

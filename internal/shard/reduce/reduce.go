@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/memory"
 	"rawstatus/internal/shard/plan"
@@ -175,7 +176,7 @@ func writeStatus(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, 
 				return context.Cause(ctx)
 			}
 			sf := statusFile(p, u, dirs)
-			panels[i].File, said[i], err = r.WriteStatus(ctx, sf, v.panels[i].Status, sidecar(p, u, i, v), replace)
+			panels[i].File, said[i], err = r.WriteStatus(ctx, sf, calibtxt.Sparse(v.panels[i].Bad), sidecar(p, u, i, v), replace)
 			if err != nil {
 				return fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)
 			}

@@ -300,8 +300,8 @@ func TestPlantedPixels(t *testing.T) {
 			t.Fatal(err)
 		}
 		for px, bit := range map[int]uint64{11: status.RmsLow, 200: status.IntHigh, 300: status.IntLow, 444: status.RmsHigh} {
-			if read.Values[px]&bit == 0 {
-				t.Errorf("profile %s: pixel %d has status %d, wanted bit %d", profile, px, read.Values[px], bit)
+			if read.Dense()[px]&bit == 0 {
+				t.Errorf("profile %s: pixel %d has status %d, wanted bit %d", profile, px, read.Dense()[px], bit)
 			}
 		}
 		if !strings.Contains(s.Groups[0].Panels[0].File, "tstx00117_r0012_status_"+profile+"_g1.dat") {

@@ -46,10 +46,11 @@ func BenchmarkAddHints(b *testing.B) {
 			status[i] = RmsHigh
 		}
 	}
+	list := SparseOf(status)
 	p := SpatialParams{LineFraction: 0.5, ASICFraction: 0.5, Neighbours: 8, ASICRows: 256, ASICCols: 256}
 	b.SetBytes(8 * rows * cols)
 	for b.Loop() {
-		if err := AddHints(status, rows, cols, p); err != nil {
+		if _, err := AddHints(list, rows, cols, p); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -14,16 +14,18 @@ func TestChipsEqualSorting(t *testing.T) {
 	for range 8 {
 		panel := PanelResult{Frames: 9, Rows: 200 + r.IntN(200), Cols: 200 + r.IntN(300)}
 		n := panel.Rows * panel.Cols
-		panel.Status, panel.Ave, panel.Rms = make([]uint64, n), make([]float64, n), make([]float64, n)
+		words := make([]uint64, n)
+		panel.Ave, panel.Rms = make([]float64, n), make([]float64, n)
 		for i := range n {
 			panel.Ave[i], panel.Rms[i] = 1400+90*r.NormFloat64(), 3+r.Float64()
 			if r.IntN(50) == 0 {
-				panel.Status[i], panel.Ave[i] = NoData, 0
+				words[i], panel.Ave[i] = NoData, 0
+				panel.note(i, NoData)
 			}
 		}
 		want := map[[2]int][2][]float64{}
 		for i := range n {
-			if panel.Status[i] == 0 {
+			if words[i] == 0 {
 				at := [2]int{i / panel.Cols / 256 * 256, i % panel.Cols / 256 * 256}
 				lists := want[at]
 				want[at] = [2][]float64{append(lists[0], math.Round(1000*panel.Ave[i])), append(lists[1], math.Round(1000*panel.Rms[i]))}

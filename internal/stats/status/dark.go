@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"runtime"
+	"slices"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/stats/plane"
@@ -184,9 +185,11 @@ type PanelResult struct {
 	Frames     uint64
 	Rows, Cols int
 	Nevlm      uint32
-	Status     []uint64
+	Bad        Sparse    // words of the pixels that are not good
 	Ave, Rms   []float64 // 0 where nothing is inside the gate and where the pixel is not judged
 	Counts     Counts
+
+	unjudged []uint32 // pixels of Bad that are not judged
 }
 
 // GroupResult holds the limits of the pixels that were evaluated together.
@@ -228,13 +231,23 @@ func EvalDark(panels []PanelPlanes, p DarkParams) (*DarkResult, error) {
 func (r *PanelResult) Begin(p DarkParams, frames uint64, rows, cols int) {
 	n := rows * cols
 	r.Frames, r.Rows, r.Cols, r.Nevlm, r.Counts = frames, rows, cols, p.Nevlm(frames), Counts{}
-	if cap(r.Status) < n {
-		r.Status, r.Ave, r.Rms = make([]uint64, n), make([]float64, n), make([]float64, n)
+	if cap(r.Ave) < n {
+		r.Ave, r.Rms = make([]float64, n), make([]float64, n)
 	}
-	r.Status, r.Ave, r.Rms = r.Status[:n], r.Ave[:n], r.Rms[:n]
+	r.Ave, r.Rms = r.Ave[:n], r.Rms[:n]
+	r.Bad, r.unjudged = Sparse{Pixels: n, At: r.Bad.At[:0], Words: r.Bad.Words[:0]}, r.unjudged[:0]
 }
 
-// JudgeDark is EvalDark of panels that were measured by the same parameters; it sets the bits in their status.
+// note records the word of a pixel behind those that were noted before.
+func (r *PanelResult) note(at int, word uint64) {
+	r.Bad.At, r.Bad.Words = append(r.Bad.At, uint32(at)), append(r.Bad.Words, word)
+	if word&NotJudged != 0 {
+		r.unjudged = append(r.unjudged, uint32(at))
+	}
+}
+
+// JudgeDark is EvalDark of panels that were measured by the same parameters; it sets the bits in their status. What was
+// measured stays as it is.
 func JudgeDark(panels []PanelResult, p DarkParams) (*DarkResult, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -242,11 +255,21 @@ func JudgeDark(panels []PanelResult, p DarkParams) (*DarkResult, error) {
 	if len(panels) == 0 {
 		return nil, fmt.Errorf("no panels to judge")
 	}
-	res := &DarkResult{Params: p, Panels: panels}
+	res := &DarkResult{Params: p, Panels: slices.Clone(panels)}
 	groups := p.groups(panels)
 	res.Groups = make([]GroupResult, len(groups))
 	atOnce(len(groups), func(i int) { res.Groups[i] = p.judgeGroup(groups[i], res.Panels) })
-	atOnce(len(panels), func(i int) { res.Panels[i].Counts = Count(res.Panels[i].Status) })
+	tested := make([][]testedTile, len(panels))
+	for i, g := range groups {
+		for _, t := range g {
+			tested[t.panel] = append(tested[t.panel], testedTile{t, res.Groups[i].Ave, res.Groups[i].Rms})
+		}
+	}
+	atOnce(len(panels), func(i int) {
+		r := &res.Panels[i]
+		r.Bad = r.compare(tested[i])
+		r.Counts = r.Bad.Count()
+	})
 	return res, nil
 }
 
@@ -266,7 +289,7 @@ func atOnce(n int, do func(i int)) {
 }
 
 // Measure computes averages and rms of the pixels at, at+1, ... of a panel from their planes, says which of them are not
-// judged, and sets the bits that need no limits.
+// judged, and sets the bits that need no limits. Pixels are measured in their order.
 func (p DarkParams) Measure(out *PanelResult, at int, in *PanelPlanes) error {
 	if err := in.check(); err != nil {
 		return err
@@ -276,37 +299,50 @@ func (p DarkParams) Measure(out *PanelResult, at int, in *PanelPlanes) error {
 		return fmt.Errorf("gain rule %q needs counts of gain bits, which were not taken", p.GainRule)
 	}
 	n := len(in.Sum0)
-	words, ave, rms := out.Status[at:][:n], out.Ave[at:][:n], out.Rms[at:][:n]
-	clear(words)
-	copy(words, in.Known)
+	ave, rms := out.Ave[at:][:n], out.Rms[at:][:n]
 	whole := uint64(0) // why no pixel is judged
-	if p.Compat == Sane && p.Profile != ProfileData {
+	each := p.Compat == Sane && p.Profile == ProfileData
+	if p.Compat == Sane && !each {
 		whole = p.unjudged(in, 0)
 	}
 	sum0, sum1, sum2, nLo, nHi := in.Sum0[:n], in.Sum1[:n], in.Sum2[:n], in.NLo[:n], in.NHi[:n]
-	for i := range words {
-		words[i] |= whole
-		if p.Compat == Sane && p.Profile == ProfileData {
-			words[i] |= p.unjudged(in, i)
+	for i := range ave {
+		word := whole
+		if in.Known != nil {
+			word |= in.Known[i]
 		}
-		if words[i]&NotJudged != 0 {
+		if each {
+			word |= p.unjudged(in, i)
+		}
+		if word&NotJudged != 0 {
 			ave[i], rms[i] = 0, 0
+			out.note(at+i, word)
 			continue
 		}
-		a, r := meanRms(sum0[i], sum1[i], sum2[i], p.Compat != Sane)
-		if p.Compat == Sane && !(finite(a) && finite(r)) {
-			words[i], ave[i], rms[i] = words[i]|EvalError, 0, 0
-			continue
+		// Sums of 63 bits are converted faster. What is beyond, and what meanRms is careful about, makes v negative or NaN.
+		d := float64(sum0[i])
+		a := float64(int64(sum1[i])) / d
+		v := float64(int64(sum2[i]))/d - float64(a*a)
+		r := math.Sqrt(v)
+		if !(v >= 0) {
+			if a, r = meanRms(sum0[i], sum1[i], sum2[i], p.Compat != Sane); p.Compat == Sane && !(finite(a) && finite(r)) {
+				ave[i], rms[i] = 0, 0
+				out.note(at+i, word|EvalError)
+				continue
+			}
 		}
 		ave[i], rms[i] = a, r
 		if nHi[i] > out.Nevlm {
-			words[i] |= IntHigh
+			word |= IntHigh
 		}
 		if nLo[i] > out.Nevlm {
-			words[i] |= IntLow
+			word |= IntLow
 		}
 		if gains != nil && gains[i] > 0 {
-			words[i] |= GainState
+			word |= GainState
+		}
+		if word != 0 {
+			out.note(at+i, word)
 		}
 	}
 	return nil
@@ -408,7 +444,7 @@ func asics(rows, cols, asicRows, asicCols int) []tile {
 	return tiles
 }
 
-// judgeGroup evaluates the limits of a group and sets the bits that compare with them.
+// judgeGroup evaluates the limits of a group.
 func (p DarkParams) judgeGroup(g []tile, out []PanelResult) GroupResult {
 	res := GroupResult{Row: g[0].r0, Col: g[0].c0}
 	parts := make([]part, len(g))
@@ -425,6 +461,5 @@ func (p DarkParams) judgeGroup(g []tile, out []PanelResult) GroupResult {
 	aves, rmss := func(r *PanelResult) []float64 { return r.Ave }, func(r *PanelResult) []float64 { return r.Rms }
 	res.Ave = groupLimits(parts, res.Judged, aves, bounds{p.IntNLo, p.IntNHi, p.IntLo, p.IntHi}, p.Method)
 	res.Rms = groupLimits(parts, res.Judged, rmss, bounds{p.RmsNLo, p.RmsNHi, p.RmsLo, p.RmsHi}, p.Method)
-	atOnce(len(parts), func(i int) { parts[i].compare(res.Ave, res.Rms) })
 	return res
 }

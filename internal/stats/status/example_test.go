@@ -43,7 +43,7 @@ func ExampleEvalDark() {
 		fmt.Println(err)
 		return
 	}
-	for i, word := range res.Panels[0].Status {
+	for i, word := range res.Panels[0].Bad.Dense() {
 		fmt.Printf("pixel %d: average %.0f, rms %.0f: %s\n", i, res.Panels[0].Ave[i], res.Panels[0].Rms[i], status.Names(status.Dark, word))
 	}
 	// Output:

@@ -133,7 +133,7 @@ func checkDark(t *testing.T, c *golden.Case, r *golden.Result) {
 	}
 	n := d.rows * d.cols
 	for name, f := range map[string]func(p, i int) float64{
-		"status": func(p, i int) float64 { return float64(res.Panels[p].Status[i]) },
+		"status": func(p, i int) float64 { return float64(res.Panels[p].Bad.Word(i)) },
 		"ave":    func(p, i int) float64 { return res.Panels[p].Ave[i] },
 		"rms":    func(p, i int) float64 { return res.Panels[p].Rms[i] },
 		"min":    func(p, i int) float64 { return float64(panels[p].MinValue[i]) },
@@ -143,13 +143,13 @@ func checkDark(t *testing.T, c *golden.Case, r *golden.Result) {
 		"sum0":   func(p, i int) float64 { return float64(panels[p].Sum0[i]) },
 		"sum1":   func(p, i int) float64 { return float64(panels[p].Sum1[i]) },
 		"sum2":   func(p, i int) float64 { return float64(panels[p].Sum2[i]) },
-		"mask":   func(p, i int) float64 { return mask(res.Panels[p].Status[i], r.Generation) },
+		"mask":   func(p, i int) float64 { return mask(res.Panels[p].Bad.Word(i), r.Generation) },
 	} {
 		exact(t, name, r.Array(t, name), func(i int) float64 { return f(i/n, i%n) })
 	}
 	if r.GainIndex != nil {
 		exact(t, "bad_gain", r.Array(t, "bad_gain"), func(i int) float64 {
-			return float64(res.Panels[i/n].Status[i%n] & status.GainState / status.GainState)
+			return float64(res.Panels[i/n].Bad.Word(i%n) & status.GainState / status.GainState)
 		})
 	}
 	if s.Nevlm == nil || res.Panels[0].Nevlm != *s.Nevlm {

@@ -1,6 +1,9 @@
 package status
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // part is a tile of a panel in a group whose values are evaluated together.
 type part struct {
@@ -21,37 +24,38 @@ func (p *part) spans(visit func(lo, hi int)) {
 	}
 }
 
+// left returns the pixels of r.unjudged from lo to hi.
+func (r *PanelResult) left(lo, hi int) []uint32 {
+	first, _ := slices.BinarySearch(r.unjudged, uint32(lo))
+	n, _ := slices.BinarySearch(r.unjudged[first:], uint32(hi))
+	return r.unjudged[first : first+n]
+}
+
 // count counts the judged pixels.
 func (p *part) count() {
-	p.judged = 0
-	p.spans(func(lo, hi int) {
-		n := 0
-		for _, w := range p.of.Status[lo:hi] {
-			if w&NotJudged == 0 {
-				n++
-			}
-		}
-		p.judged += n
-	})
+	p.judged = (p.r1 - p.r0) * (p.c1 - p.c0)
+	if len(p.of.left(p.r0*p.cols, p.r1*p.cols)) > 0 {
+		p.spans(func(lo, hi int) { p.judged -= len(p.of.left(lo, hi)) })
+	}
 }
 
 // values calls visit with pieces of v, those of the judged pixels, in their order.
 func (p *part) values(v []float64, visit func(piece []float64)) {
 	whole := p.judged == (p.r1-p.r0)*(p.c1-p.c0)
+	if p.judged == 0 {
+		return
+	}
 	p.spans(func(lo, hi int) {
-		if whole {
-			visit(v[lo:hi])
-			return
+		if !whole {
+			for _, at := range p.of.left(lo, hi) {
+				if int(at) > lo {
+					visit(v[lo:at])
+				}
+				lo = int(at) + 1
+			}
 		}
-		for lo < hi {
-			end := lo
-			for end < hi && p.of.Status[end]&NotJudged == 0 {
-				end++
-			}
-			if end > lo {
-				visit(v[lo:end])
-			}
-			lo = end + 1
+		if lo < hi {
+			visit(v[lo:hi])
 		}
 	})
 }
@@ -62,29 +66,68 @@ func (p *part) pieces(v []float64) (pieces [][]float64) {
 	return pieces
 }
 
-// compare sets the bits of judged pixels whose values are beyond limits; a value equal to a limit is good.
-func (p *part) compare(a, s Limits) {
-	p.spans(func(lo, hi int) {
-		words, ave, rms := p.of.Status[lo:hi], p.of.Ave[lo:hi], p.of.Rms[lo:hi]
-		for i, x := range ave[:len(words)] {
-			y := rms[i]
-			if !(x < a.Lo || x > a.Hi || y < s.Lo || y > s.Hi) || words[i]&NotJudged != 0 {
-				continue
-			}
-			if y < s.Lo {
-				words[i] |= RmsLow
-			}
-			if y > s.Hi {
-				words[i] |= RmsHigh
-			}
-			if x < a.Lo {
-				words[i] |= AveLow
-			}
-			if x > a.Hi {
-				words[i] |= AveHigh
+// testedTile is a tile of a panel with the limits that hold there.
+type testedTile struct {
+	tile
+	ave, rms Limits
+}
+
+// compare returns the words of a panel with the bits of judged pixels whose values are beyond limits; a value equal to a limit
+// is good. The tiles lie row by row, those that follow each other in a row have the same height.
+func (r *PanelResult) compare(tiles []testedTile) Sparse {
+	found := Sparse{Pixels: r.Rows * r.Cols}
+	within := func(t *testedTile, lo, hi int) {
+		a, s := t.ave, t.rms
+		ave, rms := r.Ave[lo:hi], r.Rms[lo:hi]
+		for i, x := range ave {
+			if y := rms[i]; x < a.Lo || x > a.Hi || y < s.Lo || y > s.Hi {
+				found.At, found.Words = append(found.At, uint32(lo+i)), append(found.Words, beyond(x, y, a, s))
 			}
 		}
+	}
+	if len(r.unjudged) == found.Pixels {
+		tiles = nil
+	}
+	for len(tiles) > 0 {
+		n := 1
+		for n < len(tiles) && tiles[n].r0 == tiles[0].r0 {
+			n++
+		}
+		if n == 1 {
+			within(&tiles[0], tiles[0].r0*r.Cols, tiles[0].r1*r.Cols)
+		}
+		for row := tiles[0].r0; n > 1 && row < tiles[0].r1; row++ {
+			for i := range tiles[:n] {
+				within(&tiles[i], row*r.Cols+tiles[i].c0, row*r.Cols+tiles[i].c1)
+			}
+		}
+		tiles = tiles[n:]
+	}
+	out := Sparse{Pixels: found.Pixels, At: make([]uint32, 0, len(r.Bad.At)+len(found.At)), Words: make([]uint64, 0, len(r.Bad.At)+len(found.At))}
+	r.Bad.pairs(found, func(at uint32, known, more uint64) {
+		if known&NotJudged != 0 {
+			more = 0
+		}
+		out.At, out.Words = append(out.At, at), append(out.Words, known|more)
 	})
+	return out
+}
+
+// beyond returns the bits of a pixel whose average x or rms y is beyond limits.
+func beyond(x, y float64, a, s Limits) (word uint64) {
+	if y < s.Lo {
+		word |= RmsLow
+	}
+	if y > s.Hi {
+		word |= RmsHigh
+	}
+	if x < a.Lo {
+		word |= AveLow
+	}
+	if x > a.Hi {
+		word |= AveHigh
+	}
+	return word
 }
 
 // groupLimits is limits of the judged values of all parts, one part after the other.

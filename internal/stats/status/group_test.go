@@ -21,12 +21,14 @@ func TestGroupLimits(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				whole = tile{r0: rng.IntN(rows), r1: rows, c0: rng.IntN(cols), c1: cols}
 			}
-			of := &PanelResult{Status: make([]uint64, rows*cols), Ave: make([]float64, rows*cols)}
+			of := &PanelResult{Rows: rows, Cols: cols, Ave: make([]float64, rows*cols)}
+			words := make([]uint64, rows*cols)
 			lost := rng.IntN(3) * rng.IntN(2) * rng.IntN(50)
 			for i := range of.Ave {
 				of.Ave[i] = 1000 + 10*rng.NormFloat64()
 				if rng.IntN(100) < lost {
-					of.Status[i] = NoData
+					words[i] = NoData
+					of.note(i, NoData)
 				}
 			}
 			p := part{tile: whole, cols: cols, of: of}
@@ -36,7 +38,7 @@ func TestGroupLimits(t *testing.T) {
 			parts = append(parts, p)
 			for r := whole.r0; r < whole.r1; r++ {
 				for i := r*cols + whole.c0; i < r*cols+whole.c1; i++ {
-					if of.Status[i] == 0 {
+					if words[i] == 0 {
 						all = append(all, of.Ave[i])
 					}
 				}

@@ -111,7 +111,7 @@ func TestAgainstReference(t *testing.T) {
 				if g.Ave[k] != w.Ave[k] || g.Rms[k] != w.Rms[k] {
 					t.Fatalf("%+v: panel %d pixel %d: average %v rms %v, wanted %v %v", p, i, k, g.Ave[k], g.Rms[k], w.Ave[k], w.Rms[k])
 				}
-				different := g.Status[k] ^ w.Status[k]
+				different := g.Bad.Word(k) ^ w.Status[k]
 				if close(w.Rms[k], w.RmsLim) {
 					different &^= status.RmsHigh | status.RmsLow
 				}
@@ -120,9 +120,9 @@ func TestAgainstReference(t *testing.T) {
 				}
 				if different != 0 {
 					t.Fatalf("%+v: panel %d pixel %d: status %d, wanted %d (average %v in %+v, rms %v in %+v)",
-						p, i, k, g.Status[k], w.Status[k], w.Ave[k], w.AveLim, w.Rms[k], w.RmsLim)
+						p, i, k, g.Bad.Word(k), w.Status[k], w.Ave[k], w.AveLim, w.Rms[k], w.RmsLim)
 				}
-				seen[g.Status[k]]++
+				seen[g.Bad.Word(k)]++
 			}
 		}
 	}

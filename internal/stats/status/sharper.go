@@ -30,7 +30,7 @@ type Chip struct {
 func (r *DarkResult) Chips() ([][]Chip, Sharper) {
 	var s Sharper
 	for i := range r.Panels {
-		for _, w := range r.Panels[i].Status {
+		for _, w := range r.Panels[i].Bad.Words {
 			if w&NotJudged == 0 && w&(RmsHigh|RmsLow|AveHigh|AveLow) != 0 {
 				s.Now++
 			}
@@ -72,9 +72,9 @@ func (r *DarkResult) chip(p DarkParams, t tile) (c Chip, more int) {
 	}
 	a, s := ave.limits, rms.limits
 	of.spans(func(lo, hi int) {
-		words, rms := o.Status[lo:hi], o.Rms[lo:hi]
+		rms := o.Rms[lo:hi]
 		for i, x := range o.Ave[lo:hi] {
-			if y := rms[i]; (x < a.Lo || x > a.Hi || y < s.Lo || y > s.Hi) && words[i] == 0 {
+			if y := rms[i]; (x < a.Lo || x > a.Hi || y < s.Lo || y > s.Hi) && o.Bad.Word(lo+i) == 0 {
 				more++
 			}
 		}

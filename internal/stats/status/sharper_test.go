@@ -42,8 +42,8 @@ func TestSharperIsWhatRobustLimitsFind(t *testing.T) {
 		}
 		want := Sharper{Now: now.Counts().Bad}
 		for i := range panels {
-			for k, s := range robust.Panels[i].Status {
-				if s != 0 && now.Panels[i].Status[k] == 0 {
+			for _, k := range robust.Panels[i].Bad.At {
+				if now.Panels[i].Bad.Word(int(k)) == 0 {
 					want.More++
 				}
 			}

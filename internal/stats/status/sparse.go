@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // Sparse is a status array as a list of the pixels whose word is not 0, which are few as a rule.
@@ -55,6 +56,39 @@ func (s Sparse) Count() Counts {
 	return c
 }
 
+// Word returns the word of a pixel.
+func (s Sparse) Word(pixel int) uint64 {
+	if i, listed := slices.BinarySearch(s.At, uint32(pixel)); listed {
+		return s.Words[i]
+	}
+	return 0
+}
+
+// only returns what of makes of the words.
+func (s Sparse) only(of func(w uint64) uint64) Sparse {
+	out := Sparse{Pixels: s.Pixels}
+	for i, w := range s.Words {
+		if w = of(w); w != 0 {
+			out.At, out.Words = append(out.At, s.At[i]), append(out.Words, w)
+		}
+	}
+	return out
+}
+
+// Good visits the pixels whose word is 0, as ranges from lo to hi.
+func (s Sparse) Good(visit func(lo, hi int)) {
+	lo := 0
+	for _, at := range s.At {
+		if int(at) > lo {
+			visit(lo, int(at))
+		}
+		lo = int(at) + 1
+	}
+	if lo < s.Pixels {
+		visit(lo, s.Pixels)
+	}
+}
+
 // NotJudged counts the pixels that are not judged.
 func (s Sparse) NotJudged() (n int) {
 	for _, w := range s.Words {
@@ -81,11 +115,16 @@ func (s Sparse) Compare(before Sparse) (Diff, error) {
 	return d, err
 }
 
-// each visits the pixels that have a word in one of two arrays.
+// each visits the pixels that have a word in one of two arrays of the same pixels.
 func (s Sparse) each(o Sparse, visit func(at uint32, a, b uint64)) error {
 	if s.Pixels != o.Pixels {
 		return fmt.Errorf("could not compare %d pixels with %d", s.Pixels, o.Pixels)
 	}
+	s.pairs(o, visit)
+	return nil
+}
+
+func (s Sparse) pairs(o Sparse, visit func(at uint32, a, b uint64)) {
 	i, j := 0, 0
 	for i < len(s.At) || j < len(o.At) {
 		switch {
@@ -100,5 +139,4 @@ func (s Sparse) each(o Sparse, visit func(at uint32, a, b uint64)) error {
 			i, j = i+1, j+1
 		}
 	}
-	return nil
 }

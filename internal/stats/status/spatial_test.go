@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rawstatus/internal/testenv"
 )
 
 // picture makes status of rows of characters: . good, x bad, ? unjudged.
@@ -33,6 +35,15 @@ func draw(status []uint64, cols int, bit uint64) string {
 	return b.String()
 }
 
+// hints is AddHints of an array.
+func hints(t testing.TB, status []uint64, rows, cols int, p SpatialParams) []uint64 {
+	got, err := AddHints(SparseOf(status), rows, cols, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Dense()
+}
+
 func TestHints(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -53,9 +64,7 @@ func TestHints(t *testing.T) {
 		{"off", []string{"xxx", "xx."}, SpatialParams{}, Hints, "...\n..."},
 	} {
 		status, rows, cols := picture(c.in...)
-		if err := AddHints(status, rows, cols, c.p); err != nil {
-			t.Fatal(err)
-		}
+		status = hints(t, status, rows, cols, c.p)
 		if got := draw(status, cols, c.bit); got != c.want {
 			t.Errorf("%s: got\n%s\nwanted\n%s", c.name, got, c.want)
 		}
@@ -73,14 +82,9 @@ func TestHintsCanBeRepeated(t *testing.T) {
 		before := slices.Clone(status)
 		p := SpatialParams{LineFraction: 0.4, ASICFraction: 0.4, Neighbours: 8, ASICRows: 5, ASICCols: 4}
 		for range 2 {
-			if err := AddHints(status, rows, cols, p); err != nil {
-				t.Fatal(err)
-			}
+			status = hints(t, status, rows, cols, p)
 		}
-		once := slices.Clone(before)
-		if err := AddHints(once, rows, cols, p); err != nil {
-			t.Fatal(err)
-		}
+		once := hints(t, before, rows, cols, p)
 		if !slices.Equal(once, status) {
 			t.Fatal("hints of hints")
 		}
@@ -94,8 +98,37 @@ func TestHintsCanBeRepeated(t *testing.T) {
 
 func TestHintsRefuse(t *testing.T) {
 	for _, p := range []SpatialParams{{LineFraction: 1}, {ASICFraction: -1}, {Neighbours: 5}, {ASICRows: -1}} {
-		if AddHints(make([]uint64, 4), 2, 2, p) == nil {
+		if _, err := AddHints(Sparse{Pixels: 4}, 2, 2, p); err == nil {
 			t.Errorf("%+v: no error", p)
 		}
+	}
+}
+
+// TestHintsOfLists compares hints found by lists of bad pixels with those found by looking at all pixels.
+func TestHintsOfLists(t *testing.T) {
+	rng := rand.New(rand.NewPCG(testenv.Seed(t), 16))
+	lists := 0
+	for range 400 {
+		rows, cols := 1+rng.IntN(40), 1+rng.IntN(40)
+		words, one := make([]uint64, rows*cols), 2+rng.IntN(120)
+		for i := range words {
+			if rng.IntN(one) == 0 {
+				words[i] = []uint64{RmsHigh, AveLow, IntHigh | RmsLow, NoData, NoData | RmsHigh}[rng.IntN(5)]
+			}
+		}
+		p := SpatialParams{Bits: RmsHigh | RmsLow | AveLow, LineFraction: rng.Float64() * float64(rng.IntN(2)), ASICFraction: rng.Float64() * float64(rng.IntN(2)),
+			Neighbours: 4 * rng.IntN(3), ASICRows: rng.IntN(20), ASICCols: rng.IntN(20)}
+		got := hints(t, words, rows, cols, p)
+		want := slices.Clone(words)
+		addHints(want, rows, cols, p)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%d x %d, %+v: %v became %v, wanted %v", rows, cols, p, words, got, want)
+		}
+		if p.Neighbours > 0 && SparseOf(words).Count().Bad < len(words)/denseFrom {
+			lists++
+		}
+	}
+	if lists == 0 {
+		t.Error("no list was short enough")
 	}
 }

@@ -89,8 +89,8 @@ func TestUnjudgedPixelsStayAlone(t *testing.T) {
 	r := mustEval(t, plain(), good, few, AbsentPanel(2, 2), known, partly)
 	want := [][]uint64{{0, 0, 0, 0}, {2048, 2048, 2048, 2048}, {1024, 1024, 1024, 1024}, {0, 0, 0, 4096}, {0, 0, 1024, 0}}
 	for i, w := range want {
-		if !slices.Equal(r.Panels[i].Status, w) {
-			t.Errorf("panel %d: status %v, wanted %v", i, r.Panels[i].Status, w)
+		if !slices.Equal(r.Panels[i].Bad.Dense(), w) {
+			t.Errorf("panel %d: status %v, wanted %v", i, r.Panels[i].Bad.Dense(), w)
 		}
 	}
 	alone := mustEval(t, plain(), good)
@@ -108,8 +108,8 @@ func TestEmptyWindowIsJudged(t *testing.T) {
 	panel := panelOf(1, 3, fill(3, 1000), fill(3, 10))
 	panel.Sum0[1], panel.Sum1[1], panel.Sum2[1] = 0, 0, 0
 	r := mustEval(t, p, panel)
-	if want := []uint64{0, RmsLow | AveLow, 0}; !slices.Equal(r.Panels[0].Status, want) {
-		t.Errorf("status %v, wanted %v", r.Panels[0].Status, want)
+	if want := []uint64{0, RmsLow | AveLow, 0}; !slices.Equal(r.Panels[0].Bad.Dense(), want) {
+		t.Errorf("status %v, wanted %v", r.Panels[0].Bad.Dense(), want)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestRobustLimits(t *testing.T) {
 	p := plain()
 	p.Method = Robust
 	res := mustEval(t, p, panelOf(rows, cols, mean, rms))
-	for i, s := range res.Panels[0].Status {
+	for i, s := range res.Panels[0].Bad.Dense() {
 		if want := uint64(0); hot[i] {
 			if s != RmsHigh|AveHigh {
 				t.Fatalf("hot pixel %d: status %d", i, s)
@@ -215,7 +215,7 @@ func TestRobustWithMadZero(t *testing.T) {
 	p := plain()
 	p.Method = Robust
 	res := mustEval(t, p, panelOf(10, 10, fill(100, 1000), rms))
-	if s := res.Panels[0].Status; s[4] != RmsHigh || s[0] != 0 {
+	if s := res.Panels[0].Bad.Dense(); s[4] != RmsHigh || s[0] != 0 {
 		t.Errorf("status of the outlier %d, of an ordinary pixel %d: %+v", s[4], s[0], res.Groups[0].Rms)
 	}
 }

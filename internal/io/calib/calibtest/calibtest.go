@@ -28,7 +28,7 @@ func Array(word uint64) *calib.Array {
 // Content makes what is deployed of an array.
 func Content(a *calib.Array) calib.Content {
 	var b bytes.Buffer
-	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: a.Shape}, a.Values); err != nil {
+	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: a.Shape}, calibtxt.SparseOf(a.Values)); err != nil {
 		panic(err)
 	}
 	sum := sha256.Sum256(b.Bytes())
