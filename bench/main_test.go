@@ -16,8 +16,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSmoke runs the whole program on a small run and compares the result with itself.
-func TestSmoke(t *testing.T) {
+// TestSmallRunIsMeasuredAndComparedWithItself runs the whole program on a small run and compares the result with itself.
+func TestSmallRunIsMeasuredAndComparedWithItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
@@ -52,7 +52,7 @@ func TestSmoke(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestWrongCallsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"walk"}, {"run", "--size", "8 apples"}, {"run", "--size", "1MiB"}, {"compare", "a"}, {"compare", "a", "b"}, {"--reps", "0"}} {
 		var out, complaints bytes.Buffer
 		if code := run(context.Background(), append(args, "--scratch", t.TempDir())[:len(args)], &out, &complaints); code == 0 || complaints.Len() == 0 {
@@ -61,7 +61,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestTransferCopies(t *testing.T) {
+func TestTransferCopiesEveryByte(t *testing.T) {
 	src, dst := make([]byte, 1000), make([]byte, 1000)
 	for i := range src {
 		src[i] = byte(i * 7)

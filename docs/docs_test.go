@@ -234,8 +234,8 @@ func (w *world) settle() {
 	w.t.Error("jobs of the stand-in do not end")
 }
 
-// TestCommandLines runs the command lines of README and documents.
-func TestCommandLines(t *testing.T) {
+// TestCommandLinesOfDocumentsRun runs the command lines of README and documents.
+func TestCommandLinesOfDocumentsRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("simulates and runs a lot")
 	}

@@ -24,8 +24,8 @@ import (
 	"rawstatus/internal/io/repo"
 )
 
-// TestServe starts the program as a service and stops it as an operator does.
-func TestServe(t *testing.T) {
+// TestServiceStartsAndStopsAsAnOperatorDoes starts the program as a service and stops it as an operator does.
+func TestServiceStartsAndStopsAsAnOperatorDoes(t *testing.T) {
 	cmd := exec.Command(os.Args[0], "serve", "--root", filepath.Join(t.TempDir(), "db"), "--writable")
 	cmd.Env = append(os.Environ(), asProgram+"=1", "RAWSTATUS_SITE=", "CALIB_JWT=secret")
 	out, err := cmd.StdoutPipe()
@@ -73,8 +73,8 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestAsGuest: who may only read sees the plan, and is told what is not permitted.
-func TestAsGuest(t *testing.T) {
+// TestGuestsSeeThePlanAndWhatIsNotPermitted: who may only read sees the plan, and is told what is not permitted.
+func TestGuestsSeeThePlanAndWhatIsNotPermitted(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs to be root, to run a program as somebody else")
 	}
@@ -140,8 +140,8 @@ func files(t *testing.T, dir, part string) (found []string) {
 	return found
 }
 
-// TestAddresses: which service is spoken to, and how it lets us write.
-func TestAddresses(t *testing.T) {
+// TestAddressOfServiceDecidesWhereAndHowToWrite: which service is spoken to, and how it lets us write.
+func TestAddressOfServiceDecidesWhereAndHowToWrite(t *testing.T) {
 	const in, out = "https://psdmint.sdf.slac.stanford.edu/", "https://psextapi.slac.stanford.edu/"
 	tests := []struct {
 		name        string

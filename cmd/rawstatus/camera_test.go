@@ -9,9 +9,9 @@ import (
 	"rawstatus/internal/io/npy"
 )
 
-// TestCameraBits wants the default upper limit to follow the real number of bits of a camera, by its type or by what
+// TestDefaultUpperLimitFollowsTheBitsOfTheCamera wants the default upper limit to follow the real number of bits of a camera, by its type or by what
 // its frames reach, and a limit that cannot be reached to be said.
-func TestCameraBits(t *testing.T) {
+func TestDefaultUpperLimitFollowsTheBitsOfTheCamera(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	px := make([]uint16, 20*6)
 	for i := range px {

@@ -42,9 +42,9 @@ func TestCasesByCommand(t *testing.T) {
 	}
 }
 
-// TestCasesDeployed deploys what was found: of two cameras with one placeholder for an id each keeps its own bad pixel, and
+// TestOnlyBadPixelsOfCasesAreDeployed deploys what was found: of two cameras with one placeholder for an id each keeps its own bad pixel, and
 // of pixels in two gain modes only the bad one is masked.
-func TestCasesDeployed(t *testing.T) {
+func TestOnlyBadPixelsOfCasesAreDeployed(t *testing.T) {
 	bin := programs(t)
 	for _, c := range []struct {
 		folder    string

@@ -55,9 +55,9 @@ func stepFiles(t *testing.T, p simulate.Pulser) (flags []string) {
 	return flags
 }
 
-// TestChargeGoldens reads the steps of golden sets as .npy files and wants the status of the original for each
+// TestChargeInjectionEqualsTheOriginal reads the steps of golden sets as .npy files and wants the status of the original for each
 // of its settings, from one task and from seven.
-func TestChargeGoldens(t *testing.T) {
+func TestChargeInjectionEqualsTheOriginal(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	for _, name := range []string{"a", "e"} {
 		set := filepath.Join(testenv.Shared(t), "golden_ci", name)
@@ -125,8 +125,8 @@ func runCharge(t *testing.T, truth *simulate.Truth, want fault.Code, flags ...st
 	return decode[reduce.Summary](t, out)
 }
 
-// TestChargeScan wants every planted pixel of simulated scans found by the bits of its class, and no other.
-func TestChargeScan(t *testing.T) {
+// TestChargeInjectionFindsPlantedPixels wants every planted pixel of simulated scans found by the bits of its class, and no other.
+func TestChargeInjectionFindsPlantedPixels(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	for _, c := range []struct {
 		name  string

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/bits.md")
 
-// TestBits wants every bit in every form.
-func TestBits(t *testing.T) {
+// TestBitsAreListedInEveryForm wants every bit in every form.
+func TestBitsAreListedInEveryForm(t *testing.T) {
 	_, text, _ := call(t, "bits")
 	_, page, _ := call(t, "bits", "--markdown")
 	_, list, _ := call(t, "bits", "--json")

@@ -11,8 +11,8 @@ import (
 	"rawstatus/internal/simulate"
 )
 
-// TestCompareDemo deploys by hand what was planted, then with one pixel too few and one too many.
-func TestCompareDemo(t *testing.T) {
+// TestDemoFindsOnePixelTooFewOrTooMany deploys by hand what was planted, then with one pixel too few and one too many.
+func TestDemoFindsOnePixelTooFewOrTooMany(t *testing.T) {
 	truth := &simulate.Truth{
 		Config: simulate.Config{GainModes: []string{"g0", "g1"}},
 		Panels: []simulate.Panel{
@@ -51,8 +51,8 @@ func TestCompareDemo(t *testing.T) {
 	}
 }
 
-// TestClearDemo removes the directory of an earlier demo and no other.
-func TestClearDemo(t *testing.T) {
+// TestDemoRemovesNoOtherDirectory removes the directory of an earlier demo and no other.
+func TestDemoRemovesNoOtherDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	if err := clearDemo(dir); err != nil {
 		t.Errorf("absent: %v", err)
@@ -81,8 +81,8 @@ func TestClearDemo(t *testing.T) {
 	}
 }
 
-// TestDemoEnvironment leaves out what leads to real places, and keeps the rest.
-func TestDemoEnvironment(t *testing.T) {
+// TestDemoLeavesOutWhatLeadsToRealPlaces leaves out what leads to real places, and keeps the rest.
+func TestDemoLeavesOutWhatLeadsToRealPlaces(t *testing.T) {
 	got := demoEnvironment([]string{"SIT_ROOT=/a", "PATH=/bin", "RAWSTATUS_REPOSITORY=/r", "LCLS_CALIB_HTTP=x", "CALIB_JWT=t", "TRANSIT_ROOT=b", "SIT_PSDM_DATA=d"})
 	if strings.Join(got, " ") != "PATH=/bin TRANSIT_ROOT=b" {
 		t.Errorf("got %q", got)

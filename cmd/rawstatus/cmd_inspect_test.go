@@ -15,8 +15,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestInspectRun shows a real run, as text and as JSON.
-func TestInspectRun(t *testing.T) {
+// TestInspectShowsARealRun shows a real run, as text and as JSON.
+func TestInspectShowsARealRun(t *testing.T) {
 	file := filepath.Join(testenv.Shared(t), "data", "xtc2", "epix.xtc2")
 	code, stdout, stderr := call(t, "inspect", "--file", file, "--settle", "1ms")
 	if code != 0 {
@@ -50,8 +50,8 @@ func TestInspectRun(t *testing.T) {
 	}
 }
 
-// TestInspectFrame dumps a frame and compares it with its hash in the facts.
-func TestInspectFrame(t *testing.T) {
+// TestInspectDumpsAFrameExactly dumps a frame and compares it with its hash in the facts.
+func TestInspectDumpsAFrameExactly(t *testing.T) {
 	shared := testenv.Shared(t)
 	var facts struct {
 		Frames map[string]struct {
@@ -95,8 +95,8 @@ func TestInspectFrame(t *testing.T) {
 	}
 }
 
-// TestInspectErrors wants what the files hold even where they cannot be indexed.
-func TestInspectErrors(t *testing.T) {
+// TestInspectShowsFilesThatCannotBeIndexed wants what the files hold even where they cannot be indexed.
+func TestInspectShowsFilesThatCannotBeIndexed(t *testing.T) {
 	data := filepath.Join(testenv.Shared(t), "data", "xtc2")
 	for _, c := range []struct {
 		args         []string
@@ -117,8 +117,8 @@ func TestInspectErrors(t *testing.T) {
 	}
 }
 
-// TestInspectPack shows one of our own files, and refuses a damaged one.
-func TestInspectPack(t *testing.T) {
+// TestInspectShowsOurFilesAndRefusesDamagedOnes shows one of our own files, and refuses a damaged one.
+func TestInspectShowsOurFilesAndRefusesDamagedOnes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.pack")
 	err := pack.WriteFile(path, atomicfile.Options{}, "test-kind", func(w *pack.Writer) (any, error) {
 		return map[string]int{"answer": 42}, w.Add(pack.Array{Name: "numbers", Data: []uint32{1, 2, 3}})

@@ -10,7 +10,7 @@ import (
 	"rawstatus/internal/simulate"
 )
 
-func TestSimulate(t *testing.T) {
+func TestSimulateFollowsItsFlags(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"simulate", "--out", dir, "--exp", "tstx00517", "--run", "3", "--det-type", "epix10ka", "--name", "quad",
 		"--panels", "4", "--rows", "20", "--cols", "40", "--events", "6", "--gain-modes", "FH,FM", "--streams", "2", "--chunks", "2",

@@ -126,9 +126,9 @@ func explained(t *testing.T, args ...string) *explain.Answer {
 	return &a
 }
 
-// TestExplainCampaign compares the history of pixels that turn bad, flicker and heal with what they were made to be, and the
+// TestExplainTellsWhatBecameOfPlantedPixels compares the history of pixels that turn bad, flicker and heal with what they were made to be, and the
 // rules of each run with numbers computed here from its frames.
-func TestExplainCampaign(t *testing.T) {
+func TestExplainTellsWhatBecameOfPlantedPixels(t *testing.T) {
 	site := runsInto(t, campaignRuns)
 	for _, l := range lives {
 		if len(l.life) != campaignRuns {
@@ -375,8 +375,8 @@ func checkRules(t *testing.T, a *explain.Answer, seen map[string]bool) {
 	}
 }
 
-// TestExplainRefuses wants wrong calls to be refused with what is there.
-func TestExplainRefuses(t *testing.T) {
+// TestExplainRefusesWrongCallsWithWhatIsThere wants wrong calls to be refused with what is there.
+func TestExplainRefusesWrongCallsWithWhatIsThere(t *testing.T) {
 	site := runsInto(t, 1)
 	for name, c := range map[string]struct {
 		args []string
@@ -403,8 +403,8 @@ func TestExplainRefuses(t *testing.T) {
 	}
 }
 
-// TestExplainFile wants a named file to be explained as its run is, without values when the counts are gone.
-func TestExplainFile(t *testing.T) {
+// TestExplainOfAFileIsThatOfItsRun wants a named file to be explained as its run is, without values when the counts are gone.
+func TestExplainOfAFileIsThatOfItsRun(t *testing.T) {
 	site := runsInto(t, 1)
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(site), "constants", "*", "cam-seg01", "status_data", "*.dat"))
 	if err != nil || len(files) != 1 {
@@ -461,9 +461,9 @@ func TestExplainOriginalFiles(t *testing.T) {
 	}
 }
 
-// TestExplainDatabase wants constants in the calibration database to be shown whichever program has deployed them: here from another
+// TestExplainShowsConstantsOfAnyProgramInTheDatabase wants constants in the calibration database to be shown whichever program has deployed them: here from another
 // repository.
-func TestExplainDatabase(t *testing.T) {
+func TestExplainShowsConstantsOfAnyProgramInTheDatabase(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	t.Setenv("CALIB_JWT", "")
 	web := httptest.NewServer((&calibserve.Server{Root: t.TempDir(), Disk: disk.Files{Policy: &access.Policy{}}, Writable: true}).Handler())

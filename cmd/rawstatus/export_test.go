@@ -14,8 +14,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestExportCommand exports the status files of the original programs in every format, by file and by run.
-func TestExportCommand(t *testing.T) {
+// TestExportWritesEveryFormatFromFilesAndRuns exports the status files of the original programs in every format, by file and by run.
+func TestExportWritesEveryFormatFromFilesAndRuns(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	example := filepath.Join(testenv.Shared(t), "data", "calib", "repo_example")
 	files, err := filepath.Glob(filepath.Join(example, "epix100a", "*", "status_light", "*.dat"))
@@ -57,8 +57,8 @@ func TestExportCommand(t *testing.T) {
 	}
 }
 
-// TestExportRefuses wants each wrong call to be refused before a file appears.
-func TestExportRefuses(t *testing.T) {
+// TestExportRefusesWrongCallsBeforeAFileAppears wants each wrong call to be refused before a file appears.
+func TestExportRefusesWrongCallsBeforeAFileAppears(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	dir := t.TempDir()
 	status := filepath.Join(dir, "s.txt")

@@ -73,8 +73,8 @@ func TestWordsTellTheGain(t *testing.T) {
 	}
 }
 
-// TestGainMap wants pixels of a gain map to be judged in their own gain mode and to have no data in the others.
-func TestGainMap(t *testing.T) {
+// TestPixelsOfAGainMapAreJudgedInTheirOwnMode wants pixels of a gain map to be judged in their own gain mode and to have no data in the others.
+func TestPixelsOfAGainMapAreJudgedInTheirOwnMode(t *testing.T) {
 	for _, profile := range []string{"data", "dark"} {
 		s := reduced(t, append(caseFlags(t, "06-epix10ka-mixed-gain/data"), "-d", "epixquad", "--profile", profile)...)
 		if len(s.Groups) != 2 || s.Groups[0].GainMode != "FH" || s.Groups[1].GainMode != "FM" {
@@ -99,8 +99,8 @@ func TestGainMap(t *testing.T) {
 	}
 }
 
-// TestOtherGains wants words of another gain to be counted and not summed, and impossible gain bits to be flagged.
-func TestOtherGains(t *testing.T) {
+// TestWordsOfAnotherGainAreCountedAndNotSummed wants words of another gain to be counted and not summed, and impossible gain bits to be flagged.
+func TestWordsOfAnotherGainAreCountedAndNotSummed(t *testing.T) {
 	flags := append(caseFlags(t, "07-gain-state-data-profile/data"), "-d", "jungfrau")
 	for _, c := range []struct {
 		args               []string

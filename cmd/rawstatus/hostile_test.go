@@ -89,9 +89,9 @@ func value(n *xtc2.Names, v ...any) func(d *xtc2.Draft) {
 	return func(d *xtc2.Draft) { d.Values(n, 0, v...) }
 }
 
-// TestHostileConfiguration writes panels with configurations of shapes that nobody uses: nothing but a result
+// TestOddConfigurationsLeaveTheGainModeOpen writes panels with configurations of shapes that nobody uses: nothing but a result
 // without gain mode may come of it, for the panel or for another detector of the run.
-func TestHostileConfiguration(t *testing.T) {
+func TestOddConfigurationsLeaveTheGainModeOpen(t *testing.T) {
 	for rank := range 5 {
 		h := newHostile(t)
 		cam, other := panel(10, "epix10ka", "quad", 0), panel(11, "opal", "eye", 0)
@@ -114,9 +114,9 @@ func TestHostileConfiguration(t *testing.T) {
 	}
 }
 
-// TestUnequalPanels runs all profiles over panels of unequal shapes, of unequal numbers of frames, and of
+// TestUnequalPanelsAreJudgedAloneAndTogether runs all profiles over panels of unequal shapes, of unequal numbers of frames, and of
 // both, in one task and in many of two stages.
-func TestUnequalPanels(t *testing.T) {
+func TestUnequalPanelsAreJudgedAloneAndTogether(t *testing.T) {
 	for _, c := range []struct{ rows, cols, every int }{{16, 48, 1}, {20, 32, 3}, {48, 16, 40}, {17, 17, 7}} {
 		h := newHostile(t)
 		a, b := panel(10, "tcam", "cam", 0), panel(11, "tcam", "cam", 1)
@@ -140,9 +140,9 @@ func TestUnequalPanels(t *testing.T) {
 	}
 }
 
-// TestHostileText writes names and descriptions that are no UTF-8, or lead elsewhere: plans stay readable,
+// TestHostileNamesLeadNowhere writes names and descriptions that are no UTF-8, or lead elsewhere: plans stay readable,
 // and nothing is written outside the folders that were named.
-func TestHostileText(t *testing.T) {
+func TestHostileNamesLeadNowhere(t *testing.T) {
 	outer := t.TempDir()
 	inner := filepath.Join(outer, "a", "b", "c")
 	if err := os.MkdirAll(inner, 0o755); err != nil {
@@ -185,8 +185,8 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// TestPipes refuses pipes that are named like raw files, whichever way they are named.
-func TestPipes(t *testing.T) {
+// TestPipesNamedLikeRawFilesAreRefused refuses pipes that are named like raw files, whichever way they are named.
+func TestPipesNamedLikeRawFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"tst-r0001-s000-c000.xtc2", "tst-r0002-s00-c00.xtc", "any.npy"} {
 		path := filepath.Join(dir, name)
@@ -206,8 +206,8 @@ func TestPipes(t *testing.T) {
 	}
 }
 
-// TestManyNames reads a Configure with thousands of names.
-func TestManyNames(t *testing.T) {
+// TestConfigureWithThousandsOfNamesIsRead reads a Configure with thousands of names.
+func TestConfigureWithThousandsOfNamesIsRead(t *testing.T) {
 	h := newHostile(t)
 	var list []*xtc2.Names
 	for i := range 6000 {

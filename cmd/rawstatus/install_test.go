@@ -107,8 +107,8 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// TestInstall installs into a directory and wants a static program there.
-func TestInstall(t *testing.T) {
+// TestInstallPutsAStaticProgramInPlace installs into a directory and wants a static program there.
+func TestInstallPutsAStaticProgramInPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds both programs")
 	}
@@ -129,8 +129,8 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// TestDist wants in the tar file what is installed.
-func TestDist(t *testing.T) {
+// TestDistHoldsWhatIsInstalled wants in the tar file what is installed.
+func TestDistHoldsWhatIsInstalled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds both programs")
 	}

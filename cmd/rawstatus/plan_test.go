@@ -23,9 +23,9 @@ func planned(t *testing.T, args ...string) *plan.Plan {
 	return &p
 }
 
-// TestPlanAgain wants the same call to make the same plan whatever the machine, and to bring back an index that is
+// TestPlanMadeAgainIsTheSameAndRepairsItsIndex wants the same call to make the same plan whatever the machine, and to bring back an index that is
 // missing or damaged.
-func TestPlanAgain(t *testing.T) {
+func TestPlanMadeAgainIsTheSameAndRepairsItsIndex(t *testing.T) {
 	_, flags := simulated(t)
 	work := filepath.Join(t.TempDir(), "work")
 	flags = append(flags, "--work", work)
@@ -55,9 +55,9 @@ func TestPlanAgain(t *testing.T) {
 	}
 }
 
-// TestGatesFrom wants the gates of an earlier job to count by what they are, not by where they lie, and those of
+// TestGatesOfEarlierJobsCountByContent wants the gates of an earlier job to count by what they are, not by where they lie, and those of
 // another detector to be refused.
-func TestGatesFrom(t *testing.T) {
+func TestGatesOfEarlierJobsCountByContent(t *testing.T) {
 	_, flags := simulated(t)
 	repo := t.TempDir()
 	dark := append([]string{"run", "--profile", "dark", "-o", repo, "--gain-mode", "g0"}, flags...)

@@ -68,8 +68,8 @@ func darkRun(t *testing.T, run, dead int) []string {
 	return []string{"--exp", "tstx00117", "--run", fmt.Sprint(run), "--dir", dir, "--profile", "dark"}
 }
 
-// TestRunPosts follows two runs of an experiment into its logbook.
-func TestRunPosts(t *testing.T) {
+// TestRunsPostIntoTheirLogbook follows two runs of an experiment into its logbook.
+func TestRunsPostIntoTheirLogbook(t *testing.T) {
 	s := logbook(t)
 	constants, works := t.TempDir(), t.TempDir()
 	for i, run := range []int{5, 6} {
@@ -163,8 +163,8 @@ func anyGain(t *testing.T, work string) []uint64 {
 	return all
 }
 
-// TestLogbookAway: a night without the logbook ends with constants and a spool, which a later call empties, once.
-func TestLogbookAway(t *testing.T) {
+// TestNightWithoutLogbookIsPostedLaterOnce: a night without the logbook ends with constants and a spool, which a later call empties, once.
+func TestNightWithoutLogbookIsPostedLaterOnce(t *testing.T) {
 	s := logbook(t)
 	works := t.TempDir()
 	unanswered := func(w http.ResponseWriter, r *http.Request, done func()) bool {
@@ -202,8 +202,8 @@ func TestLogbookAway(t *testing.T) {
 	}
 }
 
-// TestPostRefused: answers that say no, whatever their status.
-func TestPostRefused(t *testing.T) {
+// TestAnswersThatSayNoAreErrors: answers that say no, whatever their status.
+func TestAnswersThatSayNoAreErrors(t *testing.T) {
 	s := logbook(t)
 	work := filepath.Join(t.TempDir(), "w")
 	must(t, fault.OK, append([]string{"run", "-o", t.TempDir(), "--work", work}, darkRun(t, 5, 2)...)...)
@@ -233,8 +233,8 @@ func TestPostRefused(t *testing.T) {
 	}
 }
 
-// TestPostFailure: a job that fails says so.
-func TestPostFailure(t *testing.T) {
+// TestFailedJobsArePostedAsFailed: a job that fails says so.
+func TestFailedJobsArePostedAsFailed(t *testing.T) {
 	s := logbook(t)
 	dir := t.TempDir()
 	if _, err := simulate.Write(t.Context(), simulate.Config{Dir: dir, Experiment: "tstx00117", Run: 5, Panels: 1, Rows: 16, Cols: 16, Events: 60,
@@ -306,9 +306,9 @@ func TestReportTooLarge(t *testing.T) {
 	}
 }
 
-// TestJobsPost: jobs post progress to the table that the submission knew, although their environment lacks it, and an item of a
+// TestJobsPostProgressAndFailures: jobs post progress to the table that the submission knew, although their environment lacks it, and an item of a
 // campaign that has failed is posted, once.
-func TestJobsPost(t *testing.T) {
+func TestJobsPostProgressAndFailures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for jobs")
 	}
@@ -364,8 +364,8 @@ func TestJobsPost(t *testing.T) {
 	}
 }
 
-// TestAutomaticRun wants the script of the automatic run processor to submit the run that it is started for.
-func TestAutomaticRun(t *testing.T) {
+// TestAutomaticRunProcessorScriptSubmitsItsRun wants the script of the automatic run processor to submit the run that it is started for.
+func TestAutomaticRunProcessorScriptSubmitsItsRun(t *testing.T) {
 	script := filepath.Join(testenv.Root(t), "jobs", "arp", "rawstatus-arp.sh")
 	cmd := exec.Command("bash", script, "--det", "jungfrau", "--deploy")
 	cmd.Env = append(os.Environ(), "RAWSTATUS_BIN=/bin/echo", "EXPERIMENT=tstx00117", "RUN_NUM=5")

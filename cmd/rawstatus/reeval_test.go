@@ -90,7 +90,7 @@ func TestOtherRulesWithoutRawData(t *testing.T) {
 	}
 }
 
-func TestScanCommand(t *testing.T) {
+func TestScanCountsBadPixelsAgainstAThreshold(t *testing.T) {
 	_, data := simulated(t)
 	dir := t.TempDir()
 	work := filepath.Join(dir, "work")

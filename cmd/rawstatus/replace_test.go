@@ -11,9 +11,9 @@ import (
 	"rawstatus/internal/simulate"
 )
 
-// TestReplace wants a result of all of a run to be replaced by one of less only with --replace, and by one of as much
+// TestResultsOfLessDataNeedReplace wants a result of all of a run to be replaced by one of less only with --replace, and by one of as much
 // without a word.
-func TestReplace(t *testing.T) {
+func TestResultsOfLessDataNeedReplace(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	t.Setenv("RAWSTATUS_TIMEZONE", "UTC")
 	dir, repo := t.TempDir(), t.TempDir()

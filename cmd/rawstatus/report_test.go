@@ -10,9 +10,9 @@ import (
 	"rawstatus/internal/fault"
 )
 
-// TestReports makes every kind of report of a simulated run and looks for what it must tell; the same command makes the
+// TestReportsOfEveryKindTellWhatTheyMust makes every kind of report of a simulated run and looks for what it must tell; the same command makes the
 // same bytes.
-func TestReports(t *testing.T) {
+func TestReportsOfEveryKindTellWhatTheyMust(t *testing.T) {
 	_, data := simulated(t)
 	dir := t.TempDir()
 	repo, work := filepath.Join(dir, "repo"), filepath.Join(dir, "work")

@@ -70,9 +70,9 @@ func firstWords(t *testing.T, list []savedFile) (words []uint64, modes []string)
 	return words, modes
 }
 
-// TestSave puts arrays of every shape and file type into a repository, under the run and panels that raw
+// TestSavePutsArraysOfEveryShapeUnderTheirPanels puts arrays of every shape and file type into a repository, under the run and panels that raw
 // data have, then under those that the repository has.
-func TestSave(t *testing.T) {
+func TestSavePutsArraysOfEveryShapeUnderTheirPanels(t *testing.T) {
 	raw, data := simulated(t)
 	dir := t.TempDir()
 	repoDir := filepath.Join(dir, "repo")
@@ -118,8 +118,8 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestSaveRefuses tries arrays that are no status of this detector.
-func TestSaveRefuses(t *testing.T) {
+// TestSaveRefusesArraysThatAreNoStatusOfTheDetector tries arrays that are no status of this detector.
+func TestSaveRefusesArraysThatAreNoStatusOfTheDetector(t *testing.T) {
 	raw, _ := simulated(t)
 	repoDir := filepath.Join(t.TempDir(), "repo")
 	with := func(v float64) string {
@@ -227,8 +227,8 @@ func TestMasksSideBySide(t *testing.T) {
 	}
 }
 
-// TestDiff compares files, arrays of panels, runs and times.
-func TestDiff(t *testing.T) {
+// TestDiffComparesFilesArraysRunsAndTimes compares files, arrays of panels, runs and times.
+func TestDiffComparesFilesArraysRunsAndTimes(t *testing.T) {
 	raw, data := simulated(t)
 	dir := t.TempDir()
 	repoDir := filepath.Join(dir, "repo")

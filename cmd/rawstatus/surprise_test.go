@@ -204,8 +204,8 @@ const calls = `
 2 submit --max-time soon | HH:MM:SS
 `
 
-// TestCalls makes each of the calls. One that is refused for its words has not begun any work.
-func TestCalls(t *testing.T) {
+// TestSurprisingCallsAreDoneOrRefusedBeforeAnyWork makes each of the calls. One that is refused for its words has not begun any work.
+func TestSurprisingCallsAreDoneOrRefusedBeforeAnyWork(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	t.Setenv("RAWSTATUS_GROUP", "root")
 	dir := t.TempDir()
@@ -251,8 +251,8 @@ func exitCode(code int) string {
 	return map[int]string{0: "0", 2: "2", 10: "10", 11: "11", 13: "13"}[code]
 }
 
-// TestEffects wants every flag of a job to be known as one that all jobs heed, or as one of some.
-func TestEffects(t *testing.T) {
+// TestEveryFlagOfAJobHasAnEffectInIt wants every flag of a job to be known as one that all jobs heed, or as one of some.
+func TestEveryFlagOfAJobHasAnEffectInIt(t *testing.T) {
 	known := []string{"profile", "features", "ctype", "compat", "events", "skip", "step", "segment", "zero-frames", "databits", "max-lost", "allow-incomplete",
 		"all-headers", "line-fraction", "asic-fraction", "neighbours"}
 	for _, x := range effects {

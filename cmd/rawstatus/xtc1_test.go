@@ -14,9 +14,9 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestReferenceRun evaluates the LCLS-I run of which the original programs left their status files, once
+// TestReferenceRunEqualsTheOriginalFiles evaluates the LCLS-I run of which the original programs left their status files, once
 // through the run's tree with smalldata and once from its single file: the files have the same bytes.
-func TestReferenceRun(t *testing.T) {
+func TestReferenceRunEqualsTheOriginalFiles(t *testing.T) {
 	shared := testenv.Shared(t)
 	raw := filepath.Join(shared, "data/xtc1/epix100a.xtc")
 	const tree, name = "xpp/xppn4116/xtc", "xppn4116-r0137-s00-c00"

@@ -12,9 +12,9 @@ import (
 	"rawstatus/internal/io/npy"
 )
 
-// TestZeroFrames wants frames of nothing but zeros to be lost, unless flag or site file say that the detector reads
+// TestFramesOfZerosAreLostUnlessKept wants frames of nothing but zeros to be lost, unless flag or site file say that the detector reads
 // zero, and those and stuck frames to be told.
-func TestZeroFrames(t *testing.T) {
+func TestFramesOfZerosAreLostUnlessKept(t *testing.T) {
 	t.Setenv("RAWSTATUS_SITE", "")
 	const frames, pixels = 40, 48 * 64
 	r := rand.New(rand.NewPCG(1, 2))

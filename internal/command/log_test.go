@@ -19,8 +19,8 @@ func (f *full) Write([]byte) (int, error) {
 	return 0, &os.PathError{Op: "write", Path: "log.txt", Err: syscall.ENOSPC}
 }
 
-// TestLostLog: a log file that cannot be written is abandoned, and that is said once.
-func TestLostLog(t *testing.T) {
+// TestLogFileThatCannotBeWrittenIsAbandonedOnce: a log file that cannot be written is abandoned, and that is said once.
+func TestLogFileThatCannotBeWrittenIsAbandonedOnce(t *testing.T) {
 	var screen bytes.Buffer
 	var file full
 	s := &sinks{}

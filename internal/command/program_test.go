@@ -96,7 +96,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-func TestRun(t *testing.T) {
+func TestRunMapsCallsToExitCodesAndOutput(t *testing.T) {
 	tests := []struct {
 		args           string
 		code           fault.Code
@@ -186,7 +186,7 @@ func TestJSONError(t *testing.T) {
 	}
 }
 
-func TestLog(t *testing.T) {
+func TestLogHasTheFormatThatFlagsChoose(t *testing.T) {
 	const info = ` info  found\nit name="a b" run=7` + "\n"
 	tests := []struct {
 		args   []string
@@ -214,8 +214,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestSignals sends real signals to the running command.
-func TestSignals(t *testing.T) {
+// TestSignalsEndTheCommandWithItsCode sends real signals to the running command.
+func TestSignalsEndTheCommandWithItsCode(t *testing.T) {
 	for _, tt := range []struct {
 		signal syscall.Signal
 		code   fault.Code
@@ -246,8 +246,8 @@ func (n notify) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestFlagClash wants a command's own flag to win over a global one of that name.
-func TestFlagClash(t *testing.T) {
+// TestCommandFlagsWinOverGlobalOnes wants a command's own flag to win over a global one of that name.
+func TestCommandFlagsWinOverGlobalOnes(t *testing.T) {
 	p := program(&cli.Command{Name: "own", Flags: []cli.Flag{&cli.IntFlag{Name: "json"}},
 		Action: func(c *cli.Context) error { return fault.New(fault.Refused, "json is %d", c.Int("json")) }})
 	var stderr bytes.Buffer

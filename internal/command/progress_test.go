@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestProgressLine(t *testing.T) {
+func TestProgressLineShowsShareAndTimeLeft(t *testing.T) {
 	var out bytes.Buffer
 	e := &Env{Stderr: &out, sinks: &sinks{}}
 	e.Log = newLogger(e.sinks)

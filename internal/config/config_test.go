@@ -41,7 +41,7 @@ func find(t *testing.T, s *Site, key string) Value {
 	return Value{}
 }
 
-func TestPrecedence(t *testing.T) {
+func TestSourcesOfSettingsHaveTheirRank(t *testing.T) {
 	path := siteFile(t, "repository = \"/file\"\n[slurm]\npartition = \"milano\"\n")
 	tests := []struct {
 		name          string
@@ -99,7 +99,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestMistakesAreNamedWithLineOrVariable(t *testing.T) {
 	tests := []struct {
 		name string
 		text string
@@ -158,8 +158,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestOverridden lists what --site has overridden, for job scripts.
-func TestOverridden(t *testing.T) {
+// TestOverriddenVariablesAreListed lists what --site has overridden, for job scripts.
+func TestOverriddenVariablesAreListed(t *testing.T) {
 	s, err := Load(siteFile(t, "repository = \"/file\"\n"), environ("RAWSTATUS_REPOSITORY", "/env", "RAWSTATUS_GROUP", "g"))
 	if err != nil || !reflect.DeepEqual(s.Overridden(), []string{"RAWSTATUS_REPOSITORY"}) {
 		t.Errorf("%v, %v", s.Overridden(), err)
@@ -214,8 +214,8 @@ func TestLocation(t *testing.T) {
 	}
 }
 
-// TestDocument wants docs/configuration.md to name every setting with its default, and its example to be valid.
-func TestDocument(t *testing.T) {
+// TestDocumentNamesEverySetting wants docs/configuration.md to name every setting with its default, and its example to be valid.
+func TestDocumentNamesEverySetting(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "configuration.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -289,8 +289,8 @@ func TestWordsOfDetectorTypes(t *testing.T) {
 	}
 }
 
-// TestKeyLines: the line of a key is the one that its statement begins on, in all ways to write it.
-func TestKeyLines(t *testing.T) {
+// TestKeysAreOnTheLineOfTheirStatement: the line of a key is the one that its statement begins on, in all ways to write it.
+func TestKeysAreOnTheLineOfTheirStatement(t *testing.T) {
 	text := "# a = 0\na = \"\"\"\nb = 2\n\"\"\" # b = 3\nb = 1\n\n[t]\n\"c d\" = [\n  1, # e = 2\n  2,\n]\ne.f = { g = 1 }\n[t.h]\na = 1"
 	want := map[string]int{"a": 2, "b": 5, "t": 7, "t.c d": 8, "t.e": 12, "t.e.f": 12, "t.e.f.g": 12, "t.h": 13, "t.h.a": 14}
 	keys, err := keysOf([]byte(text))

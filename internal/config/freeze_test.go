@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFreeze wants the settings in force, wherever they come from, from the frozen file alone.
-func TestFreeze(t *testing.T) {
+// TestFrozenFileHasAllSettingsInForce wants the settings in force, wherever they come from, from the frozen file alone.
+func TestFrozenFileHasAllSettingsInForce(t *testing.T) {
 	dir := t.TempDir()
 	site := filepath.Join(dir, "site.toml")
 	text := "timezone = \"UTC\"\nfile_mode = \"0640\"\nknown_missing = []\n[slurm]\nprolog = [\"a 'b'\\tc\"]\n[elog]\ntags = []\n[limits.jungfrau]\nint_lo = 0.0\nlimits = \"robust\"\nmissing_gain = [\"g1=bad\"]\n"

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestSystemErrors meets paths that cannot be: none is a defect of the program, and each has a hint.
-func TestSystemErrors(t *testing.T) {
+// TestPathsThatCannotBeAreNoDefects meets paths that cannot be: none is a defect of the program, and each has a hint.
+func TestPathsThatCannotBeAreNoDefects(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

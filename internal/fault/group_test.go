@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestGoroutinesRecover panics in goroutines: each comes back as an error of class Unexpected with the
+// TestPanicsInGoroutinesBecomeErrors panics in goroutines: each comes back as an error of class Unexpected with the
 // place, and cancels the others.
-func TestGoroutinesRecover(t *testing.T) {
+func TestPanicsInGoroutinesBecomeErrors(t *testing.T) {
 	g, ctx := WithContext(context.Background())
 	g.Go(func() error { return ctx.Err() })
 	g.Go(func() error { panic("no such panel") })

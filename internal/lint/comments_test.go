@@ -45,7 +45,7 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func TestComments(t *testing.T) {
+func TestCommentVerbsAreChecked(t *testing.T) {
 	dir := write(t, map[string]string{"a.go": `package a
 
 // T is what F makes.
@@ -100,7 +100,7 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestWordsInExportedNamesAreChecked(t *testing.T) {
 	dir := write(t, map[string]string{"a.go": `package a
 
 type Doubtful struct{ HasDoubt, doubt int }

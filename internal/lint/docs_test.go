@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestInvocations(t *testing.T) {
+func TestCallsInDocumentsAreFound(t *testing.T) {
 	dir := t.TempDir()
 	text := "Use `prog show --all` or `other x`, see `prog`.\n```\n$ prog run -e x \\\n    -r 7  # comment --no\nbin/prog ls | grep -v x\nprogress bar\n```\nprog not code\n"
 	if err := os.WriteFile(filepath.Join(dir, "a.md"), []byte(text), 0o644); err != nil {
@@ -34,7 +34,7 @@ func TestInvocations(t *testing.T) {
 	}
 }
 
-func TestUndefined(t *testing.T) {
+func TestUnknownFlagsInDocumentsAreFound(t *testing.T) {
 	help := func(command string) (string, bool) {
 		return "   --exp value, -e value  experiment\n   --all   everything\n   -D\n", command == "run" || command == ""
 	}
@@ -48,7 +48,7 @@ func TestUndefined(t *testing.T) {
 	}
 }
 
-func TestCommandLines(t *testing.T) {
+func TestCommandLinesAreSplitAsAShellDoes(t *testing.T) {
 	text := "Use `prog show --all` or `other x`, see `prog run`, not `prog`.\n```\n$ prog run -e 'a b' \\\n    -r 7  # comment --no\nV=1 prog ls | grep -v x\nprogress bar\n```\n" +
 		"```toml\n# x.toml\na = 1\n```\n```\nprog x.toml\n```\n"
 	path := filepath.Join(t.TempDir(), "a.md")

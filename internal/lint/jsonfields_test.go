@@ -76,8 +76,8 @@ func goFiles(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestObjects finds the fields of what a small program prints, and each way in which a document differs from them.
-func TestObjects(t *testing.T) {
+// TestUndocumentedFieldsAreFound finds the fields of what a small program prints, and each way in which a document differs from them.
+func TestUndocumentedFieldsAreFound(t *testing.T) {
 	dir := t.TempDir()
 	source := "package p\n\ntype env struct{}\n\nfunc (env) PrintJSON(any) {}\n\ntype base struct{ A int `json:\"a\"` }\n\n" +
 		"type out struct {\n\tbase\n\tB []string `json:\"b,omitempty\"`\n\tC map[string]*inner `json:\"c\"`\n\tD any\n\tE int `json:\"-\"`\n\tf int\n}\n\n" +

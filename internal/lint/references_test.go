@@ -26,7 +26,7 @@ func TestReferencesOfDocuments(t *testing.T) {
 	}
 }
 
-func TestReferences(t *testing.T) {
+func TestReferencesToCodeAreChecked(t *testing.T) {
 	dir := write(t, map[string]string{
 		"internal/a/a.go": "package a\n\ntype T struct{}\n\nfunc (t *T) M() {}\n\nfunc F() {}\n",
 		"a.md":            "`internal/a`, `internal/a/a.go:F`, `internal/a/a.go:T.M`, `internal/a/a.go:T`, `other/x.go`\n`internal/b`, `internal/a/a.go:G`, `internal/a/a.go:T.N`\n",

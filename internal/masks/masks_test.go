@@ -112,8 +112,8 @@ func TestGainsAndBits(t *testing.T) {
 	}
 }
 
-// TestGainMap combines gain modes among which a gain map divides the pixels.
-func TestGainMap(t *testing.T) {
+// TestModesOfAGainMapAreCombined combines gain modes among which a gain map divides the pixels.
+func TestModesOfAGainMapAreCombined(t *testing.T) {
 	r, _ := repository(t, []int{0}, nil)
 	for _, mapped := range []bool{true, false} {
 		for k, gain := range []string{"g0", "g1"} {
@@ -148,8 +148,8 @@ func TestGainMap(t *testing.T) {
 	}
 }
 
-// TestArrays wants an array of the whole detector to be what its planes are, in every shape that is deployed.
-func TestArrays(t *testing.T) {
+// TestArraysHaveThePlanesInDeployedShape wants an array of the whole detector to be what its planes are, in every shape that is deployed.
+func TestArraysHaveThePlanesInDeployedShape(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for name, c := range map[string]struct {
 		dir   string
@@ -206,8 +206,8 @@ func TestArrays(t *testing.T) {
 	}
 }
 
-// TestRefused wants a clear error where files do not make one mask.
-func TestRefused(t *testing.T) {
+// TestFilesThatMakeNoMaskAreRefused wants a clear error where files do not make one mask.
+func TestFilesThatMakeNoMaskAreRefused(t *testing.T) {
 	r, _ := repository(t, []int{0, 1}, []string{"g0", "g1"}, "status_data", "status_dark", "status_light")
 	words, rng := map[string][]uint64{}, rand.New(rand.NewPCG(1, 1))
 	put(t, r, words, rng, "status_data", 0, "g2")

@@ -245,8 +245,8 @@ func (m *made) checkInspector(t *testing.T, tab *browser.Tab, p, i int, how stri
 	}
 }
 
-// TestInspector clicks, wheels, types and follows addresses to planted pixels.
-func TestInspector(t *testing.T) {
+// TestInspectorShowsPlantedPixels clicks, wheels, types and follows addresses to planted pixels.
+func TestInspectorShowsPlantedPixels(t *testing.T) {
 	m := newPage(t, small, nil)
 	b := browser.Start(t)
 	tab := m.open(t, b, "")
@@ -408,8 +408,8 @@ func newPageOf(t *testing.T, m *made) *made {
 	return out
 }
 
-// TestHostileNames puts texts that try to be code into every place that shows text.
-func TestHostileNames(t *testing.T) {
+// TestHostileNamesStayText puts texts that try to be code into every place that shows text.
+func TestHostileNamesStayText(t *testing.T) {
 	evil := []string{`</script><script>window.evil=1</script>`, `<img src=x onerror="window.evil=2">`, `"'><svg onload=window.evil=3>`, strings.Repeat("very long ", 30), "Gräßlich ☢ \u202e", `{{.}}`, "a\nb\x00c", `javascript:window.evil=4`}
 	s := small
 	s.gains = []string{evil[0], evil[2]}
@@ -443,8 +443,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestWithoutScript wants the verdict, facts, tables, charts and meanings when scripts are off.
-func TestWithoutScript(t *testing.T) {
+// TestPageWithoutScriptTellsTheVerdict wants the verdict, facts, tables, charts and meanings when scripts are off.
+func TestPageWithoutScriptTellsTheVerdict(t *testing.T) {
 	m := newPage(t, small, nil)
 	tab := browser.Start(t).Open(1200, 900)
 	tab.Call("Emulation.setScriptExecutionDisabled", map[string]bool{"value": true}, nil)
@@ -543,8 +543,8 @@ func (m *made) checkShown(t *testing.T, tab *browser.Tab, unit int, least bool) 
 	}
 }
 
-// TestAccessible checks labels, the order of headings and contrasts, in both schemes.
-func TestAccessible(t *testing.T) {
+// TestPageIsAccessible checks labels, the order of headings and contrasts, in both schemes.
+func TestPageIsAccessible(t *testing.T) {
 	m := newPage(t, small, nil)
 	tab := m.open(t, browser.Start(t), "#p=1&g=0&r=5&c=5")
 	for _, scheme := range []string{"light", "dark"} {

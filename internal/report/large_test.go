@@ -113,8 +113,8 @@ func processorTime(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestSixteenMegapixels wants the page of the largest detector to keep its size, and to show planted pixels as they are.
-func TestSixteenMegapixels(t *testing.T) {
+// TestPageOfTheLargestDetectorKeepsItsSize wants the page of the largest detector to keep its size, and to show planted pixels as they are.
+func TestPageOfTheLargestDetectorKeepsItsSize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("50 million pixels")
 	}

@@ -148,8 +148,8 @@ func TestSameInputSameBytes(t *testing.T) {
 	}
 }
 
-// TestDegrees wants each limit of size to be kept, by leaving out in the order of the documentation.
-func TestDegrees(t *testing.T) {
+// TestDetailsAreLeftOutInTheDocumentedOrder wants each limit of size to be kept, by leaving out in the order of the documentation.
+func TestDetailsAreLeftOutInTheDocumentedOrder(t *testing.T) {
 	s := shape{panels: 4, rows: 64, cols: 128, gains: []string{"g0", "g1"}, baselines: 1, bad: 0.5, seed: 3}
 	whole := newPage(t, s, nil)
 	if len(whole.LeftOut) != 0 {
@@ -176,7 +176,7 @@ func TestDegrees(t *testing.T) {
 	}
 }
 
-func TestDeployedPlanes(t *testing.T) {
+func TestPlanesAreFoundInDeployedArrays(t *testing.T) {
 	values := make([]uint64, 2*3*4*5)
 	for i := range values {
 		values[i] = uint64(i)
@@ -224,8 +224,8 @@ func TestClassesOfAllBits(t *testing.T) {
 	}
 }
 
-// TestMedian compares with sorting, for every length of a block.
-func TestMedian(t *testing.T) {
+// TestMedianEqualsSorting compares with sorting, for every length of a block.
+func TestMedianEqualsSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
 		v := make([]float64, 1+r.IntN(16))

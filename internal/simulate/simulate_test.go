@@ -238,8 +238,8 @@ func bytesAt(t *testing.T, x *frame.Index, ext *frame.Extent) []byte {
 	return b
 }
 
-// TestIndependentReader lets the reader that comes with the format's description extract the frames.
-func TestIndependentReader(t *testing.T) {
+// TestIndependentReaderFindsTheFrames lets the reader that comes with the format's description extract the frames.
+func TestIndependentReaderFindsTheFrames(t *testing.T) {
 	script := filepath.Join(testenv.Shared(t), "spec", "xtc2dump.py")
 	py := testenv.Numpy(t)
 	g, truth := simulated(t, Config{Rows: 16, Cols: 20, Events: 9, GainModes: []string{"g0", "g1"}, Panels: 3, Streams: 2, Chunks: 3,
@@ -353,8 +353,8 @@ func TestSameSeedSameBytes(t *testing.T) {
 	}
 }
 
-// TestSameHardware: runs of one seed have the same planted pixels and other noise, streams do not count.
-func TestSameHardware(t *testing.T) {
+// TestOneSeedIsOneHardware: runs of one seed have the same planted pixels and other noise, streams do not count.
+func TestOneSeedIsOneHardware(t *testing.T) {
 	cfg := cases["jungfrau"]
 	g1, err1 := NewGenerator(cfg)
 	cfg.Run, cfg.Streams = 2, 3
@@ -384,8 +384,8 @@ func TestSameHardware(t *testing.T) {
 	}
 }
 
-// TestNoise compares mean and spread of ordinary pixels with the configuration.
-func TestNoise(t *testing.T) {
+// TestNoiseIsThatOfTheConfiguration compares mean and spread of ordinary pixels with the configuration.
+func TestNoiseIsThatOfTheConfiguration(t *testing.T) {
 	g, err := NewGenerator(Config{Rows: 64, Cols: 64, Events: 400, Panels: 1, GainModes: []string{"g1"}, Pedestal: 2000, Sigma: 12, CommonMode: 5})
 	if err != nil {
 		t.Fatal(err)
@@ -429,7 +429,7 @@ func TestNoise(t *testing.T) {
 	}
 }
 
-func TestGainBits(t *testing.T) {
+func TestFramesHaveTheGainBitsOfTheirMode(t *testing.T) {
 	for typ, modes := range map[string]map[string]uint16{
 		"jungfrau": {"g0": 0, "g1": 1, "g2": 3},
 		"epix10ka": {"FH": 0, "FM": 0, "FL": 1, "AHL-H": 0, "AML-M": 0},
@@ -464,7 +464,7 @@ func std(v []float64) float64 {
 	return math.Sqrt(s)
 }
 
-func TestRefusals(t *testing.T) {
+func TestImpossibleRunsAreRefused(t *testing.T) {
 	for what, cfg := range map[string]Config{
 		"experiment":     {Experiment: "../x"},
 		"type":           {Type: "epixuhr"},

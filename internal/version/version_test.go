@@ -10,7 +10,7 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-func TestDescribe(t *testing.T) {
+func TestVersionNamesReleaseAndCommit(t *testing.T) {
 	setting := func(kv ...string) (list []debug.BuildSetting) {
 		for i := 0; i < len(kv); i += 2 {
 			list = append(list, debug.BuildSetting{Key: kv[i], Value: kv[i+1]})
@@ -38,8 +38,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestReleaseNotes wants a section of the release notes for the release that is being made.
-func TestReleaseNotes(t *testing.T) {
+// TestReleaseNotesHaveTheRelease wants a section of the release notes for the release that is being made.
+func TestReleaseNotesHaveTheRelease(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "release-notes.md"))
 	if err != nil {
 		t.Fatal(err)

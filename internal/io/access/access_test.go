@@ -12,7 +12,7 @@ import (
 	"rawstatus/internal/fault"
 )
 
-func TestGroup(t *testing.T) {
+func TestGroupIsFoundOrWarnedAbout(t *testing.T) {
 	p := &Policy{Group: "no-such-group"}
 	if gid, warning := p.Gid(); gid != nil || !strings.Contains(warning, `"no-such-group"`) || len(p.Warnings()) != 1 {
 		t.Errorf("unknown group: %v, %q", gid, warning)
@@ -64,8 +64,8 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-// TestTrusted refuses what others may have written.
-func TestTrusted(t *testing.T) {
+// TestFilesThatOthersMayWriteAreNotTrusted refuses what others may have written.
+func TestFilesThatOthersMayWriteAreNotTrusted(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "request.json")
 	if err := Trusted(file); err != nil {

@@ -20,7 +20,7 @@ import (
 
 const slowWriterEnv = "RAWSTATUS_TEST_ATOMICFILE_SLOW"
 
-// TestMain turns the test binary into a writer that never ends, for TestKilledWriter.
+// TestMain turns the test binary into a writer that never ends, for TestKilledWriterLeavesTheOldFile.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(slowWriterEnv); path != "" {
 		err := Write(path, Options{}, func(w io.Writer) error {
@@ -82,7 +82,7 @@ func withUmask(mask int, f func()) {
 	f()
 }
 
-func TestWriteModes(t *testing.T) {
+func TestNewFilesHaveTheirModeWhateverTheUmask(t *testing.T) {
 	for _, mask := range []int{0, 0o022, 0o077} {
 		withUmask(mask, func() {
 			dir := t.TempDir()
@@ -192,7 +192,7 @@ func TestPanicLeavesNothing(t *testing.T) {
 	wantNames(t, dir)
 }
 
-func TestNoFolder(t *testing.T) {
+func TestMissingFolderIsAnError(t *testing.T) {
 	err := WriteFile(filepath.Join(t.TempDir(), "none", "f"), Options{}, nil)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want %v", err, fs.ErrNotExist)
@@ -257,7 +257,7 @@ func TestExclusiveHasOneWinner(t *testing.T) {
 	wantNames(t, dir, "lock")
 }
 
-func TestLongNames(t *testing.T) {
+func TestLongestNamesAreWritten(t *testing.T) {
 	dir := t.TempDir()
 	name := strings.Repeat("n", 255)
 	if err := WriteFile(filepath.Join(dir, name), Options{}, []byte("x")); err != nil {
@@ -266,7 +266,7 @@ func TestLongNames(t *testing.T) {
 	wantNames(t, dir, name)
 }
 
-func TestKilledWriter(t *testing.T) {
+func TestKilledWriterLeavesTheOldFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "status.dat")
 	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
@@ -355,7 +355,7 @@ func TestMkdirAll(t *testing.T) {
 	})
 }
 
-func TestLink(t *testing.T) {
+func TestLinkReplacesThePathAndLeavesNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	file, path := filepath.Join(dir, "file"), filepath.Join(dir, "path")
 	if err := Link(path, file); !errors.Is(err, fs.ErrNotExist) {

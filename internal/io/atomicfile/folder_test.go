@@ -85,9 +85,9 @@ func TestNoSpecialFiles(t *testing.T) {
 	}
 }
 
-// TestForeignLinks puts links of other users on the way: only those of the folder's owner, of root and of
+// TestLinksOfOtherUsersAreNotFollowed puts links of other users on the way: only those of the folder's owner, of root and of
 // this user are followed.
-func TestForeignLinks(t *testing.T) {
+func TestLinksOfOtherUsersAreNotFollowed(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can make links of other users")
 	}
@@ -140,8 +140,8 @@ func TestForeignLinks(t *testing.T) {
 	}
 }
 
-// TestWays resolves paths with links, points and circles as the system does.
-func TestWays(t *testing.T) {
+// TestPathsResolveAsTheSystemDoes resolves paths with links, points and circles as the system does.
+func TestPathsResolveAsTheSystemDoes(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	if err := MkdirAll("a/b/c", 0o775, nil); err != nil {

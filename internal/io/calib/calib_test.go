@@ -88,7 +88,7 @@ func TestPickIsThatOfPsana(t *testing.T) {
 	}
 }
 
-func TestEffect(t *testing.T) {
+func TestEffectIsWhatChangesForWhichRuns(t *testing.T) {
 	tests := []struct {
 		have  []string
 		add   string
@@ -163,7 +163,7 @@ func TestLedgerChangedByHand(t *testing.T) {
 	}
 }
 
-func TestContents(t *testing.T) {
+func TestLedgerKeepsContentsUnderTheirHash(t *testing.T) {
 	l := newLedger(t)
 	text := strings.Repeat("0 ", 100000)
 	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }

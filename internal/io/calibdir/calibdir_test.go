@@ -243,8 +243,8 @@ func TestProcessesAtOnce(t *testing.T) {
 	}
 }
 
-// TestHistoryLine compares the line with the real one of the original program, and completes cut lines.
-func TestHistoryLine(t *testing.T) {
+// TestHistoryLineIsThatOfTheOriginal compares the line with the real one of the original program, and completes cut lines.
+func TestHistoryLineIsThatOfTheOriginal(t *testing.T) {
 	const real = "file:137-end.data   copy_of:/repo/merged.txt ctype:status_extra user:"
 	d := newDir(t.TempDir())
 	rec := calibtest.MustDeploy(t, d.Destination(), "137-end", 200, 1)
@@ -280,9 +280,9 @@ func TestHistoryLine(t *testing.T) {
 	}
 }
 
-// TestModes: new files follow the policy whatever the umask; an existing file keeps its mode, but is
+// TestNewFilesFollowThePolicyOldOnesKeepTheirMode: new files follow the policy whatever the umask; an existing file keeps its mode, but is
 // never left writable by everybody.
-func TestModes(t *testing.T) {
+func TestNewFilesFollowThePolicyOldOnesKeepTheirMode(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	d := newDir(filepath.Join(t.TempDir(), "calib"))
 	calibtest.MustDeploy(t, d.Destination(), "0-end", 7, 1)
@@ -413,8 +413,8 @@ func TestLedgerIsOurs(t *testing.T) {
 	}
 }
 
-// TestLeftovers: what a first deployment that was killed has left, files and the folder of its ledger, goes with the next one.
-func TestLeftovers(t *testing.T) {
+// TestLeftoversOfAKilledDeploymentGoWithTheNext: what a first deployment that was killed has left, files and the folder of its ledger, goes with the next one.
+func TestLeftoversOfAKilledDeploymentGoWithTheNext(t *testing.T) {
 	d := newDir(t.TempDir())
 	if err := os.MkdirAll(filepath.Join(d.path(), "..ledger.tmp-0123456789abcdef"), 0o775); err != nil {
 		t.Fatal(err)

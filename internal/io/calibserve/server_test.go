@@ -35,8 +35,8 @@ func request(t *testing.T, method, url, body string) (int, string) {
 	return res.StatusCode, strings.TrimSpace(string(text))
 }
 
-// TestServer speaks the protocol by hand.
-func TestServer(t *testing.T) {
+// TestServerSpeaksTheProtocol speaks the protocol by hand.
+func TestServerSpeaksTheProtocol(t *testing.T) {
 	root := t.TempDir()
 	srv := &Server{Root: root, Disk: files, Writable: true, MaxData: 1000, MaxDoc: 200}
 	ts := httptest.NewServer(srv.Handler())
@@ -162,8 +162,8 @@ func TestAsPsanaAsks(t *testing.T) {
 	}
 }
 
-// TestFromElsewhere: a writable server answers neither under names of others nor for pages of others.
-func TestFromElsewhere(t *testing.T) {
+// TestWritableServerAnswersNoForeignNamesOrPages: a writable server answers neither under names of others nor for pages of others.
+func TestWritableServerAnswersNoForeignNamesOrPages(t *testing.T) {
 	for _, writable := range []bool{true, false} {
 		s := httptest.NewServer((&Server{Root: t.TempDir(), Disk: files, Writable: writable, Hosts: []string{"calib.example"}}).Handler())
 		defer s.Close()
@@ -195,8 +195,8 @@ func TestFromElsewhere(t *testing.T) {
 	}
 }
 
-// TestLinks: nothing behind a symbolic link is served or written.
-func TestLinks(t *testing.T) {
+// TestNothingBehindALinkIsServedOrWritten: nothing behind a symbolic link is served or written.
+func TestNothingBehindALinkIsServedOrWritten(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	for _, f := range []string{"gridfs/1", "det/2.json"} {
 		if err := os.MkdirAll(filepath.Join(outside, filepath.Dir(f)), 0o775); err != nil {
@@ -231,9 +231,9 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestSlowClients: one that stops in the middle of a body is not waited for; further clients wait for a
+// TestSlowClientsAreNotWaitedFor: one that stops in the middle of a body is not waited for; further clients wait for a
 // place.
-func TestSlowClients(t *testing.T) {
+func TestSlowClientsAreNotWaitedFor(t *testing.T) {
 	defer func(old time.Duration) { progressTimeout = old }(progressTimeout)
 	progressTimeout = 50 * time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")

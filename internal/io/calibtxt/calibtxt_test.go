@@ -85,7 +85,7 @@ func TestBadPixelsOfExamples(t *testing.T) {
 	}
 }
 
-func TestOneDimension(t *testing.T) {
+func TestOneDimensionalArraysAreOneRow(t *testing.T) {
 	var b bytes.Buffer
 	if err := WriteArray(&b, Header{Shape: []int{5}}, SparseOf([]uint64{0, 10, 2, 3, 4})); err != nil {
 		t.Fatal(err)
@@ -98,8 +98,8 @@ func TestOneDimension(t *testing.T) {
 	}
 }
 
-// TestRoundTrip: what is written is read again exactly, around all chunk borders.
-func TestRoundTrip(t *testing.T) {
+// TestWrittenArraysAreReadExactly: what is written is read again exactly, around all chunk borders.
+func TestWrittenArraysAreReadExactly(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, shape := range [][]int{{1, 1}, {3, 7}, {700, 190}, {2, 3, 40, 50}, {1, 200000}, {200000, 1}, {70000}} {
 		n := 1
@@ -140,7 +140,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-func TestStrict(t *testing.T) {
+func TestStatusWordsAreReadOrRefusedByLine(t *testing.T) {
 	header := func(lines ...string) string { return "\n# " + strings.Join(lines, "\n# ") + "\n\n" }
 	full := header("SHAPE (9,9)", "DTYPE       uint64", "NDIM 2", "DIM:0 2", "DIM:1 2")
 	tests := []struct {
@@ -198,7 +198,7 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
+func TestLoadReadsNumbersOfEveryKind(t *testing.T) {
 	u := func(v ...uint64) []uint64 { return v }
 	f := func(v ...float64) []float64 { return v }
 	minus := uint64(math.MaxUint64)
@@ -252,8 +252,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestNumpy lets numpy read what we write, by the rules of load_txt, and us what numpy writes.
-func TestNumpy(t *testing.T) {
+// TestNumpyReadsOursAndWeReadNumpys lets numpy read what we write, by the rules of load_txt, and us what numpy writes.
+func TestNumpyReadsOursAndWeReadNumpys(t *testing.T) {
 	py := testenv.Numpy(t)
 	dir := t.TempDir()
 	ours, theirs := filepath.Join(dir, "ours.txt"), filepath.Join(dir, "theirs.txt")

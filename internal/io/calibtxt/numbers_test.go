@@ -42,7 +42,7 @@ func TestFixedIsPrintf(t *testing.T) {
 	}
 }
 
-func TestRows(t *testing.T) {
+func TestRowsHaveTheWidthOfPrintf(t *testing.T) {
 	ints := []uint64{0, 9, 10, 999, 1000, 9999, 10000, 65535, math.MaxUint64, 1, 2, 3}
 	for _, width := range []int{0, 4, 6} {
 		want := ""

@@ -80,8 +80,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestPrivateConformance is the suite in a private database.
-func TestPrivateConformance(t *testing.T) {
+// TestConformanceInAPrivateDatabase is the suite in a private database.
+func TestConformanceInAPrivateDatabase(t *testing.T) {
 	calibtest.Run(t, false, func(t *testing.T) func() calib.Destination {
 		s, ledger := serve(t), t.TempDir()
 		return func() calib.Destination {
@@ -92,8 +92,8 @@ func TestPrivateConformance(t *testing.T) {
 	})
 }
 
-// TestCurlConformance is the suite with everything written by curl.
-func TestCurlConformance(t *testing.T) {
+// TestConformanceWithWritesByCurl is the suite with everything written by curl.
+func TestConformanceWithWritesByCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		testenv.Lacking(t, "curl", err.Error())
 	}
@@ -117,8 +117,8 @@ func docsIn(t *testing.T, s *service, db string) []newDoc {
 	return docs
 }
 
-// TestTwoDatabases looks at what a deployment leaves: as LCLS2_CALIBDB 1.1 and 2.1 say.
-func TestTwoDatabases(t *testing.T) {
+// TestDeploymentIsInBothDatabasesAsSpecified looks at what a deployment leaves: as LCLS2_CALIBDB 1.1 and 2.1 say.
+func TestDeploymentIsInBothDatabasesAsSpecified(t *testing.T) {
 	s := serve(t)
 	p := s.dest(t.TempDir())
 	r := calib.Range{Begin: 10, End: 20}
@@ -161,8 +161,8 @@ func TestTwoDatabases(t *testing.T) {
 	}
 }
 
-// TestFallback: without a document for the run the youngest of the detector is used, whatever its range.
-func TestFallback(t *testing.T) {
+// TestWithoutADocumentForTheRunTheYoungestIsUsed: without a document for the run the youngest of the detector is used, whatever its range.
+func TestWithoutADocumentForTheRunTheYoungestIsUsed(t *testing.T) {
 	s := serve(t)
 	p := s.dest(t.TempDir())
 	calibtest.MustDeploy(t, p, "10-20", 12, 1)
@@ -497,8 +497,8 @@ func TestDocumentsOfOthers(t *testing.T) {
 	}
 }
 
-// TestLongNames: the name of a large detector is longer than a file can be called.
-func TestLongNames(t *testing.T) {
+// TestNamesLongerThanAFileNameAreDeployed: the name of a large detector is longer than a file can be called.
+func TestNamesLongerThanAFileNameAreDeployed(t *testing.T) {
 	s := serve(t)
 	long := "jungfrau"
 	for i := range 32 {
@@ -628,8 +628,8 @@ func (p player) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// TestAddress: what people see names the address that is read and what is there.
-func TestAddress(t *testing.T) {
+// TestPeopleSeeTheAddressThatIsRead: what people see names the address that is read and what is there.
+func TestPeopleSeeTheAddressThatIsRead(t *testing.T) {
 	s := serve(t)
 	calibtest.MustDeploy(t, s.dest(t.TempDir()), "0-end", 7, 1)
 	p := s.store("")
@@ -650,8 +650,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestSuffix: psana2 takes names of private databases that are shorter than 50 bytes.
-func TestSuffix(t *testing.T) {
+// TestSuffixesAreThoseThatPsanaTakes: psana2 takes names of private databases that are shorter than 50 bytes.
+func TestSuffixesAreThoseThatPsanaTakes(t *testing.T) {
 	for suffix, good := range map[string]bool{"": true, "me": true, strings.Repeat("x", 29): true, strings.Repeat("x", 30): false, "../x": false} {
 		if err := CheckSuffix(longName, "epix10ka", suffix); (err == nil) != good {
 			t.Errorf("%q: %v", suffix, err)
@@ -659,8 +659,8 @@ func TestSuffix(t *testing.T) {
 	}
 }
 
-// TestServiceFull: a full disk of the service is said, and is worth another try.
-func TestServiceFull(t *testing.T) {
+// TestFullServiceIsWorthAnotherTry: a full disk of the service is said, and is worth another try.
+func TestFullServiceIsWorthAnotherTry(t *testing.T) {
 	full := disk.NewMemory(nil).Process(func(primitive, _ string) error {
 		if primitive == "write" {
 			return syscall.ENOSPC
@@ -689,8 +689,8 @@ func TestParseShape(t *testing.T) {
 	}
 }
 
-// TestRetries: reads are tried again after temporary failures, writes never.
-func TestRetries(t *testing.T) {
+// TestReadsAreTriedAgainWritesNever: reads are tried again after temporary failures, writes never.
+func TestReadsAreTriedAgainWritesNever(t *testing.T) {
 	s := serve(t)
 	calibtest.MustDeploy(t, s.dest(t.TempDir()), "0-end", 7, 1)
 	c := s.store("").Client
@@ -722,8 +722,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestNobodyThere: an address without a service.
-func TestNobodyThere(t *testing.T) {
+// TestAddressWithoutServiceIsNamed: an address without a service.
+func TestAddressWithoutServiceIsNamed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -740,8 +740,8 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// TestLargeArray sends the array of a 16M detector through real HTTP.
-func TestLargeArray(t *testing.T) {
+// TestLargestArrayGoesThroughHTTP sends the array of a 16M detector through real HTTP.
+func TestLargestArrayGoesThroughHTTP(t *testing.T) {
 	if testing.Short() || os.Getenv("RAWSTATUS_TEST_LARGE") == "" {
 		t.Skip("needs RAWSTATUS_TEST_LARGE=1: 0.4 GB in memory and 0.8 GB of disk")
 	}

@@ -55,9 +55,9 @@ func goldenArray(t *testing.T, dir, longName string) []byte {
 	return data
 }
 
-// TestPsana2 serves the documents and arrays that real psana2 has posted, reads them back, and compares a
+// TestDocumentsEqualThoseOfPsana2 serves the documents and arrays that real psana2 has posted, reads them back, and compares a
 // deployment of ours, into the same databases, with its documents.
-func TestPsana2(t *testing.T) {
+func TestDocumentsEqualThoseOfPsana2(t *testing.T) {
 	dir := filepath.Join(testenv.Shared(t), "golden_psana2")
 	if _, err := os.Stat(dir); err != nil {
 		testenv.Lacking(t, "shared", err.Error())

@@ -122,8 +122,8 @@ var packers = []packer{
 	{engine: 2, flag: 3, depth: 2, mapBits: 0, bits: 13, base: 1000},
 }
 
-// TestUnpack packs random frames in every form and expects them back, whole and in part.
-func TestUnpack(t *testing.T) {
+// TestPackedFramesUnpackWholeAndInPart packs random frames in every form and expects them back, whole and in part.
+func TestPackedFramesUnpackWholeAndInPart(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n, base := range packers {
 		for _, rows := range []int{1, 5, 37} {
@@ -161,8 +161,8 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
-// TestSpread decodes pixels that are laid out in other ways.
-func TestSpread(t *testing.T) {
+// TestOddLayoutsAreDecoded decodes pixels that are laid out in other ways.
+func TestOddLayoutsAreDecoded(t *testing.T) {
 	src := []byte{1, 2, 3, 4, 5, 6, 7, 0x28, 9, 0x48, 11, 0x6c}
 	for codec, want := range map[frame.Codec][]uint16{
 		frame.Identity: {0x0201, 0x0403, 0x0605, 0x2807, 0x4809, 0x6c0b},
@@ -181,8 +181,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// TestTimepix compares with the loop of the original, by position in the stored 1024 x 256 array.
-func TestTimepix(t *testing.T) {
+// TestTimepixEqualsTheOriginalLoop compares with the loop of the original, by position in the stored 1024 x 256 array.
+func TestTimepixEqualsTheOriginalLoop(t *testing.T) {
 	src, want := make([]byte, 2*512*512), make([]uint16, 512*512)
 	for i := range 1024 * 256 {
 		y, x := i/256, i%256
@@ -200,8 +200,8 @@ func TestTimepix(t *testing.T) {
 	}
 }
 
-// TestBadBlocks expects an error with the reason.
-func TestBadBlocks(t *testing.T) {
+// TestBadBlocksAreRefusedWithTheReason expects an error with the reason.
+func TestBadBlocksAreRefusedWithTheReason(t *testing.T) {
 	px := []uint16{1000, 1001, 1002, 7}
 	panel := frame.Panel{Rows: 2, Cols: 2}
 	make16 := func(change func(*packer)) []byte {

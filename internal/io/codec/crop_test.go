@@ -7,7 +7,7 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-func TestCrop(t *testing.T) {
+func TestCropTakesTheRectangle(t *testing.T) {
 	p := frame.Panel{Detector: "d", Rows: 5, Cols: 7}
 	var src []byte
 	for i := range p.Pixels() {

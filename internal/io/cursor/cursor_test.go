@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestReads(t *testing.T) {
+func TestReadsReturnValuesAndMove(t *testing.T) {
 	c := New("fmt", "a.dat", 102, []byte{4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 'h', 'i', 0, 'x', 'a', 'b'})
 	if v := c.U32(); v != 0x07060504 {
 		t.Errorf("U32 = %#x", v)
@@ -25,9 +25,9 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// TestWalls reads one byte too many in every way and expects a typed error at the right place, zero
+// TestReadsBehindTheEndFailAndStayThere reads one byte too many in every way and expects a typed error at the right place, zero
 // values and no movement after it.
-func TestWalls(t *testing.T) {
+func TestReadsBehindTheEndFailAndStayThere(t *testing.T) {
 	for name, read := range map[string]func(*Cursor){
 		"U32":   func(c *Cursor) { c.U32() },
 		"U64":   func(c *Cursor) { c.U64() },

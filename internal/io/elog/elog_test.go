@@ -36,7 +36,7 @@ func logbook(t *testing.T) (*elogtest.Server, *elog.Client) {
 	return s, &elog.Client{URL: s.URL, Auth: elog.Auth{Method: elog.Basic, PasswordFile: file}, Pauses: []time.Duration{time.Millisecond, time.Millisecond}}
 }
 
-func TestRunParams(t *testing.T) {
+func TestRunParamsArePosted(t *testing.T) {
 	s, c := logbook(t)
 	params := map[string]any{"Pixel Status/epix_n_rms_high": 12, "rawstatus": "done", "a.b$c": 0.5}
 	if err := c.RunParams(t.Context(), "mfxlx0001", 7, params); err != nil {
@@ -51,7 +51,7 @@ func TestRunParams(t *testing.T) {
 	}
 }
 
-func TestNewEntry(t *testing.T) {
+func TestNewEntryIsPostedWithItsParts(t *testing.T) {
 	s, c := logbook(t)
 	first, err := c.NewEntry(t.Context(), "mfxlx0001", elog.Entry{Run: 7, Title: "Bad pixels", HTML: "<p>text</p>", Tags: []string{"SUMMARY_BAD_PIX", "x"}})
 	if err != nil {
@@ -78,8 +78,8 @@ func TestNewEntry(t *testing.T) {
 	}
 }
 
-// TestAuthentication follows the rule of the site: the operator's account while the experiment is active, else Kerberos.
-func TestAuthentication(t *testing.T) {
+// TestAuthenticationFollowsTheRuleOfTheSite follows the rule of the site: the operator's account while the experiment is active, else Kerberos.
+func TestAuthenticationFollowsTheRuleOfTheSite(t *testing.T) {
 	s, c := logbook(t)
 	c.Auth.Method = elog.Auto
 	c.Kerberos = http.DefaultTransport
@@ -173,8 +173,8 @@ func cut(w http.ResponseWriter) {
 	c.Close()
 }
 
-// TestFailures: what may be sent twice is tried again after failures that may pass; an entry is sent once.
-func TestFailures(t *testing.T) {
+// TestEntriesAreSentOnceWhateverFails: what may be sent twice is tried again after failures that may pass; an entry is sent once.
+func TestEntriesAreSentOnceWhateverFails(t *testing.T) {
 	for _, f := range failures {
 		t.Run(f.name, func(t *testing.T) {
 			s, c := logbook(t)
@@ -205,8 +205,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestSlowAnswer: no answer in time says nothing about an entry; what may be sent twice is tried again.
-func TestSlowAnswer(t *testing.T) {
+// TestSlowAnswersSayNothingAboutAnEntry: no answer in time says nothing about an entry; what may be sent twice is tried again.
+func TestSlowAnswersSayNothingAboutAnEntry(t *testing.T) {
 	s, c := logbook(t)
 	c.HTTP = &http.Client{Timeout: 100 * time.Millisecond}
 	slow := true
@@ -235,8 +235,8 @@ func TestSlowAnswer(t *testing.T) {
 	}
 }
 
-// TestKerberos sends what there is to send through the system's curl, whose arguments hold no secret.
-func TestKerberos(t *testing.T) {
+// TestKerberosGoesThroughCurlWithoutSecretsInArguments sends what there is to send through the system's curl, whose arguments hold no secret.
+func TestKerberosGoesThroughCurlWithoutSecretsInArguments(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		testenv.Lacking(t, "curl", err.Error())
 	}
@@ -260,8 +260,8 @@ func TestKerberos(t *testing.T) {
 	}
 }
 
-// TestNobodyThere: nothing was sent, so an entry may be sent again.
-func TestNobodyThere(t *testing.T) {
+// TestUnsentEntriesMayBeSentAgain: nothing was sent, so an entry may be sent again.
+func TestUnsentEntriesMayBeSentAgain(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -279,8 +279,8 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// TestCounters: the address is a secret of the job.
-func TestCounters(t *testing.T) {
+// TestAddressOfCountersStaysSecret: the address is a secret of the job.
+func TestAddressOfCountersStaysSecret(t *testing.T) {
 	s, c := logbook(t)
 	if err := c.Counters(t.Context(), s.CountersURL(), []elog.Counter{{Key: "<b>tasks</b>", Value: 3}}); err != nil {
 		t.Fatal(err)

@@ -349,8 +349,8 @@ func TestCrystFELBeside(t *testing.T) {
 	}
 }
 
-// TestLists reads the list and the JSON of areaDetector back.
-func TestLists(t *testing.T) {
+// TestListsAreReadBack reads the list and the JSON of areaDetector back.
+func TestListsAreReadBack(t *testing.T) {
 	eachMask(t, func(t *testing.T, r *rand.Rand, m *Mask) {
 		text, _ := encode(t, m, Options{Format: List})
 		got := map[[3]int]uint64{}
@@ -409,8 +409,8 @@ func TestLists(t *testing.T) {
 	})
 }
 
-// TestImages reads EDF and Fit2D masks back by small readers of their own.
-func TestImages(t *testing.T) {
+// TestImagesAreReadBack reads EDF and Fit2D masks back by small readers of their own.
+func TestImagesAreReadBack(t *testing.T) {
 	eachMask(t, func(t *testing.T, r *rand.Rand, m *Mask) {
 		var pic *Picture
 		if r.IntN(2) == 1 {
@@ -496,8 +496,8 @@ func TestNPY(t *testing.T) {
 	})
 }
 
-// TestBits compares the words of other programs with the table that stands in their documents.
-func TestBits(t *testing.T) {
+// TestBitsAreThoseOfTheOtherPrograms compares the words of other programs with the table that stands in their documents.
+func TestBitsAreThoseOfTheOtherPrograms(t *testing.T) {
 	for _, c := range []struct {
 		word   uint64
 		nx     int32
@@ -528,8 +528,8 @@ func TestBits(t *testing.T) {
 	}
 }
 
-// TestWrongOptions wants combinations that mean nothing to be refused.
-func TestWrongOptions(t *testing.T) {
+// TestOptionsWithoutMeaningAreRefused wants combinations that mean nothing to be refused.
+func TestOptionsWithoutMeaningAreRefused(t *testing.T) {
 	m := &Mask{Detector: "d", Rows: 2, Cols: 2, Panels: [][]uint64{{0, 1, 0, 0}}}
 	pic := &Picture{Rows: 2, Cols: 2, At: []int32{0, 1, 2, 3}}
 	for name, opt := range map[string]Options{

@@ -75,7 +75,7 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
-func TestNoLink(t *testing.T) {
+func TestNoLockIsTakenThroughALink(t *testing.T) {
 	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(target, []byte("keep"), 0o664); err != nil {
 		t.Fatal(err)
@@ -91,8 +91,8 @@ func TestNoLink(t *testing.T) {
 	}
 }
 
-// TestNoLocks is on a file system without locks: a configuration of the site, not a defect of the program.
-func TestNoLocks(t *testing.T) {
+// TestFileSystemWithoutLocksIsAConfiguration is on a file system without locks: a configuration of the site, not a defect of the program.
+func TestFileSystemWithoutLocksIsAConfiguration(t *testing.T) {
 	defer func(old func(int, int) error) { flock = old }(flock)
 	for _, no := range []syscall.Errno{syscall.ENOSYS, syscall.ENOLCK, syscall.ENOTSUP, syscall.EINVAL} {
 		flock = func(int, int) error { return no }

@@ -66,8 +66,8 @@ func TestSegmentsAsPsana(t *testing.T) {
 	}
 }
 
-// TestRealGeometry reads the geometry of a real calibration directory; the expected numbers were computed by psana2.
-func TestRealGeometry(t *testing.T) {
+// TestRealGeometryEqualsPsana2 reads the geometry of a real calibration directory; the expected numbers were computed by psana2.
+func TestRealGeometryEqualsPsana2(t *testing.T) {
 	path := filepath.Join(testenv.Shared(t), "data/calib/data_test/calib/Epix100a::CalibV1/XppGon.0:Epix100a.1/geometry/0-end.data")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -82,8 +82,8 @@ func TestRealGeometry(t *testing.T) {
 	}
 }
 
-// TestBadGeometry wants a clear error for what is no geometry.
-func TestBadGeometry(t *testing.T) {
+// TestBadGeometryIsRefused wants a clear error for what is no geometry.
+func TestBadGeometryIsRefused(t *testing.T) {
 	const ip = "IP 0 EPIX100:V1 0 0 0 0 0 0 0 0 0 0\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":     {"", "0 objects that nothing places"},

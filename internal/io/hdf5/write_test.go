@@ -11,8 +11,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestLookup3 compares with the values that Bob Jenkins published beside lookup3.c.
-func TestLookup3(t *testing.T) {
+// TestLookup3HasThePublishedValues compares with the values that Bob Jenkins published beside lookup3.c.
+func TestLookup3HasThePublishedValues(t *testing.T) {
 	for text, want := range map[string]uint32{"": 0xdeadbeef, "Four score and seven years ago": 0x17770551} {
 		if got := lookup3([]byte(text)); got != want {
 			t.Errorf("%q: %#x, want %#x", text, got, want)
@@ -82,8 +82,8 @@ entry NX_class=NXentry,empty=
 	}
 }
 
-// TestSameBytes wants the same tree to make the same file.
-func TestSameBytes(t *testing.T) {
+// TestSameTreeMakesTheSameFile wants the same tree to make the same file.
+func TestSameTreeMakesTheSameFile(t *testing.T) {
 	var a, b bytes.Buffer
 	if err := Write(&a, tree()); err != nil {
 		t.Fatal(err)
@@ -96,8 +96,8 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestMistakes wants what no file can hold to panic.
-func TestMistakes(t *testing.T) {
+// TestWhatNoFileCanHoldPanics wants what no file can hold to panic.
+func TestWhatNoFileCanHoldPanics(t *testing.T) {
 	for name, d := range map[string]*Dataset{
 		"too few values": {Name: "a", Shape: []int{2}, Data: []uint8{1}},
 		"no name":        {Shape: []int{1}, Data: []uint8{1}},

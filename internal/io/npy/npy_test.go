@@ -41,7 +41,7 @@ var samples = []struct {
 	{"<u2", []int{0, 5}, []uint16{}},
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestWrittenFilesAreReadExactly(t *testing.T) {
 	for _, s := range samples {
 		path := filepath.Join(t.TempDir(), "a.npy")
 		if err := Write(path, s.shape, s.data); err != nil {
@@ -65,8 +65,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLongArray crosses the chunks in which values are converted.
-func TestLongArray(t *testing.T) {
+// TestArraysAcrossChunksAreReadExactly crosses the chunks in which values are converted.
+func TestArraysAcrossChunksAreReadExactly(t *testing.T) {
 	data := make([]uint32, 3*chunk/4+5)
 	for i := range data {
 		data[i] = uint32(i) * 2654435761
@@ -181,7 +181,7 @@ func file(header string, body int) []byte {
 	return append(append(b, header...), make([]byte, body)...)
 }
 
-func TestHeaderForms(t *testing.T) {
+func TestHeadersOfEveryFormAreReadOrRefused(t *testing.T) {
 	for _, c := range []struct {
 		header, body string
 		want         string // "" for an error
@@ -286,7 +286,7 @@ func TestEncodePanicsOnMistakes(t *testing.T) {
 	}
 }
 
-func TestBuildIndex(t *testing.T) {
+func TestIndexHasTheFramesOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f.npy")
 	frames := make([]uint16, 3*2*4*5)

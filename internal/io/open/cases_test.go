@@ -15,9 +15,9 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestCases reads situations that other software got wrong: each ends with all events, or says what is
+// TestCasesEndWithAllEventsOrSayWhatIsMissing reads situations that other software got wrong: each ends with all events, or says what is
 // missing.
-func TestCases(t *testing.T) {
+func TestCasesEndWithAllEventsOrSayWhatIsMissing(t *testing.T) {
 	cases := filepath.Join(testenv.Shared(t), "cases")
 	for _, c := range []struct {
 		name, detector string
@@ -57,8 +57,8 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// TestLostDetector asks for a detector whose only stream is lost.
-func TestLostDetector(t *testing.T) {
+// TestDetectorOfALostStreamIsIncomplete asks for a detector whose only stream is lost.
+func TestDetectorOfALostStreamIsIncomplete(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 1, fast: true})
 	first := filepath.Join(dir, "tst-r0005-s000-c000.xtc2")

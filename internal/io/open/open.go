@@ -223,17 +223,8 @@ func Exists(d Dataset) bool {
 	if err != nil {
 		return false
 	}
-	dirs, err := candidates(d)
-	if err != nil {
-		return false
-	}
-	for _, dir := range dirs {
-		files, err := listRuns(dir, d.Experiment)
-		if err == nil && slices.ContainsFunc(files, func(r namedRun) bool { return r.run == run && r.experiment == d.Experiment }) {
-			return true
-		}
-	}
-	return false
+	runs, err := Runs(d)
+	return err == nil && slices.Contains(runs, run)
 }
 
 // candidates lists the directories where the files of a run may be.

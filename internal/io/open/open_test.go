@@ -209,7 +209,7 @@ func TestOneRunIsWanted(t *testing.T) {
 	}
 }
 
-func TestRoots(t *testing.T) {
+func TestRunsAreFoundBelowRoots(t *testing.T) {
 	for _, place := range []string{"tst/tstx42/xtc", "TST/tstx42/xtc", "tstx42/xtc", "tstx42"} {
 		root := t.TempDir()
 		writeXtc2(t, filepath.Join(root, place), runOptions{exp: "tstx42", run: 5, streams: 1})
@@ -223,7 +223,7 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-func TestWrongRun(t *testing.T) {
+func TestWrongRunIsRefusedWithWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	for _, r := range []int{5, 6, 7, 9} {
 		writeXtc2(t, dir, runOptions{exp: "tst", run: r, streams: 1})
@@ -259,7 +259,7 @@ func TestWrongRun(t *testing.T) {
 	}
 }
 
-func TestNamedFiles(t *testing.T) {
+func TestNamedFilesAreReadAsTheirRunIs(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 2})
 	run := index(t, dataset(dir, "tst", 5))
@@ -284,9 +284,9 @@ func TestNamedFiles(t *testing.T) {
 	}
 }
 
-// TestOwnEvents wants events of a faster stream without this detector left out and counted, but an
+// TestEventsWithoutTheDetectorAreLeftOutAndCounted wants events of a faster stream without this detector left out and counted, but an
 // event that only a part of the detector lacks kept.
-func TestOwnEvents(t *testing.T) {
+func TestEventsWithoutTheDetectorAreLeftOutAndCounted(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 2, fast: true, dropEvent: 3})
 	x := index(t, dataset(dir, "tst", 5))
@@ -298,7 +298,7 @@ func TestOwnEvents(t *testing.T) {
 	}
 }
 
-func TestInProgress(t *testing.T) {
+func TestFilesInProgressAreIncomplete(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 1})
 	path := filepath.Join(dir, "tst-r0005-s000-c000.xtc2")
@@ -310,8 +310,8 @@ func TestInProgress(t *testing.T) {
 	}
 }
 
-// TestSettling lets a file without end grow while it is indexed, and not.
-func TestSettling(t *testing.T) {
+// TestFileWithoutEndIsIncompleteWhileItGrows lets a file without end grow while it is indexed, and not.
+func TestFileWithoutEndIsIncompleteWhileItGrows(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 1, noEnd: true})
 	path := filepath.Join(dir, "tst-r0005-s000-c000.xtc2")
@@ -356,7 +356,7 @@ func TestSettling(t *testing.T) {
 	}
 }
 
-func TestMissingStream(t *testing.T) {
+func TestMissingStreamIsIncomplete(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 2})
 	if err := os.Remove(filepath.Join(dir, "tst-r0005-s001-c000.xtc2")); err != nil {
@@ -368,7 +368,7 @@ func TestMissingStream(t *testing.T) {
 	}
 }
 
-func TestFuture(t *testing.T) {
+func TestRunFromTheFutureIsNoted(t *testing.T) {
 	dir := t.TempDir()
 	writeXtc2(t, dir, runOptions{exp: "tst", run: 5, streams: 1, begin: time.Now().Add(1000 * time.Hour).Truncate(time.Second)})
 	if x := index(t, dataset(dir, "tst", 5)); !slices.ContainsFunc(x.Notes, func(s string) bool { return strings.Contains(s, "future") }) {
@@ -376,8 +376,8 @@ func TestFuture(t *testing.T) {
 	}
 }
 
-// TestSharedRuns reads the real runs by name, as they lie in the trees of a site.
-func TestSharedRuns(t *testing.T) {
+// TestRealRunsAreFoundByName reads the real runs by name, as they lie in the trees of a site.
+func TestRealRunsAreFoundByName(t *testing.T) {
 	data := filepath.Join(testenv.Shared(t), "data")
 	for _, c := range []struct {
 		root, exp      string

@@ -13,8 +13,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestXtc1 finds runs of LCLS-I in all the ways in which they are named.
-func TestXtc1(t *testing.T) {
+// TestRunsOfLCLSIAreFoundByEveryName finds runs of LCLS-I in all the ways in which they are named.
+func TestRunsOfLCLSIAreFoundByEveryName(t *testing.T) {
 	root := filepath.Join(testenv.Shared(t), "data/xtc1")
 	dir := filepath.Join(root, "xpp/xppx00123/xtc")
 	old := t.TempDir() // of the time when names had numbers
@@ -92,8 +92,8 @@ func TestXtc1(t *testing.T) {
 	}
 }
 
-// TestSurveyXtc1 lists what the damaged sample holds.
-func TestSurveyXtc1(t *testing.T) {
+// TestSurveyListsTheDamagedSample lists what the damaged sample holds.
+func TestSurveyListsTheDamagedSample(t *testing.T) {
 	path := filepath.Join(testenv.Shared(t), "data/xtc1/epix100a_damage.xtc")
 	list, err := Survey(context.Background(), Dataset{Files: []string{path}}, true)
 	if err != nil || len(list) != 1 {

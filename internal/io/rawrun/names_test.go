@@ -2,8 +2,8 @@ package rawrun
 
 import "testing"
 
-// TestNames takes file names of both formats apart and puts them together.
-func TestNames(t *testing.T) {
+// TestFileNamesAreReadAndWritten takes file names of both formats apart and puts them together.
+func TestFileNamesAreReadAndWritten(t *testing.T) {
 	old, now := NewScheme(".xtc", 2), NewScheme(".xtc2", 3)
 	for _, c := range []struct {
 		s    Scheme

@@ -144,9 +144,9 @@ func TestChooseAgainstModel(t *testing.T) {
 	}
 }
 
-// TestRepeatedHour is the night in which clocks are set back: the run of 01:30 summer time is chosen for
+// TestRunsOfTheRepeatedHourAreChosenByUTC is the night in which clocks are set back: the run of 01:30 summer time is chosen for
 // itself, that of 01:10 winter time is younger, whatever their names say.
-func TestRepeatedHour(t *testing.T) {
+func TestRunsOfTheRepeatedHourAreChosenByUTC(t *testing.T) {
 	zone, err := time.LoadLocation("America/Los_Angeles")
 	if err != nil {
 		t.Fatal(err)

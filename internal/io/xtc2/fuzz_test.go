@@ -178,8 +178,8 @@ func TestCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestHostileSizes wants little memory for files that claim much.
-func TestHostileSizes(t *testing.T) {
+// TestFilesThatClaimMuchTakeLittleMemory wants little memory for files that claim much.
+func TestFilesThatClaimMuchTakeLittleMemory(t *testing.T) {
 	base := fixture()
 	for at := 0; at+4 <= len(base); at += 3 { // hits a part of every number
 		for _, v := range [][]byte{{0xff, 0xff, 0xff, 0x7f}, {0xff, 0xff, 0xff, 0xff}} {

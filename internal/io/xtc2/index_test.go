@@ -116,7 +116,7 @@ const (
 	truncated = frame.Truncated
 )
 
-func TestDamagePolicy(t *testing.T) {
+func TestDamageDecidesWhichPanelsCount(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1)
 	for _, c := range []struct {
 		root, a, b uint16
@@ -210,7 +210,7 @@ func TestOtherAlgorithmsAreNoPanels(t *testing.T) {
 	equal(t, "events", len(x.Events), 1)
 }
 
-func TestOddShapes(t *testing.T) {
+func TestFramesOfAnotherShapeAreOdd(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1)
 	p := (&tape{node: 1}).put(Configure, 0, names(a, b))
 	for i, rows := range []int{3, 2, 2, 4, 2} {
@@ -225,7 +225,7 @@ func TestOddShapes(t *testing.T) {
 	wantNote(t, x.Notes, "another shape or type (2 times)")
 }
 
-func TestSegmentTwice(t *testing.T) {
+func TestSegmentThatComesTwiceCountsOnce(t *testing.T) {
 	a, b, c := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 0), camera(2, 10, "tdet", 0)
 	p := (&tape{node: 1}).put(Configure, 0, names(a, b)).put(L1Accept, 1, value(b, 0, px(2, 3)), value(a, 0, px(2, 3)))
 	q := (&tape{node: 2}).put(Configure, 0, names(c)).put(L1Accept, 1, value(c, 0, px(2, 3)))
@@ -236,9 +236,9 @@ func TestSegmentTwice(t *testing.T) {
 	wantNote(t, x.Notes, "came from two streams")
 }
 
-// TestBrokenInside damages the structure within one event; the panels before stay, those after are
+// TestDamageInsideAnEventEndsThere damages the structure within one event; the panels before stay, those after are
 // unreadable, and the next event is not touched.
-func TestBrokenInside(t *testing.T) {
+func TestDamageInsideAnEventEndsThere(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1)
 	p := (&tape{node: 1}).put(Configure, 0, names(a, b))
 	at := len(p.b)
@@ -266,7 +266,7 @@ func TestBrokenInside(t *testing.T) {
 	}
 }
 
-func TestGainModes(t *testing.T) {
+func TestConfigurationsNameTheGainMode(t *testing.T) {
 	enum := func(n *Names, v int32) func(*Draft) { return value(n, 0, v) }
 	jf, ep := camera(1, 10, "jungfrau", 0), camera(1, 11, "epix10ka", 0)
 	ep.DetName = "quad"
@@ -408,8 +408,8 @@ func TestRepeatedBeginRun(t *testing.T) {
 	equal(t, "notes", len(x.Notes), 2)
 }
 
-// TestClocks wants that wrong time-stamps lose events to alignment, and nothing else.
-func TestClocks(t *testing.T) {
+// TestWrongTimeStampsLoseOnlyTheirEvents wants that wrong time-stamps lose events to alignment, and nothing else.
+func TestWrongTimeStampsLoseOnlyTheirEvents(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(2, 10, "tdet", 1)
 	p, q := (&tape{node: 1}).put(Configure, 0, names(a)), (&tape{node: 2}).put(Configure, 0, names(b))
 	for i := 1; i <= 6; i++ {
@@ -497,7 +497,7 @@ func countStates(x *frame.Index, panel int) map[frame.State]int {
 	return m
 }
 
-func TestWrittenRun(t *testing.T) {
+func TestWrittenRunIsReadWithAndWithoutSmalldata(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	with := build(t, runOf(t, dir, "tst", 3), rawrun.Options{})
@@ -517,8 +517,8 @@ func TestWrittenRun(t *testing.T) {
 	}
 }
 
-// TestIncompleteRuns breaks a run in the ways that a file system and a data mover know.
-func TestIncompleteRuns(t *testing.T) {
+// TestIncompleteRunsSayWhatIsMissing breaks a run in the ways that a file system and a data mover know.
+func TestIncompleteRunsSayWhatIsMissing(t *testing.T) {
 	data := func(s, c int) string {
 		return FileNames.Format(rawrun.Name{Experiment: "tst", Run: 3, Stream: s, Chunk: c})
 	}
@@ -590,7 +590,7 @@ func TestStreamKnownFromSmalldataOnly(t *testing.T) {
 	wantNote(t, x.Missing, "stream 0: chunk 0 not found; its smalldata file")
 }
 
-func TestGrowing(t *testing.T) {
+func TestGrowingFilesWithoutEndAreIncomplete(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, false)
 	asked := 0
@@ -625,9 +625,9 @@ func (f failing) ReadAt(b []byte, off int64) (int, error) {
 	return f.ReaderAt.ReadAt(b, off)
 }
 
-// TestFailedReads wants errors of the file system to end the indexing with their own class, wherever
+// TestFailedReadsAreNoDamage wants errors of the file system to end the indexing with their own class, wherever
 // they come: they are no damage of the data.
-func TestFailedReads(t *testing.T) {
+func TestFailedReadsAreNoDamage(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	for _, noSmalldata := range []bool{false, true} {
@@ -661,7 +661,7 @@ func TestSmalldataCutWhileRead(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestCancellationEndsTheIndexing(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	for _, noSmalldata := range []bool{false, true} {
@@ -673,7 +673,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-func TestChunkAlone(t *testing.T) {
+func TestLaterChunkAloneIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	writeRun(t, dir, true)
 	_, err := BuildIndex(context.Background(), streamOf(t, filepath.Join(dir, "tst-r0003-s000-c001.xtc2")), rawrun.Options{})
@@ -682,7 +682,7 @@ func TestChunkAlone(t *testing.T) {
 	}
 }
 
-func TestTime(t *testing.T) {
+func TestTimeStampsAreSecondsAndNanoseconds(t *testing.T) {
 	const ts = 4193682596073796843
 	if s := Time(ts).Format("2006-01-02T15:04:05.000000000Z"); s != "2020-12-10T03:10:18.532116715Z" {
 		t.Error(s)

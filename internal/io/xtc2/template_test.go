@@ -307,8 +307,8 @@ func TestWhatIsNotPredicted(t *testing.T) {
 	}
 }
 
-// TestManySizes wants no more templates than allowed, and the truth for all.
-func TestManySizes(t *testing.T) {
+// TestManySizesKeepToTheBoundAndTheTruth wants no more templates than allowed, and the truth for all.
+func TestManySizesKeepToTheBoundAndTheTruth(t *testing.T) {
 	a, b := camera(1, 10, "tdet", 0), camera(1, 11, "tdet", 1)
 	tail := camera(1, 12, "other", 2, Field{Name: "n", Type: UInt8, Rank: 1})
 	p := (&tape{node: 1}).put(Configure, 0, names(a, b, tail))

@@ -91,8 +91,8 @@ func TestValuesOfStreams(t *testing.T) {
 	}
 }
 
-// TestIntegers reads each integer type with its sign.
-func TestIntegers(t *testing.T) {
+// TestIntegersAreReadWithTheirSign reads each integer type with its sign.
+func TestIntegersAreReadWithTheirSign(t *testing.T) {
 	for typ, want := range map[ValueType]string{UInt8: "255", UInt16: "65535", UInt32: "4294967295", UInt64: "18446744073709551615",
 		Int8: "-1", Int16: "-1", Int32: "-1", Int64: "-1", EnumVal: "-1", Float: "NaN"} {
 		b := &Block{Names: &Names{Fields: []Field{{Name: "before", Type: UInt8}, {Name: "x", Type: typ}}}, data: bytes.Repeat([]byte{0xff}, 1+typ.Size())}
@@ -102,8 +102,8 @@ func TestIntegers(t *testing.T) {
 	}
 }
 
-// TestGarbageDimensions wants fields of impossible size, and all behind them, to be missing.
-func TestGarbageDimensions(t *testing.T) {
+// TestFieldsOfImpossibleSizeAreMissing wants fields of impossible size, and all behind them, to be missing.
+func TestFieldsOfImpossibleSizeAreMissing(t *testing.T) {
 	n := &Names{Fields: []Field{{Name: "a", Type: UInt64, Rank: 5}, {Name: "b", Type: UInt8}}}
 	for _, dims := range [][]uint32{{1 << 31, 1 << 31, 1 << 31, 1 << 31, 1 << 31}, {0xffffffff, 0xffffffff, 1, 1, 1}, {2, 1, 1, 1, 1}, {1 << 29, 1, 1, 1, 1}, {1 << 31, 1 << 30, 1, 1, 1}} {
 		shapes := make([]byte, shapeSize)

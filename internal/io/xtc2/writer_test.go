@@ -227,7 +227,7 @@ func datagrams(t *testing.T, b []byte) (list [][]byte) {
 	return list
 }
 
-func TestChunks(t *testing.T) {
+func TestWrittenChunksAreAnnouncedAndInSmalldata(t *testing.T) {
 	w := newStream(t, rawrun.StreamOptions{})
 	var d Draft
 	d.Begin(Configure, 1, 0, 1)

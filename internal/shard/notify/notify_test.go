@@ -22,7 +22,7 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-func TestSend(t *testing.T) {
+func TestHookHearsTheStatesThatItWants(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	hook := script(t, `cat > "$1.$2"`)
 	n := config.Notify{Command: []string{hook, out}, On: []string{Failed, Refused}}
@@ -47,7 +47,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-func TestMail(t *testing.T) {
+func TestMailIsHandedToSendmail(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "letter")
 	bin := filepath.Dir(script(t, ""))
 	if err := os.WriteFile(filepath.Join(bin, "sendmail"), []byte("#!/bin/sh\n[ \"$*\" = '-t -i' ] && cat > '"+out+"'\n"), 0o755); err != nil {

@@ -9,8 +9,8 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// TestNoEvents wants a file that was cut before its first event to be called cut, whatever is allowed.
-func TestNoEvents(t *testing.T) {
+// TestFileCutBeforeItsFirstEventIsCalledCut wants a file that was cut before its first event to be called cut, whatever is allowed.
+func TestFileCutBeforeItsFirstEventIsCalledCut(t *testing.T) {
 	x := predicted(0)
 	x.Steps = nil
 	const cut = `"r1.xtc2" byte 0x10: cut`
@@ -62,8 +62,8 @@ func build(t *testing.T, opt Options, change func(*frame.Index, *Params)) *Plan 
 	return p
 }
 
-// TestHashes wants the input to depend on what decides the result and the id on the cut, too.
-func TestHashes(t *testing.T) {
+// TestHashesDependOnWhatDecidesTheResult wants the input to depend on what decides the result and the id on the cut, too.
+func TestHashesDependOnWhatDecidesTheResult(t *testing.T) {
 	opt := Options{Tasks: 4, Workers: 2}
 	p := build(t, opt, func(*frame.Index, *Params) {})
 	for name, c := range map[string]struct {

@@ -24,8 +24,8 @@ func pulse(step int) string {
 	return fmt.Sprintf(`{"detname": "d_0", "scantype": "chargeinj", "step": %d}`, step)
 }
 
-// TestScanOf wants each step's mode and position, whatever the order, and a word about what is not as it should be.
-func TestScanOf(t *testing.T) {
+// TestStepsOfAScanHaveModeAndPosition wants each step's mode and position, whatever the order, and a word about what is not as it should be.
+func TestStepsOfAScanHaveModeAndPosition(t *testing.T) {
 	eight := func(order ...int) (docs []string) {
 		for _, n := range order {
 			docs = append(docs, pulse(n))
@@ -100,8 +100,8 @@ func contain(t *testing.T, what string, texts, parts []string) {
 	}
 }
 
-// TestConfiguredMode wants the configuration to be believed before the number of a step, with a note.
-func TestConfiguredMode(t *testing.T) {
+// TestConfigurationIsBelievedBeforeTheStep wants the configuration to be believed before the number of a step, with a note.
+func TestConfigurationIsBelievedBeforeTheStep(t *testing.T) {
 	x := scanIndex("epixhr2x2", pulse(0), pulse(1))
 	x.Pulsed = []frame.PulsedMap{{Step: 1, Panel: 0, TRBit: 0, Bits: []byte{1}}, {Step: 0, Panel: 0, TRBit: 1, Bits: []byte{1}}}
 	scan, notes, err := scanOf(x, Params{Profile: ProfileCharge, Selection: Selection{Injection: &ChargeParams{Space: 1}}})

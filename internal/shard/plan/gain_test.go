@@ -15,8 +15,8 @@ import (
 	"rawstatus/internal/io/sweep"
 )
 
-// TestSettle lists what is said of a panel's gain, and what comes of it.
-func TestSettle(t *testing.T) {
+// TestGainModeFollowsFromWhatIsSaid lists what is said of a panel's gain, and what comes of it.
+func TestGainModeFollowsFromWhatIsSaid(t *testing.T) {
 	none := -1
 	for _, c := range []struct {
 		typ               string
@@ -90,8 +90,8 @@ func gainRun(t *testing.T, typ string, steps, perStep int, word func(step, event
 	return x
 }
 
-// TestCensus wants the majority of the words to count, zeros of a dead link not, and every pixel to be looked at.
-func TestCensus(t *testing.T) {
+// TestCensusTakesTheMajorityOfWords wants the majority of the words to count, zeros of a dead link not, and every pixel to be looked at.
+func TestCensusTakesTheMajorityOfWords(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	x := gainRun(t, "jungfrau", 3, 20, func(step, event, pixel int) uint16 {
 		v := 1000 + uint16(r.IntN(30))

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestHostileNames: what comes from outside is text in the entry, and no category of the run table.
-func TestHostileNames(t *testing.T) {
+// TestNamesFromOutsideStayText: what comes from outside is text in the entry, and no category of the run table.
+func TestNamesFromOutsideStayText(t *testing.T) {
 	const hostile = `<script>alert("x")</script>/y`
 	o, err := Build(Job{Experiment: "mfxlx0001", Run: 7, Detector: hostile, Failure: "task 3: " + hostile})
 	if err != nil {

@@ -217,8 +217,8 @@ func TestNights(t *testing.T) {
 	}
 }
 
-// TestThread: an outcome that says something else answers the entry of the one before.
-func TestThread(t *testing.T) {
+// TestChangedOutcomesAnswerTheirEntry: an outcome that says something else answers the entry of the one before.
+func TestChangedOutcomesAnswerTheirEntry(t *testing.T) {
 	work := t.TempDir()
 	m := &model{params: map[string]any{}}
 	s := &Sender{Logbook: m, Policy: &access.Policy{DirMode: 0o755, FileMode: 0o644}}
@@ -254,8 +254,8 @@ func TestThread(t *testing.T) {
 	}
 }
 
-// TestDamagedSpool: a file that is not an outcome is named and left alone.
-func TestDamagedSpool(t *testing.T) {
+// TestFilesThatAreNoOutcomeAreLeftAlone: a file that is not an outcome is named and left alone.
+func TestFilesThatAreNoOutcomeAreLeftAlone(t *testing.T) {
 	work := t.TempDir()
 	s := &Sender{Logbook: &model{}, Policy: &access.Policy{DirMode: 0o755, FileMode: 0o644}}
 	if _, err := s.Send(t.Context(), work); fault.CodeOf(err) != fault.Incomplete {

@@ -321,7 +321,7 @@ func jsonNumber(t *testing.T, v float64) string {
 	return string(b)
 }
 
-func TestScanRefusals(t *testing.T) {
+func TestScanRefusesWhatHasNoThreshold(t *testing.T) {
 	j := prepare(t, rawRun(t, 1, []string{"g0"}, 10, whole), params("data"), 0)
 	j.tasks(t, 1)
 	for name, opt := range map[string]ScanOptions{

@@ -49,9 +49,9 @@ func pixelRun(t *testing.T, panels, frames int, pixel func(frame, i int) uint16)
 	return x
 }
 
-// TestDegenerateInput is the table of outcomes of a whole job over data that leave a rule without an
+// TestUnjudgedPixelsAreNeverGood is the table of outcomes of a whole job over data that leave a rule without an
 // answer: no pixel is good that was not judged.
-func TestDegenerateInput(t *testing.T) {
+func TestUnjudgedPixelsAreNeverGood(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	noise := func(int, int) uint16 { return 1000 + uint16(r.IntN(50)) }
 	constant := func(v uint16) func(int, int) uint16 { return func(int, int) uint16 { return v } }
@@ -121,8 +121,8 @@ func TestDegenerateInput(t *testing.T) {
 	}
 }
 
-// TestEmptySelections are refused before any work is done.
-func TestEmptySelections(t *testing.T) {
+// TestEmptySelectionsAreRefusedBeforeAnyWork are refused before any work is done.
+func TestEmptySelectionsAreRefusedBeforeAnyWork(t *testing.T) {
 	x := pixelRun(t, 1, 10, func(int, int) uint16 { return 1000 })
 	for name, c := range map[string]struct {
 		change func(*plan.Params)

@@ -22,8 +22,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestAgainstNumpy compares planes, status and limits with a numpy computation of the same rules.
-func TestAgainstNumpy(t *testing.T) {
+// TestJobEqualsNumpy compares planes, status and limits with a numpy computation of the same rules.
+func TestJobEqualsNumpy(t *testing.T) {
 	py := testenv.Numpy(t)
 	short := func(e, p int) frame.State {
 		if p == 2 && e >= 2 {

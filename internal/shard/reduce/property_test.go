@@ -20,10 +20,10 @@ import (
 	"rawstatus/internal/testenv/refstat"
 )
 
-// TestRandomJobs takes pathological frames with random parameters of every profile through plan, task and
+// TestRandomJobsEqualTheReferenceHoweverCut takes pathological frames with random parameters of every profile through plan, task and
 // reduce, cut and ordered at random: merged planes and status files have the same bytes however the work
 // was cut, and the status is that of the slow reference.
-func TestRandomJobs(t *testing.T) {
+func TestRandomJobsEqualTheReferenceHoweverCut(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	seen := map[uint64]int{}
 	n, split := 48, 0

@@ -290,7 +290,7 @@ func TestPartialsAreVerified(t *testing.T) {
 	}
 }
 
-func TestPlantedPixels(t *testing.T) {
+func TestPlantedPixelsAreFound(t *testing.T) {
 	for _, profile := range []string{"data", "dark"} {
 		j := prepare(t, rawRun(t, 1, []string{"g1"}, 100, whole), params(profile), 0)
 		j.tasks(t, 2)

@@ -273,8 +273,8 @@ func TestAddAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestParts wants every frame once and in order, a few at a time for several accumulators.
-func TestParts(t *testing.T) {
+// TestEveryFrameIsVisitedOnceAndInOrder wants every frame once and in order, a few at a time for several accumulators.
+func TestEveryFrameIsVisitedOnceAndInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, 16, 17, 100} {
 		frames := make([][]uint16, n)
 		for k := range frames {

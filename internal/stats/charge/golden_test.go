@@ -148,9 +148,9 @@ func set(t *testing.T, dir string) (p simulate.Pulser, steps [][][]uint16) {
 	return p, steps
 }
 
-// TestOriginal wants what the original made of the golden sets: status, number of periods and sums exactly,
+// TestGoldenSetsEqualTheOriginal wants what the original made of the golden sets: status, number of periods and sums exactly,
 // lines as closely as its floating point is.
-func TestOriginal(t *testing.T) {
+func TestGoldenSetsEqualTheOriginal(t *testing.T) {
 	root := filepath.Join(testenv.Shared(t), "golden_ci")
 	names := []string{"a", "b", "d", "e"}
 	if !testing.Short() {
@@ -243,9 +243,9 @@ func checkPlanted(t *testing.T, p simulate.Pulser, planted map[string][]int, v *
 	}
 }
 
-// TestPlanted wants all planted pixels found and no other, in runs of other seeds, spaces, ramps, lengths and
+// TestPlantedPixelsAreFoundAndNoOthers wants all planted pixels found and no other, in runs of other seeds, spaces, ramps, lengths and
 // phases, with lost events.
-func TestPlanted(t *testing.T) {
+func TestPlantedPixelsAreFoundAndNoOthers(t *testing.T) {
 	for seed := uint64(1); seed <= 6; seed++ {
 		r := rand.New(rand.NewPCG(seed, 2))
 		space := 3 + r.IntN(2)

@@ -20,7 +20,7 @@ func sources(words ...[]uint64) []Source {
 	return s
 }
 
-func TestRules(t *testing.T) {
+func TestEachRuleCombinesWords(t *testing.T) {
 	three := sources([]uint64{1, 1, 1024, 1024, 3, 0}, []uint64{0, 1, 2, 2048, 2, 0}, []uint64{2, 1, 2, 1024, 2, 1024})
 	for _, c := range []struct {
 		name string
@@ -223,7 +223,7 @@ func TestOrderOfSourcesDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestUnequalSourcesAreRefused(t *testing.T) {
 	for want, f := range map[string]func() error{
 		"no status arrays":   func() error { _, err := Merge(nil, Rule{}); return err },
 		"b has 1 pixels":     func() error { _, err := Merge(sources([]uint64{0, 0}, []uint64{0}), Rule{}); return err },

@@ -8,9 +8,9 @@ import (
 	"rawstatus/internal/stats/kernel"
 )
 
-// TestNoAllocation: frames of a band come in without work for the garbage collector, and bands that
+// TestBandsComeInWithoutAllocation: frames of a band come in without work for the garbage collector, and bands that
 // follow each other use the same memory. (The race detector makes pools forget.)
-func TestNoAllocation(t *testing.T) {
+func TestBandsComeInWithoutAllocation(t *testing.T) {
 	const rows, cols, frames = 40, 70, 300
 	f, err := NewFlatness(rows, cols, 15, 15, 0x3fff)
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"rawstatus/internal/testenv/golden"
 )
 
-// TestGoldenFeatures computes every det_pixel_status result of the golden cases from its frames: status,
+// TestFeaturesEqualTheGoldenCases computes every det_pixel_status result of the golden cases from its frames: status,
 // good frames, medians and counts exactly, standard deviations and limits to 1e-12, feature 6 to 1e-9.
-func TestGoldenFeatures(t *testing.T) {
+func TestFeaturesEqualTheGoldenCases(t *testing.T) {
 	results := 0
 	for _, c := range golden.Cases(t, "pixel_status") {
 		for _, r := range c.Results {

@@ -14,9 +14,9 @@ import (
 	"rawstatus/internal/testenv/refstat"
 )
 
-// TestAgainstReference compares all features with the slow reference on pathological frames: values,
+// TestFeaturesEqualTheReference compares all features with the slow reference on pathological frames: values,
 // good frames and status to the last bit.
-func TestAgainstReference(t *testing.T) {
+func TestFeaturesEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	seen := map[uint64]int{}
 	for range 250 {
@@ -108,10 +108,10 @@ func checkAgainst(t *testing.T, p refstat.FeatureParams, frames [][]uint16, want
 	}
 }
 
-// TestWideResiduals uses windows of 15 x 15 on all 16 bits, where residuals need 64 bits, and on 14, where
+// TestResidualsOfWideWindowsDoNotOverflow uses windows of 15 x 15 on all 16 bits, where residuals need 64 bits, and on 14, where
 // 32 suffice. The frames are the pattern in which the first pixel has its largest residual (it is bright, and
 // so are those that pull the plane down there) and its negative.
-func TestWideResiduals(t *testing.T) {
+func TestResidualsOfWideWindowsDoNotOverflow(t *testing.T) {
 	for _, mask := range []uint16{0xffff, 0x3fff} {
 		p := refstat.FeatureParams{Features: []int{6}, SNR: 8, DataBits: mask, MinFrames: 2, Rows: 16, Cols: 17, WR: 15, WC: 15}
 		frames := make([][]uint16, 4)
@@ -128,7 +128,7 @@ func TestWideResiduals(t *testing.T) {
 	}
 }
 
-func TestFlatnessRefuses(t *testing.T) {
+func TestImpossibleWindowsAreRefused(t *testing.T) {
 	for _, c := range [][4]int{{10, 10, 11, 3}, {10, 10, 3, 11}, {10, 10, 1, 3}, {10, 10, 3, 1}, {9000, 9000, 8999, 8998}} {
 		if _, err := feature.NewFlatness(c[0], c[1], c[2], c[3], 0xffff); err == nil {
 			t.Errorf("window %d x %d on %d x %d: no error", c[2], c[3], c[0], c[1])
@@ -157,8 +157,8 @@ func TestBandsKeepEveryRowOnce(t *testing.T) {
 	}
 }
 
-// TestDegenerateInput is the table of outcomes that the package comment promises.
-func TestDegenerateInput(t *testing.T) {
+// TestDegenerateInputHasTheDocumentedOutcome is the table of outcomes that the package comment promises.
+func TestDegenerateInputHasTheDocumentedOutcome(t *testing.T) {
 	const rows, cols = 4, 5
 	constant := func(frames int, v uint16) [][]uint16 {
 		f := make([][]uint16, frames)
@@ -229,8 +229,8 @@ func TestDegenerateInput(t *testing.T) {
 	}
 }
 
-// TestParts: the windows of a band are cut into parts that keep to the memory, unless one window is more.
-func TestParts(t *testing.T) {
+// TestPartsOfABandKeepToTheMemory: the windows of a band are cut into parts that keep to the memory, unless one window is more.
+func TestPartsOfABandKeepToTheMemory(t *testing.T) {
 	f, err := feature.NewFlatness(60, 200, 15, 15, 0x3fff)
 	if err != nil {
 		t.Fatal(err)

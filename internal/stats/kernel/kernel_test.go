@@ -146,7 +146,7 @@ func asBytes(b []Block) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&b[0])), len(b)*int(unsafe.Sizeof(b[0])))
 }
 
-func TestBlockKernels(t *testing.T) {
+func TestBlockKernelsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, count := range []int{1, 2, 3, 9, 37} {
 		for n := 1; n <= MaxFrames; n++ {
@@ -241,7 +241,7 @@ func TestNothingOverflows(t *testing.T) {
 	}
 }
 
-func TestPlaneKernels(t *testing.T) {
+func TestPlaneKernelsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for pixels := range 200 {
 		n := 1 + r.IntN(MaxFrames)
@@ -309,7 +309,7 @@ func TestCallersMistakesPanic(t *testing.T) {
 	Max(nil, short, 1)
 }
 
-func TestUse(t *testing.T) {
+func TestUseChoosesEveryLevel(t *testing.T) {
 	defer func(l level) { best = l }(best)
 	for _, name := range Names() {
 		if err := Use(name); err != nil || Name() != name {
@@ -321,8 +321,8 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// TestNoAllocation: the hot path must not make work for the garbage collector.
-func TestNoAllocation(t *testing.T) {
+// TestKernelsDoNotAllocate: the hot path must not make work for the garbage collector.
+func TestKernelsDoNotAllocate(t *testing.T) {
 	blocks := make([]Block, 4)
 	frames := noisyDark(blocks, 8, 4*Width)
 	dst, long := make([]uint16, 4*Width), make([]uint16, 10000)

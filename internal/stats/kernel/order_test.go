@@ -12,7 +12,7 @@ func around(r *rand.Rand) uint16 {
 	return uint16(2000 + []int{-2000, -129, -128, -127, 0, 0, 0, 126, 127, 128, 9000}[r.IntN(11)])
 }
 
-func TestOrder(t *testing.T) {
+func TestOrderStatisticsEqualSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, frames := range []int{1, 2, 3, 7, 50, 129, 254, 255, 256, 1000} {
 		ranks := []int{0, frames - 1, frames / 2, r.IntN(frames), frames / 20}
@@ -105,7 +105,7 @@ func checkOrder(t *testing.T, block [][]uint16, mask uint16, ranks []int, name s
 	}
 }
 
-func TestBelow(t *testing.T) {
+func TestCountsBelowLimitsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	for pixels := range 300 {
 		pat := patterns[r.IntN(len(patterns))]
@@ -131,7 +131,7 @@ func TestBelow(t *testing.T) {
 	}
 }
 
-func TestMiddle(t *testing.T) {
+func TestMiddleValuesEqualSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	gauss := func(r *rand.Rand) uint16 { return uint16(5000 + 100*r.NormFloat64()) }
 	n := 0

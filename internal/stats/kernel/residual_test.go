@@ -21,7 +21,7 @@ func guarded32(t testing.TB, n int, atEnd bool) []int32 {
 // asBytesOf returns the same memory as bytes.
 func asBytesOf(px []uint16) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&px[0])), 2*len(px)) }
 
-func TestColumnSums(t *testing.T) {
+func TestColumnSumsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for cols := 1; cols < 70; cols++ {
 		for _, rows := range []int{1, 2, 15} {
@@ -43,7 +43,7 @@ func TestColumnSums(t *testing.T) {
 	}
 }
 
-func TestCollect(t *testing.T) {
+func TestCollectedWindowsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for n := 1; n <= MaxFrames; n++ {
 		for _, rows := range []int{1, 2, 15} {
@@ -69,7 +69,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-func TestResiduals(t *testing.T) {
+func TestResidualsEqualTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	for n := 1; n < 40; n++ {
 		px := guarded(t, Lanes*n, true)

@@ -11,9 +11,9 @@ import (
 	"rawstatus/internal/testenv/refstat"
 )
 
-// TestNoAllocation: what is called for each band or frame must not make work for the garbage collector.
+// TestBandsAndFramesAreJudgedWithoutAllocation: what is called for each band or frame must not make work for the garbage collector.
 // (The race detector makes pools forget.)
-func TestNoAllocation(t *testing.T) {
+func TestBandsAndFramesAreJudgedWithoutAllocation(t *testing.T) {
 	if !kernel.Vectors() {
 		t.Skip("no vectors: a band takes two small buffers")
 	}

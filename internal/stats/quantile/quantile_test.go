@@ -120,7 +120,7 @@ func BenchmarkMedian(b *testing.B) {
 	}
 }
 
-func TestFrameMedian(t *testing.T) {
+func TestFrameMedianEqualsSorting(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	var hist [1 << 16]uint32
 	for range 300 {
@@ -218,7 +218,7 @@ func TestGatesOfOddPixels(t *testing.T) {
 	}
 }
 
-func TestThresholds(t *testing.T) {
+func TestWholeThresholdsDecideAsTheRule(t *testing.T) {
 	for _, lim := range []float64{-3, -0.5, 0, 0.5, 1, 1.5, 16000, 16000.5, 65535, 65535.5, 70000} {
 		p := quantile.GateParams{IntLo: lim, IntHi: lim}
 		for _, y := range []uint16{0, 1, 2, 15999, 16000, 16001, 65534, 65535} {
@@ -239,7 +239,7 @@ func TestRanksUseFloatProducts(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestImpossibleGatesAreRefused(t *testing.T) {
 	good := quantile.GateParams{DataBits: 0x3fff, FracLo: 0.05, FracHi: 0.95, IntLo: 1, IntHi: 16000}
 	if err := good.Validate(); err != nil {
 		t.Errorf("good parameters: %v", err)

@@ -7,8 +7,8 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// TestEveryRule breaks one rule at a time of a run that is fine.
-func TestEveryRule(t *testing.T) {
+// TestEveryRuleFindsItsFault breaks one rule at a time of a run that is fine.
+func TestEveryRuleFindsItsFault(t *testing.T) {
 	fine := func() Facts {
 		words := make([]uint64, 8*8)
 		words[3] = 1
