@@ -52,7 +52,7 @@ func asPiece(c *cli.Context, e *environment, do func(j *piece) error) error {
 		word.Error, word.Hint = fault.Message(err), fault.HintOf(err)
 	}
 	if c.Context.Err() == nil {
-		if errWord := j.Deployed(j.plan, word); errWord != nil && err == nil {
+		if errWord := j.Deployed(word); errWord != nil && err == nil {
 			err = errWord
 		}
 	}

@@ -205,9 +205,8 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 	if r := j.until(t, "the repair job is over", func(r *slurm.Report) bool { return !r.Active }); !r.Done || r.Attempts != 1 {
 		t.Errorf("%+v\n%s", r, stderr)
 	}
-	plans, err := filepath.Glob(filepath.Join(j.work, "slurm", "*", "attempt-001.json"))
-	if err != nil || len(plans) != 2 {
-		t.Errorf("attempts %q, %v; want one at each of two plans", plans, err)
+	if all := j.attempts(t); len(all) != 2 || all[0].Plan == all[1].Plan {
+		t.Errorf("%d attempts, want one at each of two plans", len(all))
 	}
 	// The request is in the work directory: a submission that does not name the raw data goes the same way.
 	k := n.job(t, nil)
@@ -217,7 +216,7 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 	k.same(t)
 }
 
-// TestSlurmCampaignRecoversFromAWrongPrediction wants the job behind a wave to plan again.
+// TestSlurmCampaignRecoversFromAWrongPrediction wants the job behind an array to plan again.
 func TestSlurmCampaignRecoversFromAWrongPrediction(t *testing.T) {
 	cluster := testenv.Slurm(t)
 	m := &month{cluster: cluster, bin: programs(t), dir: cluster.TempDir(t), runs: 1}

@@ -15,6 +15,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/simulate"
 	"rawstatus/internal/testenv"
 )
@@ -132,7 +133,7 @@ func (m *month) right(t *testing.T, table *campaign.Table) {
 		if r.Run == m.turn {
 			change.NewlyBad, change.NewlyGood = monthBad, monthBad
 		}
-		if r.Run != i+1 || r.State != campaign.Done || r.Panels != monthPanels || r.Events != monthEvents || r.Bad != monthBad || r.Tag != "test" ||
+		if r.Run != i+1 || r.State != slurm.Done || r.Panels != monthPanels || r.Events != monthEvents || r.Bad != monthBad || r.Tag != "test" ||
 			r.Bits["RMS_LOW"] != monthBad/2 || r.Bits["AVE_HIGH"] != monthBad/2 || r.Seconds <= 0 || r.GB != float64(monthPanels*monthEvents*64*64*2)/1e9 {
 			t.Errorf("row %d: %+v", i, r)
 		}
@@ -171,8 +172,8 @@ func TestSlurmCampaign(t *testing.T) {
 	if err := os.Rename(raw[0], raw[0]+".away"); err != nil {
 		t.Fatal(err)
 	}
-	m.killWhen(t, "the first wave is claimed", func() bool {
-		_, err := os.Stat(filepath.Join(m.camp, "waves", "wave-001.json"))
+	m.killWhen(t, "the first attempt is claimed", func() bool {
+		_, err := os.Stat(filepath.Join(m.camp, "slurm", "attempt-001.json"))
 		return err == nil
 	})
 	m.killWhen(t, "10 runs are reduced", func() bool { return m.reduced() >= 10 })
@@ -188,7 +189,7 @@ func TestSlurmCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range table.Rows {
-		if want := r.Run != 17; (r.State == campaign.Done) != want {
+		if want := r.Run != 17; (r.State == slurm.Done) != want {
 			t.Errorf("run %d is %s: %s", r.Run, r.State, r.Reason)
 		}
 	}
@@ -223,7 +224,7 @@ func TestSlurmCampaign(t *testing.T) {
 	}
 }
 
-// runningNode returns the node on which the sleeping element of the first wave runs.
+// runningNode returns the node on which the sleeping element of the first attempt runs.
 func runningNode(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("squeue", "--noheader", "--states=R", "--format=%N").Output()
@@ -234,7 +235,7 @@ func runningNode(t *testing.T) string {
 	return nodes[0]
 }
 
-// TestSlurmCampaignAlone leaves a campaign to its jobs after the first wave, one element of which is killed.
+// TestSlurmCampaignAlone leaves a campaign to its jobs after the first attempt, one element of which is killed.
 func TestSlurmCampaignAlone(t *testing.T) {
 	m := newMonth(t, 12, 5, `[[ $SLURM_JOB_NAME != *-1-pack* || $SLURM_ARRAY_TASK_ID != 1 ]] || kill -9 $$`)
 	begin := time.Now()
@@ -250,7 +251,7 @@ func TestSlurmCampaignAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range table.Rows {
-		if r.State != campaign.Done {
+		if r.State != slurm.Done {
 			t.Errorf("run %d is %s: %s", r.Run, r.State, r.Reason)
 		}
 	}

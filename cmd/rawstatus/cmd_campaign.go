@@ -29,15 +29,14 @@ func newCampaignCommand(e *environment) *cli.Command {
 		ArgsUsage: "FILE.toml",
 		Description: "FILE.toml has a name and [[entry]] tables with exp, runs (\"5,8-11\"), detectors, and if wanted dir, profiles, tag, options\n" +
 			"(of `rawstatus plan`). The same command again goes on where it was stopped; without FILE, --work names the campaign. Jobs that are\n" +
-			"submitted do not need this command: each wave of them ends with a job that submits the next.",
+			"submitted do not need this command: behind each array waits a job that submits what is left.",
 		Flags: concat(command.In(command.Slurm, []cli.Flag{
 			&cli.StringFlag{Name: "work", Usage: "`DIR` of the campaign", DefaultText: "<work_root>/<name>"},
 			command.Setting("slurm.max_jobs", "max-jobs", "at most `N` jobs queued or running at a time; 0: 50"),
 			&cli.BoolFlag{Name: "retry", Usage: "try again what has failed for good"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "submit what can be submitted, do not follow"},
 			everyFlag(),
-			&cli.BoolFlag{Name: "step", Usage: "one step, as the job behind a wave makes it", Hidden: true},
-			&cli.IntFlag{Name: "wave", Usage: "with --element: do an element of wave `N`", Hidden: true},
+			&cli.IntFlag{Name: "attempt", Usage: "with --element: do an element of attempt `N`", Hidden: true},
 			&cli.IntFlag{Name: "element", Usage: "number `N` of the element", Hidden: true},
 		}), []cli.Flag{postFlag()}, reduceFlags(), slurmFlags(), command.In(command.Deployment, []cli.Flag{command.CalibDir(), deployArgFlag()})),
 		Action: func(c *cli.Context) error { return runCampaign(c, e) },
@@ -45,72 +44,63 @@ func newCampaignCommand(e *environment) *cli.Command {
 }
 
 func runCampaign(c *cli.Context, e *environment) error {
-	if c.IsSet("wave") || c.IsSet("element") {
-		cam, err := campaign.Open(nil, c.String("work"))
+	if c.IsSet("attempt") || c.IsSet("element") {
+		q, err := openQueue(c.Context, c.String("work"))
 		if err != nil {
 			return err
 		}
-		return requeued(c, e, cam.Element(c.Context, c.Int("wave"), c.Int("element"), handsOf(e, cam.Request.Task.CPUs)))
+		return requeued(c, e, q.Element(c.Context, c.Int("attempt"), c.Int("element"), handsOf(e, q.Request.Task.CPUs)))
 	}
-	client := slurmClient(c.Context, e)
-	if c.Bool("step") {
-		cam, err := campaign.Open(client, c.String("work"))
-		if err != nil {
-			return err
-		}
-		v, err := step(c, e, cam, false, "")
-		if err != nil {
-			return requeued(c, e, err)
-		}
-		return store(e, cam, v, false)
-	}
-	cam, err := openCampaign(c, e, client)
+	q, err := openCampaign(c, e, slurmClient(c.Context, e))
 	if err != nil {
 		return err
 	}
 	// This command is a person's wish that comes after this cancellation; one that comes later is a wish, too.
-	known, err := cam.Cancelled()
+	known, err := q.Cancelled()
 	if err != nil {
 		return err
 	}
-	if err := planItems(c, e, cam); err != nil {
+	if err := planItems(c, e, q); err != nil {
 		return err
 	}
-	cam.Forget()
-	v, err := coordinate(c, e, cam, known)
+	v, err := coordinate(c, e, q, known)
 	if err != nil {
 		return err
 	}
-	if err := store(e, cam, v, true); err != nil {
+	if err := store(e, q, v, true); err != nil {
 		return err
 	}
 	if c.Bool("no-wait") {
 		return nil
 	}
-	return outcome(cam, v)
+	return q.Outcome(v)
 }
 
-// outcome is an error when something of a campaign is not done and will not be done by itself.
-func outcome(cam *campaign.Campaign, v *campaign.View) error {
-	done := v.Count(campaign.Done)
-	if done == len(v.Items) {
-		return nil
+// repairCampaign makes a step, as the job behind the arrays does.
+func repairCampaign(c *cli.Context, e *environment, work string) error {
+	q := &slurm.Queue{Dir: work}
+	if err := q.Open(slurmClient(c.Context, e)); err != nil {
+		return err
 	}
-	if v.Cancelled != "" {
-		return fault.New(fault.Incomplete, "%d of %s of campaign %s are done, the others were cancelled by %s", done, fault.Count(len(v.Items), "item"), cam.Name, v.Cancelled).
-			WithHint("go on with: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+	v, err := step(c.Context, e, q, false, "")
+	if err != nil {
+		return err
 	}
-	return fault.New(fault.Incomplete, "%d of %s of campaign %s are done", done, fault.Count(len(v.Items), "item"), cam.Name).
-		WithHint("remove the causes, then: rawstatus campaign --retry --work %s", slurm.Quote(cam.Dir))
+	return store(e, q, v, false)
 }
 
 // openCampaign makes, updates or opens the campaign that FILE or --work names.
-func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campaign.Campaign, error) {
+func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*slurm.Queue, error) {
 	if !c.Args().Present() {
 		if c.String("work") == "" {
 			return nil, fault.New(fault.Usage, "campaign needs FILE.toml, or --work of one that was started")
 		}
-		return campaign.Open(client, c.String("work"))
+		q := &slurm.Queue{Dir: c.String("work")}
+		err := q.Open(client)
+		if err == nil && q.Name == "" {
+			err = fault.New(fault.Usage, "no campaign in %s", q.Dir).WithHint("start one with `rawstatus campaign FILE.toml`")
+		}
+		return q, err
 	}
 	if c.Args().Len() > 1 {
 		return nil, fault.New(fault.Usage, "campaign does not know what to do with %q", c.Args().Get(1)).WithHint("a campaign has one file")
@@ -123,6 +113,10 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 		return nil, err
 	}
 	if err := checkRepository(e); err != nil {
+		return nil, err
+	}
+	items, err := file.Items()
+	if err != nil {
 		return nil, err
 	}
 	request, err := baseRequest(c, e)
@@ -139,7 +133,7 @@ func openCampaign(c *cli.Context, e *environment, client *slurm.Client) (*campai
 	if most == 0 {
 		most = defaultMaxJobs
 	}
-	return campaign.Create(client, dir, file, request, most)
+	return slurm.CreateCampaign(client, dir, file.Name, items, request, most)
 }
 
 // campaignDeploy returns the words of mergedeploy that all runs of a campaign have in common.
@@ -169,101 +163,85 @@ func campaignDeploy(c *cli.Context, e *environment, f *campaign.File, repository
 }
 
 // planItems plans all items that have no plan, some at a time; to try again, also those that are not done.
-func planItems(c *cli.Context, e *environment, cam *campaign.Campaign) error {
+func planItems(c *cli.Context, e *environment, q *slurm.Queue) error {
 	begin := time.Now()
 	again := map[string]bool{}
 	if c.Bool("retry") {
-		v, err := cam.Look(c.Context, false)
+		v, err := q.Look(c.Context)
 		if err != nil {
 			return err
 		}
-		for _, s := range v.Items {
-			again[s.Key] = s.State == campaign.Failed
+		for _, r := range v.Items {
+			again[r.Key] = r.State == slurm.Ended
 		}
 	}
-	hands := handsOf(e, cam.Request.Task.CPUs)
+	hands := handsOf(e, q.Request.Task.CPUs)
 	g, ctx := fault.WithContext(c.Context)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, it := range cam.Items {
-		g.Go(func() error { return cam.Plan(ctx, it, again[it.Key()], hands) })
+	for _, it := range q.Items {
+		g.Go(func() error { return q.PlanItem(ctx, it, again[it.Key()], hands) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	e.Log.Infof("campaign %s in %s: %s planned in %.1f s", cam.Name, cam.Dir, fault.Count(len(cam.Items), "item"), time.Since(begin).Seconds())
+	e.Log.Infof("campaign %s in %s: %s planned in %.1f s", q.Name, q.Dir, fault.Count(len(q.Items), "item"), time.Since(begin).Seconds())
 	return nil
 }
 
 // step makes one step and logs what it submitted. Items whose predictions are wrong are made again, and submitted with
 // another step.
-func step(c *cli.Context, e *environment, cam *campaign.Campaign, retry bool, known string) (*campaign.View, error) {
-	v, err := oneStep(c.Context, e, cam, retry, known)
-	if err != nil || v.Count(campaign.Mispredicted) == 0 {
+func step(ctx context.Context, e *environment, q *slurm.Queue, retry bool, known string) (*slurm.View, error) {
+	v, attempts, err := q.Step(ctx, retry, known)
+	for _, a := range attempts {
+		portions := 0
+		for _, element := range a.Elements {
+			portions += len(element)
+		}
+		e.Log.Infof("attempt %d: %d items in %s, %d MB and %s each, job %d", a.Number, portions, fault.Count(len(a.Elements), "element"), a.Task.MemMB, a.Task.Time, a.Jobs[0].Job)
+	}
+	if err != nil || v.Count(slurm.Mispredicted) == 0 {
 		return v, err
 	}
-	for _, s := range v.Items {
-		if s.State != campaign.Mispredicted {
+	for _, r := range v.Items {
+		if r.State != slurm.Mispredicted {
 			continue
 		}
-		e.Log.Warnf("%s is planned again, from all headers: %s", s.Key, s.Reason)
-		if err := cam.Remake(c.Context, s.Item, nil); err != nil {
+		e.Log.Warnf("%s is planned again, from all headers: %s", r.Key, r.Reason)
+		if err := q.Remake(ctx, r.Item, nil); err != nil {
 			return nil, err
 		}
 	}
-	cam.Forget()
-	return oneStep(c.Context, e, cam, false, known)
+	return step(ctx, e, q, false, known)
 }
 
-func oneStep(ctx context.Context, e *environment, cam *campaign.Campaign, retry bool, known string) (*campaign.View, error) {
-	v, waves, err := cam.Step(ctx, retry, known)
-	for _, w := range waves {
-		pieces := 0
-		for _, element := range w.Elements {
-			pieces += len(element)
+// coordinate makes steps until nothing is left to do. It may be killed at any time: the next call goes on.
+func coordinate(c *cli.Context, e *environment, q *slurm.Queue, known string) (*slurm.View, error) {
+	retry, last := c.Bool("retry"), ""
+	v, err := q.Follow(c.Context, c.Duration("every"), func(ctx context.Context) (*slurm.View, error) {
+		v, err := step(ctx, e, q, retry, known)
+		retry = false
+		return v, err
+	}, func(v *slurm.View) {
+		if now := v.Summary(); now != last {
+			e.Log.Infof("%s: %s", fault.Count(len(v.Items), "item"), now)
+			last = now
 		}
-		e.Log.Infof("wave %d: %d pieces in %s, %d MB and %s each, job %d", w.Number, pieces, fault.Count(len(w.Elements), "element"), w.Resources.MemMB, w.Resources.Time, w.Chunks[0].Job)
+	}, func(v *slurm.View) bool {
+		return v.Cancelled != known && v.Cancelled != "" || v.Over() || c.Bool("no-wait")
+	})
+	if v != nil && err != nil {
+		e.Log.Infof("the jobs go on; rawstatus status %s shows them, rawstatus cancel %s ends them", slurm.Quote(q.Dir), slurm.Quote(q.Dir))
 	}
 	return v, err
 }
 
-// coordinate makes steps until nothing is left to do. It may be killed at any time: the next call goes on.
-func coordinate(c *cli.Context, e *environment, cam *campaign.Campaign, known string) (*campaign.View, error) {
-	last := ""
-	for retry := c.Bool("retry"); ; retry = false {
-		v, err := step(c, e, cam, retry, known)
-		if err != nil {
-			return nil, err
-		}
-		var parts []string
-		for _, s := range []string{campaign.Done, campaign.Running, campaign.Pending, campaign.Waiting, campaign.Reduced, campaign.Mispredicted, campaign.Held, campaign.Failed} {
-			if n := v.Count(s); n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, s))
-			}
-		}
-		if now := strings.Join(parts, ", "); now != last {
-			e.Log.Infof("%s: %s", fault.Count(len(v.Items), "item"), now)
-			last = now
-		}
-		if v.Cancelled != known && v.Cancelled != "" {
-			return v, nil
-		}
-		if v.Over() || c.Bool("no-wait") {
-			return v, nil
-		}
-		if err := cam.Client.Sleep(c.Context, c.Duration("every")); err != nil {
-			e.Log.Infof("the jobs go on; rawstatus status %s shows them, rawstatus cancel %s ends them", slurm.Quote(cam.Dir), slurm.Quote(cam.Dir))
-			return nil, err
-		}
-	}
-}
-
 // results makes table and trend of a view. The trend reads every status file, which takes its time: it is made when the
 // campaign is over.
-func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaign.Table, *campaign.Trend, error) {
+func results(e *environment, q *slurm.Queue, v *slurm.View) (*campaign.Table, *campaign.Trend, error) {
 	r := repo.New("/", &access.Policy{}, e.Site.Location())
 	followed := v
 	if !v.Over() {
-		followed = &campaign.View{}
+		followed = &slurm.View{}
 	}
 	trend, err := campaign.MakeTrend(followed, func(path string) ([]uint64, error) {
 		status, err := r.ReadStatus(path, nil)
@@ -275,16 +253,16 @@ func results(e *environment, cam *campaign.Campaign, v *campaign.View) (*campaig
 	if err != nil {
 		return nil, nil, err
 	}
-	return campaign.MakeTable(cam.Name, v, trend), trend, nil
+	return campaign.MakeTable(q.Name, v, trend), trend, nil
 }
 
 // store keeps table and trend in the campaign's directory and prints them, if wanted.
-func store(e *environment, cam *campaign.Campaign, v *campaign.View, print bool) error {
-	table, trend, err := results(e, cam, v)
+func store(e *environment, q *slurm.Queue, v *slurm.View, print bool) error {
+	table, trend, err := results(e, q, v)
 	if err != nil {
 		return err
 	}
-	if err := cam.WriteReports(table, trend); err != nil {
+	if err := campaign.WriteReports(q.Dir, table, trend); err != nil {
 		return err
 	}
 	if print {
@@ -293,18 +271,18 @@ func store(e *environment, cam *campaign.Campaign, v *campaign.View, print bool)
 		}
 	}
 	if v.Over() {
-		postFailures(context.Background(), e, cam, v)
-		notifyOfCampaign(context.Background(), e, cam, v)
+		postFailures(context.Background(), e, q, v)
+		notifyOfCampaign(context.Background(), e, q, v)
 	}
-	if v.Over() && cam.Request.Results.Report {
-		_, err = reportOfCampaign(context.Background(), e, cam.Dir, v)
+	if v.Over() && q.Request.Results.Report {
+		_, err = reportOfCampaign(context.Background(), e, q.Dir, v)
 	}
 	return err
 }
 
-// show prints table and trend.
-func show(e *environment, cam *campaign.Campaign, v *campaign.View) error {
-	table, trend, err := results(e, cam, v)
+// showCampaign prints table and trend.
+func showCampaign(e *environment, q *slurm.Queue, v *slurm.View) error {
+	table, trend, err := results(e, q, v)
 	if err != nil {
 		return err
 	}
@@ -316,46 +294,4 @@ func printResults(e *environment, table *campaign.Table, trend *campaign.Trend) 
 		return e.PrintJSON(table)
 	}
 	return errors.Join(table.WriteText(e.Stdout), trend.WriteText(e.Stdout))
-}
-
-// campaignStatus shows the table as it is now.
-func campaignStatus(c *cli.Context, e *environment, dir string) error {
-	cam, err := campaign.Open(slurmClient(c.Context, e), dir)
-	if err != nil {
-		return err
-	}
-	cam.Client.Patience = slurm.ShortPatience
-	for {
-		v, err := cam.Look(c.Context, false)
-		if fault.CodeOf(err) == fault.Slurm {
-			return campaignFiles(e, cam, err)
-		}
-		if err != nil {
-			return err
-		}
-		if err := show(e, cam, v); err != nil {
-			return err
-		}
-		if v.Over() || v.Cancelled != "" || !v.Going {
-			return outcome(cam, v)
-		}
-		if !c.Bool("watch") {
-			return nil
-		}
-		if err := cam.Client.Sleep(c.Context, c.Duration("every")); err != nil {
-			return err
-		}
-	}
-}
-
-// campaignFiles shows what files tell of a campaign when Slurm does not answer.
-func campaignFiles(e *environment, cam *campaign.Campaign, why error) error {
-	v, err := cam.Results()
-	if err != nil {
-		return err
-	}
-	if err := show(e, cam, v); err != nil || v.Over() {
-		return err
-	}
-	return fault.New(fault.Slurm, "this is what files tell; %w", why).WithHint("ask again when Slurm answers: rawstatus status %s", slurm.Quote(cam.Dir))
 }

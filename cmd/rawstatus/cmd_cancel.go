@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -27,11 +26,11 @@ func newCancelCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			cancel, err := canceller(c.Context, work)
+			q, err := openQueue(c.Context, work)
 			if err != nil {
 				return err
 			}
-			ids, err := cancel(c.Context)
+			ids, err := cancelJobs(c.Context, q)
 			if err != nil {
 				return err
 			}
@@ -48,38 +47,12 @@ func newCancelCommand(e *environment) *cli.Command {
 	}
 }
 
-// canceller returns what cancels the jobs of a plan or campaign.
-func canceller(ctx context.Context, work string) (func(context.Context) ([]int, error), error) {
-	if !campaign.Is(work) {
-		chain, err := openChain(ctx, work)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context) ([]int, error) { return cancelJobs(ctx, chain) }, nil
-	}
-	cam, err := campaign.Open(slurm.NewClient(ctx), work)
-	if err != nil {
-		return nil, err
-	}
-	return cam.Cancel, nil
-}
-
-// cancelJobs cancels all jobs that were submitted from the work directory of a chain.
-func cancelJobs(ctx context.Context, chain *slurm.Chain) (ids []int, err error) {
-	unlock, err := slurm.Lock(ctx, chain.Work, slurm.PersonWaits)
+// cancelJobs cancels all jobs that were submitted from the directory of a queue.
+func cancelJobs(ctx context.Context, q *slurm.Queue) ([]int, error) {
+	unlock, err := q.Lock(ctx, slurm.PersonWaits)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	chains, err := slurm.Chains(chain.Client, chain.Work)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range chains {
-		some, err := c.Cancel(ctx)
-		if ids = append(ids, some...); err != nil {
-			return ids, err
-		}
-	}
-	return ids, nil
+	return q.Cancel(ctx)
 }

@@ -128,31 +128,25 @@ func notUnderJobs(ctx context.Context, work string, p *plan.Plan) error {
 	if err != nil {
 		return fmt.Errorf("could not tell where the work directory is: %w", err)
 	}
-	chains, err := slurm.Chains(slurm.NewClient(ctx), abs)
-	if err != nil {
+	attempts, err := slurm.LoadAttempts(abs)
+	if err != nil || len(attempts) == 0 || attempts[len(attempts)-1].Plan == p.ID {
 		return err
 	}
-	for _, chain := range chains {
-		if chain.Plan.ID == p.ID {
-			continue
-		}
-		chain.Client.Patience = slurm.ShortPatience
-		live, err := chain.Live(ctx)
-		if err == nil && len(live) == 0 {
-			continue
-		}
-		why := fmt.Sprintf("jobs %v are at work", live)
-		if err != nil { // files may tell that they are not
-			own, errOpen := slurm.OpenChain(chain.Client, abs)
-			if errOpen == nil && own.Plan.ID == chain.Plan.ID {
-				if r, errFiles := own.ReportFiles(ctx, err); errFiles == nil && (r.Done || r.Cancelled != "") {
-					continue
-				}
-			}
-			why = fault.Message(err)
-		}
-		return fault.New(fault.Busy, "%q has jobs of plan %.12s, and this would be plan %.12s: %s", work, chain.Plan.ID, p.ID, why).
-			WithHint("give another --work, or end them with `rawstatus cancel %s`", slurm.Quote(work))
+	q := &slurm.Queue{Client: slurm.NewClient(ctx), Dir: abs}
+	q.Client.Patience = slurm.ShortPatience
+	live, err := q.Live(ctx)
+	if err == nil && len(live) == 0 {
+		return nil
 	}
-	return nil
+	why := fmt.Sprintf("jobs %v are at work", live)
+	if err != nil { // files may tell that they are not
+		if errOpen := q.Open(q.Client); errOpen == nil {
+			if v, errFiles := q.LookFiles(ctx, err); errFiles == nil && (v.Items[0].Done || v.Cancelled != "") {
+				return nil
+			}
+		}
+		why = fault.Message(err)
+	}
+	return fault.New(fault.Busy, "%q has jobs of plan %.12s, and this would be plan %.12s: %s", work, attempts[len(attempts)-1].Plan, p.ID, why).
+		WithHint("give another --work, or end them with `rawstatus cancel %s`", slurm.Quote(work))
 }

@@ -18,7 +18,6 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/elog"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/post"
 	"rawstatus/internal/shard/reduce"
@@ -112,16 +111,16 @@ func lastJob(ctx context.Context, e *environment, piece slurm.Piece, opt postOpt
 	if _, err := piece.Admit(); err != nil {
 		return err
 	}
-	chain, err := openChain(ctx, opt.work)
+	q, err := openQueue(ctx, opt.work)
 	if err != nil {
 		return err
 	}
-	if chain.Request.Notify && !opt.dryRun {
-		if err := notifyOfChain(ctx, e, chain); err != nil {
+	if q.Request.Notify && !opt.dryRun {
+		if err := notifyOfRun(ctx, e, q); err != nil {
 			return err
 		}
 	}
-	if !chain.Request.Post {
+	if !q.Request.Post {
 		return nil
 	}
 	return postWork(ctx, e, opt)
@@ -159,20 +158,21 @@ func jobOf(ctx context.Context, e *environment, opt postOptions) (*post.Job, *co
 	if !opt.job {
 		return &job, newCounters(e, ""), err
 	}
-	chain, err := openChain(ctx, opt.work)
+	q, err := openQueue(ctx, opt.work)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := chain.Report(ctx)
+	v, err := q.Look(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	r := v.Items[0]
 	if r.Active {
 		e.Log.Info("the jobs are not over: the last of them posts")
 		return nil, nil, nil
 	}
-	d := chain.Plan.Dataset
-	job.Experiment, job.Run, job.Detector, job.Plan = d.Run.Experiment, d.Run.Number, d.Detector, chain.Plan.ID
+	d := r.Plan.Dataset
+	job.Experiment, job.Run, job.Detector, job.Plan = d.Run.Experiment, d.Run.Number, d.Detector, r.PlanID
 	if outcome := r.Outcome(); r.Reduce.State != slurm.StateDone {
 		job.Summary = nil // what is there is of another plan
 		job.Failure = outcome.Error()
@@ -182,7 +182,7 @@ func jobOf(ctx context.Context, e *environment, opt postOptions) (*post.Job, *co
 			job.Deployment = "The constants are not deployed: " + outcome.Error()
 		}
 	}
-	return &job, newCounters(e, chain.Request.Counters), nil
+	return &job, newCounters(e, q.Request.Counters), nil
 }
 
 // baseJob is the part that every job of this site has.
@@ -310,14 +310,14 @@ func postRun(ctx context.Context, e *environment, p *plan.Plan, work string, fai
 }
 
 // postFailures posts the items of a campaign that have failed for good. Those that succeeded have posted themselves.
-func postFailures(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
+func postFailures(ctx context.Context, e *environment, q *slurm.Queue, v *slurm.View) {
 	for _, s := range v.Items {
-		if s.State != campaign.Failed || !cam.Request.Post {
+		if s.State != slurm.Ended || !q.Request.Post {
 			continue
 		}
-		work := cam.Work(s.Key)
+		work := s.Work
 		job := baseJob(e, work)
-		job.Experiment, job.Run, job.Detector, job.Plan, job.Failure, job.Report = s.Experiment, s.Run, s.Detector, s.PlanID(), s.Reason, ""
+		job.Experiment, job.Run, job.Detector, job.Plan, job.Failure, job.Report = s.Experiment, s.Run, s.Detector, s.PlanID, s.Reason, ""
 		postAfter(ctx, e, work, job, newCounters(e, ""))
 	}
 }

@@ -17,7 +17,6 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
 )
@@ -118,8 +117,9 @@ func showPruned(e *environment, root string, list []pruned, remove bool) error {
 // prunable looks at a directory; ours is false when it is neither work directory nor campaign.
 func prunable(ctx context.Context, dir string) (p pruned, ours bool) {
 	p = pruned{Dir: dir}
-	if campaign.Is(dir) {
-		p.Keep = campaignDone(ctx, dir, &p)
+	if slurm.IsCampaign(dir) {
+		p.Bytes = sizeOf(dir)
+		p.Keep = queueDone(ctx, dir, &p)
 		return p, true
 	}
 	pl, err := plan.Load(dir)
@@ -137,65 +137,43 @@ func prunable(ctx context.Context, dir string) (p pruned, ours bool) {
 		return p, true
 	}
 	p.Done = info.ModTime()
-	chain, err := openChain(ctx, dir)
-	if fault.CodeOf(err) == fault.Usage { // not submitted
-		if err := slurm.Reduced(dir, pl, ""); err != nil {
+	attempts, err := slurm.LoadAttempts(dir)
+	switch {
+	case err != nil:
+		p.Keep = fault.Message(err)
+	case len(attempts) > 0:
+		p.Keep = queueDone(ctx, dir, &p)
+	default: // not submitted
+		if _, err := slurm.Reduced(dir, pl, ""); err != nil {
 			p.Keep = err.Error()
 		}
-		return p, true
-	}
-	if err == nil {
-		p.Keep, err = chainDone(ctx, chain, &p)
-	}
-	if err != nil {
-		p.Keep = fault.Message(err)
 	}
 	return p, true
 }
 
-// chainDone says why the work directory of a submission has to stay; empty: it has not.
-func chainDone(ctx context.Context, chain *slurm.Chain, p *pruned) (string, error) {
-	chain.Client.Patience = slurm.ShortPatience
-	r, err := chain.Report(ctx)
-	if err != nil {
-		return "", err
-	}
-	d, err := slurm.LoadDeployment(chain.Work, chain.Plan, chain.Request.ID())
-	if err != nil {
-		return "", err
-	}
-	if d != nil && d.Time.After(p.Done) {
-		p.Done = d.Time
-	}
-	switch {
-	case r.Active:
-		return "jobs are at work", nil
-	case r.Waiting != "":
-		return "waits for a person: " + r.Waiting, nil
-	case !r.Done:
-		return fault.Message(r.Outcome()), nil
-	}
-	return "", nil
-}
-
-// campaignDone says why a campaign has to stay; empty: it has not.
-func campaignDone(ctx context.Context, dir string, p *pruned) string {
-	p.Bytes = sizeOf(dir)
-	cam, err := campaign.Open(slurm.NewClient(ctx), dir)
+// queueDone says why the directory of submitted jobs has to stay; empty: it has not.
+func queueDone(ctx context.Context, dir string, p *pruned) string {
+	q, err := openQueue(ctx, dir)
 	if err != nil {
 		return fault.Message(err)
 	}
-	cam.Client.Patience = slurm.ShortPatience
-	v, err := cam.Look(ctx, false)
+	q.Client.Patience = slurm.ShortPatience
+	v, err := q.Look(ctx)
 	if err != nil {
 		return fault.Message(err)
 	}
-	if v.Going || v.Count(campaign.Done) < len(v.Items) {
-		return fmt.Sprintf("%d of %s are done", v.Count(campaign.Done), fault.Count(len(v.Items), "item"))
+	if v.Active {
+		return "jobs are at work"
 	}
-	for _, s := range v.Items {
-		if info, err := os.Stat(plan.SummaryFile(cam.Work(s.Key))); err == nil && info.ModTime().After(p.Done) {
-			p.Done = info.ModTime()
+	if err := q.Outcome(v); err != nil {
+		return fault.Message(err)
+	}
+	for _, r := range v.Items {
+		if r.Waiting != "" {
+			return "waits for a person: " + r.Waiting
+		}
+		if at := r.DoneAt(); at.After(p.Done) {
+			p.Done = at
 		}
 	}
 	return ""
@@ -215,7 +193,7 @@ func sizeOf(dir string) (bytes int64) {
 
 // made are the entries that rawstatus makes in a work directory or campaign.
 var made = []string{"plan.json", "job.json", "index.pack", "summary.json", "tasks", "merged", "post", "slurm", "outcome", "report.html", "all-headers.json", "notification.json",
-	"campaign.json", "waves", "log", "report.txt", "report.csv", "report.json", "trend.csv", "pixels.csv", "pedestals.csv", "rawstatus-campaign.sbatch"}
+	"campaign.json", "report.txt", "report.csv", "report.json", "trend.csv", "pixels.csv", "pedestals.csv"}
 
 // removeWork removes what rawstatus has made in a work directory or campaign, and the directory when nothing else is in
 // it. It returns why something stays.
@@ -225,9 +203,9 @@ func removeWork(ctx context.Context, dir string) (keep string, err error) {
 		return "", err
 	}
 	defer unlock()
-	if cam, err := campaign.Open(slurm.NewClient(ctx), dir); err == nil {
-		for _, it := range cam.Items {
-			work := cam.Work(it.Key())
+	if q, err := openQueue(ctx, dir); err == nil && q.Name != "" {
+		for _, it := range q.Items {
+			work := q.Work(it.Key())
 			if _, err := os.Stat(work); err != nil {
 				continue
 			}

@@ -11,8 +11,8 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/report"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/plan"
+	"rawstatus/internal/shard/slurm"
 )
 
 func newReportCommand(e *environment) *cli.Command {
@@ -64,7 +64,7 @@ func runReport(c *cli.Context, e *environment) error {
 		return reportRepository(c, e, opt, against)
 	case c.IsSet("exp") || c.IsSet("run") || c.IsSet("det") || c.IsSet("det-type") || c.IsSet("ctype"):
 		return fault.New(fault.Usage, "--work names a run already: -e, -r, -d, --det-type and -C are for reports of the repository")
-	case campaign.Is(work):
+	case slurm.IsCampaign(work):
 		return reportCampaignDir(c, e, work)
 	}
 	p, err := plan.Load(work)
@@ -133,20 +133,20 @@ func reportRepository(c *cli.Context, e *environment, opt reportOptions, against
 
 // reportCampaignDir makes the pages of a campaign as far as it is done.
 func reportCampaignDir(c *cli.Context, e *environment, dir string) error {
-	cam, err := campaign.Open(nil, dir)
+	q, err := openQueue(c.Context, dir)
 	if err != nil {
 		return err
 	}
-	v, err := cam.Results()
+	v, err := q.LookFiles(c.Context, nil)
 	if err != nil {
 		return err
 	}
-	paths, err := reportOfCampaign(c.Context, e, cam.Dir, v)
+	paths, err := reportOfCampaign(c.Context, e, q.Dir, v)
 	if err != nil {
 		return err
 	}
 	if len(paths) == 0 {
-		return fault.New(fault.Incomplete, "nothing of campaign %s is done", cam.Name).WithHint("rawstatus status %s shows how it is doing", dir)
+		return fault.New(fault.Incomplete, "nothing of campaign %s is done", q.Name).WithHint("rawstatus status %s shows how it is doing", dir)
 	}
 	for _, path := range paths {
 		if _, err := fmt.Fprintln(e.Stdout, path); err != nil {

@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
@@ -43,27 +43,31 @@ func runRerun(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	if campaign.Is(work) {
+	if slurm.IsCampaign(work) {
+		if c.Bool("repair") {
+			return requeued(c, e, repairCampaign(c, e, work))
+		}
 		return fault.New(fault.Usage, "%s is a campaign", work).WithHint("rawstatus campaign --retry --work %s", slurm.Quote(work))
 	}
-	chain, err := submitAgain(c, e, work)
+	q, err := submitAgain(c, e, work)
 	if c.Bool("repair") {
 		return requeued(c, e, err)
 	}
-	if err != nil || chain == nil || !c.Bool("wait") {
+	if err != nil || q == nil || !c.Bool("wait") {
 		return err
 	}
-	return follow(c, e, chain)
+	return follow(c, e, q)
 }
 
-// submitAgain submits what is missing and returns the chain; nil when nothing was submitted.
-func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Chain, error) {
+// submitAgain submits what is missing of one run and returns its queue; nil when nothing was submitted.
+func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Queue, error) {
+	q := &slurm.Queue{Dir: work}
 	if !c.Bool("dry-run") {
 		wait := slurm.PersonWaits
 		if c.Bool("repair") {
 			wait = slurm.JobWaits
 		}
-		unlock, err := slurm.Lock(c.Context, work, wait)
+		unlock, err := q.Lock(c.Context, wait)
 		if err != nil {
 			return nil, err
 		}
@@ -72,50 +76,50 @@ func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Chain, err
 	if _, err := pieceOf(c, work).Admit(); err != nil {
 		return nil, err
 	}
-	chain, err := slurm.OpenChain(slurmClient(c.Context, e), work)
-	if err != nil {
+	if err := q.Open(slurmClient(c.Context, e)); err != nil {
 		return nil, err
 	}
-	chain.Locked = !c.Bool("dry-run")
-	defer func() { chain.Locked = false }()
-	wrong, err := job.Wrong(chain.Work, chain.Plan)
+	wrong, err := job.Wrong(q.Dir, q.Plan)
 	if err != nil {
 		return nil, err
 	}
 	if wrong != nil {
-		return remade(c, e, chain, wrong)
+		return remade(c, e, q, wrong)
 	}
-	lim, err := limits(c, e, chain.Client)
+	lim, err := limits(c, e, q.Client)
 	if err != nil {
 		return nil, err
 	}
 	if !c.Bool("dry-run") {
-		if err := chain.Recover(c.Context); err != nil {
+		if err := q.Recover(c.Context); err != nil {
 			return nil, err
 		}
 	}
-	var r *slurm.Report
+	v, err := lookAt(c.Context, q, c.Bool("dry-run"))
+	if err != nil {
+		return nil, err
+	}
 	var a *slurm.Attempt
 	if c.Bool("repair") {
-		r, a, err = chain.Repair(c.Context, lim, c.Int("attempt"))
+		a, err = q.Repair(v, lim, c.Int("attempt"))
 	} else {
-		r, a, err = again(c, chain, lim)
+		a, err = again(c, q, v, lim)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if a == nil {
 		e.Log.Info("nothing is missing")
-		return chain, nil
+		return q, nil
 	}
-	explainAgain(e, r, a)
+	explainAgain(e, v.Items[0], a)
 	if c.Bool("dry-run") {
-		return nil, showDraft(e, chain, a)
+		return nil, showDraft(e, q, a)
 	}
-	if err := chain.Replace(c.Context, r, a); err != nil {
+	if err := q.Replace(c.Context, v, a); err != nil {
 		return nil, err
 	}
-	return chain, showSubmitted(e, chain, a)
+	return q, showSubmitted(e, q, a)
 }
 
 // explainAgain says which pieces are submitted again, and why.
@@ -123,7 +127,8 @@ func explainAgain(e *environment, r *slurm.Report, a *slurm.Attempt) {
 	for _, reason := range a.Reasons {
 		e.Log.WithField("task", reason.Task).Infof("again: %s", reason.Text)
 	}
-	if !a.DeployAlone {
+	reduces := slices.ContainsFunc(a.Jobs, func(h *slurm.Handed) bool { return h.Part == slurm.ReducePart })
+	if reduces {
 		why := r.Reduce.Reason
 		switch {
 		case len(a.Reasons) > 0:
@@ -135,7 +140,7 @@ func explainAgain(e *environment, r *slurm.Report, a *slurm.Attempt) {
 	}
 	if r.Deploy != nil {
 		why := r.Deploy.Reason
-		if !a.DeployAlone {
+		if reduces {
 			why = "it follows reduce"
 		}
 		e.Log.Infof("mergedeploy again: %s", why)
@@ -148,8 +153,8 @@ func explainAgain(e *environment, r *slurm.Report, a *slurm.Attempt) {
 }
 
 // remade submits a job whose predictions are wrong, made again. What is left of its jobs is cancelled first.
-func remade(c *cli.Context, e *environment, chain *slurm.Chain, wrong *plan.WrongPrediction) (*slurm.Chain, error) {
-	s := submission{Chain: &slurm.Chain{Client: chain.Client, Work: chain.Work, Request: chain.Request}}
+func remade(c *cli.Context, e *environment, q *slurm.Queue, wrong *plan.WrongPrediction) (*slurm.Queue, error) {
+	s := submission{Queue: q}
 	if err := s.remake(c.Context, e, wrong); err != nil {
 		return nil, err
 	}
@@ -158,31 +163,29 @@ func remade(c *cli.Context, e *environment, chain *slurm.Chain, wrong *plan.Wron
 		return nil, err
 	}
 	if c.Bool("dry-run") {
-		return nil, showDraft(e, s.Chain, s.Draft(1, job.All(s.Plan), lim))
+		return nil, showDraft(e, q, s.Draft(1, lim))
 	}
-	ids, err := chain.Cancel(c.Context)
+	ids, err := q.Cancel(c.Context)
 	if err != nil {
 		return nil, err
 	}
 	e.Log.Infof("cancelled jobs %v", ids)
-	return s.Chain, s.submit(c, e, lim)
+	return q, s.submit(c, e, lim)
 }
 
 // again drafts what a person asks for. A nil attempt means that there is nothing to do.
-func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report, *slurm.Attempt, error) {
-	r, err := reportOf(c.Context, chain, c.Bool("dry-run"))
-	if err != nil {
-		return nil, nil, err
-	}
+func again(c *cli.Context, q *slurm.Queue, v *slurm.View, lim slurm.Limits) (*slurm.Attempt, error) {
+	r := v.Items[0]
 	var tasks []int
+	var err error
 	switch {
 	case c.IsSet("tasks"):
 		if tasks, err = parseNumbers(c.String("tasks"), 0); err != nil {
-			return nil, nil, fault.New(fault.Usage, "--tasks %q: %w", c.String("tasks"), err).WithHint("wanted a list like 3,17")
+			return nil, fault.New(fault.Usage, "--tasks %q: %w", c.String("tasks"), err).WithHint("wanted a list like 3,17")
 		}
 		tasks = ascending(tasks)
 		if last := tasks[len(tasks)-1]; last >= len(r.Tasks) {
-			return nil, nil, fault.New(fault.Usage, "there is no task %d, the plan has 0-%d", last, len(r.Tasks)-1)
+			return nil, fault.New(fault.Usage, "there is no task %d, the plan has 0-%d", last, len(r.Tasks)-1)
 		}
 	case c.Bool("missing"):
 		tasks = r.Select(slurm.WhichMissing)
@@ -192,11 +195,11 @@ func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report,
 	switch {
 	case len(tasks) > 0:
 	case r.Done || r.Active:
-		return r, nil, nil
+		return nil, nil
 	case r.Held():
-		return r, nil, r.Outcome()
+		return nil, r.Outcome()
 	}
-	a := chain.Again(r, tasks, lim)
+	a := q.Again(v, 1, tasks, lim)
 	if c.Bool("clear-exclude") {
 		a.Task.Exclude, a.Reduce.Exclude = nil, nil
 	}
@@ -207,5 +210,5 @@ func again(c *cli.Context, chain *slurm.Chain, lim slurm.Limits) (*slurm.Report,
 	if s := c.String("time"); s != "" {
 		a.Task.Time, errTime = slurm.ParseTime(s)
 	}
-	return r, a, errors.Join(errMem, errTime)
+	return a, errors.Join(errMem, errTime)
 }

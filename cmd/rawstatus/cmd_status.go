@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +13,6 @@ import (
 
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -35,52 +35,57 @@ func newStatusCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if campaign.Is(work) {
-				return campaignStatus(c, e, work)
-			}
-			chain, err := openChain(c.Context, work)
+			q, err := openQueue(c.Context, work)
 			if err != nil {
 				return err
 			}
-			if c.Bool("watch") {
-				r, err := chain.Follow(c.Context, c.Duration("every"), func(r *slurm.Report) { showReport(c, e, r) })
-				if err != nil {
-					return err
-				}
-				return r.Outcome()
-			}
-			r, err := reportOf(c.Context, chain, true)
-			if err != nil {
-				return err
-			}
-			showReport(c, e, r)
-			if r.Active {
-				return nil
-			}
-			return r.Outcome()
+			return showStatus(c, e, q)
 		},
 	}
 }
 
-// reportOf asks Slurm and, with files, is content with what files tell when Slurm does not answer.
-func reportOf(ctx context.Context, chain *slurm.Chain, files bool) (*slurm.Report, error) {
+// showStatus shows the state of a work directory or campaign, and returns its outcome when it will not change by itself.
+func showStatus(c *cli.Context, e *environment, q *slurm.Queue) error {
+	look := func(ctx context.Context) (*slurm.View, error) { return lookAt(ctx, q, true) }
+	var failed error
+	show := func(v *slurm.View) {
+		if q.Name == "" {
+			showReport(c, e, v.Items[0])
+		} else {
+			failed = errors.Join(failed, showCampaign(e, q, v))
+		}
+	}
+	over := func(*slurm.View) bool { return true }
+	if c.Bool("watch") {
+		over = slurm.Quiet()
+	}
+	v, err := q.Follow(c.Context, c.Duration("every"), look, show, over)
+	if err = errors.Join(err, failed); err != nil || v.Goes() {
+		return err
+	}
+	return q.Outcome(v)
+}
+
+// lookAt asks Slurm and, with files, is content with what files tell when Slurm does not answer.
+func lookAt(ctx context.Context, q *slurm.Queue, files bool) (*slurm.View, error) {
 	if files {
-		chain.Client.Patience = slurm.ShortPatience
+		q.Client.Patience = slurm.ShortPatience
 	}
-	r, err := chain.Report(ctx)
+	v, err := q.Look(ctx)
 	if files && fault.CodeOf(err) == fault.Slurm {
-		return chain.ReportFiles(ctx, err)
+		return q.LookFiles(ctx, err)
 	}
-	return r, err
+	return v, err
 }
 
 func everyFlag() cli.Flag {
 	return command.AtLeast(&cli.DurationFlag{Name: "every", Usage: "`TIME` between two looks at Slurm", Value: 10 * time.Second}, 0.1)
 }
 
-// openChain opens the chain of a work directory.
-func openChain(ctx context.Context, work string) (*slurm.Chain, error) {
-	return slurm.OpenChain(slurm.NewClient(ctx), work)
+// openQueue opens the queue of a work directory or campaign.
+func openQueue(ctx context.Context, work string) (*slurm.Queue, error) {
+	q := &slurm.Queue{Dir: work}
+	return q, q.Open(slurm.NewClient(ctx))
 }
 
 // workArgument returns the work directory, which --work or the argument names.
@@ -106,7 +111,7 @@ func showReport(c *cli.Context, e *environment, r *slurm.Report) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %.12s, attempt %d, %s: %s\n", r.Plan, r.Attempts, fault.Count(len(r.Tasks), "task"), counts(r))
+	fmt.Fprintf(&b, "plan %.12s, attempt %d, %s: %s\n", r.PlanID, r.Attempts, fault.Count(len(r.Tasks), "task"), counts(r))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "WHAT\tSTATE\tATTEMPT\tJOB\tNODE\tELAPSED\tMAX RSS\tEXIT\tRESTARTS\tREASON")
 	var failures []slurm.JobState

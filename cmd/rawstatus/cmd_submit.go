@@ -67,7 +67,7 @@ func submitTasksFlag() cli.Flag {
 
 // submission is a call of submit: a job, and a request of what Slurm shall do with it.
 type submission struct {
-	*slurm.Chain
+	*slurm.Queue
 	made *job.Job // not stored yet; nil: the plan is in the work directory
 }
 
@@ -88,40 +88,38 @@ func runSubmit(c *cli.Context, e *environment) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return showDraft(e, s.Chain, s.Draft(1, job.All(s.Plan), lim))
+		return showDraft(e, s.Queue, s.Draft(1, lim))
 	}
 	if err := s.enter(c, e, lim); err != nil || !c.Bool("wait") {
 		return err
 	}
-	return follow(c, e, s.Chain)
+	return follow(c, e, s.Queue)
 }
 
 // enter submits the jobs, or joins those that are at work for the same request already.
 func (s *submission) enter(c *cli.Context, e *environment, lim slurm.Limits) error {
-	unlock, err := slurm.Lock(c.Context, s.Work, slurm.PersonWaits)
+	unlock, err := s.Lock(c.Context, slurm.PersonWaits)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	s.Locked = true
-	defer func() { s.Locked = false }()
 	joined, err := s.former(c, e)
 	if err != nil {
 		return err
 	}
 	if joined != nil {
-		return showSubmitted(e, s.Chain, joined)
+		return showSubmitted(e, s.Queue, joined)
 	}
 	return s.submit(c, e, lim)
 }
 
 // submit stores plan and request and submits the jobs. The caller holds the lock.
 func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) error {
-	attempts, err := slurm.LoadAttempts(s.Work, s.Plan)
+	attempts, err := slurm.LoadAttempts(s.Dir)
 	if err != nil {
 		return err
 	}
-	a := s.Draft(len(attempts)+1, job.All(s.Plan), lim)
+	a := s.Draft(len(attempts)+1, lim)
 	if err := s.Preflight(c.Context, a, lim); err != nil {
 		return err
 	}
@@ -139,50 +137,39 @@ func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) er
 	}
 	shown := newCounters(e, s.Request.Counters)
 	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(s.Plan.Tasks), "task"))})
-	return showSubmitted(e, s.Chain, a)
+	return showSubmitted(e, s.Queue, a)
 }
 
 // former decides what becomes of jobs that were submitted from the work directory before. It returns the attempt that
 // this submission joins; nil when new jobs are to be submitted. Jobs that wait keep their plan and their request, or are
 // cancelled.
 func (s *submission) former(c *cli.Context, e *environment) (*slurm.Attempt, error) {
-	chains, err := slurm.Chains(s.Client, s.Work)
-	if err != nil {
+	attempts, err := slurm.LoadAttempts(s.Dir)
+	if err != nil || len(attempts) == 0 {
 		return nil, err
 	}
 	s.Complete()
-	for _, old := range chains {
-		if old.Plan.ID == s.Plan.ID {
-			attempts, err := slurm.LoadAttempts(s.Work, s.Plan)
-			if err != nil {
-				return nil, err
-			}
-			last := attempts[len(attempts)-1]
-			if last.Request == s.Request.ID() && !c.Bool("replace") {
-				return s.join(c, e, last)
-			}
-		}
-		live, err := old.Live(c.Context)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(live) == 0:
-			continue
-		case !c.Bool("replace"):
-			what := fmt.Sprintf("plan %.12s", old.Plan.ID)
-			if old.Plan.ID == s.Plan.ID {
-				what = "this plan with other options"
-			}
-			return nil, fault.New(fault.Busy, "jobs of %s are at work in %q (%s)", what, s.Work, fault.Count(len(live), "job")).
-				WithHint("see them with `rawstatus status %s`; give another --work, or --replace, which cancels them", slurm.Quote(s.Work))
-		}
-		ids, err := old.Cancel(c.Context)
-		if err != nil {
-			return nil, err
-		}
-		e.Log.Infof("cancelled jobs %v of plan %.12s", ids, old.Plan.ID)
+	last := attempts[len(attempts)-1]
+	if last.Request == s.Request.ID() && !c.Bool("replace") {
+		return s.join(c, e, last)
 	}
-	return nil, nil
+	live, err := s.Live(c.Context)
+	if err != nil || len(live) == 0 {
+		return nil, err
+	}
+	if !c.Bool("replace") {
+		what := fmt.Sprintf("plan %.12s", last.Plan)
+		if last.Plan == s.Plan.ID {
+			what = "this plan with other options"
+		}
+		return nil, fault.New(fault.Busy, "jobs of %s are at work in %q (%s)", what, s.Dir, fault.Count(len(live), "job")).
+			WithHint("see them with `rawstatus status %s`; give another --work, or --replace, which cancels them", slurm.Quote(s.Dir))
+	}
+	ids, err := s.Cancel(c.Context)
+	if err == nil {
+		e.Log.Infof("cancelled jobs %v of plan %.12s", ids, last.Plan)
+	}
+	return nil, err
 }
 
 // join returns the latest attempt at the same request while its jobs are at work or it is done.
@@ -190,10 +177,11 @@ func (s *submission) join(c *cli.Context, e *environment, last *slurm.Attempt) (
 	if err := s.Recover(c.Context); err != nil {
 		return nil, err
 	}
-	r, err := s.Report(c.Context)
-	switch {
-	case err != nil:
+	v, err := s.Look(c.Context)
+	if err != nil {
 		return nil, err
+	}
+	switch r := v.Items[0]; {
 	case r.Done:
 		e.Log.Info("this was submitted before, and all of it is done")
 		return last, nil
@@ -202,9 +190,10 @@ func (s *submission) join(c *cli.Context, e *environment, last *slurm.Attempt) (
 		return last, nil
 	case last.Error != "": // sbatch refused it
 		return nil, nil
+	default:
+		return nil, fault.New(fault.Usage, "this was submitted before, %d of %s are done, reduce is %s", r.Counts[slurm.StateDone], fault.Count(len(r.Tasks), "task"), r.Reduce.State).
+			WithHint("submit just what is missing with: rawstatus rerun --work %s; or all of it with --replace", slurm.Quote(s.Dir))
 	}
-	return nil, fault.New(fault.Usage, "this was submitted before, %d of %s are done, reduce is %s", r.Counts[slurm.StateDone], fault.Count(len(r.Tasks), "task"), r.Reduce.State).
-		WithHint("submit just what is missing with: rawstatus rerun --work %s; or all of it with --replace", slurm.Quote(s.Work))
 }
 
 // slurmClient is a client that logs why it waits.
@@ -230,23 +219,23 @@ func limits(c *cli.Context, e *environment, client *slurm.Client) (slurm.Limits,
 
 // newSubmission plans the run and gathers what is asked for. Without raw data named it takes the plan that is in --work.
 func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submission, error) {
-	s := &submission{Chain: &slurm.Chain{Client: client}}
+	s := &submission{Queue: &slurm.Queue{Client: client, Items: make([]slurm.Item, 1)}}
 	err := s.plan(c, e)
 	if err != nil {
 		return nil, err
 	}
-	if s.Work, err = filepath.Abs(s.Work); err != nil {
+	if s.Dir, err = filepath.Abs(s.Dir); err != nil {
 		return nil, fmt.Errorf("could not tell where the work directory is: %w", err)
 	}
-	if strings.ContainsAny(s.Work, "\\\n") {
-		return nil, fault.New(fault.Usage, "work directory %q: Slurm cannot write logs below a name with a backslash or line break", s.Work).WithHint("name another one with --work")
+	if strings.ContainsAny(s.Dir, "\\\n") {
+		return nil, fault.New(fault.Usage, "work directory %q: Slurm cannot write logs below a name with a backslash or line break", s.Dir).WithHint("name another one with --work")
 	}
 	if s.Request, err = request(c, e, s.Plan); err != nil {
 		return nil, err
 	}
 	var data *open.Dataset
 	if s.made != nil {
-		s.made.Work, data = s.Work, &s.made.Request.Data
+		s.made.Work, data = s.Dir, &s.made.Request.Data
 	}
 	if s.Request.Deploy, err = deployWords(c, e, s.Plan, data); err != nil {
 		return nil, err
@@ -258,7 +247,7 @@ func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submi
 // plan makes the plan, or takes the one that is in the work directory. One whose predictions are wrong is made again.
 func (s *submission) plan(c *cli.Context, e *environment) (err error) {
 	if work := c.String("work"); work != "" && !namesData(c) {
-		s.Work = work
+		s.Dir = work
 		if s.Plan, err = plan.Load(work); err != nil {
 			return err
 		}
@@ -283,7 +272,7 @@ func (s *submission) plan(c *cli.Context, e *environment) (err error) {
 
 // remake makes the job of the work directory again.
 func (s *submission) remake(ctx context.Context, e *environment, wrong *plan.WrongPrediction) error {
-	old, err := job.Open(s.Work)
+	old, err := job.Open(s.Dir)
 	if err != nil {
 		return err
 	}
@@ -293,7 +282,7 @@ func (s *submission) remake(ctx context.Context, e *environment, wrong *plan.Wro
 
 func (s *submission) take(j *job.Job, err error) error {
 	if err == nil {
-		s.made, s.Plan, s.Work = j, j.Plan, j.Work
+		s.made, s.Plan, s.Dir = j, j.Plan, j.Work
 	}
 	return err
 }
@@ -332,54 +321,50 @@ func checkRepository(e *environment) error {
 }
 
 // showDraft prints the scripts and the command lines.
-func showDraft(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
-	texts, err := chain.Scripts()
+func showDraft(e *environment, q *slurm.Queue, a *slurm.Attempt) error {
+	texts, err := q.Scripts()
 	if err != nil {
 		return err
 	}
-	lines := chain.Lines(a)
+	lines := q.Lines(a)
 	if e.JSON {
 		scripts := map[string]string{}
 		for name, text := range texts {
 			scripts[name] = string(text)
 		}
-		return e.PrintJSON(dryRun{chain.Plan.ID, chain.Work, len(chain.Plan.Tasks), scripts, lines})
+		return e.PrintJSON(dryRun{q.Plan.ID, q.Dir, len(q.Plan.Tasks), scripts, lines})
 	}
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		fmt.Fprintf(&b, "# %s\n%s\n", filepath.Join(slurm.RequestDir(chain.Work, chain.Plan, a.Request), name), texts[name])
+		fmt.Fprintf(&b, "# %s\n%s\n", filepath.Join(slurm.RequestDir(q.Dir, a.Request), name), texts[name])
 	}
-	fmt.Fprintf(&b, "# plan %.12s: %s, nothing was submitted\n%s\n", chain.Plan.ID, fault.Count(len(chain.Plan.Tasks), "task"), strings.Join(lines, "\n"))
+	fmt.Fprintf(&b, "# plan %.12s: %s, nothing was submitted\n%s\n", q.Plan.ID, fault.Count(len(q.Plan.Tasks), "task"), strings.Join(lines, "\n"))
 	_, err = io.WriteString(e.Stdout, b.String())
 	return err
 }
 
 // showSubmitted prints the ids and the command that shows the state.
-func showSubmitted(e *environment, chain *slurm.Chain, a *slurm.Attempt) error {
+func showSubmitted(e *environment, q *slurm.Queue, a *slurm.Attempt) error {
 	if e.JSON {
-		return e.PrintJSON(submitted{chain.Work, a})
+		return e.PrintJSON(submitted{q.Dir, a})
 	}
-	tasks := 0
-	for _, chunk := range a.Chunks {
-		tasks += len(chunk.Indices)
+	tasks, ids := 0, []int{}
+	for _, h := range a.Arrays() {
+		tasks, ids = tasks+len(h.Indices), append(ids, h.Job)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %.12s, attempt %d: %s", chain.Plan.ID, a.Number, fault.Count(tasks, "task"))
-	if ids := a.Arrays(); len(ids) > 0 {
+	fmt.Fprintf(&b, "plan %.12s, attempt %d: %s", q.Plan.ID, a.Number, fault.Count(tasks, "task"))
+	if len(ids) > 0 {
 		fmt.Fprintf(&b, " in array %s (%d MB, %s, %s each)", strings.Trim(fmt.Sprint(ids), "[]"), a.Task.MemMB, fault.Count(a.Task.CPUs, "core"), a.Task.Time.Round(time.Second))
 	}
-	if a.ReduceJob != 0 {
-		fmt.Fprintf(&b, ", reduce %d", a.ReduceJob)
+	for _, part := range []slurm.Part{slurm.ReducePart, slurm.DeployPart, slurm.PostPart} {
+		if id := a.JobOf(part); id != 0 {
+			fmt.Fprintf(&b, ", %s %d", part, id)
+		}
 	}
-	if a.DeployJob != 0 {
-		fmt.Fprintf(&b, ", mergedeploy %d", a.DeployJob)
-	}
-	if a.PostJob != 0 {
-		fmt.Fprintf(&b, ", post %d", a.PostJob)
-	}
-	fmt.Fprintf(&b, "\nrawstatus status %s\n", slurm.Quote(chain.Work))
+	fmt.Fprintf(&b, "\nrawstatus status %s\n", slurm.Quote(q.Dir))
 	if os.Getenv("ARP_JOB_ID") != "" { // the automatic run processor follows the job that it finds in this line
-		fmt.Fprintf(&b, "Submitted batch job %d\n", cmp.Or(a.PostJob, a.DeployJob, a.ReduceJob))
+		fmt.Fprintf(&b, "Submitted batch job %d\n", cmp.Or(a.JobOf(slurm.PostPart), a.JobOf(slurm.DeployPart), a.JobOf(slurm.ReducePart)))
 	}
 	_, err := io.WriteString(e.Stdout, b.String())
 	return err

@@ -592,11 +592,11 @@ func TestCancelledCampaign(t *testing.T) {
 	if out, _ := s.call(t, 0, "cancel", camp); !strings.Contains(out, "cancelled [") || len(s.jobs) != 0 {
 		t.Errorf("%s%v", out, s.jobs)
 	}
-	s.call(t, 0, "campaign", "--step", "--work", camp)
+	s.call(t, 0, "rerun", "--repair", camp)
 	if s.last != first {
 		t.Errorf("a step has submitted job %d", s.last)
 	}
-	if _, stderr := s.call(t, fault.Usage, "campaign", "--work", camp, "--wave", "1", "--element", "0"); !strings.Contains(stderr, "cancelled by") {
+	if _, stderr := s.call(t, fault.Usage, "campaign", "--work", camp, "--attempt", "1", "--element", "0"); !strings.Contains(stderr, "cancelled by") {
 		t.Error(stderr)
 	}
 	if _, stderr := s.call(t, fault.Incomplete, "status", camp); !strings.Contains(stderr, "cancelled by") || !strings.Contains(stderr, "rawstatus campaign --retry --work") {

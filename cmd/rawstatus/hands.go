@@ -13,7 +13,6 @@ import (
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/ranges"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
@@ -22,10 +21,10 @@ import (
 )
 
 // handsOf returns what the elements of a campaign work with, on so many cores. Of each item only the log is shown.
-func handsOf(e *environment, cores int) campaign.Hands {
+func handsOf(e *environment, cores int) slurm.Hands {
 	log := e.Silent()
-	return campaign.Hands{
-		Plan: func(ctx context.Context, it campaign.Item, work string) error {
+	return slurm.Hands{
+		Plan: func(ctx context.Context, it slurm.Item, work string) error {
 			err := planItem(ctx, e, it, work, cores)
 			if err != nil && ctx.Err() == nil {
 				e.Log.Warnf("%s", fault.Message(err))
@@ -57,7 +56,7 @@ func shown(e *environment, err error) error {
 }
 
 // planItem plans an item of a campaign, by the options of its entry.
-func planItem(ctx context.Context, e *environment, it campaign.Item, work string, cores int) error {
+func planItem(ctx context.Context, e *environment, it slurm.Item, work string, cores int) error {
 	about := subject{open.Dataset{Experiment: it.Experiment, Runs: ranges.One(it.Run), Dir: it.Dir, Detector: it.Detector}, it.Profile}
 	var order job.Order
 	err := program().Read(e, "plan", it.Options, func(c *cli.Context) (err error) {
@@ -83,7 +82,7 @@ func mergedeploy(ctx context.Context, e *environment, words []string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, path, words...)
-	cmd.Env = append(os.Environ(), slurm.RequeueVariable+"=0") // the next wave tries again
+	cmd.Env = append(os.Environ(), slurm.RequeueVariable+"=0") // the next attempt tries again
 	cmd.Stdout, cmd.Stderr = e.Stderr, e.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	if err = cmd.Run(); err == nil {

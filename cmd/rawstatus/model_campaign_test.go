@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/simulate"
 	"rawstatus/internal/testenv"
 	"rawstatus/internal/testenv/slurmsim"
@@ -64,19 +64,18 @@ func (w *world) stop(c *wishes, kill int) {
 	})
 }
 
-// neverSubmitted wants no wave after a cancellation.
+// neverSubmitted wants nothing submitted after a cancellation.
 func (w *world) neverSubmitted(c *wishes) {
-	cam, err := campaign.Open(nil, w.work())
-	if c.ended.IsZero() || err != nil {
+	if c.ended.IsZero() {
 		return
 	}
-	waves, err := cam.LoadWaves()
+	attempts, err := slurm.LoadAttempts(w.work())
 	if err != nil {
 		w.fail("%v", err)
 	}
-	for _, wave := range waves {
-		if wave.Submitted.After(c.ended) {
-			w.fail("wave %d is submitted at %s, after a cancellation at %s", wave.Number, wave.Submitted, c.ended)
+	for _, a := range attempts {
+		if a.Submitted.After(c.ended) {
+			w.fail("attempt %d is submitted at %s, after a cancellation at %s", a.Number, a.Submitted, c.ended)
 		}
 	}
 }

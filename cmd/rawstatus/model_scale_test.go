@@ -107,7 +107,7 @@ func (s *stage) scaleCampaign(t *testing.T, runs int) {
 	synctest.Test(t, func(t *testing.T) {
 		w.large()
 		defer w.c.Close()
-		w.measure(t, runs, filepath.Join(camp, "waves"), []string{"campaign", "--work", camp, "--every", "1m", "--cpus-per-task", "1", "--max-jobs", "200", file})
+		w.measure(t, runs, filepath.Join(camp, "slurm"), []string{"campaign", "--work", camp, "--every", "1m", "--cpus-per-task", "1", "--max-jobs", "200", file})
 	})
 }
 

@@ -115,7 +115,7 @@ func TestReadScript(t *testing.T) {
 	if err := os.WriteFile(bin, []byte(show), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{scripts.Array, scripts.Reduce, scripts.Repair, scripts.Deploy, scripts.Post, scripts.Campaign} {
+	for _, name := range []string{scripts.Array, scripts.Reduce, scripts.Repair, scripts.Deploy, scripts.Post, scripts.Element} {
 		text, err := scripts.Render(name, `'`+strings.ReplaceAll(bin, "'", `'\''`)+`'`, []string{"export RAWSTATUS_SITE='/a b/site.toml'"})
 		if err != nil {
 			t.Fatal(err)
@@ -126,8 +126,8 @@ func TestReadScript(t *testing.T) {
 		}
 		for _, env := range []map[string]string{{}, {"SLURM_ARRAY_TASK_ID": "7", "SLURM_CPUS_PER_TASK": "2", "RAWSTATUS_REQUEUE": "1"}} {
 			for _, args := range [][]string{{"/work dir"}, {"/w", "3", "--plan", "x y"}, {"/w", "3", "66", "--request", "r"}} {
-				if name == scripts.Campaign && len(env) > 0 && (len(args) == 1 || args[2] != "66") {
-					continue // an element needs a wave and a number
+				if name == scripts.Element && (len(env) == 0 || len(args) == 1 || args[2] != "66") {
+					continue // it is for elements, which need an attempt and a number
 				}
 				cmd := exec.Command("bash", append([]string{path}, args...)...)
 				cmd.Env = []string{"PATH=" + os.Getenv("PATH")}

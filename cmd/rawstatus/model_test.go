@@ -271,7 +271,7 @@ func (w *world) deploy(words []string) (code int, text string) {
 			w.fail("what is deployed is not what an undisturbed job of variant %d leaves", d.variant)
 		}
 	}
-	if err := j.Deployed(p, slurm.Deployment{Record: "record", Place: "calib", Time: time.Now()}); err != nil {
+	if err := j.Deployed(slurm.Deployment{Record: "record", Place: "calib", Time: time.Now()}); err != nil {
 		return int(fault.CodeOf(err)), err.Error()
 	}
 	return 0, ""

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"rawstatus/internal/fault"
-	"rawstatus/internal/shard/campaign"
 	"rawstatus/internal/shard/notify"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
@@ -62,30 +61,31 @@ func eventOf(e *environment, work string, p *plan.Plan, err error) notify.Event 
 	return ev
 }
 
-// notifyOfChain reports the end of a submission's jobs, once they are over.
-func notifyOfChain(ctx context.Context, e *environment, chain *slurm.Chain) error {
-	r, err := chain.Report(ctx)
+// notifyOfRun reports the end of a submission's jobs, once they are over.
+func notifyOfRun(ctx context.Context, e *environment, q *slurm.Queue) error {
+	v, err := q.Look(ctx)
 	if err != nil {
 		return err
 	}
+	r := v.Items[0]
 	if r.Active {
 		e.Log.Info("the jobs are not over: the last of them notifies")
 		return nil
 	}
-	ev := eventOf(e, chain.Work, chain.Plan, r.Outcome())
-	ev.Request, ev.Deployed = chain.Request.ID(), r.Done && r.Deploy != nil && r.Waiting == ""
+	ev := eventOf(e, q.Dir, r.Plan, r.Outcome())
+	ev.Request, ev.Deployed = q.Request.ID(), r.Done && r.Deploy != nil && r.Waiting == ""
 	if r.Done && r.Waiting != "" {
 		ev.State, ev.Hint = notify.Waiting, r.Waiting
 	}
-	tell(ctx, e, filepath.Join(slurm.RequestDir(chain.Work, chain.Plan, ev.Request), "notification.json"), ev)
+	tell(ctx, e, filepath.Join(slurm.RequestDir(q.Dir, ev.Request), "notification.json"), ev)
 	return nil
 }
 
 // notifyOfCampaign reports the end of a campaign.
-func notifyOfCampaign(ctx context.Context, e *environment, cam *campaign.Campaign, v *campaign.View) {
-	ev := notify.Event{State: notify.Done, Campaign: cam.Name, Items: len(v.Items), Done: v.Count(campaign.Done), Work: cam.Dir, Repository: cam.Request.Results.Repository}
-	if err := outcome(cam, v); err != nil {
+func notifyOfCampaign(ctx context.Context, e *environment, q *slurm.Queue, v *slurm.View) {
+	ev := notify.Event{State: notify.Done, Campaign: q.Name, Items: len(v.Items), Done: v.Count(slurm.Done), Work: q.Dir, Repository: q.Request.Results.Repository}
+	if err := q.Outcome(v); err != nil {
 		ev.State, ev.Error, ev.Hint = notify.Failed, fmt.Sprint(err), fault.HintOf(err)
 	}
-	tell(ctx, e, filepath.Join(cam.Dir, "notification.json"), ev)
+	tell(ctx, e, filepath.Join(q.Dir, "notification.json"), ev)
 }

@@ -16,7 +16,7 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/report"
-	"rawstatus/internal/shard/campaign"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/verdict"
 )
@@ -300,9 +300,9 @@ func reportOfRuns(ctx context.Context, e *environment, r *repo.Repo, s repoSubje
 }
 
 // reportOfCampaign makes a page for each experiment, detector and profile of a campaign.
-func reportOfCampaign(ctx context.Context, e *environment, dir string, v *campaign.View) ([]string, error) {
+func reportOfCampaign(ctx context.Context, e *environment, dir string, v *slurm.View) ([]string, error) {
 	r := repo.New("/", &access.Policy{}, e.Site.Location())
-	bySeries := map[string][]*campaign.State{}
+	bySeries := map[string][]*slurm.Report{}
 	var order []string
 	for _, s := range v.Items {
 		name := strings.Join([]string{s.Experiment, s.Detector, s.Profile}, "-")
@@ -337,16 +337,16 @@ func fileRune(r rune) rune {
 }
 
 // campaignSeries makes the page of one series; false: nothing of it is done.
-func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, dir string, items []*campaign.State, path string) (bool, error) {
+func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, dir string, items []*slurm.Report, path string) (bool, error) {
 	items = slices.Clone(items)
-	slices.SortStableFunc(items, func(a, b *campaign.State) int { return a.Run - b.Run })
+	slices.SortStableFunc(items, func(a, b *slurm.Report) int { return a.Run - b.Run })
 	page := report.Series{Title: fmt.Sprintf("%s %s, %s", items[0].Experiment, items[0].Detector, fault.Count(len(items), "run")), Subtitle: "profile " + items[0].Profile}
 	page.Facts = []report.Fact{{Name: "campaign", Value: dir}, {Name: "experiment", Value: items[0].Experiment}, {Name: "detector", Value: items[0].Detector}, {Name: "profile", Value: items[0].Profile}}
 	files := map[string]string{}
 	at := map[string]int{}
 	for _, s := range items {
 		run := report.SeriesRun{Run: s.Run, State: s.State}
-		if s.State != campaign.Done {
+		if s.State != slurm.Done {
 			page.Runs = append(page.Runs, run)
 			continue
 		}

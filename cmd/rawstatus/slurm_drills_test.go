@@ -72,7 +72,7 @@ func (n *night) secondSubmission(t *testing.T) {
 	j.submit(t, 0, j.deployFlags()...)
 	first := j.attempts(t)
 	j.submit(t, 0, j.deployFlags()...)
-	if again := j.attempts(t); len(again) != 1 || !slices.Equal(again[0].Jobs(), first[0].Jobs()) {
+	if again := j.attempts(t); len(again) != 1 || !slices.Equal(again[0].IDs(), first[0].IDs()) {
 		t.Errorf("the same submission again made new jobs: %+v", again)
 	}
 	other := append(j.deployFlags(), "--intnhi", "5")
@@ -85,8 +85,8 @@ func (n *night) secondSubmission(t *testing.T) {
 	}
 	j.watch(t, 0)
 	p := j.report(t)
-	if !p.Done || p.Plan == first[0].Plan {
-		t.Errorf("done %t, plan %.12s, the first was %.12s", p.Done, p.Plan, first[0].Plan)
+	if !p.Done || p.PlanID == first[0].Plan {
+		t.Errorf("done %t, plan %.12s, the first was %.12s", p.Done, p.PlanID, first[0].Plan)
 	}
 	if got := j.deployments(t); got != 1 {
 		t.Errorf("%d files are deployed, want that of the replacement", got)
@@ -98,8 +98,8 @@ func (n *night) arrayCancelled(t *testing.T) {
 	j := n.job(t, nil)
 	j.submit(t, 0, append(j.deployFlags(), "--sbatch-arg=--begin=now+600")...)
 	a := j.attempts(t)[0]
-	j.scancel(t, a.Chunks[0].Job)
-	for _, id := range []int{a.ReduceJob, a.RepairJob, a.DeployJob} { // they need not wait any longer
+	j.scancel(t, a.Arrays()[0].Job)
+	for _, id := range []int{a.JobOf(slurm.ReducePart), a.JobOf(slurm.RepairPart), a.JobOf(slurm.DeployPart)} { // they need not wait any longer
 		if out, err := exec.Command("scontrol", "update", fmt.Sprintf("jobid=%d", id), "starttime=now").CombinedOutput(); err != nil {
 			t.Logf("scontrol update: %v\n%s", err, out)
 		}
@@ -118,7 +118,7 @@ func (n *night) reduceCancelled(t *testing.T) {
 	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-reduce ]] || sleep 100`})
 	j.submit(t, 0, j.deployFlags()...)
 	j.until(t, "reduce runs", func(r *slurm.Report) bool { return r.Reduce.State == slurm.StateRunning })
-	j.scancel(t, j.attempts(t)[0].ReduceJob)
+	j.scancel(t, j.attempts(t)[0].JobOf(slurm.ReducePart))
 	_, stderr := j.watch(t, fault.Incomplete)
 	if all := j.attempts(t); len(all) != 1 || j.deployments(t) != 0 {
 		t.Errorf("%d attempts, %d deployments after a cancel", len(all), j.deployments(t))
@@ -182,7 +182,7 @@ func (n *night) killedBeforeDeploy(t *testing.T) {
 		t.Fatalf("submit was not killed: %v\n%s", err, out)
 	}
 	a := j.attempts(t)[0]
-	if a.Complete || a.DeployJob != 0 || a.ReduceJob == 0 {
+	if a.Complete || a.JobOf(slurm.DeployPart) != 0 || a.JobOf(slurm.ReducePart) == 0 {
 		t.Fatalf("killed at another call: %+v", a)
 	}
 	j.until(t, "reduce is done", func(r *slurm.Report) bool { return r.Reduce.State == slurm.StateDone })

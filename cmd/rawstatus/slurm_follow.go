@@ -25,8 +25,8 @@ func ascending(numbers []int) []int {
 
 const barWidth = 30
 
-// follow shows progress until the chain ends, and returns its outcome. Interrupted, it asks whether the jobs shall go on.
-func follow(c *cli.Context, e *environment, chain *slurm.Chain) error {
+// follow shows progress until the jobs end, and returns its outcome. Interrupted, it asks whether the jobs shall go on.
+func follow(c *cli.Context, e *environment, q *slurm.Queue) error {
 	every := 2 * time.Second
 	if c.IsSet("every") {
 		every = c.Duration("every")
@@ -35,24 +35,24 @@ func follow(c *cli.Context, e *environment, chain *slurm.Chain) error {
 	if f, ok := e.Stderr.(*os.File); ok {
 		p.bar = term.IsTerminal(int(f.Fd()))
 	}
-	shown := newCounters(e, chain.Request.Counters)
-	r, err := chain.Follow(c.Context, every, func(r *slurm.Report) {
-		p.show(r)
-		shown.follow(c.Context, r)
-	})
+	shown := newCounters(e, q.Request.Counters)
+	v, err := q.Follow(c.Context, every, q.Look, func(v *slurm.View) {
+		p.show(v.Items[0])
+		shown.follow(c.Context, v.Items[0])
+	}, slurm.Quiet())
 	p.end()
 	if err != nil {
 		if fault.CodeOf(context.Cause(c.Context)) == fault.Interrupted {
-			return interrupted(c, e, chain)
+			return interrupted(c, e, q)
 		}
 		return err
 	}
-	return r.Outcome()
+	return q.Outcome(v)
 }
 
 // interrupted asks once whether the jobs shall end, too. Where nobody can answer they are cancelled: that is what
 // Ctrl-C means; a coordinator that is killed in another way leaves its jobs alone.
-func interrupted(c *cli.Context, e *environment, chain *slurm.Chain) error {
+func interrupted(c *cli.Context, e *environment, q *slurm.Queue) error {
 	cancel := true
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		fmt.Fprint(e.Stderr, "cancel the jobs, too? [Y/n] ")
@@ -60,17 +60,17 @@ func interrupted(c *cli.Context, e *environment, chain *slurm.Chain) error {
 		cancel = err == nil && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "n")
 	}
 	if !cancel {
-		return fault.New(fault.Interrupted, "interrupted, the jobs go on").WithHint("rawstatus status %s", slurm.Quote(chain.Work))
+		return fault.New(fault.Interrupted, "interrupted, the jobs go on").WithHint("rawstatus status %s", slurm.Quote(q.Dir))
 	}
-	ids, err := cancelJobs(context.WithoutCancel(c.Context), chain)
+	ids, err := cancelJobs(context.WithoutCancel(c.Context), q)
 	if err != nil {
 		return err
 	}
 	return fault.New(fault.Interrupted, "interrupted, jobs %v are cancelled", ids).
-		WithHint("go on with: rawstatus rerun --work %s", slurm.Quote(chain.Work))
+		WithHint("go on with: rawstatus rerun --work %s", slurm.Quote(q.Dir))
 }
 
-// progress shows how far a chain is, as a bar on a terminal and as a line for each change elsewhere.
+// progress shows how far the jobs are, as a bar on a terminal and as a line for each change elsewhere.
 type progress struct {
 	w          io.Writer
 	bar, quiet bool

@@ -142,11 +142,7 @@ func (j *nightJob) until(t *testing.T, what string, ok func(*slurm.Report) bool)
 // attempts reads the records.
 func (j *nightJob) attempts(t *testing.T) []*slurm.Attempt {
 	t.Helper()
-	p, err := plan.Load(j.work)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := slurm.LoadAttempts(j.work, p)
+	all, err := slurm.LoadAttempts(j.work)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +243,8 @@ func (n *night) deployed(t *testing.T) {
 func (n *night) chunks(t *testing.T) {
 	j := n.job(t, nil)
 	j.submit(t, 0, "--wait", "--tasks", "40", "--throttle", "9")
-	if a := j.attempts(t)[0]; len(a.Chunks) != 2 || a.Chunks[1].Offset != 33 {
-		t.Errorf("chunks %+v, the cluster takes indices below 33", a.Chunks)
+	if arrays := j.attempts(t)[0].Arrays(); len(arrays) != 2 || arrays[1].Offset != 33 {
+		t.Errorf("arrays %+v, the cluster takes indices below 33", arrays)
 	}
 	j.same(t)
 }
@@ -303,11 +299,11 @@ func (n *night) outOfTime(t *testing.T) {
 
 func (j *nightJob) logOf(t *testing.T, a *slurm.Attempt, task int) string {
 	t.Helper()
-	id, ok := a.Element(task)
-	if !ok {
-		t.Fatalf("attempt %d has no task %d", a.Number, task)
+	h := a.Arrays()[0]
+	if !slices.Contains(h.Indices, task-h.Offset) {
+		t.Fatalf("the first array of attempt %d has no task %d", a.Number, task)
 	}
-	return filepath.Join(j.work, "slurm", a.Plan[:12], "log", fmt.Sprintf("tasks0-%d_%d.log", id.Job, id.Index))
+	return filepath.Join(j.work, "slurm", "log", fmt.Sprintf("tasks0-%d_%d.log", h.Job, task-h.Offset))
 }
 
 func (n *night) damagedPartial(t *testing.T) {
@@ -329,7 +325,7 @@ func (n *night) cancelled(t *testing.T) {
 	j := n.job(t, []string{`[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID -lt 8 ]] || sleep 100`})
 	j.submit(t, 0)
 	j.until(t, "half of the tasks are done", func(r *slurm.Report) bool { return r.Counts[slurm.StateDone] == 8 })
-	if out, err := exec.Command("scancel", fmt.Sprint(j.attempts(t)[0].Chunks[0].Job)).CombinedOutput(); err != nil {
+	if out, err := exec.Command("scancel", fmt.Sprint(j.attempts(t)[0].Arrays()[0].Job)).CombinedOutput(); err != nil {
 		t.Fatalf("scancel: %v\n%s", err, out)
 	}
 	_, stderr := j.watch(t, fault.Incomplete)
@@ -338,7 +334,7 @@ func (n *night) cancelled(t *testing.T) {
 	}
 	j.goOn(t, stderr)
 	all := j.attempts(t)
-	if len(all) != 2 || !slices.Equal(all[1].Chunks[0].Indices, []int{8, 9, 10, 11, 12, 13, 14, 15}) {
+	if len(all) != 2 || !slices.Equal(all[1].Arrays()[0].Indices, []int{8, 9, 10, 11, 12, 13, 14, 15}) {
 		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
 	}
 	j.same(t)
@@ -443,7 +439,7 @@ func (n *night) halfFailed(t *testing.T) {
 	j.submit(t, 0, "--tasks", "40")
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 2 || !slices.Equal(all[1].After, []int{all[0].Chunks[1].Job}) || len(all[1].Chunks) != 1 || !slices.Equal(all[1].Chunks[0].Indices, []int{3}) {
+	if len(all) != 2 || !slices.Equal(all[1].After, []int{all[0].Arrays()[1].Job}) || len(all[1].Arrays()) != 1 || !slices.Equal(all[1].Arrays()[0].Indices, []int{3}) {
 		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
 	}
 	j.same(t)
@@ -457,7 +453,7 @@ func (n *night) stages(t *testing.T) {
 	j.submit(t, 0, rules...)
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 2 || len(all[1].Chunks) != 2 || len(all[1].Chunks[0].Indices) != 1 || all[1].Chunks[1].Stage != 1 {
+	if len(all) != 2 || len(all[1].Arrays()) != 2 || len(all[1].Arrays()[0].Indices) != 1 || all[1].Arrays()[1].Stage != 1 {
 		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
 	}
 	j.want = published(t, single.repo)
@@ -498,22 +494,25 @@ func (n *night) submitterKilled(t *testing.T) {
 	j := n.job(t, []string{"sleep 3"})
 	j.submit(t, 0)
 	a := j.attempts(t)[0]
-	array := a.Chunks[0].Job
-	if out, err := exec.Command("scancel", fmt.Sprint(a.RepairJob), fmt.Sprint(a.ReduceJob)).CombinedOutput(); err != nil {
+	array := a.Arrays()[0].Job
+	if out, err := exec.Command("scancel", fmt.Sprint(a.JobOf(slurm.RepairPart)), fmt.Sprint(a.JobOf(slurm.ReducePart))).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	a.Chunks[0].Job, a.ReduceJob, a.RepairJob, a.Complete = 0, 0, 0, false
+	for _, h := range a.Jobs {
+		h.Job = 0
+	}
+	a.Complete = false
 	b, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(j.work, "slurm", a.Plan[:12], "attempt-001.json"), b, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(j.work, "slurm", "attempt-001.json"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	j.call(t, 0, "rerun", j.work)
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 1 || all[0].Chunks[0].Job != array || !all[0].Complete {
+	if len(all) != 1 || all[0].Arrays()[0].Job != array || !all[0].Complete {
 		t.Errorf("the running array %d was not taken over: %+v", array, all[0])
 	}
 	j.same(t)

@@ -10,12 +10,12 @@ var files embed.FS
 
 // The scripts.
 const (
-	Array    = "rawstatus-array.sbatch"
-	Reduce   = "rawstatus-reduce.sbatch"
-	Repair   = "rawstatus-repair.sbatch"
-	Deploy   = "mergedeploy.sbatch"
-	Post     = "rawstatus-post.sbatch"
-	Campaign = "rawstatus-campaign.sbatch"
+	Array   = "rawstatus-array.sbatch"
+	Reduce  = "rawstatus-reduce.sbatch"
+	Repair  = "rawstatus-repair.sbatch"
+	Deploy  = "mergedeploy.sbatch"
+	Post    = "rawstatus-post.sbatch"
+	Element = "rawstatus-element.sbatch"
 )
 
 // Render returns a script with the path of its program and the site's lines filled in. quotedBin is one shell word.

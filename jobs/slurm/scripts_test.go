@@ -11,7 +11,7 @@ import (
 // TestScripts wants every script to be shell, to explain its use, to be changed by Render in just the marked lines, and to
 // end by becoming the program, so that Slurm's signals reach it.
 func TestScripts(t *testing.T) {
-	for _, name := range []string{Array, Reduce, Repair, Deploy, Post, Campaign} {
+	for _, name := range []string{Array, Reduce, Repair, Deploy, Post, Element} {
 		plain, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -2,10 +2,8 @@ package campaign
 
 import (
 	"bytes"
-	"context"
 	"encoding/csv"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -58,7 +55,7 @@ options = ["--min-frames", "9"]
 	if got := items[4]; got.Key() != "mfx1-r0007-jungfrau-dark" || got.Tag != "ar" {
 		t.Errorf("%+v", got)
 	}
-	if got, want := items[12], (Item{Experiment: "cxi2", Run: 1, Dir: "/d", Detector: "jungfrau", Profile: "data", Options: []string{"--min-frames", "9"}}); !reflect.DeepEqual(got, want) {
+	if got, want := items[12], (slurm.Item{Experiment: "cxi2", Run: 1, Dir: "/d", Detector: "jungfrau", Profile: "data", Options: []string{"--min-frames", "9"}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -95,117 +92,11 @@ func TestFileErrors(t *testing.T) {
 	}
 }
 
-// TestPackLosesNothing packs random campaigns: every task is in exactly one piece, no element is beyond reason.
-func TestPackLosesNothing(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
-		sizes := map[string][]int64{}
-		var pieces []Piece
-		for range r.IntN(30) {
-			key := string(rune('a'+len(sizes)%26)) + strings.Repeat("x", len(sizes)/26)
-			var tasks []int
-			for n := range r.IntN(6) {
-				sizes[key] = append(sizes[key], r.Int64N(elementBytes))
-				tasks = append(tasks, n)
-			}
-			pieces = append(pieces, cut(Piece{Key: key}, tasks, func(n int) int64 { return sizes[key][n] })...)
-		}
-		budget := r.IntN(12)
-		elements, later := pack(pieces, budget)
-		if len(elements) > budget {
-			t.Fatalf("%d elements for a budget of %d", len(elements), budget)
-		}
-		var got []Piece
-		for i, element := range elements {
-			var load int64
-			for _, p := range element {
-				load += p.Bytes
-			}
-			if len(element) == 0 || len(element) > 1 && load > 2*elementBytes {
-				t.Fatalf("element %d has %d pieces of %d bytes", i, len(element), load)
-			}
-			got = append(got, element...)
-		}
-		got = append(got, later...)
-		order := func(a, b Piece) int {
-			if a.Key != b.Key {
-				return strings.Compare(a.Key, b.Key)
-			}
-			return slices.Compare(a.Tasks, b.Tasks)
-		}
-		slices.SortFunc(got, order)
-		slices.SortFunc(pieces, order)
-		if !reflect.DeepEqual(got, pieces) && len(pieces) > 0 {
-			t.Fatalf("packed %v\nof %v", got, pieces)
-		}
-		if budget > 0 && len(pieces) > 0 && len(elements) == 0 {
-			t.Fatal("nothing is packed")
-		}
-	}
-}
-
-// TestSettle wants the right thing to be done about an item of three tasks, of which 1 and 2 lack partials.
-func TestSettle(t *testing.T) {
-	ended := func(s slurm.State, exit int) *slurm.Element {
-		return &slurm.Element{State: s, Exit: exit, Node: "n", ReqMemMB: 100, TimeLimit: time.Hour}
-	}
-	piece := func(tasks ...int) Piece { return Piece{Tasks: tasks} }
-	lacks := []int{1, 2}
-	for name, tt := range map[string]struct {
-		parts []part
-		lacks []int
-		state string
-		todo  []int
-		mem   int64
-	}{
-		"never submitted":              {nil, lacks, Waiting, lacks, 0},
-		"all with Slurm":               {[]part{{piece: piece(0, 1, 2), active: true, element: ended(slurm.Pending, 0)}}, lacks, Pending, nil, 0},
-		"one task with Slurm":          {[]part{{piece: piece(1), active: true, element: ended(slurm.Running, 0)}}, lacks, Running, []int{2}, 0},
-		"out of memory":                {[]part{{piece: piece(0, 1, 2), element: ended(slurm.OutOfMemory, 0)}}, lacks, Waiting, lacks, 200},
-		"user error":                   {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Failed, 10), told: true, outcome: Outcome{Code: 10, Error: "no data"}}}, lacks, Failed, lacks, 0},
-		"another item's user error":    {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Failed, 10)}}, lacks, Waiting, lacks, 0},
-		"temporary":                    {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Failed, 75), told: true, outcome: Outcome{Code: 75}}}, lacks, Waiting, lacks, 0},
-		"cancelled":                    {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Cancelled, 0)}}, lacks, Failed, lacks, 0},
-		"damaged afterwards":           {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Completed, 0), told: true}}, lacks, Waiting, lacks, 0},
-		"reduce found a damaged one":   {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Failed, 11), told: true, outcome: Outcome{Code: 11}}}, lacks, Waiting, lacks, 0},
-		"reduce alone is left":         {[]part{{piece: piece(0, 1, 2), element: ended(slurm.OutOfMemory, 0)}}, nil, Waiting, nil, 200},
-		"reduce was refused":           {[]part{{piece: piece(0, 1, 2), element: ended(slurm.Failed, 2), told: true, outcome: Outcome{Code: 2}}}, nil, Failed, nil, 0},
-		"the later wave counts":        {[]part{{piece: piece(1, 2), element: ended(slurm.OutOfMemory, 0)}, {piece: piece(1, 2), element: ended(slurm.NodeFail, 0)}}, lacks, Waiting, lacks, 0},
-		"unknown to Slurm and no word": {[]part{{piece: piece(0, 1, 2)}}, lacks, Waiting, lacks, 0},
-	} {
-		s := &State{}
-		s.settle(tt.parts, tt.lacks, false)
-		var mem int64
-		for _, v := range s.verdicts {
-			mem = max(mem, v.Mem)
-		}
-		if s.State != tt.state || !slices.Equal(s.todo, tt.todo) || mem != tt.mem {
-			t.Errorf("%s: %s, to do %v, memory %d; want %s, %v, %d", name, s.State, s.todo, mem, tt.state, tt.todo, tt.mem)
-		}
-		if s.State == Failed && s.Reason == "" && name == "cancelled" {
-			t.Errorf("%s: no reason", name)
-		}
-	}
-	// The work of an element for an earlier plan of the item says nothing about this one.
-	failed := part{piece: piece(0, 1, 2), element: ended(slurm.Failed, 10), told: true, outcome: Outcome{Code: 10, Plan: "a", Error: "why"}}
-	for id, want := range map[string]string{"a": Failed, "b": Waiting} {
-		s := &State{plan: &plan.Plan{ID: id}}
-		if s.settle([]part{failed}, lacks, false); s.State != want || len(s.todo) != 2 {
-			t.Errorf("plan %s: %s, %v", id, s.State, s.todo)
-		}
-	}
-	s := &State{}
-	s.settle([]part{{piece: piece(0, 1, 2), element: ended(slurm.Cancelled, 0)}}, lacks, true)
-	if s.State != Waiting {
-		t.Errorf("a person asks for another try: %s", s.State)
-	}
-}
-
 // doneItem is an item of one panel of 2 x 2 pixels with a status file of this name.
-func doneItem(run int, file string) *State {
-	it := Item{Experiment: "e", Run: run, Detector: "d", Profile: "data"}
-	return &State{Item: it, Key: it.Key(), State: Done, Bytes: 2e9, Seconds: 4, Panels: 1, Events: 10, Tries: 1,
-		plan: &plan.Plan{Dataset: plan.Dataset{Panels: []frame.Panel{{Rows: 2, Cols: 2}}}},
+func doneItem(run int, file string) *slurm.Report {
+	it := slurm.Item{Experiment: "e", Run: run, Detector: "d", Profile: "data"}
+	return &slurm.Report{Item: it, Key: it.Key(), State: slurm.Done, Seconds: 4, Tries: 1,
+		Plan: &plan.Plan{Dataset: plan.Dataset{Panels: []frame.Panel{{Rows: 2, Cols: 2}}, Events: 10}, Tasks: []plan.Task{{Bytes: 2e9}}},
 		Summary: &reduce.Summary{Groups: []reduce.Group{{Pixels: 4, Bad: 1, Bits: []status.Line{{Value: 2, Name: "RMS_LOW", Count: 1}, {Value: 1, Name: "RMS_HIGH"}},
 			Panels: []reduce.Panel{{ID: "p", File: file}}}}}}
 }
@@ -213,7 +104,7 @@ func doneItem(run int, file string) *State {
 func TestTrendAndTable(t *testing.T) {
 	files := map[string][]uint64{"a": {1, 0, 0, 0}, "b": {2, 0, 1, 0}, "c": {0, 0, 1, 0}, "d": {4, 0, 1, 0}}
 	// Runs in any order; what is not done takes no part.
-	v := &View{Items: []*State{doneItem(9, "d"), doneItem(2, "a"), doneItem(3, "b"), {Item: Item{Experiment: "e", Run: 4, Detector: "d", Profile: "data"}, Key: "k", State: Failed, Reason: "no\ndata"}, doneItem(5, "c")}}
+	v := &slurm.View{Items: []*slurm.Report{doneItem(9, "d"), doneItem(2, "a"), doneItem(3, "b"), {Item: slurm.Item{Experiment: "e", Run: 4, Detector: "d", Profile: "data"}, Key: "k", State: slurm.Ended, Reason: "no\ndata"}, doneItem(5, "c")}}
 	trend, err := MakeTrend(v, func(path string) ([]uint64, error) { return files[path], nil })
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +133,7 @@ func TestTrendAndTable(t *testing.T) {
 	if err := table.WriteCSV(&out); err != nil {
 		t.Fatal(err)
 	}
-	if lines, err = csv.NewReader(bytes.NewReader(out.Bytes())).ReadAll(); err != nil || len(lines) != 6 || lines[4][5] != Failed {
+	if lines, err = csv.NewReader(bytes.NewReader(out.Bytes())).ReadAll(); err != nil || len(lines) != 6 || lines[4][5] != slurm.Ended {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	out.Reset()
@@ -260,80 +151,6 @@ func TestTrendAndTable(t *testing.T) {
 	}
 	if _, err := MakeTrend(v, func(string) ([]uint64, error) { return nil, os.ErrNotExist }); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an unreadable status file: %v", err)
-	}
-}
-
-// TestElementGoesOnAfterAFailure wants one bad run not to take the others of its element with it, and each outcome to be kept.
-func TestElementGoesOnAfterAFailure(t *testing.T) {
-	c, err := Create(nil, t.TempDir(), &File{Name: "n", Entries: []Entry{{Experiment: "e", Runs: "1-3", Detectors: []string{"d"}}}},
-		slurm.Request{MaxAttempts: 2}, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &Wave{Schema: schema, Number: 1, Elements: [][]Piece{{}}}
-	for _, it := range c.Items {
-		w.Elements[0] = append(w.Elements[0], Piece{Key: it.Key(), Tasks: []int{0, 2}})
-	}
-	if err := slurm.WriteRecord(c.wavePath(1), w, true); err != nil {
-		t.Fatal(err)
-	}
-	calls, code := 0, map[int]int{0: 10, 1: 75, 2: 1}
-	err = c.Element(t.Context(), 1, 0, Hands{Do: func(_ context.Context, p slurm.Piece, tasks []int) error {
-		if p.Work != c.Work(c.Items[calls].Key()) || !slices.Equal(tasks, []int{0, 2}) {
-			t.Errorf("call %d: %+v, tasks %v", calls, p, tasks)
-		}
-		if calls++; calls == 3 {
-			panic("a defect")
-		}
-		return fault.New(fault.Code(code[calls-1]), "why")
-	}})
-	if fault.CodeOf(err) != fault.Temporary || calls != 3 {
-		t.Errorf("%v, %d calls", err, calls)
-	}
-	for i, it := range c.Items {
-		o, told, err := loadOutcome(c.OutcomePath(it.Key(), 1, 0))
-		if err != nil || !told || o.Code != code[i] || o.Begin.IsZero() {
-			t.Errorf("item %d: %+v, %v", i, o, err)
-		}
-	}
-	if err := c.Element(t.Context(), 1, 1, Hands{}); fault.CodeOf(err) != fault.Usage {
-		t.Errorf("an element that is not: %v", err)
-	}
-}
-
-// TestPlanAgainWhenOptionsChange wants no result of options that the file no longer has.
-func TestPlanAgainWhenOptionsChange(t *testing.T) {
-	c, err := Create(nil, t.TempDir(), &File{Name: "n", Entries: []Entry{{Experiment: "e", Runs: "1", Detectors: []string{"d"}}}}, slurm.Request{}, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls, code := 0, 0
-	plan := func(it Item, again bool) {
-		t.Helper()
-		if err := c.Plan(t.Context(), it, again, Hands{Plan: func(context.Context, Item, string) error {
-			if calls++; code == 0 {
-				return nil
-			}
-			return fault.New(fault.Code(code), "e")
-		}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	it := c.Items[0]
-	for _, step := range []struct {
-		options []string
-		again   bool
-		code    int
-		want    int
-	}{{nil, false, 10, 1}, {nil, false, 0, 2}, {nil, false, 0, 2}, {[]string{"--skip", "1"}, false, 0, 3}, {[]string{"--skip", "1"}, true, 0, 4}, {[]string{"--skip", "2"}, false, 2, 5}} {
-		it.Options, code = step.options, step.code
-		if plan(it, step.again); calls != step.want {
-			t.Errorf("%+v: %d calls", step, calls)
-		}
-	}
-	s := &State{Item: it, Key: it.Key()}
-	if err := c.look(s, nil, false); err != nil || s.State != Failed || s.Reason != "e" {
-		t.Errorf("%v %+v", err, s)
 	}
 }
 
@@ -365,7 +182,7 @@ func TestFileWrite(t *testing.T) {
 // TestTrendComparesEqualWithEqual has a panel that leaves and one that comes, in two gain modes: what is compared is a panel
 // in a mode with itself, and files are read panel by panel, each once.
 func TestTrendComparesEqualWithEqual(t *testing.T) {
-	item := func(run int, panels ...string) *State {
+	item := func(run int, panels ...string) *slurm.Report {
 		s := doneItem(run, "")
 		s.Summary.Groups = nil
 		for _, mode := range []string{"g0", "g1"} {
@@ -379,7 +196,7 @@ func TestTrendComparesEqualWithEqual(t *testing.T) {
 	}
 	bad := map[string]int{"a-g0-1": 1, "a-g0-2": 2, "a-g0-3": 3, "a-g1-3": 1, "b-g0-1": 4, "b-g1-1": 4, "c-g0-3": 4, "c-g1-3": 4}
 	var read []string
-	trend, err := MakeTrend(&View{Items: []*State{item(1, "a", "b"), item(2, "a"), item(3, "a", "c")}}, func(path string) ([]uint64, error) {
+	trend, err := MakeTrend(&slurm.View{Items: []*slurm.Report{item(1, "a", "b"), item(2, "a"), item(3, "a", "c")}}, func(path string) ([]uint64, error) {
 		read = append(read, path)
 		status := make([]uint64, 4)
 		for i := range bad[path] {

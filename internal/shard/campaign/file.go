@@ -9,13 +9,13 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"rawstatus/internal/config"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/shard/slurm"
 )
 
 // File is a campaign file.
@@ -35,28 +35,6 @@ type Entry struct {
 	Tag        string   `toml:"tag,omitempty"`      // for people; shown in the table
 	Options    []string `toml:"options,omitempty"`  // of `rawstatus plan`, e.g. ["--min-frames", "10"]
 	Deploy     *bool    `toml:"deploy,omitempty"`   // other than the file says
-}
-
-// Item is one run, detector and profile.
-type Item struct {
-	Experiment string   `json:"exp"`
-	Run        int      `json:"run"`
-	Dir        string   `json:"dir,omitempty"`
-	Detector   string   `json:"detector"`
-	Profile    string   `json:"profile"`
-	Tag        string   `json:"tag,omitempty"`
-	Options    []string `json:"options,omitempty"`
-	Deploy     bool     `json:"deploy,omitempty"`
-}
-
-// Key names an item and its directory.
-func (it Item) Key() string {
-	return fmt.Sprintf("%s-r%04d-%s-%s", it.Experiment, it.Run, it.Detector, it.Profile)
-}
-
-// series names the items that are compared with each other: those that differ in the run alone.
-func (it Item) series() string {
-	return strings.Join(append([]string{it.Experiment, it.Detector, it.Profile}, it.Options...), "\x00")
 }
 
 var (
@@ -101,8 +79,8 @@ func bad(path, format string, args ...any) error {
 }
 
 // Items returns what the file asks for, in its order.
-func (f *File) Items() ([]Item, error) {
-	var items []Item
+func (f *File) Items() ([]slurm.Item, error) {
+	var items []slurm.Item
 	seen := map[string]bool{}
 	for n, e := range f.Entries {
 		wrong := func(format string, args ...any) error {
@@ -130,7 +108,7 @@ func (f *File) Items() ([]Item, error) {
 			for _, profile := range profiles {
 				for _, r := range runs {
 					for run := r.First; run <= r.Last; run++ {
-						it := Item{Experiment: e.Experiment, Run: run, Dir: e.Dir, Detector: det, Profile: profile, Tag: e.Tag, Options: e.Options, Deploy: f.Deploy}
+						it := slurm.Item{Experiment: e.Experiment, Run: run, Dir: e.Dir, Detector: det, Profile: profile, Tag: e.Tag, Options: e.Options, Deploy: f.Deploy}
 						if e.Deploy != nil {
 							it.Deploy = *e.Deploy
 						}

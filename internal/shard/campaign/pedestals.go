@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/stats/status"
 	"rawstatus/internal/stats/trend"
 )
@@ -68,7 +69,7 @@ type pedestalKey struct {
 }
 
 // addPedestals takes the chips of one run in.
-func (s *Series) addPedestals(it *State) {
+func (s *Series) addPedestals(it *slurm.Report) {
 	for _, g := range it.Summary.Groups {
 		for _, p := range g.Panels {
 			for _, chip := range p.Pedestals {

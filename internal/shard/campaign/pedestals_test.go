@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/stats/status"
 )
 
 // darkItem is a dark run of one panel with two chips.
-func darkItem(run int, first, second, rms float64) *State {
+func darkItem(run int, first, second, rms float64) *slurm.Report {
 	s := doneItem(run, "a")
 	s.Profile = "dark"
 	s.Summary.Groups[0].GainMode = "g1"
@@ -22,8 +23,8 @@ func darkItem(run int, first, second, rms float64) *State {
 // TestPedestalTrend follows two chips: one drifts slowly, the other makes a step, and comes back after a run that is not done.
 func TestPedestalTrend(t *testing.T) {
 	lost := darkItem(5, 0, 0, 1)
-	lost.State = Failed
-	v := &View{Items: []*State{darkItem(7, 1003.5, 500.1, 2), darkItem(2, 1000, 500, 2), lost, darkItem(3, 1002, 530.25, 2), darkItem(9, 1004, 500.2, 0.1)}}
+	lost.State = slurm.Ended
+	v := &slurm.View{Items: []*slurm.Report{darkItem(7, 1003.5, 500.1, 2), darkItem(2, 1000, 500, 2), lost, darkItem(3, 1002, 530.25, 2), darkItem(9, 1004, 500.2, 0.1)}}
 	trend, err := MakeTrend(v, func(string) ([]uint64, error) { return []uint64{0, 0, 0, 0}, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestPedestalTrend(t *testing.T) {
 
 // TestDriftsAndLevels follows a chip that drifts and one that changes its level once, both with some scatter, while bad pixels come.
 func TestDriftsAndLevels(t *testing.T) {
-	v := &View{}
+	v := &slurm.View{}
 	for i, scatter := range []float64{0.02, -0.03, 0.01, 0.02, -0.02, 0.01, -0.03, 0.02} {
 		level := 500.0
 		if i >= 5 {

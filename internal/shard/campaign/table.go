@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"rawstatus/internal/io/atomicfile"
+	"rawstatus/internal/shard/slurm"
 )
 
 // Row is one line of the table: an item and what was found.
@@ -53,16 +54,24 @@ type Table struct {
 }
 
 // MakeTable makes the table of a view, with the changes and pedestals of its trend.
-func MakeTable(name string, v *View, trend *Trend) *Table {
+func MakeTable(name string, v *slurm.View, trend *Trend) *Table {
 	t := &Table{Name: name, Rows: []Row{}, Pedestals: trend.Pedestals()}
 	values := map[string]uint64{}
 	for _, s := range v.Items {
 		r := Row{Experiment: s.Experiment, Run: s.Run, Detector: s.Detector, Profile: s.Profile, Tag: s.Tag, State: s.State, Reason: s.Reason,
-			Panels: s.Panels, Events: s.Events, GB: float64(s.Bytes) / 1e9, Tries: s.Tries, Seconds: s.Seconds, Change: trend.Changes[s.Key]}
+			Tries: s.Tries, Seconds: s.Seconds, Change: trend.Changes[s.Key]}
+		if s.Plan != nil {
+			r.Panels, r.Events = len(s.Plan.Dataset.Panels), s.Plan.Dataset.Events
+			var bytes int64
+			for _, t := range s.Plan.Tasks {
+				bytes += t.Bytes
+			}
+			r.GB = float64(bytes) / 1e9
+		}
 		if r.Seconds > 0 {
 			r.Rate = r.GB / r.Seconds
 		}
-		if s.State == Done {
+		if s.State == slurm.Done {
 			r.Reason, r.Bits = "", map[string]int{}
 			for _, g := range s.Summary.Groups {
 				r.Pixels, r.Bad = r.Pixels+g.Pixels, r.Bad+g.Bad
@@ -152,13 +161,13 @@ func (t *Table) WriteJSON(w io.Writer) error {
 }
 
 // WriteReports stores table and trend in the campaign's directory.
-func (c *Campaign) WriteReports(t *Table, trend *Trend) error {
+func WriteReports(dir string, t *Table, trend *Trend) error {
 	for name, write := range map[string]func(io.Writer) error{
 		"report.txt": func(w io.Writer) error { return errors.Join(t.WriteText(w), trend.WriteText(w)) },
 		"report.csv": t.WriteCSV, "report.json": t.WriteJSON, "trend.csv": trend.WriteRuns, "pixels.csv": trend.WritePixels,
 		"pedestals.csv": trend.WritePedestals,
 	} {
-		if err := atomicfile.Write(filepath.Join(c.Dir, name), atomicfile.Options{}, write); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, name), atomicfile.Options{}, write); err != nil {
 			return err
 		}
 	}

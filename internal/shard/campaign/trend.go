@@ -7,9 +7,16 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/shard/slurm"
 )
+
+// series names the items that are compared with each other: those that differ in the run alone.
+func series(it slurm.Item) string {
+	return strings.Join(append([]string{it.Experiment, it.Detector, it.Profile}, it.Options...), "\x00")
+}
 
 // StatusReader reads the status of one panel in one gain mode.
 type StatusReader func(path string) ([]uint64, error)
@@ -73,20 +80,20 @@ type history struct {
 
 // MakeTrend reads the status files of all items that are done, panel by panel: it holds one panel at a time, and the pixels
 // that were not the same in all runs.
-func MakeTrend(v *View, read StatusReader) (*Trend, error) {
+func MakeTrend(v *slurm.View, read StatusReader) (*Trend, error) {
 	t := &Trend{Changes: map[string]*Change{}}
 	at := map[string]int{}
-	var groups [][]*State
+	var groups [][]*slurm.Report
 	items := slices.Clone(v.Items)
-	slices.SortStableFunc(items, func(a, b *State) int { return a.Run - b.Run })
+	slices.SortStableFunc(items, func(a, b *slurm.Report) int { return a.Run - b.Run })
 	for _, s := range items {
-		if s.State != Done {
+		if s.State != slurm.Done {
 			continue
 		}
-		n, known := at[s.series()]
+		n, known := at[series(s.Item)]
 		if !known {
 			n = len(groups)
-			at[s.series()], groups = n, append(groups, nil)
+			at[series(s.Item)], groups = n, append(groups, nil)
 			t.Series = append(t.Series, &Series{Experiment: s.Experiment, Detector: s.Detector, Profile: s.Profile, chips: map[pedestalKey]*Pedestals{}})
 		}
 		groups[n] = append(groups[n], s)
@@ -104,7 +111,7 @@ func MakeTrend(v *View, read StatusReader) (*Trend, error) {
 }
 
 // follow takes the runs of a series in.
-func (s *Series) follow(items []*State, read StatusReader) error {
+func (s *Series) follow(items []*slurm.Report, read StatusReader) error {
 	visits := map[panelKey][]visit{}
 	for i, it := range items {
 		s.Runs = append(s.Runs, RunTrend{Run: it.Run})
@@ -183,8 +190,8 @@ func (s *Series) followPanel(key panelKey, visits []visit, read StatusReader) er
 	return nil
 }
 
-func columns(it *State, segment int) int {
-	for _, p := range it.plan.Dataset.Panels {
+func columns(it *slurm.Report, segment int) int {
+	for _, p := range it.Plan.Dataset.Panels {
 		if p.Segment == segment {
 			return p.Cols
 		}

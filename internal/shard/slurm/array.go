@@ -10,7 +10,6 @@ import (
 type Chunk struct {
 	Offset  int   `json:"offset"`
 	Indices []int `json:"indices"` // ascending
-	Job     int   `json:"job"`     // 0 while not submitted
 	Stage   int   `json:"stage,omitempty"`
 }
 

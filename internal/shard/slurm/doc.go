@@ -1,4 +1,4 @@
-// Package slurm runs the tasks of a plan as Slurm jobs and brings them to a complete result.
+// Package slurm lets Slurm do the tasks of plans and brings them to a complete result, for one run and for many.
 //
 // # Who is believed
 //
@@ -6,28 +6,45 @@
 // why it ended, how much memory it took. A task that Slurm calls COMPLETED and that left no partial is
 // missing; one that Slurm has forgotten and whose partial verifies is done.
 //
-// # The chain
+// # The queue
 //
-// One attempt at a plan is a chain of jobs:
+// A Queue is a directory with items: the work directory of one run is a list of one, a campaign has many, each with a work
+// directory of its own below it. The same steps lead every queue on:
 //
-//	array (one or more chunks) --afterok--> reduce --afterok----> deploy (optional)
-//	                                               --afternotok-> repair
+//	Look     partials and summaries first, then one squeue and one sacct: the state of every task, reduction, deployment
+//	settle   what that makes of an item: done, at work, waiting, held, failed for good; a pure function
+//	Again, share   what is to be handed over now: an Attempt
+//	Submit   claims the attempt in the journal and submits its jobs
 //
-// Every dependent job carries --kill-on-invalid-dep=yes, so exactly one of deploy and repair starts. When an
-// array element fails, reduce can never start, is removed, and that counts as not ok: repair starts.
-// Repair looks at every task without a partial, decides with Diagnose what it needs (more memory, more time, other
-// nodes, nothing), and submits the next attempt of just those, with a new reduce and repair of its own. The number
-// of attempts is bounded. Nobody has to be watching: the jobs look after themselves.
+// Look, settle and the journal do not know how work is packed. Only the forms differ in which it is handed over:
 //
-// A job whose predictions are wrong (plan.WrongPrediction) is made again (job.Remake): the repair job cancels what is left
-// of the chain and submits the new plan for the same request.
+//   - One run is a chain of jobs, which needs nobody between its links:
+//
+//     array (one or more chunks) --afterok--> reduce --afterok----> deploy (optional)
+//     --afternotok-> repair
+//
+//     Every dependent job carries --kill-on-invalid-dep=yes, so exactly one of deploy and repair starts. When an array
+//     element fails, reduce can never start, is removed, and that counts as not ok: repair starts.
+//
+//   - Many runs share arrays. An element has portions of some items, so that short runs share an element and long runs have
+//     several; the one that completes an item's last partial reduces it. An item that is to be deployed gets a portion for that when
+//     all runs of its detector before it are reduced or have failed for good; deployments of one detector are one element, in
+//     the order of runs. An element leaves word of each portion in the item's work directory (Outcome). One repair job waits behind
+//     the arrays, however they end.
+//
+// A repair job decides what comes next and submits it: tasks that failed with what they need (more memory, more time, other
+// nodes), what follows them, nothing that a person has ended or that would fail again. The number of tries is bounded. So nobody
+// has to be watching; the coordinator of a campaign only makes the same steps sooner.
+//
+// A job whose predictions are wrong (plan.WrongPrediction) is made again (job.Remake): the repair job of one run cancels what is
+// left of the chain and submits the new plan for the same request; an item of a campaign is made again before the next step.
 //
 // # What a job works for
 //
-// A Request is all that decides what the jobs of a plan do and where it goes. It has an id, the hash of its content, and
-// never changes. Every job names plan and request (--plan, --request), and does nothing in a work directory that holds
-// another plan, works for another request, or was cancelled (Piece.Admit). So a later submission changes nothing for jobs
-// that wait: it joins them, takes their place after they are cancelled, or is refused.
+// A Request is all that decides what the jobs of a queue do and where it goes. It has an id, the hash of its content, and
+// never changes. Every job names plan and request (--plan, --request), or its attempt, which does. It does nothing in a work
+// directory that holds another plan, works for another request, or was cancelled (Piece.Admit). So a later submission changes
+// nothing for jobs that wait: it joins them, takes their place after they are cancelled, or is refused.
 //
 // # What is done
 //
@@ -38,15 +55,19 @@
 // # What a person has ended
 //
 // A job that a person cancelled is not submitted again until a person asks for it. Slurm distinguishes such jobs from those that it
-// removed because a job before them failed. `rawstatus cancel` writes its wish into the record first, for the jobs that
+// removed because a job before them failed. `rawstatus cancel` writes its wish into the latest attempt first, for the jobs that
 // start in this moment, and returns when all have ended.
 //
 // # Records
 //
-// <workdir>/slurm/<plan>/ holds what was submitted: attempt-NNN.json, one for each attempt with its tasks, resources,
-// reasons and job ids; logs; and for each request a directory with request.json, site.toml (the settings in force at the
-// submission), the job scripts, and deployment.json. Records are written under the lock <workdir>/slurm/.lock, which ends
-// with its holder: a record that is not complete while nobody holds the lock was left by a submitter that is gone.
+//	<dir>/campaign.json              items and request of a campaign
+//	<dir>/slurm/attempt-NNN.json     the journal: what was handed over, for what, with which resources, as which jobs
+//	<dir>/slurm/log/                 logs of the jobs
+//	<dir>/slurm/<request>/           request.json, site.toml (the settings in force at the submission), job scripts
+//	<work>/slurm/<request>/deployment.json   what came of the deployment
+//
+// Records are written under the lock <dir>/slurm/.lock, which ends with its holder: a record that is not complete while
+// nobody holds the lock was left by a submitter that is gone. Whoever comes next submits the rest.
 //
 // # A controller that is away
 //

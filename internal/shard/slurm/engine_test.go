@@ -136,9 +136,9 @@ func answers(sacct, squeue string) *scripted {
 	}}
 }
 
-func chainOn(t *testing.T, s *scripted) *Chain {
+func queueOn(t *testing.T, s *scripted) *Queue {
 	t.Helper()
-	c := testChain(t)
+	c := testQueue(t)
 	c.Client = NewClient(WithSystem(t.Context(), s))
 	return c
 }
@@ -154,22 +154,22 @@ func TestCancelledByAPersonStaysCancelled(t *testing.T) {
 		"running element": fourDone + "101_3|104|CANCELLED by 1000|0:15||n1|60|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
 	} {
 		s := answers(sacct, "")
-		c := chainOn(t, s)
+		c := queueOn(t, s)
 		c.submitAll(t)
-		_, a, err := c.Repair(t.Context(), CommonLimits, 1)
+		a, err := c.Repair(c.view(t), CommonLimits, 1)
 		if fault.CodeOf(err) != fault.Incomplete || !strings.Contains(err.Error(), "cancelled") {
 			t.Errorf("%s: attempt %+v, %v", name, a, err)
 		}
 	}
 	// A job that Slurm removed because a job before it failed was cancelled by nobody.
 	s := answers("101_[0-3]|101|CANCELLED|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n", "")
-	c := chainOn(t, s)
+	c := queueOn(t, s)
 	c.submitAll(t)
-	if _, a, err := c.Repair(t.Context(), CommonLimits, 1); err != nil || a == nil || len(a.Reasons) != 4 {
+	if a, err := c.Repair(c.view(t), CommonLimits, 1); err != nil || a == nil || len(a.Reasons) != 4 {
 		t.Errorf("attempt %+v, %v", a, err)
 	}
 	// The repair job of an attempt that somebody else has followed up does nothing.
-	if _, a, err := c.Repair(t.Context(), CommonLimits, 7); err != nil || a != nil {
+	if a, err := c.Repair(c.view(t), CommonLimits, 7); err != nil || a != nil {
 		t.Errorf("attempt %+v, %v", a, err)
 	}
 }
@@ -179,12 +179,9 @@ func TestHeldJobsWaitForAPerson(t *testing.T) {
 		"PENDING|0|0:00||10:00|700M|0|launch failed requeued held", "RESV_DEL_HOLD|0|0:00||10:00|700M|0|None"} {
 		squeue := "101|3|104|" + state + "|\n102|N/A|105|PENDING|0|0:00||10:00|700M|0|Dependency|\n103|N/A|106|PENDING|0|0:00||10:00|700M|0|Dependency|\n"
 		s := answers(fourDone, squeue)
-		c := chainOn(t, s)
+		c := queueOn(t, s)
 		c.submitAll(t)
-		r, err := c.Report(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := c.report(t)
 		if r.Active {
 			t.Errorf("%s would be followed for ever", state)
 		}
@@ -197,11 +194,11 @@ func TestHeldJobsWaitForAPerson(t *testing.T) {
 
 // TestPieceRefusesOtherWork takes a job through what can happen to its work directory before it starts.
 func TestPieceRefusesOtherWork(t *testing.T) {
-	c := chainOn(t, answers("", "101|0|101|RUNNING|0|0:00||10:00|700M|0|None|\n"))
+	c := queueOn(t, answers("", "101|0|101|RUNNING|0|0:00||10:00|700M|0|None|\n"))
 	a := c.submitAll(t)
-	j := Piece{Work: c.Work, Plan: c.Plan.ID, Request: a.Request}
+	j := Piece{Work: c.Dir, Plan: c.Plan.ID, Request: a.Request}
 	admit := func() error {
-		attempts, err := LoadAttempts(c.Work, c.Plan)
+		attempts, err := LoadAttempts(c.Dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +232,7 @@ func TestPieceRefusesOtherWork(t *testing.T) {
 	}
 	c.Request.Results.Repository = "/elsewhere"
 	c.Client = NewClient(WithSystem(t.Context(), answers("", "")))
-	if err := c.Submit(t.Context(), c.Draft(2, []int{0, 1, 2, 3}, CommonLimits)); err != nil {
+	if err := c.Submit(t.Context(), c.Draft(2, CommonLimits)); err != nil {
 		t.Fatal(err)
 	}
 	if err := admit(); fault.CodeOf(err) != fault.Usage || !strings.Contains(err.Error(), "request") {
@@ -246,7 +243,7 @@ func TestPieceRefusesOtherWork(t *testing.T) {
 // TestCancelWaits lets jobs take their time to end.
 func TestCancelWaits(t *testing.T) {
 	s := answers("", "")
-	c := chainOn(t, s)
+	c := queueOn(t, s)
 	c.submitAll(t)
 	plain, cancelled := s.answer, false
 	s.answer = func(name, args string) (string, string, error) {
@@ -271,7 +268,7 @@ func TestCancelWaits(t *testing.T) {
 func TestSubmitCutOff(t *testing.T) {
 	for calls := 1; calls <= 4; calls++ {
 		s := answers("", "")
-		c := chainOn(t, s)
+		c := queueOn(t, s)
 		c.Request.Deploy = []string{"deploy"}
 		ctx, cut := context.WithCancel(t.Context())
 		plain := s.answer
@@ -296,22 +293,19 @@ func TestSubmitCutOff(t *testing.T) {
 			}
 			return out, stderr, err
 		}
-		err := c.Submit(ctx, c.Draft(1, []int{0, 1, 2, 3}, CommonLimits))
+		err := c.Submit(ctx, c.Draft(1, CommonLimits))
 		if err == nil {
 			t.Fatalf("cut off after %d calls, and no error", calls)
 		}
-		r, err := c.Report(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := c.report(t)
 		if !r.Unfinished || r.Done || r.Active || !strings.Contains(fault.HintOf(r.Outcome()), "rawstatus rerun --work") {
 			t.Errorf("cut off after %d calls: %+v, %v", calls, r, r.Outcome())
 		}
 		if err := c.Recover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		attempts, err := LoadAttempts(c.Work, c.Plan)
-		if err != nil || len(attempts) != 1 || len(attempts[0].Jobs()) != 4 || attempts[0].Unfinished() {
+		attempts, err := LoadAttempts(c.Dir)
+		if err != nil || len(attempts) != 1 || len(attempts[0].IDs()) != 4 || attempts[0].Unfinished() {
 			t.Errorf("cut off after %d calls: %v %+v", calls, err, attempts)
 		}
 	}
@@ -319,27 +313,21 @@ func TestSubmitCutOff(t *testing.T) {
 
 // TestDeploymentIsDoneWhenItsWordSaysSo believes neither Slurm nor the absence of a job.
 func TestDeploymentIsDoneWhenItsWordSaysSo(t *testing.T) {
-	c := chainOn(t, answers("104|104|COMPLETED|0:0||n1|60|60|100M|None\n", ""))
+	c := queueOn(t, answers("104|104|COMPLETED|0:0||n1|60|60|100M|None\n", ""))
 	c.Request.Deploy = []string{"deploy"}
 	a := c.submitAll(t)
-	j := Piece{Work: c.Work, Plan: c.Plan.ID, Request: a.Request}
-	state := func() *JobState {
-		r, err := c.Report(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.Deploy
-	}
+	j := Piece{Work: c.Dir, Plan: c.Plan.ID, Request: a.Request}
+	state := func() *JobState { return c.report(t).Deploy }
 	if s := state(); s.State != StateFailed || !strings.Contains(s.Reason, "no word") {
 		t.Errorf("no word: %+v", s)
 	}
-	if err := j.Deployed(c.Plan, Deployment{Code: int(fault.Refused), Error: "deployment refused: most-bad"}); err != nil {
+	if err := j.Deployed(Deployment{Code: int(fault.Refused), Error: "deployment refused: most-bad"}); err != nil {
 		t.Fatal(err)
 	}
 	if s := state(); s.State != StateFailed || s.Reason != "deployment refused: most-bad" || s.Exit != int(fault.Refused) {
 		t.Errorf("refused: %+v", s)
 	}
-	if err := j.Deployed(c.Plan, Deployment{}); err != nil {
+	if err := j.Deployed(Deployment{}); err != nil {
 		t.Fatal(err)
 	}
 	if s := state(); s.State != StateDone {
@@ -347,7 +335,7 @@ func TestDeploymentIsDoneWhenItsWordSaysSo(t *testing.T) {
 	}
 	// The word of another request is not that of this one.
 	c.Request.Deploy = []string{"deploy", "--max-bad=0.1"}
-	if err := c.Submit(t.Context(), c.Draft(2, nil, CommonLimits)); err != nil {
+	if err := c.Submit(t.Context(), c.chain(&Attempt{Number: 2, Try: 1}, nil, false, CommonLimits)); err != nil {
 		t.Fatal(err)
 	}
 	if s := state(); s.State == StateDone {
@@ -373,13 +361,13 @@ func TestCheckExtra(t *testing.T) {
 // every path.
 func TestPathsOfJobs(t *testing.T) {
 	s := answers("", "")
-	c := chainOn(t, s)
-	c.Work = filepath.Join(c.Work, "50%j 'a' \"b\" %%A")
-	if err := atomicfile.MkdirAll(c.Work, 0o755, nil); err != nil {
+	c := queueOn(t, s)
+	c.Dir = filepath.Join(c.Dir, "50%j 'a' \"b\" %%A")
+	if err := atomicfile.MkdirAll(c.Dir, 0o755, nil); err != nil {
 		t.Fatal(err)
 	}
 	a := c.submitAll(t)
-	j := c.reduceJob(a, nil)
+	j := c.job(a, a.Jobs[1], make([]string, len(a.Jobs)))
 	for _, word := range j.Args() {
 		if out, ok := strings.CutPrefix(word, "--output="); ok && strings.ReplaceAll(strings.TrimSuffix(out, "%j.log"), "%%", "%")+"%j.log" != filepath.Join(j.LogDir, j.Log) {
 			t.Errorf("--output=%s for %s", out, filepath.Join(j.LogDir, j.Log))
@@ -394,9 +382,9 @@ func TestPathsOfJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal("the job scripts are for bash: ", err)
 	}
-	line := c.Request.Lines(sitePath(c.Work, c.Plan, c.Request.ID()))
+	line := c.Request.Lines(sitePath(c.Dir, c.Request.ID()))
 	out, err := exec.Command(shell, "-c", strings.Join(line, "\n")+"\nprintf %s \"$RAWSTATUS_SITE\"").Output()
-	if err != nil || string(out) != sitePath(c.Work, c.Plan, c.Request.ID()) || !strings.Contains(string(texts["rawstatus-reduce.sbatch"]), line[1]) {
+	if err != nil || string(out) != sitePath(c.Dir, c.Request.ID()) || !strings.Contains(string(texts["rawstatus-reduce.sbatch"]), line[1]) {
 		t.Errorf("%q, %v", out, err)
 	}
 }
@@ -425,18 +413,17 @@ func TestLockEndsWithItsHolder(t *testing.T) {
 // TestForgottenByTheController wants no job to be waited for that only accounting believes to be at work.
 func TestForgottenByTheController(t *testing.T) {
 	s := answers("101_0|101|RUNNING|0:0||n1|60|60|100M|None\n101_[1-3]|101|PENDING|0:0||None assigned|0|60|100M|None\n102|102|PENDING|0:0||None assigned|0|60|100M|None\n", "")
-	c := chainOn(t, s)
+	c := queueOn(t, s)
 	c.submitAll(t)
-	r, err := c.Report(t.Context())
-	if err != nil || r.Active || r.Tasks[0].State != StateFailed || r.Tasks[1].State != StateMissing {
-		t.Errorf("%v %+v", err, r)
+	if r := c.report(t); r.Active || r.Tasks[0].State != StateFailed || r.Tasks[1].State != StateMissing {
+		t.Errorf("%+v", r)
 	}
 }
 
 // TestNodesAreNeverAllExcluded lets every node have failed once.
 func TestNodesAreNeverAllExcluded(t *testing.T) {
 	s := answers("", "")
-	c := chainOn(t, s)
+	c := queueOn(t, s)
 	plain := s.answer
 	s.answer = func(name, args string) (string, string, error) {
 		if name == "sbatch" && strings.Contains(args, "--exclude=") {
@@ -444,10 +431,10 @@ func TestNodesAreNeverAllExcluded(t *testing.T) {
 		}
 		return plain(name, args)
 	}
-	a := c.Draft(1, []int{0, 1, 2, 3}, CommonLimits)
+	a := c.Draft(1, CommonLimits)
 	a.Task.Exclude = []string{"n1", "n2", "n3", "n4"}
-	if err := c.Submit(t.Context(), a); err != nil || len(a.Jobs()) != 3 {
-		t.Errorf("%v %v", err, a.Jobs())
+	if err := c.Submit(t.Context(), a); err != nil || len(a.IDs()) != 3 {
+		t.Errorf("%v %v", err, a.IDs())
 	}
 	var verdicts []Verdict
 	for i := range 40 {

@@ -17,6 +17,7 @@ type Partials struct {
 	Plan *plan.Plan
 
 	verified map[int]stamp
+	stamp    stamp // of the plan
 }
 
 // stamp identifies a file as it was when it was looked at.

@@ -22,14 +22,14 @@ type Deployment struct {
 	Time   time.Time `json:"time"`
 }
 
-func deploymentPath(work string, p *plan.Plan, request string) string {
-	return filepath.Join(RequestDir(work, p, request), "deployment.json")
+func deploymentPath(work, request string) string {
+	return filepath.Join(RequestDir(work, request), "deployment.json")
 }
 
 // LoadDeployment reads the word of a deployment, nil when there is none.
-func LoadDeployment(work string, p *plan.Plan, request string) (*Deployment, error) {
+func LoadDeployment(work, request string) (*Deployment, error) {
 	var d Deployment
-	err := ReadRecord(deploymentPath(work, p, request), &d)
+	err := ReadRecord(deploymentPath(work, request), &d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -37,8 +37,9 @@ func LoadDeployment(work string, p *plan.Plan, request string) (*Deployment, err
 }
 
 // ForgetDeployment removes the word of an earlier submission of the same request, which is to be deployed again.
-func (c *Chain) ForgetDeployment() error {
-	err := os.Remove(deploymentPath(c.Work, c.Plan, c.Request.ID()))
+func (q *Queue) ForgetDeployment() error {
+	q.Complete()
+	err := os.Remove(deploymentPath(q.Dir, q.Request.ID()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -57,7 +58,7 @@ func (j Piece) Admit() (*plan.Plan, error) {
 	if err != nil || j.Plan == "" {
 		return p, err
 	}
-	attempts, err := LoadAttempts(j.Work, p)
+	attempts, err := LoadAttempts(j.Work)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (j Piece) admit(p *plan.Plan, attempts []*Attempt) error {
 		return nil
 	}
 	if len(attempts) == 0 {
-		return nil // an item of a campaign, whose elements are admitted by its waves
+		return nil // an item of a campaign, whose elements are admitted by its journal
 	}
 	switch last := attempts[len(attempts)-1]; {
 	case last.Request != j.Request:
@@ -87,9 +88,9 @@ func (j Piece) admit(p *plan.Plan, attempts []*Attempt) error {
 }
 
 // Deployed leaves word of the deployment of the piece's request.
-func (j Piece) Deployed(p *plan.Plan, d Deployment) error {
-	if err := atomicfile.MkdirAll(RequestDir(j.Work, p, j.Request), 0o2775, nil); err != nil {
+func (j Piece) Deployed(d Deployment) error {
+	if err := atomicfile.MkdirAll(RequestDir(j.Work, j.Request), 0o2775, nil); err != nil {
 		return err
 	}
-	return WriteRecord(deploymentPath(j.Work, p, j.Request), d, false)
+	return WriteRecord(deploymentPath(j.Work, j.Request), d, false)
 }

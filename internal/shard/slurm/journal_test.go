@@ -1,7 +1,6 @@
 package slurm
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,30 +69,45 @@ func (s *standIn) calls(t *testing.T, command string) []string {
 	return out
 }
 
-// testChain is the chain of a plan of four tasks that nobody did.
-func testChain(t *testing.T) *Chain {
+// testQueue is the queue of a plan of four tasks that nobody did.
+func testQueue(t *testing.T) *Queue {
 	t.Helper()
-	c := &Chain{Client: NewClient(t.Context()), Work: t.TempDir(), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
+	q := &Queue{Client: NewClient(t.Context()), Dir: t.TempDir(), Items: make([]Item, 1), Plan: &plan.Plan{ID: strings.Repeat("0123456789abcdef", 4), Tasks: make([]plan.Task, 4)},
 		Request: Request{MaxAttempts: 3, Program: "/opt/rawstatus", Task: Resources{MemMB: 100, Time: time.Hour}}}
-	return c
+	return q
 }
 
-func (c *Chain) submitAll(t *testing.T) *Attempt {
+func (q *Queue) submitAll(t *testing.T) *Attempt {
 	t.Helper()
-	lim, err := c.Client.Limits(t.Context())
+	lim, err := q.Client.Limits(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := c.Draft(1, []int{0, 1, 2, 3}, lim)
-	if err := c.Submit(t.Context(), a); err != nil {
+	a := q.Draft(1, lim)
+	if err := q.Submit(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func TestChainOfJobs(t *testing.T) {
+// report returns the state of the one run.
+func (q *Queue) report(t *testing.T) *Report {
+	t.Helper()
+	return q.view(t).Items[0]
+}
+
+func (q *Queue) view(t *testing.T) *View {
+	t.Helper()
+	v, err := q.Look(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestJobsOfOneRun(t *testing.T) {
 	s := newStandIn(t)
-	c := testChain(t)
+	c := testQueue(t)
 	c.Request.Deploy = []string{"--deploy"}
 	a := c.submitAll(t)
 	want := []string{"--array=0-3 ", "--dependency=afterok:101 --kill-on-invalid-dep=yes ", "--dependency=afternotok:102 --kill-on-invalid-dep=yes ", "--dependency=afterok:102 --kill-on-invalid-dep=yes "}
@@ -109,28 +123,28 @@ func TestChainOfJobs(t *testing.T) {
 	if err := c.Submit(t.Context(), &Attempt{Number: a.Number}); fault.CodeOf(err) != fault.Busy {
 		t.Errorf("a second submitter of the attempt: %v", err)
 	}
-	script, err := os.ReadFile(filepath.Join(RequestDir(c.Work, c.Plan, a.Request), "rawstatus-array.sbatch"))
+	script, err := os.ReadFile(filepath.Join(RequestDir(c.Dir, a.Request), "rawstatus-array.sbatch"))
 	if err != nil || !strings.Contains(string(script), "\nbin=/opt/rawstatus\n") {
 		t.Errorf("%v\n%s", err, script)
 	}
 }
 
-func TestRefusedChainIsTakenBack(t *testing.T) {
+func TestRefusedJobsAreTakenBack(t *testing.T) {
 	s := newStandIn(t)
-	c := testChain(t)
+	c := testQueue(t)
 	s.answer(t, "refuse", "rawstatus-reduce.sbatch")
 	lim, err := c.Client.Limits(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Submit(t.Context(), c.Draft(1, []int{0, 1}, lim))
+	err = c.Submit(t.Context(), c.Draft(1, lim))
 	if fault.CodeOf(err) != fault.Slurm || !strings.Contains(fault.HintOf(err), "--account") {
 		t.Errorf("%v, hint %q", err, fault.HintOf(err))
 	}
 	if got := s.calls(t, "scancel"); len(got) != 1 || got[0] != "101" {
 		t.Errorf("the array was not cancelled: %q", got)
 	}
-	all, err := LoadAttempts(c.Work, c.Plan)
+	all, err := LoadAttempts(c.Dir)
 	if err != nil || len(all) != 1 || all[0].Error == "" {
 		t.Errorf("%v %+v", err, all)
 	}
@@ -140,7 +154,7 @@ func TestRefusedChainIsTakenBack(t *testing.T) {
 // cluster, where memory cgroups can be written.
 func TestOutOfMemoryStandIn(t *testing.T) {
 	s := newStandIn(t)
-	c := testChain(t)
+	c := testQueue(t)
 	c.submitAll(t)
 	lim, err := c.Client.Limits(t.Context())
 	if err != nil {
@@ -153,7 +167,9 @@ func TestOutOfMemoryStandIn(t *testing.T) {
 102|102|CANCELLED|0:0||None assigned|0|60|100M|None
 103|103|RUNNING|0:0||n1|1|60|100M|None
 `)
-	r, a, err := c.Repair(t.Context(), lim, 1)
+	v := c.view(t)
+	r := v.Items[0]
+	a, err := c.Repair(v, lim, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +180,7 @@ func TestOutOfMemoryStandIn(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	t.Setenv("SLURM_JOB_ID", "103") // the repair job does not cancel itself
-	if err := c.Replace(t.Context(), r, a); err != nil {
+	if err := c.Replace(t.Context(), v, a); err != nil {
 		t.Fatal(err)
 	}
 	for _, call := range s.calls(t, "scancel") {
@@ -184,17 +200,17 @@ func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
 		"cancelled":  {"CANCELLED by 0|0:15", "person", 0},
 		"too often":  {"FAILED|75:0", "still missing after", 0},
 	} {
-		c := testChain(t)
+		c := testQueue(t)
 		if name == "too often" {
 			c.Request.MaxAttempts = 1
 		}
 		a := c.submitAll(t)
-		a.Chunks[0].Job = 101
-		if err := a.save(c.Work, c.Plan); err != nil {
+		a.Jobs[0].Job = 101
+		if err := WriteRecord(attemptPath(c.Dir, 1), a, false); err != nil {
 			t.Fatal(err)
 		}
 		s.answer(t, "sacct", "101_0|101|"+tt.task0+"||n1|60|60|100M|None\n"+rest)
-		_, next, err := c.Repair(context.Background(), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
+		next, err := c.Repair(c.view(t), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
 		switch {
 		case tt.try > 0 && (err != nil || next == nil || next.Try != tt.try):
 			t.Errorf("%s: %+v, %v", name, next, err)
@@ -206,7 +222,7 @@ func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
 
 func TestLaterStageWaitsForTheEarlier(t *testing.T) {
 	s := newStandIn(t)
-	c := testChain(t)
+	c := testQueue(t)
 	for n := range c.Plan.Tasks {
 		c.Plan.Tasks[n].Stage = plan.StagePixels
 	}
