@@ -187,10 +187,8 @@ func again(c *cli.Context, q *slurm.Queue, v *slurm.View, lim slurm.Limits) (*sl
 		if last := tasks[len(tasks)-1]; last >= len(r.Tasks) {
 			return nil, fault.New(fault.Usage, "there is no task %d, the plan has 0-%d", last, len(r.Tasks)-1)
 		}
-	case c.Bool("missing"):
-		tasks = r.Select(slurm.WhichMissing)
 	default:
-		tasks = r.Select(slurm.WhichFailed)
+		tasks = r.Lacking(c.Bool("missing"))
 	}
 	switch {
 	case len(tasks) > 0:

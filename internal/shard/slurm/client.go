@@ -291,36 +291,29 @@ func joinInts(list []int, sep string) string {
 	return strings.Join(parts, sep)
 }
 
-// CancelLive ends those of the jobs that have not ended yet, and returns them.
-func (c *Client) CancelLive(ctx context.Context, ids []int) ([]int, error) {
+// Live returns those of the jobs that have not ended.
+func (c *Client) Live(ctx context.Context, ids []int) ([]int, error) {
 	elements, err := c.Elements(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	var live []int
-	for _, id := range ids {
-		if elements.Live(id) {
-			live = append(live, id)
-		}
-	}
-	return live, c.Cancel(ctx, live)
+	return slices.DeleteFunc(slices.Clone(ids), func(id int) bool { return !elements.Live(id) }), nil
 }
 
 // End cancels those of the jobs that have not ended yet, returns them, and waits until all have ended.
 func (c *Client) End(ctx context.Context, ids []int) ([]int, error) {
-	live, err := c.CancelLive(ctx, ids)
+	live, err := c.Live(ctx, ids)
 	if err != nil || len(live) == 0 {
+		return live, err
+	}
+	if err := c.Cancel(ctx, live); err != nil {
 		return live, err
 	}
 	end := c.system.Now().Add(c.Patience)
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		elements, err := c.Elements(ctx, live)
-		if err != nil {
+		left, err := c.Live(ctx, live)
+		if err != nil || len(left) == 0 {
 			return live, err
-		}
-		left := slices.DeleteFunc(slices.Clone(live), func(id int) bool { return !elements.Live(id) })
-		if len(left) == 0 {
-			return live, nil
 		}
 		if c.system.Now().After(end) {
 			return live, fault.New(fault.Slurm, "slurm: jobs %v are cancelled, and have not ended after %s", left, c.Patience).

@@ -79,11 +79,14 @@ func (r *Report) stops() (why []string) {
 	final := func(s *JobState) bool {
 		return s.State == StateFailed && (s.verdict.Action == Stop || s.verdict.Action == Hold)
 	}
-	missing := false
+	missing, asked := false, r.asked()
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
 		missing = missing || t.open()
-		if final(&t.JobState) && (!r.packed || !slices.Contains(why, t.Reason)) { // an element fails for all of its tasks
+		if t.State == StateDone && t.verdict.Action == Hold && t.Attempt >= asked && !r.queue.packed() { // a person ended its job after the last byte
+			why = append(why, fmt.Sprintf("task %d: %s", t.Task, t.verdict.Reason))
+		}
+		if final(&t.JobState) && (!r.queue.packed() || !slices.Contains(why, t.Reason)) { // an element fails for all of its tasks
 			why = append(why, r.named(fmt.Sprintf("task %d", t.Task), t.Reason))
 		}
 	}
@@ -98,27 +101,28 @@ func (r *Report) stops() (why []string) {
 	return why
 }
 
+// asked is the number of the latest attempt at one run that a person made.
+func (r *Report) asked() int {
+	for _, a := range slices.Backward(r.view.Attempts) {
+		if a.Try == 1 && a.Error == "" {
+			return a.Number
+		}
+	}
+	return 0
+}
+
 // named says what failed, where that is a job of its own.
 func (r *Report) named(what, reason string) string {
-	if r.packed {
+	if r.queue.packed() {
 		return reason
 	}
 	return what + ": " + reason
 }
 
-// Which says which tasks a person wants to submit again.
-type Which int
-
-const (
-	WhichFailed  Which = iota // without a partial and not with Slurm any more
-	WhichMissing              // without a partial, whatever Slurm says
-)
-
-// Select returns the tasks of a report that were meant.
-func (r *Report) Select(w Which) []int {
-	var tasks []int
+// Lacking returns the tasks without a partial: those that are not with Slurm any more or, with all, whatever Slurm says.
+func (r *Report) Lacking(all bool) (tasks []int) {
 	for _, t := range r.Tasks {
-		if t.open() || w == WhichMissing && t.State != StateDone {
+		if t.open() || all && t.State != StateDone {
 			tasks = append(tasks, t.Task)
 		}
 	}
@@ -199,15 +203,15 @@ func (q *Queue) Repair(v *View, lim Limits, of int) (*Attempt, error) {
 	}
 	if stops := shortened(r.stops()); len(stops) > 0 {
 		return nil, fault.New(fault.Incomplete, "not submitted again, a person has to look first:\n  %s", strings.Join(stops, "\n  ")).
-			WithHint("remove the cause, then: %s", r.again)
+			WithHint("remove the cause, then: %s", r.queue.again())
 	}
-	tasks := r.Select(WhichFailed)
+	tasks := r.Lacking(false)
 	if len(tasks) == 0 && !r.Reduce.open() && !(r.undeployed() && r.Deploy.open()) {
 		return nil, nil
 	}
 	if r.Tries >= q.Request.MaxAttempts {
 		return nil, fault.New(fault.Incomplete, "%s are still missing after %s", fault.Count(len(tasks), "task"), fault.Count(len(v.Attempts), "attempt")).
-			WithHint("see `rawstatus status %s`, then: %s", Quote(q.Dir), r.again)
+			WithHint("see `rawstatus status %s`, then: %s", Quote(q.Dir), r.queue.again())
 	}
 	return q.Again(v, r.Tries+1, tasks, lim), nil
 }
@@ -286,7 +290,7 @@ func (r *Report) todo(maxAttempts int) (tasks []int, ok bool) {
 	switch {
 	case r.Wrong != nil || r.Tries >= maxAttempts: // nothing more of this plan
 	case r.State == Waiting || r.State == AtWork || r.State == Queued:
-		tasks = r.Select(WhichFailed)
+		tasks = r.Lacking(false)
 		return tasks, len(tasks) > 0 || r.complete() && r.Reduce.open()
 	}
 	return nil, false

@@ -140,7 +140,7 @@ func TestSettle(t *testing.T) {
 
 // settled is the state of an item of a campaign with three tasks, of which some lack partials.
 func settled(parts []*part, lacks []int) *Report {
-	r := &Report{Counts: map[string]int{}, packed: true, Plan: &plan.Plan{ID: "p", Tasks: make([]plan.Task, 3)}, PlanID: "p"}
+	r := &Report{Counts: map[string]int{}, queue: &Queue{Name: "c"}, view: &View{}, Plan: &plan.Plan{ID: "p", Tasks: make([]plan.Task, 3)}, PlanID: "p"}
 	r.history(parts)
 	parts = slices.DeleteFunc(parts, func(p *part) bool { return p.portion.Plan != "p" })
 	why := map[int]string{}
@@ -148,7 +148,7 @@ func settled(parts []*part, lacks []int) *Report {
 		why[n] = "no partial"
 	}
 	r.tasks(parts, why)
-	r.followers(&Queue{Name: "c"}, parts)
+	r.followers(parts)
 	if _, err := r.finished(fault.New(fault.Incomplete, "not there")); err != nil {
 		panic(err)
 	}

@@ -305,7 +305,7 @@ func TestSubmitCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		attempts, err := LoadAttempts(c.Dir)
-		if err != nil || len(attempts) != 1 || len(attempts[0].IDs()) != 4 || attempts[0].Unfinished() {
+		if err != nil || len(attempts) != 1 || len(attempts[0].IDs()) != 4 || !attempts[0].Complete {
 			t.Errorf("cut off after %d calls: %v %+v", calls, err, attempts)
 		}
 	}

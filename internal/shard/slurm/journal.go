@@ -116,9 +116,6 @@ func (a *Attempt) IDs() []int {
 	return ids
 }
 
-// Unfinished reports whether the submitter has not submitted everything.
-func (a *Attempt) Unfinished() bool { return !a.Complete }
-
 // label is the job's part of its name: arrays are numbered.
 func (a *Attempt) label(h *Handed) string {
 	if h.Part == TasksPart {
@@ -323,7 +320,7 @@ func (c *Client) submitOnce(ctx context.Context, j Job, adopt bool) (int, error)
 // Recover submits the rest of an attempt whose submitter was killed on the way. The caller holds the lock.
 func (q *Queue) Recover(ctx context.Context) error {
 	last, err := q.last()
-	if err != nil || last == nil || !last.Unfinished() || last.Cancelled != "" {
+	if err != nil || last == nil || last.Complete || last.Cancelled != "" {
 		return err
 	}
 	now := q.Request
@@ -344,11 +341,7 @@ func (q *Queue) Live(ctx context.Context) ([]int, error) {
 	for _, a := range attempts {
 		ids = append(ids, a.IDs()...)
 	}
-	elements, err := q.Client.Elements(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(ids, func(id int) bool { return !elements.Live(id) }), nil
+	return q.Client.Live(ctx, ids)
 }
 
 // Cancel ends all jobs that are queued or run, but the one that this process is in, waits until they have ended, and
@@ -386,7 +379,7 @@ func (q *Queue) Cancel(ctx context.Context) ([]int, error) {
 		err = fault.New(fault.Slurm, "jobs may still be queued or run: %w", err).
 			WithHint("the wish is on record, and those that start do nothing; give the same command again when Slurm answers")
 	}
-	if err != nil || len(repairs)+len(others) > 0 || last.Unfinished() || q.packed() {
+	if err != nil || len(repairs)+len(others) > 0 || !last.Complete || q.packed() {
 		return append(repairs, others...), err
 	}
 	last.Cancelled = "" // nothing was left to cancel

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -107,10 +106,8 @@ type Report struct {
 
 	deployTries int
 	deployID    string
-	packed      bool
-	again       string   // command with which a person goes on
-	held        []string // jobs and elements that wait for a person to release them, also those whose work is done
-	heldWhy     string
+	queue       *Queue
+	view        *View
 }
 
 // View is the state of a queue at one time.
@@ -128,8 +125,8 @@ type View struct {
 	packed     bool
 	noSlurm    string
 	unfinished bool
-	live       []int // array jobs that are queued or run
-	held       []string
+	live       []int    // array jobs that are queued or run
+	held       []string // jobs and elements that wait for a person to release them, also those whose work is done
 	heldWhy    string
 }
 
@@ -235,7 +232,7 @@ func (q *Queue) look(ctx context.Context, ask asker) (*View, error) {
 	submitting := false
 	if len(attempts) > 0 {
 		last := attempts[len(attempts)-1]
-		v.Cancelled, v.unfinished = last.Cancelled, last.Unfinished() && last.Error == ""
+		v.Cancelled, v.unfinished = last.Cancelled, !last.Complete && last.Error == ""
 		if v.Replaced, err = q.follows(last); err != nil {
 			return nil, err
 		}
@@ -250,7 +247,7 @@ func (q *Queue) look(ctx context.Context, ask asker) (*View, error) {
 	// Partials are looked at after Slurm: a task that ends in between counts as done, not as failed.
 	for _, it := range q.Items {
 		r := &Report{Item: it, Key: it.Key(), Work: q.Work(it.Key()), Attempts: len(attempts), Counts: map[string]int{}, Active: v.Active, Cancelled: v.Cancelled, Unfinished: v.unfinished,
-			packed: q.packed(), again: q.again(), held: v.held, heldWhy: v.heldWhy}
+			queue: q, view: v}
 		if err := q.item(r, parts[r.Key]); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Key, err)
 		}
@@ -326,7 +323,7 @@ func (q *Queue) parts(v *View, elements Elements, submitting bool) (map[string][
 		for _, h := range a.Jobs {
 			label := a.label(h)
 			add := func(index int, portion Portion, outcome *Outcome) {
-				p := &part{attempt: a, handed: h, id: ElementID{h.Job, index}, portion: portion, outcome: outcome, submitting: submitting && a.Unfinished()}
+				p := &part{attempt: a, handed: h, id: ElementID{h.Job, index}, portion: portion, outcome: outcome, submitting: submitting && !a.Complete}
 				if h.Job != 0 {
 					p.element = elements.Of(p.id)
 					p.log = filepath.Join(logDir(q.Dir), label+"-"+p.id.String()+".log")
@@ -447,7 +444,7 @@ func (q *Queue) item(r *Report, parts []*part) error {
 		lacks = partials.Lacking()
 	}
 	r.tasks(parts, lacks)
-	r.followers(q, parts)
+	r.followers(parts)
 	if r.Done, err = r.finished(reduced); err != nil {
 		return err
 	}
@@ -515,31 +512,29 @@ func (r *Report) complete() bool { return r.Counts[StateDone] == len(r.Tasks) }
 
 // followers finds the states of what follows the tasks. Of one run these are jobs, of which later ones take the place of
 // earlier ones; of others it is the last part of an element's work.
-func (r *Report) followers(q *Queue, parts []*part) {
+func (r *Report) followers(parts []*part) {
 	r.Reduce = JobState{State: StateMissing, Reason: "not submitted"}
-	deploys := len(q.Request.Deploy) > 0 && (!q.packed() || r.Item.Deploy)
-	if deploys {
-		r.Deploy = &JobState{State: StateMissing, Reason: "not submitted"}
-	}
-	latest := 0
+	packed, latest := r.queue.packed(), -1
 	for _, p := range parts {
-		s := p.state()
-		if !r.packed && p.attempt.Number > latest { // what an attempt has not, is missing
-			latest, r.Repair = p.attempt.Number, nil
-			if deploys {
-				r.Deploy = &JobState{State: StateMissing, Reason: "not submitted"}
-			}
+		if n := p.attempt.Number; !packed && n > latest { // what an attempt has not, is missing
+			latest, r.Repair, r.Deploy = n, nil, nil
 		}
+		s := &r.Reduce
 		switch {
 		case p.handed.Part == ReducePart:
-			r.Reduce = s
 		case p.handed.Part == RepairPart:
-			r.Repair = &s
+			r.Repair = &JobState{}
+			s = r.Repair
 		case p.handed.Part == DeployPart || p.portion.Deploy != "" && p.portion.Deploy == r.deployID:
-			r.Deploy = &s
-		case r.packed && p.portion.Deploy == "" && r.complete() && !r.Reduce.atWork():
-			r.Reduce = s
+			r.Deploy = &JobState{}
+			s = r.Deploy
+		case !packed || p.portion.Deploy != "" || !r.complete() || s.atWork():
+			continue
 		}
+		*s = p.state()
+	}
+	if r.Deploy == nil && len(r.queue.Request.Deploy) > 0 && (!packed || r.Item.Deploy) {
+		r.Deploy = &JobState{State: StateMissing, Reason: "not submitted"}
 	}
 }
 
@@ -551,7 +546,7 @@ func (r *Report) finished(reduced error) (bool, error) {
 			return false, err
 		}
 	}
-	if !r.complete() || !r.packed && r.Reduce.atWork() {
+	if !r.complete() || !r.queue.packed() && r.Reduce.atWork() {
 		return false, nil
 	}
 	if reduced != nil {
@@ -570,7 +565,7 @@ func (r *Report) deployment() error {
 	s := r.Deploy
 	switch {
 	case s.atWork() || s.State == StateHeld:
-	case err != nil && r.packed:
+	case err != nil && r.queue.packed():
 		return err
 	case err != nil:
 		s.State, s.Reason, s.verdict = StateFailed, err.Error(), Verdict{Action: Stop, Reason: err.Error()}
@@ -630,8 +625,8 @@ func (r *Report) Outcome() error {
 		return fault.New(fault.Slurm, "not done as far as files tell: %d of %s, reduce %s; %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.Reduce.State, r.NoSlurm).
 			WithHint("ask again when Slurm answers: rawstatus status %s", Quote(r.Work))
 	}
-	if ids := r.held[:min(len(r.held), shownFailures)]; len(ids) > 0 {
-		return fault.New(fault.Incomplete, "waiting for a person: Slurm holds %s: %s", strings.Join(ids, ", "), r.heldWhy).
+	if ids := r.view.held[:min(len(r.view.held), shownFailures)]; len(ids) > 0 {
+		return fault.New(fault.Incomplete, "waiting for a person: Slurm holds %s: %s", strings.Join(ids, ", "), r.view.heldWhy).
 			WithHint("remove the cause, then: scontrol release %s", strings.Join(ids, " "))
 	}
 	if r.Deploy != nil && r.Reduce.State == StateDone {
@@ -643,11 +638,11 @@ func (r *Report) Outcome() error {
 		if r.Cancelled != "" {
 			err = fault.New(code, "the status is written, but its deployment was cancelled by %s", r.Cancelled)
 		}
-		return err.WithHint("remove the cause, then: %s%s", r.again, r.Deploy.logHint())
+		return err.WithHint("remove the cause, then: %s%s", r.queue.again(), r.Deploy.logHint())
 	}
 	if r.Unfinished {
 		return fault.New(fault.Incomplete, "the submission was cut off: reduce of plan %.12s is %s", r.PlanID, r.Reduce.State).
-			WithHint("submit what is missing with: %s", r.again)
+			WithHint("submit what is missing with: %s", r.queue.again())
 	}
 	var lines []string
 	for _, t := range r.Tasks {
@@ -663,7 +658,7 @@ func (r *Report) Outcome() error {
 		lines = append(lines, "cancelled by "+r.Cancelled)
 	}
 	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are done\n  %s", r.Counts[StateDone], fault.Count(len(r.Tasks), "task"), r.PlanID, strings.Join(lines, "\n  ")).
-		WithHint("submit what is missing again with: %s", r.again)
+		WithHint("submit what is missing again with: %s", r.queue.again())
 }
 
 // shortened bounds the list in an error message.
@@ -677,22 +672,13 @@ func shortened(lines []string) []string {
 const shownFailures = 10
 
 // Held reports whether the jobs wait for a person to release some.
-func (r *Report) Held() bool { return len(r.held) > 0 && !r.Active }
+func (r *Report) Held() bool { return len(r.view.held) > 0 && !r.Active }
 
 func (s *JobState) logHint() string {
 	if s.Log == "" {
 		return ""
 	}
 	return " (its log: " + s.Log + ")"
-}
-
-// jobID is the number of a plain job.
-func (s *JobState) jobID() int {
-	id, err := strconv.Atoi(s.Job)
-	if err != nil {
-		return 0
-	}
-	return id
 }
 
 // Tail returns the last lines of a log, at most so many.
