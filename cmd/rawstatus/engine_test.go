@@ -183,7 +183,7 @@ func TestSecondSubmission(t *testing.T) {
 	if _, stderr := s.call(t, 0, "rerun", work); !strings.Contains(stderr, "again: ") || len(s.jobs) == 0 {
 		t.Errorf("%s %v", stderr, s.jobs)
 	}
-	if requests, err := filepath.Glob(filepath.Join(work, "slurm", "*", "*", "request.json")); err != nil || len(requests) != 2 {
+	if requests, err := filepath.Glob(filepath.Join(work, "slurm", "*", "request.json")); err != nil || len(requests) != 2 {
 		t.Errorf("%v: what is submitted again is another request: %q", err, requests)
 	}
 	work = filepath.Join(t.TempDir(), "other")

@@ -144,12 +144,13 @@ func (c *Client) once(ctx context.Context, name string, args ...string) (string,
 	return stdout, nil
 }
 
-// Limits are the largest array and the largest number of jobs that this Slurm allows.
+// Limits are the largest array and the largest number of jobs that this Slurm allows, and how long it remembers them.
 type Limits struct {
 	Cluster      string
-	MaxArraySize int // the highest array index is one less
-	MaxArrayTask int // most elements of one array
-	MaxJobCount  int // most jobs, array elements included, that the controller keeps at a time
+	MaxArraySize int           // the highest array index is one less
+	MaxArrayTask int           // most elements of one array
+	MaxJobCount  int           // most jobs, array elements included, that the controller keeps at a time
+	MinJobAge    time.Duration // how long the controller knows a job that has ended
 }
 
 // noNode is how sbatch refuses a job that no node can take, also because all are excluded.

@@ -228,6 +228,9 @@ func (q *Queue) look(ctx context.Context, ask asker) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := q.endedAlone(ctx, v, elements); err != nil {
+		return nil, err
+	}
 	v.activity(elements)
 	submitting := false
 	if len(attempts) > 0 {
@@ -272,6 +275,30 @@ func (q *Queue) follows(last *Attempt) (replaced bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// endedAlone finds arrays of which the controller knows other elements, while it has forgotten none that ended: what it does not
+// know was cancelled alone before it started. Where Slurm keeps accounts, these say so.
+func (q *Queue) endedAlone(ctx context.Context, v *View, elements Elements) error {
+	var lim Limits
+	for _, a := range v.Attempts {
+		for _, h := range a.Arrays() {
+			unknown := func(i int) bool { return elements.Of(ElementID{h.Job, i}) == nil }
+			if n := len(h.Indices); h.Job == 0 || n < 2 || !slices.ContainsFunc(h.Indices, unknown) || !elements.known(h.Job) {
+				continue
+			}
+			if lim.MaxArraySize == 0 {
+				var err error
+				if lim, err = q.Client.Limits(ctx); err != nil {
+					return err
+				}
+			}
+			if q.Client.system.Now().Before(a.Submitted.Add(lim.MinJobAge)) {
+				elements.add(ElementID{h.Job, goneIndex}).State = Cancelled
+			}
+		}
+	}
+	return nil
 }
 
 // activity finds the jobs that are held, and whether any other goes on by itself: what waits for a held one does not. The

@@ -121,6 +121,22 @@ func (es Elements) Of(id ElementID) *Element {
 	return es[ElementID{id.Job, goneIndex}]
 }
 
+// known reports whether anything is known about a job.
+func (es Elements) known(job int) bool {
+	for id := range es {
+		if id.Job == job {
+			return true
+		}
+	}
+	return false
+}
+
+// add adds an element.
+func (es Elements) add(id ElementID) *Element {
+	es[id] = &Element{ElementID: id, Reason: "None"}
+	return es[id]
+}
+
 // Live reports whether a job, or an element of it, has not ended.
 func (es Elements) Live(job int) bool {
 	for _, e := range es {
@@ -159,7 +175,7 @@ func (es Elements) addSacct(out string) error {
 			return badOutput("sacct", f[0], "a job id")
 		}
 		if id.Index != -1 {
-			es[ElementID{id.Job, goneIndex}] = &Element{ElementID: ElementID{id.Job, goneIndex}, State: Cancelled, Reason: "None"}
+			es.add(ElementID{id.Job, goneIndex}).State = Cancelled
 		}
 		e := es[id]
 		if isStep {
@@ -286,6 +302,9 @@ func parseLimits(out string) (Limits, error) {
 			l.MaxArraySize = atoi(value)
 		case "MaxJobCount":
 			l.MaxJobCount = atoi(value)
+		case "MinJobAge":
+			seconds, _, _ := strings.Cut(value, " ")
+			l.MinJobAge = time.Duration(atoi(seconds)) * time.Second
 		case "SchedulerParameters":
 			for p := range strings.SplitSeq(value, ",") {
 				if n, ok := strings.CutPrefix(strings.TrimSpace(p), "max_array_tasks="); ok {

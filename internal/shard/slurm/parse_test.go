@@ -101,14 +101,14 @@ func FuzzElements(f *testing.F) {
 }
 
 func TestLimits(t *testing.T) {
-	const config = "Configuration data as of 2026-01-01T00:00:00\nClusterName             = ana\nMaxArraySize            = 1001\nMaxJobCount             = 10000\n"
+	const config = "Configuration data as of 2026-01-01T00:00:00\nClusterName             = ana\nMaxArraySize            = 1001\nMaxJobCount             = 10000\nMinJobAge               = 300 sec\n"
 	for _, tt := range []struct {
 		text string
 		want Limits
 		bad  bool
 	}{
-		{text: config, want: Limits{"ana", 1001, 1001, 10000}},
-		{text: config + "SchedulerParameters     = bf_interval=2,max_array_tasks=500\n", want: Limits{"ana", 1001, 500, 10000}},
+		{text: config, want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 1001, MaxJobCount: 10000, MinJobAge: 5 * time.Minute}},
+		{text: config + "SchedulerParameters     = bf_interval=2,max_array_tasks=500\n", want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 500, MaxJobCount: 10000, MinJobAge: 5 * time.Minute}},
 		{text: strings.Replace(config, "= 1001", "= 0", 1), bad: true},
 		{text: strings.Replace(config, "= 10000", "= many", 1), bad: true},
 		{text: "", bad: true},
