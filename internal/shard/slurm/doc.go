@@ -67,7 +67,7 @@
 //	<work>/slurm/<request>/deployment.json   what came of the deployment
 //
 // Records are written under the lock <dir>/slurm/.lock, which ends with its holder: a record that is not complete while
-// nobody holds the lock was left by a submitter that is gone. Whoever comes next submits the rest.
+// nobody holds the lock was left by a submitter that is gone. The next holder submits the rest.
 //
 // # A controller that is away
 //
