@@ -8,17 +8,9 @@ import (
 	"rawstatus/internal/io/atomicfile"
 )
 
-// WriteFile makes a pack appear whole at path; fill adds the arrays and returns the head. The file is read
-// back and verified before it becomes visible.
+// WriteFile makes a pack appear whole at path; fill adds the arrays and returns the head. It is durable before it
+// becomes visible, and not read back: checksums are made where the numbers are, and compared by everybody who reads them.
 func WriteFile(path string, opt atomicfile.Options, kind string, fill func(*Writer) (head any, err error)) error {
-	opt.Verify = func(tmp string) error {
-		f, err := Open(tmp)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return f.Verify()
-	}
 	return atomicfile.Write(path, opt, func(w io.Writer) error {
 		p, err := NewWriter(w, kind)
 		if err != nil {

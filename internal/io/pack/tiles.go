@@ -1,11 +1,13 @@
 package pack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 const (
@@ -76,64 +78,44 @@ func AppendTile(dst []byte, name string, at int, data any, predict Prediction) [
 	seed := tileSeed(name, at)
 	switch v := data.(type) {
 	case []uint8:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	case []uint16:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	case []uint32:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	case []uint64:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	case []int32:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	case []int64:
-		return tileOf(dst, v, predict, seed)
+		return tileFor(dst, v, predict, seed)
 	}
 	panic(fmt.Sprintf("io/pack: a tile of %T", data))
 }
 
-func tileOf[T integer](dst []byte, data []T, predict Prediction, seed uint32) []byte {
-	if predict.Same == nil && predict.Values == nil && constant(data) {
-		return appendConstant(dst, uint64(data[0]), seed)
-	}
-	s := takeScratch()
-	defer s.put()
-	v := s.values[:len(data)]
+func tileFor[T integer](dst []byte, data []T, predict Prediction, seed uint32) []byte {
 	switch {
 	case predict.Same != nil:
-		differences(v, data, predict.Same)
+		return tileOf(dst, data, predict.Same, seed)
 	case predict.Values != nil:
-		differences(v, data, predict.Values)
-	default:
-		for i, x := range data {
-			v[i] = uint64(x)
-		}
+		return tileOf(dst, data, predict.Values, seed)
+	case constant(data):
+		var tile [tileHead]byte
+		putHead(tile[:], 0, 0, uint64(data[0]))
+		binary.LittleEndian.PutUint32(tile[:], tileSum(tile[:], seed))
+		return append(dst, tile[:]...)
 	}
-	return appendTile(dst, v, seed, &s.exceptions)
+	return tileOf(dst, data, zeros[:], seed)
 }
 
-func differences[T integer, E uint16 | uint64](v []uint64, data []T, expected []E) {
-	data, expected = data[:len(v)], expected[:len(v)]
-	for i := range v {
-		v[i] = uint64(data[i]) - uint64(expected[i])
-	}
-}
+// zeros are expected where there is no prediction.
+var zeros [TileSize]uint16
 
 // constant reports whether all elements are equal.
 func constant[T integer](data []T) bool {
-	first := data[0]
-	for len(data) >= 8 {
-		d := data[:8]
-		if (d[0]^first)|(d[1]^first)|(d[2]^first)|(d[3]^first)|(d[4]^first)|(d[5]^first)|(d[6]^first)|(d[7]^first) != 0 {
-			return false
-		}
-		data = data[8:]
-	}
-	for _, x := range data {
-		if x != first {
-			return false
-		}
-	}
-	return true
+	size := int(unsafe.Sizeof(data[0]))
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), size*len(data))
+	return bytes.Equal(b[size:], b[:len(b)-size])
 }
 
 // LoadTiles is Load of an array that AddTiles has stored with the same prediction. predict is asked for the
@@ -242,26 +224,29 @@ func tileSum(tile []byte, seed uint32) uint32 {
 	return crc32.Update(crc32.Update(seed, castagnoli, tile[4:tileHead]), castagnoli, tile[tileHead:])
 }
 
-// appendTile appends the tile of values v in the width that takes the fewest bytes.
-func appendTile(dst []byte, v []uint64, seed uint32, room *[TileSize]uint16) []byte {
-	start := len(dst)
-	lo, hi := spread(v)
+// tileOf appends the tile of data in the width that takes the fewest bytes.
+func tileOf[T integer, E uint16 | uint64](dst []byte, data []T, expected []E, seed uint32) []byte {
+	s := takeScratch()
+	defer s.put()
+	start, n := len(dst), len(data)
+	expected = expected[:n]
+	lo, hi := spread(data, expected)
 	for _, width := range widths {
-		base, ok := baseFor(v[0], lo, hi, width)
+		base, ok := baseFor(uint64(data[0])-uint64(expected[0]), lo, hi, width)
 		if !ok {
 			continue
 		}
 		next := max(1, 2*width)
-		most := (next - width) * len(v) / exceptionSize // more exceptions take more than the next width
-		dst = slices.Grow(dst[:start], tileHead+len(v)*width+most*exceptionSize)[:start+tileHead+len(v)*width]
-		exceptions, ok := pack(dst[start+tileHead:], v, base, width, room[:0:most])
+		most := (next - width) * n / exceptionSize // more exceptions take more than the next width
+		dst = slices.Grow(dst[:start], tileHead+n*width+most*exceptionSize)[:start+tileHead+n*width]
+		exceptions, ok := pack(dst[start+tileHead:], data, expected, base, width, s.exceptions[:0:most])
 		if !ok {
 			continue
 		}
 		putHead(dst[start:], width, len(exceptions), base)
 		for _, i := range exceptions {
 			dst = binary.LittleEndian.AppendUint16(dst, i)
-			dst = binary.LittleEndian.AppendUint64(dst, v[i])
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(data[i])-uint64(expected[i]))
 		}
 		break
 	}
@@ -278,22 +263,15 @@ func putHead(tile []byte, width, exceptions int, base uint64) {
 	binary.LittleEndian.PutUint64(tile[8:], base)
 }
 
-// appendConstant is appendTile of values that are all equal.
-func appendConstant(dst []byte, value uint64, seed uint32) []byte {
-	var tile [tileHead]byte
-	putHead(tile[:], 0, 0, value)
-	binary.LittleEndian.PutUint32(tile[:], tileSum(tile[:], seed))
-	return append(dst, tile[:]...)
-}
-
-// spread looks at some values, relative to the first, and returns the bounds between which they lie but for outliers.
-func spread(v []uint64) (lo, hi int64) {
-	n := min(looked, len(v))
-	step, first := len(v)/n, v[0]
+// spread looks at some differences, relative to the first, and returns the bounds between which they lie but for
+// outliers.
+func spread[T integer, E uint16 | uint64](data []T, expected []E) (lo, hi int64) {
+	n := min(looked, len(data))
+	step, first := len(data)/n, uint64(data[0])-uint64(expected[0])
 	if n <= 2*outliers {
 		var some [2 * outliers]int64
 		for i := range n {
-			some[i] = int64(v[i*step] - first)
+			some[i] = int64(uint64(data[i*step]) - uint64(expected[i*step]) - first)
 		}
 		slices.Sort(some[:n])
 		return some[(n-1)/2], some[n-1-(n-1)/2]
@@ -303,7 +281,7 @@ func spread(v []uint64) (lo, hi int64) {
 		least[i], most[i] = math.MaxInt64, math.MinInt64
 	}
 	for i := range n {
-		x := int64(v[i*step] - first)
+		x := int64(uint64(data[i*step]) - uint64(expected[i*step]) - first)
 		if x < least[outliers] {
 			y := x
 			for k := range least {
@@ -332,60 +310,64 @@ func baseFor(first uint64, lo, hi int64, width int) (base uint64, ok bool) {
 	return first + uint64(lo) - (room-span)/4, true
 }
 
-// pack writes v - base in so many bytes each and returns where that does not fit; false if that is in more
+// few is the number of elements that are looked at one by one where one of them is an exception.
+const few = 128
+
+// pack writes differences to base in so many bytes each and returns where that does not fit; false if that is in more
 // places than exceptions has room for.
-func pack(dst []byte, v []uint64, base uint64, width int, exceptions []uint16) ([]uint16, bool) {
-	most := uint64(1)<<(8*width) - 1
-	switch width {
-	case 0:
-		for i, x := range v {
-			if x != base {
+func pack[T integer, E uint16 | uint64](dst []byte, data []T, expected []E, base uint64, width int, exceptions []uint16) ([]uint16, bool) {
+	room := uint64(1)<<(8*width) - 1
+	for at := 0; at < len(data); at += few {
+		end := min(at+few, len(data))
+		d, e := data[at:end], expected[at:end]
+		if put(dst[width*at:width*end], d, e, base, width) <= room {
+			continue
+		}
+		for i, x := range d {
+			if uint64(x)-uint64(e[i])-base > room {
 				if len(exceptions) == cap(exceptions) {
 					return nil, false
 				}
-				exceptions = append(exceptions, uint16(i))
+				exceptions = append(exceptions, uint16(at+i))
 			}
-		}
-	case 1:
-		dst = dst[:len(v)]
-		for i, x := range v {
-			d := x - base
-			dst[i] = byte(d)
-			if d > most {
-				if len(exceptions) == cap(exceptions) {
-					return nil, false
-				}
-				exceptions = append(exceptions, uint16(i))
-			}
-		}
-	case 2:
-		for i, x := range v {
-			d := x - base
-			binary.LittleEndian.PutUint16(dst[2*i:], uint16(d))
-			if d > most {
-				if len(exceptions) == cap(exceptions) {
-					return nil, false
-				}
-				exceptions = append(exceptions, uint16(i))
-			}
-		}
-	case 4:
-		for i, x := range v {
-			d := x - base
-			binary.LittleEndian.PutUint32(dst[4*i:], uint32(d))
-			if d > most {
-				if len(exceptions) == cap(exceptions) {
-					return nil, false
-				}
-				exceptions = append(exceptions, uint16(i))
-			}
-		}
-	case 8:
-		for i, x := range v {
-			binary.LittleEndian.PutUint64(dst[8*i:], x-base)
 		}
 	}
 	return exceptions, true
+}
+
+// put writes differences to base and returns all bits that one of them has.
+func put[T integer, E uint16 | uint64](dst []byte, data []T, expected []E, base uint64, width int) (all uint64) {
+	expected = expected[:len(data)]
+	switch width {
+	case 0:
+		for i, x := range data {
+			all |= uint64(x) - uint64(expected[i]) - base
+		}
+	case 1:
+		dst = dst[:len(data)]
+		for i, x := range data {
+			v := uint64(x) - uint64(expected[i]) - base
+			dst[i] = byte(v)
+			all |= v
+		}
+	case 2:
+		for i, x := range data {
+			v := uint64(x) - uint64(expected[i]) - base
+			binary.LittleEndian.PutUint16(dst[2*i:], uint16(v))
+			all |= v
+		}
+	case 4:
+		for i, x := range data {
+			v := uint64(x) - uint64(expected[i]) - base
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(v))
+			all |= v
+		}
+	default:
+		for i, x := range data {
+			binary.LittleEndian.PutUint64(dst[8*i:], uint64(x)-uint64(expected[i])-base)
+		}
+	}
+	return all
 }
 
 // checkTile verifies the tile of n elements that b begins with and returns its length, or what is wrong.

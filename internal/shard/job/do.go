@@ -31,7 +31,10 @@ func All(p *plan.Plan) []int {
 	return out
 }
 
-// Do does tasks, each with all workers: one is counted while the one before is written.
+// inFlight is how many tasks are under way: one is counted, the others wait for the disk.
+const inFlight = 4
+
+// Do does tasks, each with all workers: one is counted while those before are written.
 func (j *Job) Do(ctx context.Context, tasks []int, how Doing) error {
 	p := j.Plan
 	var bytes int64
@@ -52,7 +55,7 @@ func (j *Job) Do(ctx context.Context, tasks []int, how Doing) error {
 			n++
 		}
 		g, ctx := fault.WithContext(ctx)
-		g.SetLimit(2) // one is counted, one written
+		g.SetLimit(inFlight)
 		for _, n := range tasks[:n] {
 			g.Go(func() error { return doTask(ctx, r, n, how.Log) })
 		}

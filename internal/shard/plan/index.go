@@ -215,7 +215,7 @@ func (x *Index) Frames(unit int) ([]frame.Extent, error) {
 
 // Members are the pixels of a unit's panel that are in its gain mode, where a gain map says that not all are.
 type Members struct {
-	Masks [][]bool // different sets of pixels
+	Masks [][]bool // different sets of pixels; nil: all
 	Of    []uint8  // by frame, as in Frames: the number of its mask in Masks
 }
 
@@ -253,15 +253,12 @@ func (x *Index) Members(unit int) (*Members, error) {
 	return m, nil
 }
 
-// mask returns the pixels that have a setting in a gain map; all pixels without a map.
+// mask returns the pixels that have a setting in a gain map; nil without a map: all of them.
 func (x *Index) mask(number int, setting uint8, pixels int) ([]bool, error) {
-	mask := make([]bool, pixels)
 	if number == 0 {
-		for i := range mask {
-			mask[i] = true
-		}
-		return mask, nil
+		return nil, nil
 	}
+	mask := make([]bool, pixels)
 	m, err := column[uint8](x.r, mapName(number), pixels)
 	for i, s := range m {
 		mask[i] = s == setting

@@ -66,7 +66,9 @@ func (w *worker) newCounter(shard, lo, hi, frames int, good []bool) (*counter, e
 	} else if m != nil {
 		c.members = &members{of: m.Of[s.Lo:s.Hi]}
 		for _, mask := range m.Masks {
-			mask = mask[lo:hi]
+			if mask != nil {
+				mask = mask[lo:hi]
+			}
 			if !slices.Contains(mask, false) {
 				mask = nil
 			}

@@ -108,8 +108,8 @@ func (r *Runner) Close() error {
 	return err
 }
 
-// Run does task n unless its partial is already there. It may be called from two goroutines: one task is
-// counted while the partial of the one before is written.
+// Run does task n unless its partial is already there. It may be called from several goroutines: one task is
+// counted while partials of others are written.
 func (r *Runner) Run(ctx context.Context, n int) (Result, error) {
 	return r.run(ctx, n, &r.turn, r.opt.Progress)
 }

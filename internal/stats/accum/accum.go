@@ -25,6 +25,7 @@ type Gated struct {
 	blocks         []kernel.Block
 	since          []uint16 // frames in the 16-bit counters of a block
 	frames         []uint32 // frames of a block before that
+	wrapped        []bool   // a block has an empty gate
 	mu             sync.Mutex
 	flushed        *wide // what was flushed out of the blocks; nil before the first time
 }
@@ -83,7 +84,7 @@ func (g *Gated) Reset(blocks []kernel.Block, pixels int, p Params, gateLo, gateH
 	}
 	// Limits that count every frame are beyond the kernel's 16 bits: Planes fills those counts in.
 	g.kernel = kernel.Params{Mask: p.DataBits, Below: uint16(p.LoBelow), Above: uint16(p.HiAbove), Gain: p.GainBits, Want: p.Wanted}
-	g.blocks, g.since, g.frames = blocks[:n], zeroed(g.since, n), zeroed(g.frames, n)
+	g.blocks, g.since, g.frames, g.wrapped = blocks[:n], zeroed(g.since, n), zeroed(g.frames, n), zeroed(g.wrapped, n)
 }
 
 // zeroed returns n zeros, in room if it has as many.
@@ -99,16 +100,27 @@ func zeroed[T any](room []T, n int) []T {
 // begin sets up a block that has no frames yet. The worker that adds the first frame calls it, so that the block is in the cache of its core.
 func (g *Gated) begin(i int) {
 	b := &g.blocks[i]
-	b.Reset()
+	*b = empty
 	if g.open {
 		return
 	}
-	// The kernel cannot express an empty gate; Planes takes out what it lets through.
+	// The kernel cannot express an empty gate; PlanesTo takes out what it lets through.
 	lo := i * kernel.Width
-	for j := range min(kernel.Width, g.pixels-lo) {
-		b.Lo[j], b.Range[j] = g.gateLo[lo+j], g.gateHi[lo+j]-g.gateLo[lo+j]
+	n := min(kernel.Width, g.pixels-lo)
+	first, last := g.gateLo[lo:lo+n], g.gateHi[lo:lo+n]
+	wrapped := false
+	for j, x := range first {
+		b.Lo[j], b.Range[j] = x, last[j]-x
+		wrapped = wrapped || x > last[j]
 	}
+	g.wrapped[i] = wrapped
 }
+
+// empty is a block without frames, with open gates.
+var empty = func() (b kernel.Block) {
+	b.Reset()
+	return b
+}()
 
 // Add counts frames; frames[k][i] is the raw value of pixel lo+i, all of the same length.
 func (g *Gated) Add(lo int, frames [][]uint16) {
@@ -288,14 +300,25 @@ type lanes struct {
 	min, max       *[kernel.Width]uint16
 }
 
+// widenLanes makes wide counters of narrow ones, which are often all 0.
+func widenLanes(dst *[kernel.Width]uint32, n *[kernel.Width]uint16) {
+	if *n == ([kernel.Width]uint16{}) {
+		*dst = [kernel.Width]uint32{}
+		return
+	}
+	for j, x := range n {
+		dst[j] = uint32(x)
+	}
+}
+
 // lanesOf writes the results of a block.
 func (g *Gated) lanesOf(i int, l *lanes) {
 	b := &g.blocks[i]
 	b.InOrder(l.sum1, l.sum2)
 	*l.min, *l.max = b.Min, b.Max
-	for j := range l.sum0 {
-		l.sum0[j], l.nLo[j], l.nHi[j] = uint32(b.N[j]), uint32(b.NLo[j]), uint32(b.NHi[j])
-	}
+	widenLanes(l.sum0, &b.N)
+	widenLanes(l.nLo, &b.NLo)
+	widenLanes(l.nHi, &b.NHi)
 	lo := i * kernel.Width
 	n := min(kernel.Width, g.pixels-lo)
 	if g.frames[i] > 0 {
@@ -314,7 +337,7 @@ func (g *Gated) lanesOf(i int, l *lanes) {
 		for j := range l.sum0 {
 			l.sum0[j] = counted
 		}
-	default:
+	case g.wrapped[i]:
 		for j, first := range g.gateLo[lo : lo+n] {
 			if first > g.gateHi[lo+j] {
 				l.sum0[j], l.sum1[j], l.sum2[j] = 0, 0, 0

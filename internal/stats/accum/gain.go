@@ -3,6 +3,7 @@ package accum
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"rawstatus/internal/stats/kernel"
 )
@@ -14,8 +15,9 @@ import (
 //	                                       bad 0: there is none)
 type Gain struct {
 	mask, want, bad uint16
-	odd16, never16  []uint16 // counts since the last flush
-	since           []uint16 // frames in them, per Grain pixels
+	odd16, never16  []uint16    // counts since the last flush
+	since           []uint16    // frames in them, per Grain pixels
+	added           atomic.Bool // some of them may not be 0
 	mu              sync.Mutex
 	odd, never      []uint32 // what was flushed; nil before the first time
 }
@@ -37,6 +39,7 @@ func (g *Gain) Reset(odd, never []uint16, pixels int, mask, want, bad uint16) {
 		bad = ^mask // no word has that
 	}
 	g.mask, g.want, g.bad, g.odd, g.never = mask, want, bad, nil, nil
+	g.added.Store(false)
 	g.odd16, g.never16, g.since = zeroed(odd, pixels), zeroed(never, pixels), zeroed(g.since, (pixels+Grain-1)/Grain)
 }
 
@@ -46,6 +49,7 @@ func (g *Gain) Add(lo int, frames [][]uint16) {
 		return
 	}
 	hi := checkBand(len(g.odd16), lo, frames)
+	g.added.Store(true)
 	for len(frames) > 0 {
 		n := min(group, len(frames))
 		for i := lo / Grain; i < (hi+Grain-1)/Grain; i++ {
@@ -103,6 +107,11 @@ func (g *Gain) Planes() (odd, never []uint32) {
 
 // PlanesTo is Planes into slices with an element per pixel.
 func (g *Gain) PlanesTo(odd, never []uint32) {
+	if !g.added.Load() {
+		clear(odd)
+		clear(never)
+		return
+	}
 	widen(odd, g.odd16, g.odd)
 	widen(never, g.never16, g.never)
 }
