@@ -97,6 +97,9 @@ type limitedConn struct {
 	free func()
 }
 
+// ReadFrom implements io.ReaderFrom: the system sends files by itself.
+func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
 // Close implements net.Conn.
 func (c *limitedConn) Close() error {
 	defer c.free()
@@ -197,6 +200,27 @@ type patientWriter struct {
 func (w *patientWriter) Write(p []byte) (int, error) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(progressTimeout))
 	return w.ResponseWriter.Write(p)
+}
+
+// filePart is how much of a file is sent within one progressTimeout, and received at once.
+const filePart = 256 << 10
+
+// ReadFrom implements io.ReaderFrom.
+func (w *patientWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	rest, limited := r.(*io.LimitedReader)
+	from, direct := w.ResponseWriter.(io.ReaderFrom)
+	if !limited || !direct {
+		return io.Copy(struct{ io.Writer }{w}, r)
+	}
+	for rest.N > 0 {
+		_ = w.control.SetWriteDeadline(time.Now().Add(progressTimeout))
+		k, err := from.ReadFrom(&io.LimitedReader{R: rest.R, N: min(rest.N, filePart)})
+		n, rest.N = n+k, rest.N-k
+		if err != nil || k == 0 {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // httpError is an error with its status.
@@ -422,7 +446,7 @@ func (s *Server) postData(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return created{id}, s.Disk.Replace(filepath.Join(dir, id), false, func(w io.Writer) error {
-		_, err := io.Copy(w, body)
+		_, err := io.CopyBuffer(struct{ io.Writer }{w}, body, make([]byte, filePart))
 		return err
 	}, nil)
 }

@@ -2,6 +2,7 @@ package calibserve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -273,4 +274,55 @@ func FuzzQuery(f *testing.F) {
 			q.selects(doc)
 		}
 	})
+}
+
+// TestServeData: data of many parts come back as they were sent, whole and in ranges, from files and from another disk.
+func TestServeData(t *testing.T) {
+	for name, d := range map[string]disk.Disk{"files": files, "memory": disk.NewMemory(nil)} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := &Server{Root: t.TempDir(), Disk: d, Writable: true}
+			ctx, stop := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- srv.Serve(ctx, l) }()
+			sent := make([]byte, 5*filePart+12345)
+			for i := range sent {
+				sent[i] = byte(i * i >> 7)
+			}
+			url := "http://" + l.Addr().String() + "/cdb_x/gridfs/"
+			status, text := request(t, "POST", url, string(sent))
+			var made created
+			if err := json.Unmarshal([]byte(text), &made); status != 200 || err != nil {
+				t.Fatalf("%d %s", status, text)
+			}
+			for _, want := range []struct {
+				ask         string
+				first, last int
+			}{{"", 0, len(sent) - 1}, {"bytes=100-", 100, len(sent) - 1}, {"bytes=262143-600000", 262143, 600000}} {
+				req, err := http.NewRequest("GET", url+made.ID, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want.ask != "" {
+					req.Header.Set("Range", want.ask)
+				}
+				res, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || !bytes.Equal(got, sent[want.first:want.last+1]) {
+					t.Errorf("range %q: %d bytes, status %d, %v", want.ask, len(got), res.StatusCode, err)
+				}
+			}
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
+	"rawstatus/internal/io/calib"
 )
 
 // Client speaks to the web service. Reading and writing may go to different addresses.
@@ -35,11 +36,54 @@ const answerTimeout = 180 * time.Second
 // defaultHTTP bounds waiting for connections and answers, not the transfer of large arrays.
 var defaultHTTP = &http.Client{Transport: &http.Transport{
 	Proxy:                 http.ProxyFromEnvironment,
-	DialContext:           (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+	DialContext:           dial,
 	TLSHandshakeTimeout:   20 * time.Second,
 	ResponseHeaderTimeout: answerTimeout,
 	MaxIdleConnsPerHost:   4,
 }}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return conn{c}, nil
+}
+
+// conn is a connection that takes arrays from where they are in memory.
+type conn struct{ net.Conn }
+
+// sentAtOnce bounds what is sent by one call.
+const sentAtOnce = 1 << 20
+
+// ReadFrom implements io.ReaderFrom.
+func (c conn) ReadFrom(r io.Reader) (n int64, err error) {
+	rest, limited := r.(*io.LimitedReader)
+	if !limited {
+		return io.Copy(c.Conn, r)
+	}
+	from, array := rest.R.(outgoing)
+	if !array {
+		return io.Copy(c.Conn, r)
+	}
+	for rest.N > 0 {
+		b := from.Next(int(min(rest.N, sentAtOnce)))
+		if len(b) == 0 {
+			break // the caller misses it
+		}
+		k, err := c.Write(b)
+		if n, rest.N = n+int64(k), rest.N-int64(k); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// outgoing is an array as the body of a request.
+type outgoing struct{ *calib.Bytes }
+
+// Close implements io.Closer.
+func (outgoing) Close() error { return nil }
 
 // body is something to send; it can be sent again.
 type body struct {

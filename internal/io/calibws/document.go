@@ -300,7 +300,7 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 
 // rawBody is an array as it is sent.
 func rawBody(a *calib.Array) *body {
-	return &body{a.Size(), "application/octet-stream", func() io.Reader { return a.Bytes() }}
+	return &body{a.Size(), "application/octet-stream", func() io.Reader { return outgoing{a.Bytes()} }}
 }
 
 // holds reports whether the data of a document are those of an array, and the document says so.
@@ -310,7 +310,7 @@ func (c *Client) holds(ctx context.Context, db string, d Doc, want *calib.Array)
 	}
 	err = c.Data(ctx, db, string(d.DataID), func(r *answered) error {
 		left := want.Bytes()
-		for b := make([]byte, 1<<16); ; {
+		for b := make([]byte, 1<<18); ; {
 			k, err := r.Read(b)
 			for got := b[:k]; len(got) > 0; {
 				next := left.Next(len(got))
