@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -18,6 +19,9 @@ var digits = func() (d [10000][4]byte) {
 // largestFixed bounds the values that AppendFixed writes by integer arithmetic: three decimals of a smaller
 // value leave bits below one half in a float64.
 const largestFixed = 1 << 32
+
+// wholeNumber rounds smaller positive numbers to whole ones when it is added, half to even.
+const wholeNumber = 1 << 52
 
 // thousandths returns v in thousandths: its exact value rounded, half to even. v is not negative and below
 // largestFixed.
@@ -50,11 +54,10 @@ func Fixed(v float64) float64 {
 
 // FixedAll sets dst to Fixed of v, as float32.
 func FixedAll(dst []float32, v []float64) {
-	const whole = 1 << 52 // adding it rounds to whole numbers
 	dst = dst[:len(v)]
 	for i, x := range v {
 		t := float64(x * 1000)
-		k := float64(t+whole) - whole
+		k := float64(t+wholeNumber) - wholeNumber
 		if !(x >= 0 && x < largestFixed) || math.Abs(t-k) == 0.5 { // or a tie, which t may only seem to be
 			dst[i] = float32(Fixed(x))
 			continue
@@ -98,7 +101,22 @@ func AppendFixedRows[T float32 | float64](b []byte, a []T, cols int) []byte {
 	checkRows(len(a), cols)
 	for len(a) > 0 {
 		for _, v := range a[:cols] {
-			b = append(AppendFixed(b, float64(v)), ' ')
+			// Eight characters at once, leading zeros are shifted out; one more before them. What is 0 may have a sign.
+			t := float64(float64(v) * 1000)
+			k := float64(t+wholeNumber) - wholeNumber
+			if !(k > 0 && k < 1e8) || math.Abs(t-k) == 0.5 {
+				b = append(AppendFixed(b, float64(v)), ' ')
+				continue
+			}
+			whole, frac := uint32(k)/1000, uint32(k)%1000
+			first := whole / 10000
+			low, high := binary.LittleEndian.Uint32(digits[whole-first*10000][:]), binary.LittleEndian.Uint32(digits[frac][:])
+			skip := bits.TrailingZeros32(low^'0'*0x01010101|1<<24) / 8
+			if first > 0 {
+				b, skip = append(b, byte('0'+first)), 0
+			}
+			n := len(b)
+			b = append(binary.LittleEndian.AppendUint64(b, ((uint64(high)&^0xff|'.')<<32|uint64(low))>>(8*skip))[:n+8-skip], ' ')
 		}
 		b[len(b)-1] = '\n'
 		a = a[cols:]
@@ -109,6 +127,7 @@ func AppendFixedRows[T float32 | float64](b []byte, a []T, cols int) []byte {
 // AppendIntRows appends rows of cols values, each as %<width>i, as numpy.savetxt writes them.
 func AppendIntRows[T uint16 | uint64](b []byte, a []T, cols, width int) []byte {
 	checkRows(len(a), cols)
+	least := min(width, 7)
 	for len(a) > 0 {
 		for _, v := range a[:cols] {
 			if width > 7 || v >= 10000 {
@@ -116,8 +135,9 @@ func AppendIntRows[T uint16 | uint64](b []byte, a []T, cols, width int) []byte {
 				continue
 			}
 			// Up to eight characters at once, the blank behind them is the last; those in front that are not wanted are shifted out.
-			text := uint64(binary.LittleEndian.Uint32(padded[v][:]))<<24 | blanks
-			skip := 7 - max(decimals(uint64(v)), min(width, 7))
+			four := binary.LittleEndian.Uint32(padded[v][:])
+			text := uint64(four)<<24 | blanks
+			skip := 7 - max(4-bits.TrailingZeros32(four^' '*0x01010101)/8, least)
 			n := len(b)
 			b = binary.LittleEndian.AppendUint64(b, text>>(8*skip))[:n+8-skip]
 		}
@@ -142,6 +162,10 @@ var padded = func() (d [10000][4]byte) {
 func appendWide(b []byte, v uint64, width int) []byte {
 	for w := decimals(v); w < width; w++ {
 		b = append(b, ' ')
+	}
+	if v >= 10000 && v < 100000 { // raw values
+		d := &digits[v%10000]
+		return append(b, byte('0'+v/10000), d[0], d[1], d[2], d[3], ' ')
 	}
 	return append(strconv.AppendUint(b, v, 10), ' ')
 }

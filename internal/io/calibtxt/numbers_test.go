@@ -15,12 +15,18 @@ func TestFixedIsPrintf(t *testing.T) {
 		if got, want := string(AppendFixed(nil, v)), fmt.Sprintf("%.3f", v); got != want {
 			t.Fatalf("%b (%.20g): %s, wanted %s", v, v, got, want)
 		}
+		if got, want := string(AppendFixedRows(nil, []float64{1, v, 2}, 3)), fmt.Sprintf("1.000 %.3f 2.000\n", v); got != want {
+			t.Fatalf("%b (%.20g): %s, wanted %s", v, v, got, want)
+		}
+		if got, want := string(AppendFixedRows(nil, []float64{1, v, 2}, 3)), fmt.Sprintf("1.000 %.3f 2.000\n", v); !math.IsInf(v, 0) && got != want {
+			t.Fatalf("%b (%.20g): %s, wanted %s", v, v, got, want)
+		}
 		want, err := strconv.ParseFloat(fmt.Sprintf("%.3f", v), 64)
 		if FixedAll(number[:], []float64{v}); err != nil || number[0] != float32(want) || Fixed(v) != want {
 			t.Fatalf("%b (%.20g): the numbers %v and %v, wanted %v (%v)", v, v, number[0], Fixed(v), want, err)
 		}
 	}
-	for _, v := range []float64{0, math.Copysign(0, -1), 0.0005, 0.0015, 0.0025, 1.0005, 2.5, 0.9995, 9999.9995, 16383.9995, 65535, 1<<32 - 0.0005, 1 << 32, 1e300, -0.0004, -1.5} {
+	for _, v := range []float64{0, math.Copysign(0, -1), 0.0005, 0.0015, 0.0025, 1.0005, 2.5, 0.9995, 9999.9995, 9999.9994, 10000, 16383.9995, 65535, 99999.9994, 99999.9995, 100000, 5e-324, 0.00049, 1<<32 - 0.0005, 1 << 32, 1e300, -0.0004, -1.5} {
 		check(v)
 	}
 	r := rand.New(rand.NewPCG(1, 16))
@@ -43,8 +49,8 @@ func TestFixedIsPrintf(t *testing.T) {
 }
 
 func TestRowsHaveTheWidthOfPrintf(t *testing.T) {
-	ints := []uint64{0, 9, 10, 999, 1000, 9999, 10000, 65535, math.MaxUint64, 1, 2, 3}
-	for _, width := range []int{0, 4, 6} {
+	ints := []uint64{0, 9, 10, 99, 100, 999, 1000, 9999, 10000, 10001, 16383, 65535, 99999, 100000, math.MaxUint64, 1}
+	for _, width := range []int{0, 4, 6, 7, 8} {
 		want := ""
 		for i, v := range ints {
 			want += fmt.Sprintf("%*d", width, v) + string(" \n"[btoi(i%4 == 3)])
@@ -63,6 +69,19 @@ func btoi(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+func BenchmarkIntRows(b *testing.B) {
+	r := rand.New(rand.NewPCG(2, 16))
+	a := make([]uint16, 512*1024)
+	for i := range a {
+		a[i] = uint16(800 + r.IntN(400))
+	}
+	var text []byte
+	for b.Loop() {
+		text = AppendIntRows(text[:0], a, 1024, 0)
+	}
+	b.SetBytes(int64(len(text)))
 }
 
 func BenchmarkFixedRows(b *testing.B) {
