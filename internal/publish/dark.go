@@ -467,8 +467,13 @@ const setWait = time.Minute
 
 // SetOf returns the sets of the detector of a destination.
 func SetOf(dest calib.Destination, open func(ctype string) (calib.Destination, error)) *calib.Set {
-	_, ws := dest.Store.(*calibws.Store)
-	return &calib.Set{Ledger: dest.Sets, Wait: setWait, Open: open, Together: ws}
+	set := &calib.Set{Ledger: dest.Sets, Wait: setWait, Open: open}
+	if _, ws := dest.Store.(*calibws.Store); ws {
+		set.Share = func(ctx context.Context, first calib.Destination) error {
+			return first.Store.(*calibws.Store).Name(ctx)
+		}
+	}
+	return set
 }
 
 // Execute deploys all types of the set, or none: when one fails, those before it are taken back. With dry nothing is

@@ -20,9 +20,9 @@ type Set struct {
 	Wait   time.Duration // for another set
 	// Open returns the destination of a type.
 	Open func(ctype string) (Destination, error)
-	// Together: destinations of different types do not exclude each other, so that parts behind the first one, which settles the
-	// detector's name, are deployed at the same time.
-	Together bool
+	// Share, where destinations of different types do not exclude each other, settles what they share, by the first of them: their
+	// parts are then deployed at the same time. nil: one after the other.
+	Share func(ctx context.Context, first Destination) error
 }
 
 // Part is a type of a set.
@@ -227,19 +227,19 @@ func (s *Set) inForce(ctx context.Context, parts []Deployment) (bool, error) {
 	return true, nil
 }
 
-// deployAll deploys the parts: one after the other, or those behind the first at the same time. Those that are under way when
-// one fails are ended: a request that is given up may still arrive.
+// deployAll deploys the parts, one after the other or at the same time. Those that are under way when one fails are ended: a
+// request that is given up may still arrive.
 func (s *Set) deployAll(ctx context.Context, rec *Record, parts []Deployment) error {
-	if err := s.deploy(ctx, rec, 0, &parts[0]); err != nil {
-		return err
-	}
 	var g fault.Group
 	g.SetLimit(1)
-	if s.Together {
+	if s.Share != nil {
+		if err := s.Share(ctx, parts[0].Destination); err != nil {
+			return fmt.Errorf("could not deploy %s: %w", parts[0].Record.CType, err)
+		}
 		g.SetLimit(len(parts))
 	}
 	var failed atomic.Bool
-	for i := 1; i < len(parts); i++ {
+	for i := range parts {
 		g.Go(func() error {
 			if failed.Load() {
 				return nil // the error is that of another

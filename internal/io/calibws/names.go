@@ -84,6 +84,12 @@ func (s *Store) Resolve(ctx context.Context) error {
 	return err
 }
 
+// Name makes a short name for a new detector.
+func (s *Store) Name(ctx context.Context) error {
+	_, err := s.shortName(ctx, true)
+	return err
+}
+
 // Short is the detector's short name after [Store.Resolve]; empty while it has none.
 func (s *Store) Short() string { return s.short }
 
