@@ -43,7 +43,7 @@ func handsOf(e *environment, cores int) slurm.Hands {
 				e.Log.Warnf("%s", fault.Message(err))
 			}
 		},
-		Deploy: func(ctx context.Context, words []string) error { return mergedeploy(ctx, e, words) },
+		Deploy: func(ctx context.Context, words []string) error { return startMergedeploy(ctx, e, words) },
 	}
 }
 
@@ -74,6 +74,9 @@ func planItem(ctx context.Context, e *environment, it slurm.Item, work string, c
 	}
 	return storePlan(ctx, e, j)
 }
+
+// startMergedeploy is mergedeploy; the model of Slurm plays it.
+var startMergedeploy = mergedeploy
 
 // mergedeploy runs the other program, which stands beside this one.
 func mergedeploy(ctx context.Context, e *environment, words []string) error {

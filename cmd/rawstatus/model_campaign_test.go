@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,11 +40,15 @@ func newCampaignStage(t *testing.T) *stage {
 			t.Fatalf("%v: exit code %d\n%s", args, code, stderr)
 		}
 	}
-	text := fmt.Sprintf("name = \"model\"\n[[entry]]\nexp = %q\nruns = \"1-%d\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\", \"--tasks\", \"2\"]\n", modelExperiment, modelRuns, s.data, nightDetector)
+	text := fmt.Sprintf("name = \"model\"\ndeploy = true\n[[entry]]\nexp = %q\nruns = \"1-%d\"\ndir = %q\ndetectors = [%q]\noptions = [\"--settle\", \"0s\", \"--tasks\", \"2\"]\n", modelExperiment, modelRuns, s.data, nightDetector)
 	if err := os.WriteFile(filepath.Join(s.dir, "model.toml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.quiet = []map[string]string{statusFiles(t, w.repo())}
+	quiet := strings.Replace(text, "deploy = true\n", "", 1)
+	if err := os.WriteFile(filepath.Join(s.dir, "quiet.toml"), []byte(quiet), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -83,7 +89,59 @@ func (w *world) neverSubmitted(c *wishes) {
 // coordinate is a person who starts a coordinator.
 func (w *world) coordinate(kill int, more ...string) {
 	args := append([]string{"campaign", "--work", w.work(), "--max-jobs", "6", "--cpus-per-task", "1", "--time", "30", "--every", "20s"}, more...)
-	w.person(append(args, filepath.Join(w.stage.dir, "model.toml")), kill, nil)
+	file := "quiet.toml"
+	if w.deploys {
+		args, file = append(args, "-c", filepath.Join(w.dir, "calib")), "model.toml"
+	}
+	w.person(append(args, filepath.Join(w.stage.dir, file)), kill, nil)
+}
+
+// deployRun plays mergedeploy for an element of a campaign: what the repository holds of a run is deployed for a request once.
+func (w *world) deployRun(ctx context.Context, _ *environment, words []string) error {
+	value := func(flag string) string { return words[slices.Index(words, flag)+1] }
+	p := slurm.SystemOf(ctx).(*slurmsim.Process)
+	if !p.Work(w.between(time.Second, 3*time.Minute)) {
+		return fault.New(fault.Temporary, "terminated")
+	}
+	if w.chaos && w.budget > 0 && w.chance(20) {
+		w.budget--
+		return fault.New(fault.Temporary, "the disk is full")
+	}
+	j := slurm.Piece{Work: value("--job-of"), Plan: value("--plan"), Request: value("--request")}
+	if _, err := j.Admit(); err != nil {
+		return err
+	}
+	run, err := strconv.Atoi(value("--run"))
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(w.deployments, func(d deployment) bool { return d.request == j.Request }) {
+		w.deployments = append(w.deployments, deployment{request: j.Request, plan: j.Plan, variant: run, at: w.c.Elapsed()})
+		w.say("run %d is deployed for request %.8s", run, j.Request)
+		got, name := statusFiles(w.t, w.repo()), fmt.Sprintf("_r%04d_", run)
+		files := 0
+		for file, values := range w.quiet[0] {
+			if !strings.Contains(file, name) {
+				continue
+			}
+			if files++; got[file] != values {
+				w.fail("what is deployed of run %d is not what a single command leaves", run)
+			}
+		}
+		if files == 0 {
+			w.fail("no file of run %d is named %s", run, name)
+		}
+	}
+	return j.Deployed(slurm.Deployment{Record: "record", Place: "calib", Time: time.Now()})
+}
+
+// inOrder wants runs to be deployed in ascending order, each once, as long as no person has gone on with one that had failed.
+func (w *world) inOrder() {
+	for i, d := range w.deployments[min(1, len(w.deployments)):] {
+		if before := w.deployments[i]; d.variant <= before.variant {
+			w.fail("run %d is deployed after run %d", d.variant, before.variant)
+		}
+	}
 }
 
 // playCampaign is a campaign with coordinators that die, or are two at a time, and a person who cancels.
@@ -96,7 +154,9 @@ func (s *stage) playCampaign(t *testing.T, seed uint64) *world {
 		defer w.c.Close()
 		chaos := w.between(10*time.Minute, 2*time.Hour)
 		w.troubles(chaos)
-		w.damage = false
+		w.damage, w.deploys = false, w.chance(60)
+		startMergedeploy = w.deployRun
+		defer func() { startMergedeploy = mergedeploy }()
 		w.coordinate(w.kill())
 		var c wishes
 		for range w.rand.IntN(4) {
@@ -114,7 +174,11 @@ func (s *stage) playCampaign(t *testing.T, seed uint64) *world {
 		w.say("-- nothing goes wrong any more")
 		w.settle("afterwards")
 		w.neverSubmitted(&c)
+		w.inOrder()
 		w.judgeCampaign()
+		if w.deploys && len(w.deployments) != modelRuns || !w.deploys && len(w.deployments) > 0 {
+			w.fail("%d deployments of %d runs", len(w.deployments), modelRuns)
+		}
 	})
 	return w
 }
@@ -161,11 +225,8 @@ func (w *world) judgeCampaign() {
 
 // TestModelCampaigns plays random campaigns from the seed on.
 func TestModelCampaigns(t *testing.T) {
-	n := 30
-	if testing.Short() {
-		n = 10
-	}
-	first := testenv.Seed(t)
+	n := scenarios(t, 30)
+	first, begin := testenv.Seed(t), time.Now()
 	s := newCampaignStage(t)
 	for seed := first; seed < first+uint64(n); seed++ {
 		if w := s.playCampaign(t, seed); len(w.failures) > 0 {
@@ -173,4 +234,5 @@ func TestModelCampaigns(t *testing.T) {
 			return
 		}
 	}
+	t.Logf("%d campaigns in %.1f s", n, time.Since(begin).Seconds())
 }

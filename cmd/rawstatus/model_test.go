@@ -142,6 +142,7 @@ type world struct {
 	since       time.Duration // when that became so
 	chaos       bool          // things still go wrong
 	damage      bool          // a partial is to be damaged once
+	deploys     bool          // a campaign deploys
 	budget      int           // temporary failures that are left
 }
 
@@ -613,22 +614,28 @@ func (w *world) right() {
 	}
 }
 
+// scenarios is the number of scenarios to play: RAWSTATUS_TEST_SCENARIOS of them, else n, or less than half of them in a short test.
+func scenarios(t *testing.T, n int) int {
+	if text := os.Getenv("RAWSTATUS_TEST_SCENARIOS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if testing.Short() {
+		n = 2 * n / 5
+	}
+	return n
+}
+
 // shownScenarios bounds the scenarios that are printed.
 const shownScenarios = 5
 
 // TestModelScenarios plays random scenarios, RAWSTATUS_TEST_SCENARIOS of them (100 unless it says otherwise; 500 in CI) from
 // the seed on.
 func TestModelScenarios(t *testing.T) {
-	n := 100
-	if testing.Short() {
-		n = 40
-	}
-	if text := os.Getenv("RAWSTATUS_TEST_SCENARIOS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := scenarios(t, 100)
 	first := testenv.Seed(t)
 	s := newStage(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(400))

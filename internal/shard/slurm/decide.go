@@ -79,11 +79,15 @@ func (r *Report) stops() (why []string) {
 	final := func(s *JobState) bool {
 		return s.State == StateFailed && (s.verdict.Action == Stop || s.verdict.Action == Hold)
 	}
-	missing, asked := false, r.asked()
+	asked := r.asked()
+	ended := func(s *JobState) bool { // by a person, after the last byte of its results
+		return s.State == StateDone && s.verdict.Action == Hold && s.Attempt >= asked && !r.queue.packed()
+	}
+	missing := false
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
 		missing = missing || t.open()
-		if t.State == StateDone && t.verdict.Action == Hold && t.Attempt >= asked && !r.queue.packed() { // a person ended its job after the last byte
+		if ended(&t.JobState) {
 			why = append(why, fmt.Sprintf("task %d: %s", t.Task, t.verdict.Reason))
 		}
 		if final(&t.JobState) && (!r.queue.packed() || !slices.Contains(why, t.Reason)) { // an element fails for all of its tasks
@@ -92,6 +96,9 @@ func (r *Report) stops() (why []string) {
 	}
 	// Reduce is not at fault when partials are missing; and a job removed because it could never start was not
 	// cancelled by a person.
+	if ended(&r.Reduce) {
+		why = append(why, "reduce: "+r.Reduce.verdict.Reason)
+	}
 	if s := &r.Reduce; final(s) && (s.verdict.Action == Hold || !missing && s.Exit != int(fault.Incomplete)) {
 		why = append(why, r.named("reduce", s.Reason))
 	}

@@ -138,6 +138,37 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestEndedByAPerson wants a job that a person ended to stop the chain also when its results were written already, until a person asks again.
+func TestEndedByAPerson(t *testing.T) {
+	cancelled := &Element{State: Cancelled, Node: "n"}
+	for _, kind := range []Part{TasksPart, ReducePart} {
+		first := &Attempt{Number: 1, Try: 1}
+		r := &Report{Counts: map[string]int{}, queue: &Queue{}, view: &View{Attempts: []*Attempt{first}}, Plan: &plan.Plan{Tasks: make([]plan.Task, 1)}, deployID: "0123456789abcdef"}
+		parts := []*part{{attempt: first, handed: &Handed{Part: kind}, id: ElementID{1, 0}, element: cancelled}}
+		if kind == TasksPart {
+			parts[0].portion.Tasks = []int{0}
+		}
+		r.tasks(parts, nil)
+		r.followers(parts)
+		if kind == ReducePart {
+			if _, err := r.finished(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if stops := r.stops(); len(stops) != 1 || !strings.Contains(stops[0], "cancelled") {
+			t.Errorf("%s: %q", kind, stops)
+		}
+		r.view.Attempts = append(r.view.Attempts, &Attempt{Number: 2, Try: 2}, &Attempt{Number: 3, Try: 1, Error: "refused"})
+		if stops := r.stops(); len(stops) != 1 {
+			t.Errorf("%s, repaired: %q", kind, stops)
+		}
+		r.view.Attempts = append(r.view.Attempts, &Attempt{Number: 4, Try: 1})
+		if stops := r.stops(); len(stops) != 0 {
+			t.Errorf("%s, asked again: %q", kind, stops)
+		}
+	}
+}
+
 // settled is the state of an item of a campaign with three tasks, of which some lack partials.
 func settled(parts []*part, lacks []int) *Report {
 	r := &Report{Counts: map[string]int{}, queue: &Queue{Name: "c"}, view: &View{}, Plan: &plan.Plan{ID: "p", Tasks: make([]plan.Task, 3)}, PlanID: "p"}

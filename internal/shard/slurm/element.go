@@ -45,6 +45,7 @@ type Outcome struct {
 	Hint    string    `json:"hint,omitempty"`
 	Attempt int       `json:"attempt,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
+	Skipped bool      `json:"skipped,omitempty"` // nothing was done
 	Begin   time.Time `json:"begin"`
 	End     time.Time `json:"end"`
 	Host    string    `json:"host"`
@@ -122,7 +123,8 @@ func (q *Queue) keepPlan(ctx context.Context, it Item, do func(work string) erro
 }
 
 // Element does one element of an attempt at a campaign: the tasks of each portion, then the reduction of an item whose last partial
-// that made. An item that fails does not stop the others.
+// that made. An item that fails does not stop the others, but for younger runs that are to be deployed after it: where the older one may
+// succeed later they wait.
 func (q *Queue) Element(ctx context.Context, attempt, element int, hands Hands) error {
 	attempts, err := LoadAttempts(q.Dir)
 	if err != nil {
@@ -140,9 +142,12 @@ func (q *Queue) Element(ctx context.Context, attempt, element int, hands Hands) 
 	if q.Request, err = loadRequest(q.Dir, a.Request); err != nil {
 		return err
 	}
-	worst, failed := fault.OK, 0
+	worst, failed, waits := fault.OK, 0, false
 	for _, p := range a.Elements[element] {
-		o := q.portion(ctx, p, hands)
+		o := Outcome{Code: int(fault.Temporary), Error: "waits for the deployment of an older run", Plan: p.Plan, Skipped: true}
+		if !waits {
+			o = q.portion(ctx, p, hands)
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -152,6 +157,7 @@ func (q *Queue) Element(ctx context.Context, attempt, element int, hands Hands) 
 		}
 		if code := fault.Code(o.Code); code != fault.OK {
 			failed++
+			waits = p.Deploy != "" && passing(code)
 			if worst == fault.OK || code == fault.Temporary {
 				worst = code
 			}
@@ -162,6 +168,11 @@ func (q *Queue) Element(ctx context.Context, attempt, element int, hands Hands) 
 			WithHint("rawstatus status %s", q.Dir)
 	}
 	return nil
+}
+
+// passing reports whether the same may succeed later.
+func passing(code fault.Code) bool {
+	return code == fault.Temporary || code == fault.Busy || code == fault.Interrupted
 }
 
 // portion does a portion and returns how it went.

@@ -489,7 +489,7 @@ func (r *Report) history(parts []*part) {
 		switch {
 		case p.portion.Deploy == "" && p.handed.Part != DeployPart:
 			r.Tries = p.portion.Try
-		case p.portion.Deploy == r.deployID || p.portion.Deploy == "":
+		case (p.portion.Deploy == r.deployID || p.portion.Deploy == "") && (p.outcome == nil || !p.outcome.Skipped):
 			r.deployTries = p.portion.Try
 		}
 		if o := p.outcome; o != nil {
@@ -605,7 +605,7 @@ func (r *Report) deployment() error {
 	default:
 		s.State, s.Exit, s.Reason = StateFailed, d.Code, d.Error
 		s.verdict = Verdict{Action: Stop, Reason: d.Error}
-		if code := fault.Code(d.Code); code == fault.Temporary || code == fault.Busy || code == fault.Interrupted {
+		if passing(fault.Code(d.Code)) {
 			s.verdict.Action = Retry
 		}
 	}
