@@ -68,7 +68,7 @@ const calls = `
 2 run --dir D -r 7 -e tst/x -o R | is not a name
 10 run --dir D -r 7 -e tstx00417 -o R -d nosuch | the run has epix100
 10 run --dir D -r 7 -e tstx00999 -o R | there is tstx00417
-2 run --dir D -r seven -e tstx00417 -o R | no number or range
+2 run --dir D -r seven -e tstx00417 -o R | "seven" is not a number
 2 run --dir D -r 7-9 -e tstx00417 -o R | one run is wanted
 10 run --dir D -r 9 -e tstx00417 -o R | runs of tstx00417 there: 7
 10 run --dir D/none -r 7 -e tstx00417 -o R | no raw files are there
