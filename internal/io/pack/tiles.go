@@ -335,39 +335,40 @@ func pack[T integer, E uint16 | uint64](dst []byte, data []T, expected []E, base
 	return exceptions, true
 }
 
-// put writes differences to base and returns all bits that one of them has.
+// put writes differences to base, so many bytes of each, and returns all bits that one of them has.
 func put[T integer, E uint16 | uint64](dst []byte, data []T, expected []E, base uint64, width int) (all uint64) {
-	expected = expected[:len(data)]
 	switch width {
 	case 0:
+		expected = expected[:len(data)]
 		for i, x := range data {
 			all |= uint64(x) - uint64(expected[i]) - base
 		}
+		return all
 	case 1:
-		dst = dst[:len(data)]
-		for i, x := range data {
-			v := uint64(x) - uint64(expected[i]) - base
-			dst[i] = byte(v)
-			all |= v
-		}
+		return store(dst, data, expected, base)
 	case 2:
-		for i, x := range data {
-			v := uint64(x) - uint64(expected[i]) - base
-			binary.LittleEndian.PutUint16(dst[2*i:], uint16(v))
-			all |= v
-		}
+		return store(as[uint16](dst), data, expected, base)
 	case 4:
-		for i, x := range data {
-			v := uint64(x) - uint64(expected[i]) - base
-			binary.LittleEndian.PutUint32(dst[4*i:], uint32(v))
-			all |= v
-		}
-	default:
-		for i, x := range data {
-			binary.LittleEndian.PutUint64(dst[8*i:], uint64(x)-uint64(expected[i])-base)
-		}
+		return store(as[uint32](dst), data, expected, base)
+	}
+	return store(as[uint64](dst), data, expected, base)
+}
+
+func store[W uint8 | uint16 | uint32 | uint64, T integer, E uint16 | uint64](dst []W, data []T, expected []E, base uint64) (all uint64) {
+	dst, expected = dst[:len(data)], expected[:len(data)]
+	for i, x := range data {
+		v := uint64(x) - uint64(expected[i]) - base
+		dst[i] = W(v)
+		all |= v
 	}
 	return all
+}
+
+// as returns bytes as numbers. They may lie at any address, and numbers have the order of bytes of this machine: that of
+// files, for raw data are read in no other way.
+func as[W uint16 | uint32 | uint64](b []byte) []W {
+	var w W
+	return unsafe.Slice((*W)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(w)))
 }
 
 // checkTile verifies the tile of n elements that b begins with and returns its length, or what is wrong.

@@ -108,12 +108,13 @@ func (g *Gated) begin(i int) {
 	lo := i * kernel.Width
 	n := min(kernel.Width, g.pixels-lo)
 	first, last := g.gateLo[lo:lo+n], g.gateHi[lo:lo+n]
-	wrapped := false
+	copy(b.Lo[:], first)
+	least := 0
 	for j, x := range first {
-		b.Lo[j], b.Range[j] = x, last[j]-x
-		wrapped = wrapped || x > last[j]
+		b.Range[j] = last[j] - x
+		least |= int(last[j]) - int(x) // negative if one of them is
 	}
-	g.wrapped[i] = wrapped
+	g.wrapped[i] = least < 0
 }
 
 // empty is a block without frames, with open gates.
