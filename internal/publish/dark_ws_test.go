@@ -21,6 +21,16 @@ import (
 // TestDarkSetInDatabase refuses every POST of a deployment in turn, its parts being sent at the same time: nothing of the set is
 // left in force, and the next call deploys all of it.
 func TestDarkSetInDatabase(t *testing.T) {
+	refuseDarkSet(t, func(post, at int64) bool { return post == at })
+}
+
+// TestDarkSetInFullDatabase refuses every POST from one on, as a service whose disk is full: what was sent before is taken back,
+// which takes no room.
+func TestDarkSetInFullDatabase(t *testing.T) {
+	refuseDarkSet(t, func(post, at int64) bool { return at >= 0 && post >= at })
+}
+
+func refuseDarkSet(t *testing.T, refused func(post, at int64) bool) {
 	ctx := context.Background()
 	for n := int64(0); ; n++ {
 		files := disk.Files{Policy: &access.Policy{DirMode: 0o775, FileMode: 0o664}}
@@ -28,7 +38,7 @@ func TestDarkSetInDatabase(t *testing.T) {
 		var posts, refuse atomic.Int64
 		refuse.Store(n)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost && posts.Add(1)-1 == refuse.Load() {
+			if r.Method == http.MethodPost && refused(posts.Add(1)-1, refuse.Load()) {
 				http.Error(w, "no", http.StatusForbidden)
 				return
 			}

@@ -216,7 +216,7 @@ func (p Destination) done(ctx context.Context, rec *Record) (n int, err error) {
 
 // arrived is done for a deployment that was interrupted.
 func (p Destination) arrived(ctx context.Context, rec *Record) (n int, err error) {
-	if n, err = p.done(ctx, rec); n > 0 || err != nil || p.Settle == 0 {
+	if n, err = p.done(ctx, rec); n == len(rec.Steps) || n > 0 && !rec.ofSet() || err != nil || p.Settle == 0 {
 		return n, err
 	}
 	select {
@@ -239,6 +239,8 @@ func (p Destination) interrupted(ctx context.Context, rec *Record, cause error) 
 	case n == 0:
 		// If the ledger cannot be written either, the next call finds the intent and draws the same conclusion.
 		_ = p.Ledger.Mark(*rec, Aborted, cause.Error())
+		return cause
+	case n < len(rec.Steps) && rec.ofSet() && p.withdraw(ctx, rec, cause.Error()) == nil:
 		return cause
 	case n < len(rec.Steps):
 		return fault.New(codeOf(cause), "%s %s is done in part: %s, not yet %s: %w", rec.Action, rec.ID, rec.dests(true), rec.dests(false), cause).
@@ -267,7 +269,25 @@ func codeOf(err error) fault.Code {
 	return fault.Temporary
 }
 
-// repair ends what was interrupted: a deployment of which a part is there is completed, another aborted.
+// ofSet reports whether a record deploys a type of a set.
+func (rec *Record) ofSet() bool { return rec.Set != "" && rec.Action == ActionDeploy }
+
+// withdraw takes back what there is of a type of a set that is done in part, and ends its record: the set is taken back anyway, and
+// to complete it first would take the room whose lack may have stopped it.
+func (p Destination) withdraw(ctx context.Context, rec *Record, why string) error {
+	for i := len(rec.Steps) - 1; i >= 0; i-- {
+		if !rec.Steps[i].done {
+			continue
+		}
+		if err := p.Put(ctx, rec, i, nil); err != nil {
+			return err
+		}
+	}
+	return p.Ledger.Mark(*rec, Aborted, why)
+}
+
+// repair ends what was interrupted: a deployment of which a part is there is completed, or withdrawn if it belongs to a set; another
+// is aborted.
 func (p Destination) repair(ctx context.Context) error {
 	records, err := p.Records()
 	if err != nil {
@@ -283,6 +303,9 @@ func (p Destination) repair(ctx context.Context) error {
 	}
 	if n == 0 {
 		return p.Ledger.Mark(rec, Aborted, "interrupted before anything was changed")
+	}
+	if n < len(rec.Steps) && rec.ofSet() {
+		return p.withdraw(ctx, &rec, "interrupted: what was there is taken back")
 	}
 	for i := range rec.Steps {
 		if rec.Steps[i].done {

@@ -1,6 +1,7 @@
 package calibws
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -218,7 +219,7 @@ func (s *Store) Put(ctx context.Context, rec *calib.Record, step int, content *c
 	return nil
 }
 
-// take deletes a document of ours. Its data stay.
+// take deletes a document of ours: of the deployment that a record undoes, or of its own. Its data stay.
 func (s *Store) take(ctx context.Context, rec *calib.Record, step *calib.Step) error {
 	docs, _, err := s.docs(ctx, step.DB)
 	if err != nil {
@@ -228,8 +229,8 @@ func (s *Store) take(ctx context.Context, rec *calib.Record, step *calib.Step) e
 		if step.Name != step.DB+"/"+string(d.ID) {
 			continue
 		}
-		if d.ext().Deploy != rec.Undoes {
-			return fault.New(fault.Input, "document %s is not the one that deployment %s has made", step.Name, rec.Undoes).
+		if of := cmp.Or(rec.Undoes, rec.ID); d.ext().Deploy != of {
+			return fault.New(fault.Input, "document %s is not the one that deployment %s has made", step.Name, of).
 				WithHint("somebody has changed it; mergedeploy verify shows what else")
 		}
 		return s.Client.Delete(ctx, step.DB, s.short, string(d.ID))
