@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"container/heap"
 	"fmt"
 	"slices"
 	"sort"
@@ -353,21 +355,38 @@ func (p *Plan) deal(stage Stage, first, tasks int) {
 	}
 	list := make([]Task, max(1, min(tasks, len(order))))
 	sort.SliceStable(order, func(a, b int) bool { return p.shardBytes(order[a]) > p.shardBytes(order[b]) })
+	lightest := byLoad{list, make([]int, len(list))}
+	for i := range list {
+		lightest.order[i] = i
+	}
 	for _, s := range order {
-		t := 0
-		for i := range list {
-			if list[i].Bytes < list[t].Bytes {
-				t = i
-			}
-		}
-		list[t].Shards = append(list[t].Shards, s)
-		list[t].Bytes += p.shardBytes(s)
+		t := &list[lightest.order[0]]
+		t.Shards = append(t.Shards, s)
+		t.Bytes += p.shardBytes(s)
+		heap.Fix(lightest, 0)
 	}
 	for _, t := range list {
 		t.Stage = stage
 		p.Tasks = append(p.Tasks, t)
 	}
 }
+
+// byLoad is a heap of tasks, the lightest on top, of equal ones the first.
+type byLoad struct {
+	tasks []Task
+	order []int
+}
+
+func (h byLoad) Len() int { return len(h.order) }
+func (h byLoad) Less(i, j int) bool {
+	a, b := h.order[i], h.order[j]
+	return cmp.Or(cmp.Compare(h.tasks[a].Bytes, h.tasks[b].Bytes), cmp.Compare(a, b)) < 0
+}
+func (h byLoad) Swap(i, j int) { h.order[i], h.order[j] = h.order[j], h.order[i] }
+
+// Push and Pop complete heap.Interface: tasks neither come nor go.
+func (h byLoad) Push(any) {}
+func (h byLoad) Pop() any { return nil }
 
 // shardBytes is the raw data a shard reads, the frames for the gates counted once more when the shard
 // does not begin with them.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/frame"
@@ -111,6 +112,9 @@ type Index struct {
 	r      *pack.Reader
 	events []frame.Event
 	pulsed []frame.PulsedMap // without their bits
+
+	mu     sync.Mutex
+	latest *selected
 }
 
 // OpenIndex reads the index of a plan from its work directory.
@@ -195,22 +199,50 @@ func (x *Index) Times(unit, step int) (ts []uint64, frames []int, err error) {
 	return ts, frames, nil
 }
 
-// Frames returns the extents of a unit's selected frames, in order.
-func (x *Index) Frames(unit int) ([]frame.Extent, error) {
+// selected holds the selected frames of a unit.
+type selected struct {
+	unit    int
+	events  []int // positions among the events
+	frames  []frame.Extent
+	members *Members
+}
+
+// selected returns the selected frames of a unit. Those of the latest unit are kept: a plan may have hundreds of tasks for
+// each unit, and each asks several times.
+func (x *Index) selected(unit int) (*selected, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.latest != nil && x.latest.unit == unit {
+		return x.latest, nil
+	}
 	u := x.plan.Units[unit]
 	extents, err := x.panel(u.Panel)
 	if err != nil {
 		return nil, err
 	}
-	use, _ := x.plan.selection(x.events, extents, u.Group, u.Panel)
-	if len(use) != u.Selected {
-		return nil, fmt.Errorf("plan: %s has %s in the index and %d in the plan", x.plan.UnitName(unit), fault.Count(len(use), "frame"), u.Selected)
+	s := &selected{unit: unit}
+	s.events, _ = x.plan.selection(x.events, extents, u.Group, u.Panel)
+	if len(s.events) != u.Selected {
+		return nil, fmt.Errorf("plan: %s has %s in the index and %d in the plan", x.plan.UnitName(unit), fault.Count(len(s.events), "frame"), u.Selected)
 	}
-	out := make([]frame.Extent, len(use))
-	for i, e := range use {
-		out[i] = extents[e]
+	s.frames = make([]frame.Extent, len(s.events))
+	for i, e := range s.events {
+		s.frames[i] = extents[e]
 	}
-	return out, nil
+	if s.members, err = x.members(unit, s.events); err != nil {
+		return nil, err
+	}
+	x.latest = s
+	return s, nil
+}
+
+// Frames returns the extents of a unit's selected frames, in order. The caller does not change them.
+func (x *Index) Frames(unit int) ([]frame.Extent, error) {
+	s, err := x.selected(unit)
+	if err != nil {
+		return nil, err
+	}
+	return s.frames, nil
 }
 
 // Members are the pixels of a unit's panel that are in its gain mode, where a gain map says that not all are.
@@ -221,19 +253,26 @@ type Members struct {
 
 // Members returns which pixels of a unit's selected frames are in its gain mode; nil: all are in all frames.
 func (x *Index) Members(unit int) (*Members, error) {
-	p, u := x.plan, x.plan.Units[unit]
-	extents, err := x.panel(u.Panel)
+	s, err := x.selected(unit)
 	if err != nil {
 		return nil, err
 	}
-	use, _ := p.selection(x.events, extents, u.Group, u.Panel)
+	return s.members, nil
+}
+
+// members is Members for the events that are selected.
+func (x *Index) members(unit int, use []int) (*Members, error) {
+	p, u := x.plan, x.plan.Units[unit]
 	type key struct{ number, setting int }
 	numbers, mapped := map[key]int{}, false
 	m := &Members{Of: make([]uint8, len(use))}
+	var k key
 	for i, e := range use {
-		step := p.step(x.events[e].Step)
-		part, _ := p.Groups[u.Group].part(step, u.Panel)
-		k := key{step.Gain(u.Panel).Map, part.Setting}
+		if i == 0 || x.events[e].Step != x.events[use[i-1]].Step {
+			step := p.step(x.events[e].Step)
+			part, _ := p.Groups[u.Group].part(step, u.Panel)
+			k = key{step.Gain(u.Panel).Map, part.Setting}
+		}
 		n, ok := numbers[k]
 		if !ok {
 			mask, err := x.mask(k.number, uint8(k.setting), p.Pixels(unit))
