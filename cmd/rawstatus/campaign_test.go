@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,17 +304,56 @@ func TestSlurmCampaignMixed(t *testing.T) {
 	}
 }
 
-// TestSlurmCampaignOverhead measures what a campaign costs against single runs, for the numbers in docs/slurm.md.
+// TestSlurmCampaignOverhead measures what a campaign costs against single runs, for the numbers in docs/slurm.md; of 100
+// runs, for bench/README.md, when asked for: RAWSTATUS_TEST_SCALE=1.
 func TestSlurmCampaignOverhead(t *testing.T) {
-	m := newMonth(t, 40, 21, "")
+	runs := 40
+	if os.Getenv("RAWSTATUS_TEST_SCALE") != "" {
+		runs = 100
+	}
+	m := newMonth(t, runs, runs/2+1, "")
+	cmd, calls := m.coordinator(), filepath.Join(m.dir, "calls")
+	cmd.Env = append(cmd.Environ(), "PATH="+countCalls(t, calls)+":"+os.Getenv("PATH"))
 	begin := time.Now()
-	finish(t, m.coordinator(), fault.OK)
+	finish(t, cmd, fault.OK)
 	took := time.Since(begin)
 	begin = time.Now()
 	m.quiet(t)
 	single := time.Since(begin)
-	t.Logf("40 runs: campaign %.2f s, single runs %.2f s, overhead %.3f s per run", took.Seconds(), single.Seconds(), (took-single).Seconds()/40)
-	if took-single > time.Minute {
-		t.Errorf("a campaign of 40 small runs costs %s more than single runs", took-single)
+	t.Logf("%d runs: campaign %.2f s, single runs %.2f s, overhead %.3f s per run", runs, took.Seconds(), single.Seconds(), (took-single).Seconds()/float64(runs))
+	names, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
 	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		t.Fatal("no usage")
+	}
+	sbatch := strings.Count(string(names), "sbatch")
+	t.Logf("coordinator: %d MB, %.2f s of processor time, calls: squeue %d, sacct %d, sbatch %d, all %d; journal %d kB", usage.Maxrss>>10,
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), strings.Count(string(names), "squeue"), strings.Count(string(names), "sacct"), sbatch,
+		strings.Count(string(names), "\n"), size(t, filepath.Join(m.camp, "slurm"))>>10)
+	if took-single > time.Duration(runs)*1500*time.Millisecond {
+		t.Errorf("a campaign of %d small runs costs %s more than single runs", runs, took-single)
+	}
+	if sbatch == 0 || sbatch > 20 {
+		t.Errorf("%d submissions for one array and what follows it", sbatch)
+	}
+}
+
+// countCalls makes a folder of Slurm's commands that write their names into a file before they do what they do.
+func countCalls(t *testing.T, log string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"squeue", "sacct", "sbatch", "scontrol", "scancel"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := fmt.Sprintf("#!/bin/sh\necho %s >> '%s'\nexec %s \"$@\"\n", name, log, path)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }

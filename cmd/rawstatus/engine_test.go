@@ -71,10 +71,10 @@ func (s *shelf) Command(_ context.Context, name string, args ...string) (string,
 				return "", "", err
 			}
 			for _, i := range indices {
-				fmt.Fprintf(&out, "%d|%d|%d|PENDING|0|0:00||10:00|700M|0|Priority|\n", id, i, id)
+				fmt.Fprintf(&out, "%d|%d|%d|PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|Priority|\n", id, i, id)
 			}
 			if len(indices) == 0 {
-				fmt.Fprintf(&out, "%d|N/A|%d|PENDING|0|0:00||10:00|700M|0|Dependency|\n", id, id)
+				fmt.Fprintf(&out, "%d|N/A|%d|PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|Dependency|\n", id, id)
 			}
 		}
 	}

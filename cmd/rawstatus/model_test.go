@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -303,7 +304,7 @@ func (w *world) holds(variant int) bool {
 // person types a command. then hears of its end, unless it is killed.
 func (w *world) person(args []string, kill int, then func(code int, stdout, stderr string)) {
 	w.persons++
-	p := &slurmsim.Process{Name: fmt.Sprintf("person%d", w.persons), Host: "login", Env: map[string]string{}, KillAtCall: kill, KillAfter: w.chance(50)}
+	p := &slurmsim.Process{Name: fmt.Sprintf("person%d", w.persons), Host: fmt.Sprintf("login%d", w.persons%2), Env: map[string]string{}, KillAtCall: kill, KillAfter: w.chance(50)}
 	w.say("%s types: rawstatus %s (killed at call %d)", p.Name, strings.Join(args, " "), kill)
 	code, stdout, stderr := 0, "", ""
 	w.c.Go(p, func(p *slurmsim.Process) slurmsim.Status {
@@ -350,7 +351,7 @@ func (w *world) cluster() *slurmsim.Cluster {
 	pick := func(list ...time.Duration) time.Duration { return list[w.rand.IntN(len(list))] }
 	cfg := slurmsim.Config{Nodes: 2 + w.rand.IntN(3), CPUs: 1 + w.rand.IntN(4), MaxArraySize: []int{3, 33, 1001}[w.rand.IntN(3)], MinJobAge: pick(5*time.Minute, time.Hour),
 		NodeTimeout: pick(10*time.Second, 5*time.Minute), Requeued: pick(5*time.Second, 2*time.Minute), Latency: pick(50*time.Millisecond, 3*time.Second),
-		AcctLag: pick(0, 0, 20*time.Second, 2*time.Minute), StepOOM: w.chance(50), Rand: w.rand, Trace: w.trace, Body: w.body,
+		AcctLag: pick(0, 0, 20*time.Second, 2*time.Minute), StepOOM: w.chance(50), Rand: w.rand, Trace: w.trace, Body: w.body, Skew: w.skew,
 		Terminated: fault.New(fault.Temporary, "terminated (SIGTERM)")}
 	if w.chance(15) {
 		cfg.Accounting, cfg.MinJobAge = slurmsim.AcctOff, 24*time.Hour // what nobody remembers nobody can respect
@@ -358,6 +359,17 @@ func (w *world) cluster() *slurmsim.Cluster {
 	w.trace(fmt.Sprintf("seed %d: %d nodes of %d cores, MaxArraySize %d, MinJobAge %s, node timeout %s, requeue %s, latency %s, accounting %v lag %s, step OOM %t", w.seed, cfg.Nodes, cfg.CPUs, cfg.MaxArraySize,
 		cfg.MinJobAge, cfg.NodeTimeout, cfg.Requeued, cfg.Latency, cfg.Accounting, cfg.AcctLag, cfg.StepOOM))
 	return slurmsim.New(cfg)
+}
+
+// skew draws how much the clock of a host is ahead of the controller's: half of the clocks are right, the others hours off.
+func (w *world) skew(host string) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(host))
+	r := rand.New(rand.NewPCG(w.seed, h.Sum64()))
+	if r.IntN(2) == 0 {
+		return 0
+	}
+	return time.Duration(r.Int64N(int64(12*time.Hour))) - 6*time.Hour
 }
 
 // kill draws the call at which a person's process dies, mostly none.
@@ -483,7 +495,7 @@ func (w *world) scancel(i int) {
 // slurm is a person who types commands of Slurm.
 func (w *world) slurm(do func(p *slurmsim.Process)) {
 	w.persons++
-	p := &slurmsim.Process{Name: fmt.Sprintf("person%d", w.persons), Host: "login", Env: map[string]string{}}
+	p := &slurmsim.Process{Name: fmt.Sprintf("person%d", w.persons), Host: fmt.Sprintf("login%d", w.persons%2), Env: map[string]string{}}
 	w.c.Go(p, func(p *slurmsim.Process) slurmsim.Status {
 		do(p)
 		return slurmsim.Status{}

@@ -152,7 +152,7 @@ func loadPlane(r *pack.Reader, e pack.Entry, before *plane.Set, name string) (an
 	if e.Tile == 0 {
 		return r.Load(e.Name)
 	}
-	predict := predictions(before, name, make([]uint64, TilePixels))
+	predict := predictions(before, name, make([]uint64, min(TilePixels, e.Count)))
 	for _, p := range before.Planes {
 		if n := plane.Len(p.Data); predict != nil && uint64(n) != e.Count {
 			return nil, fault.New(fault.Input, "array %q has %s, %q before it has %d", e.Name, fault.Count(e.Count, "element"), p.Name, n)

@@ -151,6 +151,7 @@ type Limits struct {
 	MaxArrayTask int           // most elements of one array
 	MaxJobCount  int           // most jobs, array elements included, that the controller keeps at a time
 	MinJobAge    time.Duration // how long the controller knows a job that has ended
+	Now          time.Time     // of the controller's clock, in this host's zone; zero when unknown
 }
 
 // noNode is how sbatch refuses a job that no node can take, also because all are excluded.

@@ -175,9 +175,9 @@ func TestCancelledByAPersonStaysCancelled(t *testing.T) {
 }
 
 func TestHeldJobsWaitForAPerson(t *testing.T) {
-	for _, state := range []string{"REQUEUE_HOLD|0|0:00||10:00|700M|1|job_requeued_in_held_state", "SPECIAL_EXIT|0|0:00||10:00|700M|1|None", "PENDING|0|0:00||10:00|700M|0|JobHeldUser",
-		"PENDING|0|0:00||10:00|700M|0|launch failed requeued held", "RESV_DEL_HOLD|0|0:00||10:00|700M|0|None"} {
-		squeue := "101|3|104|" + state + "|\n102|N/A|105|PENDING|0|0:00||10:00|700M|0|Dependency|\n103|N/A|106|PENDING|0|0:00||10:00|700M|0|Dependency|\n"
+	for _, state := range []string{"REQUEUE_HOLD|0|0:00||10:00|700M|1|2026-01-02T03:04:05|job_requeued_in_held_state", "SPECIAL_EXIT|0|0:00||10:00|700M|1|2026-01-02T03:04:05|None", "PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|JobHeldUser",
+		"PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|launch failed requeued held", "RESV_DEL_HOLD|0|0:00||10:00|700M|0|2026-01-02T03:04:05|None"} {
+		squeue := "101|3|104|" + state + "|\n102|N/A|105|PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|Dependency|\n103|N/A|106|PENDING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|Dependency|\n"
 		s := answers(fourDone, squeue)
 		c := queueOn(t, s)
 		c.submitAll(t)
@@ -185,7 +185,7 @@ func TestHeldJobsWaitForAPerson(t *testing.T) {
 		if r.Active {
 			t.Errorf("%s would be followed for ever", state)
 		}
-		reason := strings.Split(state, "|")[7]
+		reason := strings.Split(state, "|")[8]
 		if err := r.Outcome(); r.Tasks[3].State != StateHeld || reason != "None" && !strings.Contains(err.Error(), reason) || fault.HintOf(err) != "remove the cause, then: scontrol release 101_3" {
 			t.Errorf("%s: %s, %v, %q", state, r.Tasks[3].State, err, fault.HintOf(err))
 		}
@@ -194,7 +194,7 @@ func TestHeldJobsWaitForAPerson(t *testing.T) {
 
 // TestPieceRefusesOtherWork takes a job through what can happen to its work directory before it starts.
 func TestPieceRefusesOtherWork(t *testing.T) {
-	c := queueOn(t, answers("", "101|0|101|RUNNING|0|0:00||10:00|700M|0|None|\n"))
+	c := queueOn(t, answers("", "101|0|101|RUNNING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|None|\n"))
 	a := c.submitAll(t)
 	j := Piece{Work: c.Dir, Plan: c.Plan.ID, Request: a.Request}
 	admit := func() error {
@@ -220,7 +220,7 @@ func TestPieceRefusesOtherWork(t *testing.T) {
 			live = false
 		}
 		if name == "squeue" && live {
-			return "101|0|101|RUNNING|0|0:00||10:00|700M|0|None|\n", "", nil
+			return "101|0|101|RUNNING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|None|\n", "", nil
 		}
 		return "", "", nil
 	}
@@ -249,7 +249,7 @@ func TestCancelWaits(t *testing.T) {
 	s.answer = func(name, args string) (string, string, error) {
 		cancelled = cancelled || name == "scancel"
 		if name == "squeue" && strings.Contains(args, "--Format") && (!cancelled || s.slept < time.Minute) {
-			return "101|0|101|COMPLETING|0|0:00||10:00|700M|0|None|\n", "", nil
+			return "101|0|101|COMPLETING|0|0:00||10:00|700M|0|2026-01-02T03:04:05|None|\n", "", nil
 		}
 		return plain(name, args)
 	}

@@ -293,7 +293,8 @@ func (q *Queue) endedAlone(ctx context.Context, v *View, elements Elements) erro
 					return err
 				}
 			}
-			if q.Client.system.Now().Before(a.Submitted.Add(lim.MinJobAge)) {
+			// Both times are of the controller's clock: those of this host and of the submitter may differ.
+			if at := elements.submitted(h.Job); !at.IsZero() && lim.Now.Before(at.Add(lim.MinJobAge)) {
 				elements.add(ElementID{h.Job, goneIndex}).State = Cancelled
 			}
 		}

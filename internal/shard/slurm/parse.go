@@ -105,6 +105,8 @@ type Element struct {
 	StepOOM   bool     // one of its steps ran out of memory
 
 	seen bool // by the controller
+	// submitted is the controller's time of submission, or of the latest requeue; zero when unknown.
+	submitted time.Time
 }
 
 // Elements is the latest state of every element.
@@ -131,6 +133,16 @@ func (es Elements) known(job int) bool {
 	return false
 }
 
+// submitted returns when an array was submitted, by the controller's clock: as an element says that was never requeued. Zero: none does.
+func (es Elements) submitted(job int) (at time.Time) {
+	for id, e := range es {
+		if id.Job == job && e.Restarts == 0 && !e.submitted.IsZero() && (at.IsZero() || e.submitted.Before(at)) {
+			at = e.submitted
+		}
+	}
+	return at
+}
+
 // add adds an element.
 func (es Elements) add(id ElementID) *Element {
 	es[id] = &Element{ElementID: id, Reason: "None"}
@@ -150,7 +162,7 @@ func (es Elements) Live(job int) bool {
 const (
 	sacctFormat = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
 	// The colon's suffix makes columns as wide as their content.
-	squeueFormat = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,exit_code:|,TimeUsed:|,NodeList:|,TimeLimit:|,MinMemory:|,restartcnt:|,Reason:|"
+	squeueFormat = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,exit_code:|,TimeUsed:|,NodeList:|,TimeLimit:|,MinMemory:|,restartcnt:|,SubmitTime:|,Reason:|"
 )
 
 func badOutput(command, got, want string) error {
@@ -219,8 +231,8 @@ func (es Elements) addSqueue(out string) error {
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, "\n")
 		f := strings.Split(line, "|")
-		if len(f) < 11 {
-			return badOutput("squeue", line, "11 fields")
+		if len(f) < 12 {
+			return badOutput("squeue", line, "12 fields")
 		}
 		job, err := strconv.Atoi(f[0])
 		if err != nil {
@@ -240,7 +252,8 @@ func (es Elements) addSqueue(out string) error {
 			e = &Element{ElementID: id}
 			es[id] = e
 		}
-		e.Raw, e.State, e.Reason, e.seen = f[2], State(f[3]), strings.Trim(strings.Join(f[10:], "|"), "|"), true
+		e.Raw, e.State, e.Reason, e.seen = f[2], State(f[3]), strings.Trim(strings.Join(f[11:], "|"), "|"), true
+		e.submitted = parseMoment(f[10])
 		e.Restarts = max(e.Restarts, atoi(f[9]))
 		if e.State.Over() {
 			e.Exit, e.Signal = waitStatus(atoi(f[4]))
@@ -290,6 +303,9 @@ func waitStatus(status int) (exit, signal int) { return status >> 8 & 0xff, stat
 func parseLimits(out string) (Limits, error) {
 	l := Limits{}
 	for line := range strings.Lines(out) {
+		if at, ok := strings.CutPrefix(line, "Configuration data as of "); ok {
+			l.Now = parseMoment(at)
+		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok {
 			continue
@@ -324,6 +340,16 @@ func parseLimits(out string) (Limits, error) {
 		return l, badOutput("scontrol show config", strconv.Itoa(l.MaxJobCount), "a MaxJobCount")
 	}
 	return l, nil
+}
+
+// parseMoment reads a time as Slurm's commands print it: that of the controller's clock, in this host's zone. It is only compared
+// with others of its kind. Another text is the zero time.
+func parseMoment(s string) time.Time {
+	at, err := time.Parse("2006-01-02T15:04:05", strings.TrimSpace(s))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // parseJobID reads 12 and 12_3.

@@ -26,12 +26,12 @@ const sacctOutput = `1_0|5|COMPLETED|0:0||node1|2|10|100M|None
 3|3|CANCELLED|0:0||None assigned|0|10|100M|None
 `
 
-const squeueOutput = `1|3|8|COMPLETING|0|0:21|node1|10:00|100M|1|None|
-1|5|1|PENDING|0|0:00||1-00:10:00|100M|0|JobArrayTaskLimit|
-1|1|6|OUT_OF_MEMORY|125|0:01|node1|10:00|100M|0|OutOfMemory|
-1|6|11|FAILED|19200|0:05|node3|10:00|100M|2|NonZeroExitCode|
-1|7|12|NODE_FAIL|0|0:33|node4|10:00|100M|0|NodeDown|
-2|N/A|2|PENDING|0|0:00||UNLIMITED|0|0|Dependency|
+const squeueOutput = `1|3|8|COMPLETING|0|0:21|node1|10:00|100M|1|2026-01-02T03:04:05|None|
+1|5|1|PENDING|0|0:00||1-00:10:00|100M|0|2026-01-02T03:04:05|JobArrayTaskLimit|
+1|1|6|OUT_OF_MEMORY|125|0:01|node1|10:00|100M|0|2026-01-02T03:04:05|OutOfMemory|
+1|6|11|FAILED|19200|0:05|node3|10:00|100M|2|2026-01-02T03:04:05|NonZeroExitCode|
+1|7|12|NODE_FAIL|0|0:33|node4|10:00|100M|0|2026-01-02T03:04:05|NodeDown|
+2|N/A|2|PENDING|0|0:00||UNLIMITED|0|0|2026-01-02T03:04:05|Dependency|
 `
 
 func TestElements(t *testing.T) {
@@ -58,7 +58,10 @@ func TestElements(t *testing.T) {
 	for _, w := range want {
 		got := es[w.ElementID]
 		if got != nil {
-			got.seen = false
+			if got.seen && got.submitted != time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) {
+				t.Errorf("element %v was submitted at %v", w.ElementID, got.submitted)
+			}
+			got.seen, got.submitted = false, time.Time{}
 		}
 		if got == nil || !reflect.DeepEqual(*got, w) {
 			t.Errorf("element %v:\ngot  %+v\nwant %+v", w.ElementID, got, w)
@@ -107,8 +110,8 @@ func TestLimits(t *testing.T) {
 		want Limits
 		bad  bool
 	}{
-		{text: config, want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 1001, MaxJobCount: 10000, MinJobAge: 5 * time.Minute}},
-		{text: config + "SchedulerParameters     = bf_interval=2,max_array_tasks=500\n", want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 500, MaxJobCount: 10000, MinJobAge: 5 * time.Minute}},
+		{text: config, want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 1001, MaxJobCount: 10000, MinJobAge: 5 * time.Minute, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		{text: config + "SchedulerParameters     = bf_interval=2,max_array_tasks=500\n", want: Limits{Cluster: "ana", MaxArraySize: 1001, MaxArrayTask: 500, MaxJobCount: 10000, MinJobAge: 5 * time.Minute, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}},
 		{text: strings.Replace(config, "= 1001", "= 0", 1), bad: true},
 		{text: strings.Replace(config, "= 10000", "= many", 1), bad: true},
 		{text: "", bad: true},

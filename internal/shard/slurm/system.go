@@ -48,6 +48,7 @@ func (machine) Command(ctx context.Context, name string, args ...string) (string
 	cmd := exec.CommandContext(ctx, path, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(os.Environ(), "SLURM_TIME_FORMAT=standard")
 	err = cmd.Run()
 	return stdout.String(), stderr.String(), err
 }

@@ -27,8 +27,10 @@ type Config struct {
 	AcctLag      time.Duration // of a row, at most
 	StepOOM      bool          // a step out of memory leaves its job FAILED 0:9 instead of OUT_OF_MEMORY
 	Terminated   error         // cause of a context after SIGTERM
-	Rand         *rand.Rand    // source of all that happens by chance
-	Trace        func(line string)
+	// Skew is how much the clock of a host is ahead of the controller's; nil: not at all.
+	Skew  func(host string) time.Duration
+	Rand  *rand.Rand // source of all that happens by chance
+	Trace func(line string)
 	// Body is the work of jobs.
 	Body func(p *Process) Status
 }
@@ -115,6 +117,7 @@ type element struct {
 	reason   string
 	waited   string // what it waited for before it started
 	held     bool
+	queued   time.Time // when it was submitted, or requeued the last time
 	begin    time.Time
 	node     *node
 	nodeName string
@@ -574,7 +577,7 @@ func (c *Cluster) requeue(e *element, was string, hold bool) {
 	c.trace("%s %s is requeued (%s)", e.name(), e.job.opt.name, was)
 	e.restarts++
 	e.state, e.nodeName, e.begin, e.held, e.proc = pending, "", time.Now().Add(c.cfg.Requeued), hold, nil
-	e.started, e.ended, e.status, e.by = time.Time{}, time.Time{}, Status{}, ""
+	e.started, e.ended, e.status, e.by, e.queued = time.Time{}, time.Time{}, Status{}, "", time.Now()
 	e.reason = "BeginTime"
 	if hold {
 		e.reason = "job requeued in held state"

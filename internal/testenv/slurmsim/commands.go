@@ -196,7 +196,7 @@ func (c *Cluster) sbatch(p *Process, args []string) (string, string, error) {
 		indices = []int{-1}
 	}
 	for _, i := range indices {
-		e := &element{job: j, index: i, state: pending, reason: "None", held: o.hold}
+		e := &element{job: j, index: i, state: pending, reason: "None", held: o.hold, queued: j.submit}
 		if len(o.depends) > 0 || o.singleton {
 			e.reason = "Dependency"
 		}
@@ -459,6 +459,9 @@ func short(s state) string {
 	return map[state]string{pending: "PD", running: "R", completed: "CD", failed: "F", cancelled: "CA", timeout: "TO", nodeFail: "NF", oom: "OOM"}[s]
 }
 
+// moment is how times are printed.
+const moment = "2006-01-02T15:04:05"
+
 // field is one column of squeue --Format.
 func (c *Cluster) field(e *element, name string) string {
 	switch strings.ToLower(name) {
@@ -487,6 +490,8 @@ func (c *Cluster) field(e *element, name string) string {
 		return strconv.Itoa(e.job.opt.mem) + "M"
 	case "restartcnt":
 		return strconv.Itoa(e.restarts)
+	case "submittime":
+		return e.queued.Format(moment)
 	case "reason":
 		return e.reason
 	case "comment":
@@ -796,8 +801,8 @@ func (c *Cluster) cancelOne(e *element, whole bool) {
 func (c *Cluster) scontrol(args []string) (string, string, error) {
 	switch {
 	case slices.Equal(args, []string{"show", "config"}):
-		return fmt.Sprintf("Configuration data as of now\nClusterName             = sim\nMaxArraySize            = %d\nMaxJobCount             = %d\nMinJobAge               = %d sec\nSchedulerParameters     = (null)\n",
-			c.cfg.MaxArraySize, c.cfg.MaxJobCount, int(c.cfg.MinJobAge.Seconds())), "", nil
+		return fmt.Sprintf("Configuration data as of %s\nClusterName             = sim\nMaxArraySize            = %d\nMaxJobCount             = %d\nMinJobAge               = %d sec\nSchedulerParameters     = (null)\n",
+			time.Now().Format(moment), c.cfg.MaxArraySize, c.cfg.MaxJobCount, int(c.cfg.MinJobAge.Seconds())), "", nil
 	case len(args) >= 2 && slices.Contains([]string{"requeue", "requeuehold", "hold", "release"}, args[0]):
 		var errText string
 		var err error

@@ -23,7 +23,7 @@ import (
 
 // The formats of our parsers.
 const (
-	squeueFormat = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,exit_code:|,TimeUsed:|,NodeList:|,TimeLimit:|,MinMemory:|,restartcnt:|,Reason:|"
+	squeueFormat = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,exit_code:|,TimeUsed:|,NodeList:|,TimeLimit:|,MinMemory:|,restartcnt:|,SubmitTime:|,Reason:|"
 	sacctFormat  = "JobID,JobIDRaw,State,ExitCode,MaxRSS,NodeList,ElapsedRaw,TimelimitRaw,ReqMem,Reason"
 )
 
@@ -158,7 +158,7 @@ func (s *suite) squeue(names ...string) []string {
 		if f[1] != "N/A" {
 			name += "_" + f[1]
 		}
-		state, reason := f[3], f[10]
+		state, reason := f[3], f[11]
 		if state == "COMPLETING" { // on the way to what it will be
 			state = "..."
 		}

@@ -58,6 +58,9 @@ func (c *Cluster) Go(p *Process, body func(p *Process) Status, done func(Status)
 // start runs a process in a goroutine.
 func (c *Cluster) start(p *Process, body func(p *Process) Status, done func(Status)) {
 	p.c, p.dead = c, make(chan struct{})
+	if c.cfg.Skew != nil {
+		p.Skew = c.cfg.Skew(p.Host)
+	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	c.procs.Add(1)
 	go func() {
