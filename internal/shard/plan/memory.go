@@ -8,7 +8,7 @@ const (
 	LeadBytes = ArenaBytes / 3
 	// accumulatorBytes bounds the accumulators of shards that are counted together, at bytesPerPixel.
 	accumulatorBytes = 128 << 20
-	// bytesPerPixel of accumulators and of the planes made from them.
+	// bytesPerPixel of accumulators, all of which are there where frames come in superblocks, and of tiles that wait to be written.
 	bytesPerPixel = 96
 	// gateBytes bounds what one worker holds of the leading frames.
 	gateBytes = 8 << 20
