@@ -12,7 +12,7 @@ import (
 // TestArrayBytes: arrays of words, short words and numbers, in any pieces, are read as numpy has them in memory.
 func TestArrayBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 16))
-	for range 200 {
+	for range 40 {
 		n := 1 + r.IntN(3*roomSize)
 		words, numbers := make([]uint64, n), make([]float32, n)
 		short := make([]uint16, n)
