@@ -170,7 +170,7 @@ func TestProgramsAtOnce(t *testing.T) {
 	}
 	for i := 2; i <= n; i += 2 {
 		a, _, err := dest.Read(t.Context(), items[calib.Pick(items, i)])
-		if err != nil || a.Values[i] != 1 || sum(a.Values) != 1 {
+		if err != nil || a.Words.Word(i) != 1 || sum(a.Words.Dense()) != 1 {
 			t.Errorf("run %d uses %v, %v", i, a, err)
 		}
 	}

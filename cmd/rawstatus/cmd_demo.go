@@ -308,5 +308,5 @@ func readDeployed(ctx context.Context, url string, truth *simulate.Truth) (item 
 	if want := []int{len(truth.Config.GainModes), len(truth.Panels), p.Rows, p.Cols}; !slices.Equal(array.Shape, want) {
 		return "", nil, fault.New(fault.Unexpected, "the deployed array is %v, wanted %v", array.Shape, want)
 	}
-	return found.Name, array.Values, nil
+	return found.Name, array.Words.Dense(), nil
 }

@@ -393,7 +393,7 @@ func inForceBaseline(ctx context.Context, e *environment, p *plan.Plan) (*baseli
 		if n := subs[q.Segment]; n > 1 {
 			slot = q.Segment*n + q.Sub
 		}
-		return report.Deployed(array.Shape, array.Values, max(0, family.GainIndex(gain)), slot, q.Rows, q.Cols, family.PanelsLast), nil
+		return report.Deployed(array.Shape, array.Words.Dense(), max(0, family.GainIndex(gain)), slot, q.Rows, q.Cols, family.PanelsLast), nil
 	}}, nil
 }
 

@@ -80,7 +80,7 @@ func (m *Merged) readSource(r *repo.Repo, p *Plane, f repo.Found) (*Source, erro
 	if len(file.Shape) != 2 {
 		return nil, fault.New(fault.Input, "%q has %d dimensions, the status of a panel has two", f.Path, len(file.Shape))
 	}
-	s := &Source{CType: f.CType, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Dense(), shape: file.Shape,
+	s := &Source{CType: f.CType, Path: f.Path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: status.Sparse(file.Sparse), shape: file.Shape,
 		Bad: len(file.At), Experiment: f.Experiment, Run: f.Run, byPerson: f.CType == repo.TypeUser || f.Mask != ""}
 	if r.IsTree() {
 		s.Family = repo.FamilyDark
@@ -146,7 +146,7 @@ func (m *Merged) readDefault(r *repo.Repo, p *Plane, opt MergeOptions) (*Source,
 	if err != nil {
 		return nil, err
 	}
-	return &Source{CType: "default", Path: path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: file.Dense(), shape: file.Shape,
+	return &Source{CType: "default", Path: path, SHA256: file.SHA256, Family: repo.FamilyFeatures, values: status.Sparse(file.Sparse), shape: file.Shape,
 		Bad: len(file.At), Reason: "no other file: the default of the detector type"}, nil
 }
 

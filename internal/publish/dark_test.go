@@ -366,7 +366,7 @@ func TestDarkMissingIsNoData(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range p.Parts {
-		for i, v := range q.array.Values {
+		for i, v := range q.array.Words.Dense() {
 			want := uint64(0)
 			if q.CType == repo.PixelStatus {
 				want = status.NoData

@@ -7,7 +7,6 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
-	"rawstatus/internal/stats/status"
 	"rawstatus/internal/version"
 )
 
@@ -43,7 +42,7 @@ func (p *Plan) Execute(ctx context.Context, dest calib.Destination, command []st
 	}
 	rec = calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment,
 		Experiment: p.merged.Run.Experiment, Run: p.run, RunTime: p.merged.Run.Begin, Detector: p.Detector, CType: p.CType, Range: p.Range,
-		Array: p.Array, Size: size, Shape: p.Shape, Bad: status.Count(p.merged.array.Values).Bad, Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
+		Array: p.Array, Size: size, Shape: p.Shape, Bad: len(p.merged.array.Words.At), Key: p.Key(), Inputs: p.merged.inputs(), Choices: p.Choices}
 	rec.Seen = p.changes
 	for _, f := range p.Findings {
 		if f.Forced {

@@ -12,6 +12,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
+	"rawstatus/internal/stats/status"
 )
 
 // Difference holds the changes from one status array to another.
@@ -48,36 +49,38 @@ func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
 		return nil, fault.New(fault.Input, "%s is an array %v, %s is %v: their pixels cannot be compared", from, a.Shape, to, b.Shape)
 	}
 	d := &Difference{From: from, To: to, Shape: b.Shape}
-	plane := len(b.Values)
+	plane := b.Words.Pixels
 	if n := len(b.Shape); n > 2 {
 		plane = b.Shape[n-1] * b.Shape[n-2]
 	}
-	for base := 0; base < len(b.Values); base += plane {
-		var p DiffPlane
-		for i := base; i < base+plane; i++ {
-			x, y := a.Values[i], b.Values[i]
-			switch {
-			case x == y:
-				d.Same++
-				continue
-			case x == 0:
-				p.NewlyBad++
-			case y == 0:
-				p.NewlyGood++
-			default:
-				p.OtherBits++
-			}
-			if len(d.Pixels) < most {
-				d.Pixels = append(d.Pixels, DiffPixels{indexOf(i, b.Shape), x, y})
-			}
+	last := -1 // plane that d.Planes ends with
+	err := status.Sparse(a.Words).Pairs(status.Sparse(b.Words), func(at uint32, x, y uint64) {
+		if x == y {
+			return
 		}
+		i := int(at)
+		if i/plane != last {
+			last = i / plane
+			d.Planes = append(d.Planes, DiffPlane{Index: indexOf(last*plane, b.Shape)[:max(0, len(b.Shape)-2)]})
+		}
+		p := &d.Planes[len(d.Planes)-1]
+		switch {
+		case x == 0:
+			p.NewlyBad++
+		case y == 0:
+			p.NewlyGood++
+		default:
+			p.OtherBits++
+		}
+		if len(d.Pixels) < most {
+			d.Pixels = append(d.Pixels, DiffPixels{indexOf(i, b.Shape), x, y})
+		}
+	})
+	for _, p := range d.Planes {
 		d.NewlyBad, d.NewlyGood, d.OtherBits = d.NewlyBad+p.NewlyBad, d.NewlyGood+p.NewlyGood, d.OtherBits+p.OtherBits
-		if p.NewlyBad+p.NewlyGood+p.OtherBits > 0 {
-			p.Index = indexOf(base, b.Shape)[:max(0, len(b.Shape)-2)]
-			d.Planes = append(d.Planes, p)
-		}
 	}
-	return d, nil
+	d.Same = b.Words.Pixels - d.NewlyBad - d.NewlyGood - d.OtherBits
+	return d, err
 }
 
 // extents returns a shape without the leading dimensions that hold one element.
@@ -126,7 +129,7 @@ func LoadArray(ctx context.Context, dest calib.Destination, name string) (*calib
 		if err != nil {
 			return nil, err
 		}
-		return &calib.Array{Shape: a.Shape, Values: a.Dense()}, nil
+		return &calib.Array{Shape: a.Shape, Words: a.Sparse}, nil
 	}
 	if dest.Store == nil {
 		return nil, fault.New(fault.Usage, "%q is not a file", name).WithHint("to name a run or a deployment, say where: -e, -r, -d and -c")

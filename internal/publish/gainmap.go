@@ -13,9 +13,9 @@ func (s *Source) keepNoData() {
 	if len(s.gainMap) == 0 {
 		return
 	}
-	s.noData = make([]bool, len(s.values))
-	for i, word := range s.values {
-		s.noData[i] = word&status.NoData != 0
+	s.noData = make([]bool, s.values.Pixels)
+	for i, at := range s.values.At {
+		s.noData[at] = s.values.Words[i]&status.NoData != 0
 	}
 }
 

@@ -208,11 +208,12 @@ func constant(_ Gate, p *Plan) string {
 	if p.merged.array == nil {
 		return ""
 	}
-	v := p.merged.array.Values
-	if slices.ContainsFunc(v, func(x uint64) bool { return x != v[0] }) {
+	v := p.merged.array.Words
+	word := v.Word(0)
+	if word == 0 && len(v.At) > 0 || word != 0 && len(v.At) < v.Pixels || slices.ContainsFunc(v.Words, func(x uint64) bool { return x != word }) {
 		return ""
 	}
-	return fmt.Sprintf("all %d words are %d", len(v), v[0])
+	return fmt.Sprintf("all %d words are %d", v.Pixels, word)
 }
 
 func shapes(_ Gate, p *Plan) string {

@@ -296,7 +296,7 @@ func TestGateMissingGain(t *testing.T) {
 	p := s.plan(1, "0-end", DefaultGate, MergeOptions{})
 	wantFindings(t, p) // the five-step dark needs no flag
 	pixels := 352 * 384
-	if a := p.merged.array.Values; a[5*pixels+3] != 1 || a[5*pixels+4] != 0 || a[6*pixels+4] != 1 || a[6*pixels+5] != 0 || p.Bad != 5 {
+	if a := p.merged.array.Words.Dense(); a[5*pixels+3] != 1 || a[5*pixels+4] != 0 || a[6*pixels+4] != 1 || a[6*pixels+5] != 0 || p.Bad != 5 {
 		t.Errorf("AHL-L is not AHL-H, or AML-L not AML-M; %d bad", p.Bad)
 	}
 	s.status(2, 0, "FH", 1, 1, repo.Sidecar{})
@@ -357,7 +357,7 @@ func TestGainMap(t *testing.T) {
 		t.Errorf("%d pixels masked, want %d", p.Bad, len(want))
 	}
 	for gain := range 7 {
-		for i, word := range p.merged.array.Values[gain*rows*cols:][:rows*cols] {
+		for i, word := range p.merged.array.Words.Dense()[gain*rows*cols:][:rows*cols] {
 			if (word != 0) != want[i] {
 				t.Fatalf("plane %d pixel %d: %d, want bad %v", gain, i, word, want[i])
 			}

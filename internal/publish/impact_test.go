@@ -110,12 +110,12 @@ func analysed(a *calib.Array, planes int) *calib.Array {
 	if a == nil || planes == 1 {
 		return a
 	}
-	n := len(a.Values) / planes
-	out := &calib.Array{Values: make([]uint64, n)}
-	for i, w := range a.Values[:min(planes, 5)*n] {
-		out.Values[i%n] |= w
+	n := a.Words.Pixels / planes
+	words := make([]uint64, n)
+	for i, w := range a.Words.Dense()[:min(planes, 5)*n] {
+		words[i%n] |= w
 	}
-	return out
+	return &calib.Array{Words: calibtxt.SparseOf(words)}
 }
 
 // checkImpact compares what a plan says of one run with its masks: listed with any threshold below the number of pixels that
@@ -127,22 +127,22 @@ func checkImpact(t *testing.T, what string, before, after *calib.Array, planes i
 	switch {
 	case after == nil:
 	case before == nil:
-		for _, w := range after.Values {
+		for _, w := range after.Words.Dense() {
 			if w != 0 {
 				bad++
 			}
 		}
-	case len(before.Values) != len(after.Values):
+	case before.Words.Pixels != after.Words.Pixels:
 		if said := plan.Runs([]int{run}, calib.Last); len(said) != 1 || said[0].Whole == "" {
 			t.Errorf("%s: the array has another size, which is not said: %+v", what, said)
 		}
 		return 0, 1
 	default:
-		for i, w := range after.Values {
-			if w != 0 && before.Values[i] == 0 {
+		for i, w := range after.Words.Dense() {
+			if w != 0 && before.Words.Word(i) == 0 {
 				bad++
 			}
-			if w == 0 && before.Values[i] != 0 {
+			if w == 0 && before.Words.Word(i) != 0 {
 				good++
 			}
 		}

@@ -5,13 +5,14 @@ import (
 	"slices"
 
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 )
 
 // Comparison holds the words of a plan and of what analysis uses now, to be looked at.
 type Comparison struct {
 	Shown  []string // constants in force whose words it has
 	plan   *Plan
-	arrays [][]uint64
+	arrays []calibtxt.Sparse
 }
 
 // mostShown bounds the constants that are held in memory to be looked at.
@@ -43,8 +44,8 @@ func (p *Plan) Compared(ctx context.Context, dest calib.Destination) (*Compariso
 		if err != nil {
 			return nil, err
 		}
-		if len(old.Values) == len(p.merged.array.Values) {
-			c.Shown, c.arrays = append(c.Shown, s.Now), append(c.arrays, old.Values)
+		if old.Words.Pixels == p.merged.array.Words.Pixels {
+			c.Shown, c.arrays = append(c.Shown, s.Now), append(c.arrays, old.Words)
 		}
 	}
 	return c, nil
@@ -54,14 +55,17 @@ func (p *Plan) Compared(ctx context.Context, dest calib.Destination) (*Compariso
 func (c *Comparison) Panel(gain, position int) Look {
 	l := c.plan.merged.layout()
 	base, step := l.at(gain, position)
-	take := func(values []uint64) []uint64 {
+	take := func(a calibtxt.Sparse) []uint64 {
 		out := make([]uint64, l.pixels)
-		for k := range out {
-			out[k] = values[base+k*step]
+		first, _ := slices.BinarySearch(a.At, uint32(base))
+		for i := first; i < len(a.At) && int(a.At[i]) <= base+(l.pixels-1)*step; i++ {
+			if k := int(a.At[i]) - base; k%step == 0 {
+				out[k/step] = a.Words[i]
+			}
 		}
 		return out
 	}
-	look := Look{Proposed: take(c.plan.merged.array.Values)}
+	look := Look{Proposed: take(c.plan.merged.array.Words)}
 	for _, old := range c.arrays {
 		look.Now = append(look.Now, take(old))
 	}

@@ -130,12 +130,12 @@ func (p PixelAt) words(a *calib.Array) (words []PlaneWord, err error) {
 	case len(shape) == 3:
 		l.count = shape[0]
 	}
-	if len(gains)*l.count*l.pixels != len(a.Values) || l.count > 1 && p.Slot >= l.count {
+	if len(gains)*l.count*l.pixels != a.Words.Pixels || l.count > 1 && p.Slot >= l.count {
 		return nil, fmt.Errorf("an array %v has no panel %d of %d x %s", a.Shape, p.Slot, p.Rows, fault.Count(p.Cols, "pixel"))
 	}
 	for g, gain := range gains {
 		base, step := l.at(g, p.Slot)
-		words = append(words, PlaneWord{gain, a.Values[base+(p.Row*p.Cols+p.Col)*step]})
+		words = append(words, PlaneWord{gain, a.Words.Word(base + (p.Row*p.Cols+p.Col)*step)})
 	}
 	return words, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 )
 
 // TestMaskingRunByRun deploys random masks for random ranges, and compares what is said of pixels with the arrays that analysis
@@ -60,7 +61,7 @@ func TestMaskingRunByRun(t *testing.T) {
 				}
 			}
 			a := maskOf(t, dest, run)
-			if (a == nil) != (said == nil) || a != nil && (said.Masked != (a.Values[i] != 0) || said.Words[0].Word != a.Values[i] || said.Deployment == "") {
+			if (a == nil) != (said == nil) || a != nil && (said.Masked != (a.Words.Word(i) != 0) || said.Words[0].Word != a.Words.Word(i) || said.Deployment == "") {
 				t.Fatalf("pixel %d, run %d: %+v, analysis has %v", i, run, said, a)
 			}
 		}
@@ -104,12 +105,14 @@ func TestMaskingPlanes(t *testing.T) {
 			n *= d
 		}
 		a := &calib.Array{Shape: c.shape}
+		words := make([]uint64, n)
 		for i := range n {
-			a.Values = append(a.Values, uint64(i))
+			words[i] = uint64(i)
 		}
-		words, err := PixelAt{DetType: c.typ, Slot: c.slot, Rows: 2, Cols: 3, Row: 1, Col: 2}.words(a)
+		a.Words = calibtxt.SparseOf(words)
+		list, err := PixelAt{DetType: c.typ, Slot: c.slot, Rows: 2, Cols: 3, Row: 1, Col: 2}.words(a)
 		var got []uint64
-		for _, w := range words {
+		for _, w := range list {
 			got = append(got, w.Word)
 		}
 		if !slices.Equal(got, c.want) || (err == nil) != (c.want != nil) {

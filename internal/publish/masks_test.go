@@ -53,8 +53,8 @@ func TestMasksMerge(t *testing.T) {
 	wantFindings(t, p, "new")
 	want := make([]uint64, 100)
 	want[0], want[10], want[40] = status.RmsHigh, status.User, status.User
-	if !slices.Equal(p.merged.array.Values, want) {
-		t.Errorf("merged %v", p.merged.array.Values)
+	if !slices.Equal(p.merged.array.Words.Dense(), want) {
+		t.Errorf("merged %v", p.merged.array.Words.Dense())
 	}
 	var text strings.Builder
 	p.merged.Text(&text)

@@ -48,12 +48,13 @@ type Merged struct {
 	Table  []BitRow `json:"bits"`
 	Shape  []int    `json:"shape"`
 	// ShapeFrom says why it is this one; Misfit why the array cannot have the shape of what is in force.
-	ShapeFrom string   `json:"shape_from"`
-	Misfit    string   `json:"misfit,omitempty"`
-	Path      string   `json:"file,omitempty"`    // the detector's array; empty when planes are missing
-	Missing   []string `json:"missing,omitempty"` // planes that nothing is known of
-	Choices   []string `json:"choices,omitempty"` // what the user said about them
-	voted     bool     // several runs have voted
+	ShapeFrom string         `json:"shape_from"`
+	Misfit    string         `json:"misfit,omitempty"`
+	Path      string         `json:"file,omitempty"`    // the detector's array; empty when planes are missing
+	Missing   []string       `json:"missing,omitempty"` // planes that nothing is known of
+	Choices   []string       `json:"choices,omitempty"` // what the user said about them
+	voted     bool           // several runs have voted
+	stacks    []stackedPlane // of the array, until it is complete
 	array     *calib.Array
 	written   *written        // the array's file; nil where it is not written here
 	header    calibtxt.Header // of the array's file
@@ -100,7 +101,7 @@ type Source struct {
 	rules    string // parameters of the rules, as text to compare
 	gainMap  []string
 	noData   []bool // with a gain map: the pixels that have NO_DATA
-	values   []uint64
+	values   status.Sparse
 	shape    []int
 }
 
@@ -191,7 +192,7 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 		sources = append(sources, voted...)
 		for _, s := range read {
 			s.keepNoData()
-			s.values = nil
+			s.values = status.Sparse{}
 			p.Sources = append(p.Sources, s)
 		}
 	}
@@ -205,7 +206,7 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 			return err
 		}
 		sources = append(sources, combine.Source{Name: last.CType, Status: last.values, Bits: opt.selected(last.Family)})
-		last.values = nil
+		last.values = status.Sparse{}
 		p.Sources = append(p.Sources, *last)
 	}
 	rule := combine.Rule{Unjudged: status.NotJudged, Sticky: status.EvalError}
@@ -216,12 +217,11 @@ func (m *Merged) mergePlane(r *repo.Repo, p *Plane, opt MergeOptions) error {
 	if err != nil {
 		return fault.New(fault.Input, "panel %s: %w", p.Panel, err)
 	}
-	merged := status.SparseOf(res.Status)
-	p.merged, p.table = &merged, res.Table
+	p.merged, p.table = &res.Status, res.Table
 	for _, s := range sources {
 		p.types = append(p.types, s.Name)
 	}
-	p.Bad, p.Pixels = merged.Count().Bad, merged.Pixels
+	p.Bad, p.Pixels = len(p.merged.At), p.merged.Pixels
 	return nil
 }
 

@@ -257,7 +257,7 @@ func (m *publishModel) compare() {
 			a, _, err := dest.Read(m.t.Context(), *item)
 			m.check(err)
 			set := pixelSet(0)
-			for i, w := range a.Values {
+			for i, w := range a.Words.Dense() {
 				if w != 0 {
 					set |= 1 << i
 				}

@@ -79,17 +79,17 @@ func TestShapes(t *testing.T) {
 		at         func(m *Merged, gain, segment, pixel int) uint64
 	}{
 		{"epix100a", []int{0}, []string{""}, 704, 768, []int{704, 768},
-			func(m *Merged, _, _, i int) uint64 { return m.array.Values[i] }},
+			func(m *Merged, _, _, i int) uint64 { return m.array.Words.Word(i) }},
 		{"epix100a", []int{3}, []string{""}, 704, 768, []int{704, 768},
-			func(m *Merged, _, _, i int) uint64 { return m.array.Values[i] }},
+			func(m *Merged, _, _, i int) uint64 { return m.array.Words.Word(i) }},
 		{"cspad2x2", []int{0, 1}, []string{""}, 185, 388, []int{185, 388, 2},
-			func(m *Merged, _, s, i int) uint64 { return m.array.Values[2*i+s] }},
+			func(m *Merged, _, s, i int) uint64 { return m.array.Words.Word(2*i + s) }},
 		{"cam", []int{0, 1, 2}, []string{""}, 4, 5, []int{3, 4, 5},
-			func(m *Merged, _, s, i int) uint64 { return m.array.Values[20*s+i] }},
+			func(m *Merged, _, s, i int) uint64 { return m.array.Words.Word(20*s + i) }},
 		{"epix10ka", []int{0, 1, 2, 3}, []string{"FH", "FM", "FL", "AHL-H", "AML-M", "AHL-L", "AML-L"}, 352, 384, []int{7, 4, 352, 384},
-			func(m *Merged, g, s, i int) uint64 { return m.array.Values[(4*g+s)*352*384+i] }},
+			func(m *Merged, g, s, i int) uint64 { return m.array.Words.Word((4*g+s)*352*384 + i) }},
 		{"jungfrau", []int{0}, []string{"g0", "g1", "g2"}, 512, 1024, []int{3, 1, 512, 1024},
-			func(m *Merged, g, _, i int) uint64 { return m.array.Values[g*512*1024+i] }},
+			func(m *Merged, g, _, i int) uint64 { return m.array.Words.Word(g*512*1024 + i) }},
 		{"epixm320", []int{0, 1, 2, 3}, []string{""}, 192, 384, []int{3, 4, 192, 384}, everyPlane(3)},
 		{"epixuhr", []int{0, 1}, []string{""}, 168, 192, []int{8, 2, 168, 192}, everyPlane(8)},
 	}
@@ -127,9 +127,9 @@ func TestShapes(t *testing.T) {
 func everyPlane(planes int) func(m *Merged, gain, segment, pixel int) uint64 {
 	return func(m *Merged, _, s, i int) uint64 {
 		pixels := m.Panels[0].Rows * m.Panels[0].Cols
-		word := m.array.Values[s*pixels+i]
+		word := m.array.Words.Word(s*pixels + i)
 		for plane := range planes {
-			if m.array.Values[(plane*len(m.Panels)+s)*pixels+i] != word {
+			if m.array.Words.Word((plane*len(m.Panels)+s)*pixels+i) != word {
 				return 0xbad
 			}
 		}
@@ -153,7 +153,7 @@ func TestPlanesInForce(t *testing.T) {
 		for _, d := range want {
 			n *= d
 		}
-		if !slices.Equal(m.Shape, want) || m.Misfit != "" || len(m.array.Values) != n || m.array.Values[n/2+1] == 0 {
+		if !slices.Equal(m.Shape, want) || m.Misfit != "" || m.array.Words.Pixels != n || m.array.Words.Word(n/2+1) == 0 {
 			t.Errorf("%s: shape %v, %s", name, m.Shape, m.Misfit)
 		}
 	}
@@ -217,8 +217,8 @@ func TestVotes(t *testing.T) {
 		}
 	}
 	m := merge(t, r, MergeOptions{Runs: ranges.List{{First: 1, Last: 3}}, Fraction: 0.7})
-	if want := []uint64{1, 0, 1, 0}; !slices.Equal(m.array.Values, want) {
-		t.Errorf("merged %v, want %v", m.array.Values, want)
+	if want := []uint64{1, 0, 1, 0}; !slices.Equal(m.array.Words.Dense(), want) {
+		t.Errorf("merged %v, want %v", m.array.Words.Dense(), want)
 	}
 	if len(m.inputs()) != 3 {
 		t.Errorf("inputs %v", m.inputs())
@@ -241,7 +241,7 @@ func TestDefaultOfLastResort(t *testing.T) {
 	}
 	s.Panels = append(s.Panels, Panel{Dir: "new", Slot: 1, Segment: 1})
 	m, err := Merge(t.Context(), r, s, MergeOptions{CType: "status_extra"})
-	if err != nil || !slices.Equal(m.array.Values, []uint64{1, 1, 0, 1}) || m.Planes[1].Sources[0].CType != "default" {
+	if err != nil || !slices.Equal(m.array.Words.Dense(), []uint64{1, 1, 0, 1}) || m.Planes[1].Sources[0].CType != "default" {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -283,8 +283,8 @@ func TestFindRefuses(t *testing.T) {
 
 // TestDiff counts pixels by what happens to them.
 func TestDiff(t *testing.T) {
-	a := &calib.Array{Shape: []int{2, 2, 3}, Values: []uint64{0, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 5}}
-	b := &calib.Array{Shape: []int{2, 2, 3}, Values: []uint64{0, 4, 1, 0, 3, 0, 0, 0, 0, 0, 0, 5}}
+	a := &calib.Array{Shape: []int{2, 2, 3}, Words: calibtxt.SparseOf([]uint64{0, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 5})}
+	b := &calib.Array{Shape: []int{2, 2, 3}, Words: calibtxt.SparseOf([]uint64{0, 4, 1, 0, 3, 0, 0, 0, 0, 0, 0, 5})}
 	d, err := Diff("a", "b", a, b, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -294,11 +294,11 @@ func TestDiff(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	for _, shape := range [][]int{{1}, {12}, {2, 3, 2}, {4, 3}, {2, 2, 3, 1}} {
-		if _, err := Diff("a", "b", a, &calib.Array{Shape: shape, Values: make([]uint64, product(shape))}, 0); fault.CodeOf(err) != fault.Input {
+		if _, err := Diff("a", "b", a, &calib.Array{Shape: shape, Words: calibtxt.SparseOf(make([]uint64, product(shape)))}, 0); fault.CodeOf(err) != fault.Input {
 			t.Errorf("%v: %v", shape, err)
 		}
 	}
-	if d, err := Diff("a", "b", a, &calib.Array{Shape: []int{1, 2, 2, 3}, Values: b.Values}, 0); err != nil || d.Same != 9 {
+	if d, err := Diff("a", "b", a, &calib.Array{Shape: []int{1, 2, 2, 3}, Words: b.Words}, 0); err != nil || d.Same != 9 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
-	"rawstatus/internal/stats/status"
 	"rawstatus/internal/version"
 )
 
@@ -174,11 +173,11 @@ func (p *RollbackPlan) toNone(of calib.Record) error {
 	for _, d := range of.Shape {
 		n *= d
 	}
-	a := &calib.Array{Shape: of.Shape, Values: make([]uint64, n)}
+	a := &calib.Array{Shape: of.Shape, Words: calibtxt.Sparse{Pixels: n}}
 	var b bytes.Buffer
 	h := header(time.UTC)
 	h.Shape, h.Comments = a.Shape, []string{"masks nothing: rollback of " + of.ID}
-	if err := calibtxt.WriteArray(&b, h, calibtxt.SparseOf(a.Values)); err != nil {
+	if err := calibtxt.WriteArray(&b, h, a.Words); err != nil {
 		return fmt.Errorf("could not make an array that masks nothing: %w", err)
 	}
 	sum := sha256.Sum256(b.Bytes())
@@ -190,7 +189,7 @@ func (p *RollbackPlan) toNone(of calib.Record) error {
 }
 
 func (p *RollbackPlan) take(c calib.Content, size int64) {
-	p.content, p.SHA256, p.Shape, p.Bad = &c, c.SHA256, c.Array.Shape, status.Count(c.Array.Values).Bad
+	p.content, p.SHA256, p.Shape, p.Bad = &c, c.SHA256, c.Array.Shape, len(c.Array.Words.At)
 	p.record.Array, p.record.Shape, p.record.Bad, p.record.Size = calib.SumArray(c.Array), p.Shape, p.Bad, size
 }
 

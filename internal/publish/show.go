@@ -57,7 +57,7 @@ func Show(ctx context.Context, dest calib.Destination, run int) (*Shown, error) 
 		return nil, err
 	}
 	s.Content, s.Shape = sum, a.Shape
-	counts := status.Count(a.Values)
+	counts := status.Sparse(a.Words).Count()
 	s.Bad = counts.Bad
 	for bit, n := range counts.Bit {
 		if n > 0 {

@@ -17,7 +17,6 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/repo"
-	"rawstatus/internal/memory"
 	"rawstatus/internal/stats/status"
 )
 
@@ -54,12 +53,8 @@ func long(shape []int) []int {
 
 // stack puts the planes together; what is missing is filled as the user says, or listed.
 func (m *Merged) stack(opt MergeOptions) error {
-	n, l := 1, m.layout()
-	for _, d := range m.Shape {
-		n *= d
-	}
-	memory.Huge(8 * int64(n))
-	m.array = &calib.Array{Shape: m.Shape, Values: make([]uint64, n)}
+	l := m.layout()
+	m.stacks = nil
 	bySlot := map[int][]*Plane{}
 	for i := range m.Planes {
 		bySlot[m.Planes[i].Slot] = append(bySlot[m.Planes[i].Slot], &m.Planes[i])
@@ -89,6 +84,7 @@ func (m *Merged) stack(opt MergeOptions) error {
 	for i := range m.Planes {
 		m.Planes[i].merged = nil
 	}
+	m.array = m.assemble()
 	m.noteTwins()
 	if n := m.planes(); n > len(m.gains()) {
 		m.Notes = append(m.Notes, fmt.Sprintf("the gain modes of %s are not told apart: its status holds for all %d planes of the array", m.Type, n))
@@ -126,10 +122,7 @@ func (m *Merged) stackPanel(l layout, planes []*Plane, choices map[string]string
 			copies = m.planes()
 		}
 		for plane := gain; plane < gain+copies; plane++ {
-			base, step := l.at(plane, p.Slot)
-			for i, at := range words.At {
-				m.array.Values[base+int(at)*step] = words.Words[i]
-			}
+			m.put(l, plane, p.Slot, words)
 		}
 	}
 	return nil
@@ -154,10 +147,73 @@ func (m *Merged) noteTwins() {
 	}
 }
 
+// stackedPlane is a plane of the array.
+type stackedPlane struct {
+	base, step int // positions of its pixels
+	words      *status.Sparse
+}
+
+// put notes the words of a plane of the array.
+func (m *Merged) put(l layout, gain, slot int, words *status.Sparse) {
+	base, step := l.at(gain, slot)
+	m.stacks = append(m.stacks, stackedPlane{base, step, words})
+}
+
+// assemble makes the array of all planes that were put.
+func (m *Merged) assemble() *calib.Array {
+	a := &calib.Array{Shape: m.Shape, Words: calibtxt.Sparse{Pixels: 1}}
+	for _, d := range m.Shape {
+		a.Words.Pixels *= d
+	}
+	slices.SortFunc(m.stacks, func(x, y stackedPlane) int { return x.base - y.base })
+	n := 0
+	for _, s := range m.stacks {
+		n += len(s.words.At)
+	}
+	a.Words.At, a.Words.Words = make([]uint32, 0, n), make([]uint64, 0, n)
+	for len(m.stacks) > 0 {
+		// Planes lie one behind the other, or those of a gain mode are interleaved, pixel by pixel.
+		group := 1
+		for group < m.stacks[0].step && group < len(m.stacks) && m.stacks[group].base < m.stacks[0].base+m.stacks[0].step {
+			group++
+		}
+		next := make([]int, group)
+		for {
+			first, at := -1, 0
+			for i, s := range m.stacks[:group] {
+				if next[i] < len(s.words.At) {
+					if k := s.base + int(s.words.At[next[i]])*s.step; first < 0 || k < at {
+						first, at = i, k
+					}
+				}
+			}
+			if first < 0 {
+				break
+			}
+			a.Words.At, a.Words.Words = append(a.Words.At, uint32(at)), append(a.Words.Words, m.stacks[first].words.Words[next[first]])
+			next[first]++
+		}
+		m.stacks = m.stacks[group:]
+	}
+	return a
+}
+
+// allOf returns one word for all pixels.
+func allOf(pixels int, word uint64) *status.Sparse {
+	s := &status.Sparse{Pixels: pixels}
+	if word != 0 {
+		s.At, s.Words = make([]uint32, pixels), slices.Repeat([]uint64{word}, pixels)
+		for i := range s.At {
+			s.At[i] = uint32(i)
+		}
+	}
+	return s
+}
+
 // fill sets all pixels of a panel, in all gain modes, to one word.
 func (m *Merged) fill(l layout, slot int, word uint64) {
 	for gain := range m.planes() {
-		l.put(m.array.Values, gain, slot, func(int) uint64 { return word })
+		m.put(l, gain, slot, allOf(l.pixels, word))
 	}
 }
 
@@ -196,10 +252,9 @@ func (m *Merged) fillGain(pixels int, p *Plane, planes []*Plane, choice string) 
 		m.Missing = append(m.Missing, name+" has no status file")
 		return nil, nil
 	case choice == "good":
-		words = &status.Sparse{Pixels: pixels}
+		words = allOf(pixels, 0)
 	case choice == "bad":
-		all := status.SparseOf(slices.Repeat([]uint64{status.NoData}, pixels))
-		words = &all
+		words = allOf(pixels, status.NoData)
 	case strings.HasPrefix(choice, "copy:"):
 		mode := strings.TrimPrefix(choice, "copy:")
 		i := slices.IndexFunc(planes, func(q *Plane) bool { return q.GainMode == mode })
@@ -269,7 +324,7 @@ type written struct {
 
 // text writes the array as it stands in its file.
 func (m *Merged) text(w io.Writer) error {
-	return calibtxt.WriteArray(w, m.header, calibtxt.SparseOf(m.array.Values))
+	return calibtxt.WriteArray(w, m.header, m.array.Words)
 }
 
 // content is the array as it is deployed.
@@ -376,12 +431,12 @@ func (l layout) at(gain, slot int) (base, step int) {
 	return (gain*l.count + slot) * l.pixels, 1
 }
 
-// put sets a plane to the words that word returns for its pixels.
-func (l layout) put(array []uint64, gain, slot int, word func(i int) uint64) {
-	base, step := l.at(gain, slot)
-	for i := range l.pixels {
-		array[base+i*step] = word(i)
+// find returns the panel, and the pixel of it, at a position in one gain mode.
+func (l layout) find(at int) (panel, pixel int) {
+	if l.last {
+		return at % l.count, at / l.count
 	}
+	return at / l.pixels, at % l.pixels
 }
 
 // shape is that of the deployed array.

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -108,57 +107,52 @@ const usedPlanes = 5
 // first five gain modes.
 type flags struct {
 	shape []int
-	size  int    // of the array in words
-	bits  []byte // by pixel of the detector, without gain modes
+	size  int           // of the array in words
+	bad   status.Sparse // by pixel of the detector, without gain modes: 1, or status.NotJudged
 }
-
-// Bits of flags.
-const (
-	isBad byte = 1 << iota
-	notJudged
-)
 
 // flagsOf combines the planes of an array of so many gain modes.
 func flagsOf(a *calib.Array, planes int) *flags {
-	f := &flags{shape: a.Shape, size: len(a.Values)}
-	if planes < 1 || len(a.Values)%planes != 0 {
+	f := &flags{shape: a.Shape, size: a.Words.Pixels}
+	if planes < 1 || f.size%planes != 0 {
 		planes = 1
 	}
-	pixels := len(a.Values) / planes
-	f.bits = make([]byte, pixels)
+	pixels := f.size / planes
+	f.bad.Pixels = pixels
+	list := a.Words
 	for plane := range min(planes, usedPlanes) {
-		for i, w := range a.Values[plane*pixels : (plane+1)*pixels] {
-			if w == 0 {
-				continue
-			}
-			f.bits[i] |= isBad
-			if w&status.NotJudged != 0 {
-				f.bits[i] |= notJudged
-			}
+		n, _ := slices.BinarySearch(list.At, uint32((plane+1)*pixels))
+		one := status.Sparse{Pixels: pixels, At: make([]uint32, n), Words: make([]uint64, n)}
+		for i, at := range list.At[:n] {
+			one.At[i], one.Words[i] = at-uint32(plane*pixels), 1|list.Words[i]&status.NotJudged
 		}
+		f.bad = or(f.bad, one)
+		list.At, list.Words = list.At[n:], list.Words[n:]
 	}
 	return f
 }
 
-// clean reports whether neither of two masks has anything in n pixels, of which the first is at base and the others
-// follow by step.
-func clean(f, o *flags, base, step, n int) bool {
-	if step != 1 {
-		return false
+// with returns what is bad by either of two masks of arrays of the same size; nothing is by no mask.
+func (f *flags) with(o *flags, pixels int) status.Sparse {
+	switch {
+	case f == nil && o == nil:
+		return status.Sparse{Pixels: pixels}
+	case f == nil:
+		return o.bad
+	case o == nil:
+		return f.bad
 	}
-	for _, m := range []*flags{f, o} {
-		if m != nil && !bytes.Equal(m.bits[base:base+n], nothing[:n]) {
-			return false
-		}
-	}
-	return true
+	return or(f.bad, o.bad)
 }
 
-// nothing are the flags of as many good pixels as are skipped at once.
-var nothing [64]byte
-
-// bad reports whether a pixel is masked; nothing is by no mask.
-func (f *flags) bad(i int) bool { return f != nil && f.bits[i]&isBad != 0 }
+// or returns the words of two lists of the same pixels together.
+func or(a, b status.Sparse) status.Sparse {
+	both, err := a.Or(b)
+	if err != nil {
+		panic("publish: " + err.Error())
+	}
+	return both
+}
 
 // fits reports whether a mask is of arrays of the same size; no mask always is.
 func (f *flags) fits(size int) bool { return f == nil || f.size == size }

@@ -9,6 +9,7 @@ import (
 	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/stats/status"
 )
 
 // Tile counts the pixels of one panel as analysis will mask them: gain modes combined, together with the
@@ -108,40 +109,36 @@ func (p *Plan) compare(s *Stretch, old, standing *flags) {
 		s.Unequal = fmt.Sprintf("%s is an array %v, ours %v", s.Now, old.shape, p.Shape)
 		return
 	}
-	p.eachTile(func(t *Tile, base, step int) {
-		bad, newlyBad, newlyGood := 0, 0, 0
-		for j := 0; j < t.Pixels; j++ {
-			i := base + j*step
-			if j%len(nothing) == 0 && j+len(nothing) <= t.Pixels && clean(p.ours, standing, i, step, len(nothing)) && clean(old, nil, i, step, len(nothing)) {
-				j += len(nothing) - 1
-				continue
-			}
-			was, is := old.bad(i) || standing.bad(i), p.ours.bad(i) || standing.bad(i)
-			switch {
-			case was:
-				bad++
-				if !is {
-					newlyGood++
-				}
-			case is:
-				newlyBad++
-			}
-		}
-		if s.has(p.Against) {
-			t.NewlyBad, t.NewlyGood = newlyBad, newlyGood
-		}
-		if !t.Chosen {
-			s.Bad, s.NewlyBad, s.NewlyGood = s.Bad+bad, s.NewlyBad+newlyBad, s.NewlyGood+newlyGood
+	found := make([]Tile, len(p.Tiles))
+	was, is := old.with(standing, p.ours.bad.Pixels), p.ours.with(standing, p.ours.bad.Pixels)
+	l := p.merged.layout()
+	pairs(was, is, func(at int, w, i uint64) {
+		tile, _ := l.find(at)
+		switch t := &found[tile]; {
+		case w == 0:
+			t.NewlyBad++
+		case i == 0:
+			t.NewlyGood++
+			fallthrough
+		default:
+			t.Bad++
 		}
 	})
+	for i, f := range found {
+		t := &p.Tiles[i]
+		if s.has(p.Against) {
+			t.NewlyBad, t.NewlyGood = f.NewlyBad, f.NewlyGood
+		}
+		if !t.Chosen {
+			s.Bad, s.NewlyBad, s.NewlyGood = s.Bad+f.Bad, s.NewlyBad+f.NewlyBad, s.NewlyGood+f.NewlyGood
+		}
+	}
 }
 
-// eachTile visits the panels; pixel j of a panel is at base + j*step in the flags.
-func (p *Plan) eachTile(visit func(t *Tile, base, step int)) {
-	l := p.merged.layout()
-	for i := range p.Tiles {
-		base, step := l.at(0, i)
-		visit(&p.Tiles[i], base, step)
+// pairs visits the pixels that have a word in one of two lists of the same pixels.
+func pairs(a, b status.Sparse, visit func(at int, a, b uint64)) {
+	if err := a.Pairs(b, func(at uint32, x, y uint64) { visit(int(at), x, y) }); err != nil {
+		panic("publish: " + err.Error())
 	}
 }
 
@@ -165,27 +162,26 @@ func (p *Plan) count(standing *flags) {
 	if !standing.fits(p.ours.size) {
 		standing = nil // said by rule shape
 	}
-	p.eachTile(func(t *Tile, base, step int) {
-		var bad []int
-		for j := 0; j < t.Pixels; j++ {
-			i := base + j*step
-			if j%len(nothing) == 0 && j+len(nothing) <= t.Pixels && clean(p.ours, standing, i, step, len(nothing)) {
-				j += len(nothing) - 1
-				continue
-			}
-			if p.ours.bad(i) || standing.bad(i) {
-				bad = append(bad, j)
-			}
-			if standing.bad(i) {
-				t.Standing++
-			}
-			if p.ours.bits[i]&notJudged != 0 {
-				t.Unjudged++
-			}
+	bad := make([][]int, len(p.Tiles)) // pixels of each panel
+	none := status.Sparse{Pixels: p.ours.bad.Pixels}
+	if standing != nil {
+		none = standing.bad
+	}
+	pairs(p.ours.bad, none, func(at int, ours, theirs uint64) {
+		tile, pixel := l.find(at)
+		t := &p.Tiles[tile]
+		bad[tile] = append(bad[tile], pixel)
+		if theirs != 0 {
+			t.Standing++
 		}
-		t.Bad = len(bad)
-		t.BadASICs = badASICs(bad, m.Panels[0].Rows, m.Panels[0].Cols, m.family)
+		if ours&status.NotJudged != 0 {
+			t.Unjudged++
+		}
 	})
+	for i := range p.Tiles {
+		p.Tiles[i].Bad = len(bad[i])
+		p.Tiles[i].BadASICs = badASICs(bad[i], m.Panels[0].Rows, m.Panels[0].Cols, m.family)
+	}
 	for _, t := range p.Tiles {
 		p.Bad += t.Bad
 		p.Pixels += t.Pixels

@@ -8,20 +8,22 @@ import (
 	"math"
 	"slices"
 	"unsafe"
+
+	"rawstatus/internal/io/calibtxt"
 )
 
 // Array is an array of constants: of words, or, of the types of [RealType], of numbers.
 type Array struct {
-	Shape  []int
-	Values []uint64
-	// In place of Values, in pieces that follow each other: words that are short, or numbers.
+	Shape []int
+	Words calibtxt.Sparse
+	// In place of Words, in pieces that follow each other: words that are short, or numbers.
 	Short   [][]uint16
 	Numbers [][]float32
 }
 
 // Len returns the number of elements.
 func (a *Array) Len() int {
-	n := len(a.Values)
+	n := a.Words.Pixels
 	for _, p := range a.Short {
 		n += len(p)
 	}
@@ -53,7 +55,7 @@ func (a *Array) Number(i int) float64 {
 		}
 		i -= len(p)
 	}
-	return float64(a.Values[i])
+	return float64(a.Words.Word(i))
 }
 
 // Size is the number of bytes as the database stores them.
@@ -69,16 +71,18 @@ type Bytes struct {
 	left    []byte // is next; then the pieces
 	numbers [][]float32
 	short   [][]uint16
-	room    []uint64 // for some of a short piece
+	words   calibtxt.Sparse // what is left of them
+	next    int             // the first of these
+	room    []uint64        // for some words
 }
 
-// roomSize is how many short words are widened at once: they stay in the cache until they are used.
+// roomSize is how many words are written out at once: they stay in the cache until they are used.
 const roomSize = 8 << 10
 
 // Bytes returns a reader of the bytes of the array.
 func (a *Array) Bytes() *Bytes {
-	r := &Bytes{left: littleEndian(a.Values), numbers: a.Numbers, short: slices.Clone(a.Short)}
-	if a.Short != nil {
+	r := &Bytes{words: a.Words, numbers: a.Numbers, short: slices.Clone(a.Short)}
+	if a.Numbers == nil {
 		r.room = make([]uint64, roomSize)
 	}
 	return r
@@ -87,9 +91,13 @@ func (a *Array) Bytes() *Bytes {
 // Next returns the next bytes, not more than so many, and none at the end. They are valid until the next call, and not to be
 // changed.
 func (r *Bytes) Next(most int) []byte {
-	for len(r.left) == 0 && len(r.numbers)+len(r.short) > 0 {
+	for len(r.left) == 0 && len(r.numbers)+len(r.short)+r.words.Pixels-r.next > 0 {
 		if len(r.numbers) > 0 {
 			r.left, r.numbers = littleEndian(r.numbers[0]), r.numbers[1:]
+			continue
+		}
+		if len(r.short) == 0 {
+			r.left = littleEndian(r.someWords())
 			continue
 		}
 		some := r.short[0][:min(len(r.short[0]), roomSize)]
@@ -105,6 +113,19 @@ func (r *Bytes) Next(most int) []byte {
 	b := r.left[:min(most, len(r.left))]
 	r.left = r.left[len(b):]
 	return b
+}
+
+// someWords writes the next words out.
+func (r *Bytes) someWords() []uint64 {
+	end := min(r.next+roomSize, r.words.Pixels)
+	room := r.room[:end-r.next]
+	clear(room)
+	n := 0
+	for ; n < len(r.words.At) && int(r.words.At[n]) < end; n++ {
+		room[int(r.words.At[n])-r.next] = r.words.Words[n]
+	}
+	r.words.At, r.words.Words, r.next = r.words.At[n:], r.words.Words[n:], end
+	return room
 }
 
 // littleEndian returns values as bytes: those in memory, where that is the order of the machine.

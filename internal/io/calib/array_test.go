@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/iotest"
+
+	"rawstatus/internal/io/calibtxt"
 )
 
 // TestArrayBytes: arrays of words, short words and numbers, in any pieces, are read as numpy has them in memory.
@@ -22,7 +24,7 @@ func TestArrayBytes(t *testing.T) {
 		}
 		cut := r.IntN(n + 1)
 		for name, a := range map[string]*Array{
-			"words": {Values: words}, "short": {Short: [][]uint16{short[:cut], short[cut:]}}, "numbers": {Numbers: [][]float32{numbers[:cut], numbers[cut:]}},
+			"words": {Words: calibtxt.SparseOf(words)}, "short": {Short: [][]uint16{short[:cut], short[cut:]}}, "numbers": {Numbers: [][]float32{numbers[:cut], numbers[cut:]}},
 		} {
 			want, err := binary.Append(nil, binary.LittleEndian, words)
 			if name == "numbers" {
@@ -49,7 +51,7 @@ func TestArrayBytes(t *testing.T) {
 			if !bytes.Equal(pieces, want) {
 				t.Fatalf("%s of %d: other bytes in pieces", name, n)
 			}
-			if words := (&Array{Values: words}).RawSum(); name == "short" && a.RawSum() != words {
+			if words := (&Array{Words: calibtxt.SparseOf(words)}).RawSum(); name == "short" && a.RawSum() != words {
 				t.Fatal("short words have another hash")
 			}
 		}

@@ -196,11 +196,7 @@ func (p Destination) Undo(ctx context.Context, rec Record, id string) (Record, e
 			return rec, err
 		}
 		content, rec.Shape, rec.Array = &c, c.Array.Shape, SumArray(c.Array)
-		for _, word := range c.Array.Values {
-			if word != 0 {
-				rec.Bad++
-			}
-		}
+		rec.Bad += len(c.Array.Words.At)
 	}
 	if content, err = p.Begin(ctx, &rec, content); err != nil {
 		return rec, err

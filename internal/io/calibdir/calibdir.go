@@ -170,7 +170,7 @@ func readArray(name string, real bool, open func() (r io.ReadCloser, size int64,
 		return &calib.Array{Shape: a.Shape, Numbers: [][]float32{numbers}}, hex.EncodeToString(h.Sum(nil)), nil
 	}
 	if s, err := calibtxt.ReadStatus(io.TeeReader(r, h), size, name, nil); err == nil && s.Header {
-		return &calib.Array{Shape: s.Shape, Values: s.Dense()}, hex.EncodeToString(h.Sum(nil)), nil
+		return &calib.Array{Shape: s.Shape, Words: s.Sparse}, hex.EncodeToString(h.Sum(nil)), nil
 	}
 	// A file of others: whatever psana would make of it.
 	again, size, err := open()
@@ -186,7 +186,7 @@ func readArray(name string, real bool, open func() (r io.ReadCloser, size int64,
 	for _, v := range a.Floats {
 		a.Ints = append(a.Ints, uint64(int64(v)))
 	}
-	return &calib.Array{Shape: a.Shape, Values: a.Ints}, hex.EncodeToString(h.Sum(nil)), nil
+	return &calib.Array{Shape: a.Shape, Words: calibtxt.SparseOf(a.Ints)}, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Others returns the lines of HISTORY that other programs have written, oldest first.

@@ -458,7 +458,7 @@ func TestFoundByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, sumAgain, err := d.Read(t.Context(), items[0])
-	if err != nil || sumAgain != sum || !slices.Equal(again.Values, old.Values) {
+	if err != nil || sumAgain != sum || !slices.Equal(again.Words.Dense(), old.Words.Dense()) {
 		t.Errorf("after the rollback: %s, want %s, %v", sumAgain, sum, err)
 	}
 }
@@ -508,7 +508,7 @@ func TestReadsWhatPsanaReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, sum, err := d.Read(t.Context(), items[0])
-	if err != nil || !slices.Equal(a.Shape, []int{30000, 3}) || !slices.Equal(a.Values[:3], []uint64{0, 1, 16777216}) {
+	if err != nil || !slices.Equal(a.Shape, []int{30000, 3}) || !slices.Equal(a.Words.Dense()[:3], []uint64{0, 1, 16777216}) {
 		t.Fatalf("%v, %v", a.Shape, err)
 	}
 	if want, _ := d.Sum(t.Context(), items[0]); sum != want {

@@ -27,6 +27,7 @@ import (
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
 	"rawstatus/internal/io/calibserve"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/negotiate"
 	"rawstatus/internal/testenv"
@@ -748,16 +749,15 @@ func TestLargestArrayGoesThroughHTTP(t *testing.T) {
 	s := serve(t)
 	p := s.store(t.TempDir())
 	p.Client.HTTP.Timeout = 5 * time.Minute
-	a := &calib.Array{Shape: []int{3, 32, 512, 1024}, Values: make([]uint64, 3*32*512*1024)}
-	a.Values[len(a.Values)-1] = 7
-	c := calibtest.Content(&calib.Array{Shape: []int{1, 1}, Values: []uint64{0}})
+	a := &calib.Array{Shape: []int{3, 32, 512, 1024}, Words: calibtxt.Sparse{Pixels: 3 * 32 * 512 * 1024, At: []uint32{3*32*512*1024 - 1}, Words: []uint64{7}}}
+	c := calibtest.Content(&calib.Array{Shape: []int{1, 1}, Words: calibtxt.SparseOf([]uint64{0})})
 	c.Array = a
 	rec := calib.Record{Action: calib.ActionDeploy, Experiment: "xpptut15", Run: 7, Range: forever, Key: "k", Shape: a.Shape}
 	begin := time.Now()
 	if _, _, err := p.Destination().Deploy(t.Context(), rec, c); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("deployed %d bytes twice and read them back in %.1f s", 8*len(a.Values), time.Since(begin).Seconds())
+	t.Logf("deployed %d bytes twice and read them back in %.1f s", 8*a.Words.Pixels, time.Since(begin).Seconds())
 }
 
 // FuzzDoc: whatever a service says about its data, the worst is an error.
@@ -784,7 +784,7 @@ func FuzzDoc(f *testing.F) {
 			}
 		}
 		a, _, err := d.array(bytes.NewReader(data), -1, false)
-		if err == nil && len(a.Values) == 0 {
+		if err == nil && a.Words.Pixels == 0 {
 			t.Errorf("an array of shape %v without values", a.Shape)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 )
 
 // TestPostArray: arrays of each kind arrive as numpy has them in memory, also again on a connection that is kept.
@@ -28,7 +29,7 @@ func TestPostArray(t *testing.T) {
 		words[i], short[i], numbers[i] = uint64(i)*7919, uint16(i*31), float32(i)/3
 	}
 	for range 2 {
-		for name, a := range map[string]*calib.Array{"words": {Values: words}, "short": {Short: [][]uint16{short[:100], short[100:]}}, "numbers": {Numbers: [][]float32{numbers}}, "one": {Values: words[1:2]}} {
+		for name, a := range map[string]*calib.Array{"words": {Words: calibtxt.SparseOf(words)}, "short": {Short: [][]uint16{short[:100], short[100:]}}, "numbers": {Numbers: [][]float32{numbers}}, "one": {Words: calibtxt.SparseOf(words[1:2])}} {
 			want, err := io.ReadAll(a.Bytes())
 			if err != nil {
 				t.Fatal(err)

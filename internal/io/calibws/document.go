@@ -17,6 +17,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
+	"rawstatus/internal/io/calibtxt"
 )
 
 // Doc holds the fields of a constant's document that are read. Documents of other programs are accepted.
@@ -232,7 +233,7 @@ func (d *Doc) element(real bool) (width int, read func(to *elements, b []byte), 
 // elements are those of an array as far as they have been read: words, or with real numbers, whatever they are stored as.
 type elements struct {
 	real    bool
-	words   []uint64
+	words   calibtxt.Sparse
 	numbers []float32
 }
 
@@ -243,7 +244,10 @@ func reading[T uint8 | uint16 | uint32 | uint64 | int64 | float32 | float64](wid
 			if v := of(b); to.real {
 				to.numbers = append(to.numbers, float32(v))
 			} else {
-				to.words = append(to.words, uint64(v))
+				if word := uint64(v); word != 0 {
+					to.words.At, to.words.Words = append(to.words.At, uint32(to.words.Pixels)), append(to.words.Words, word)
+				}
+				to.words.Pixels++
 			}
 		}
 	}
@@ -270,12 +274,8 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 		return nil, "", bad(fmt.Errorf("the data have %d bytes, shape %v of %s takes %d", size, shape, d.DataDType, n*width))
 	}
 	to := elements{real: real}
-	switch {
-	case size < 0: // it is not known that so much will arrive
-	case real:
+	if real && size >= 0 { // else it is not known that so much will arrive
 		to.numbers = make([]float32, 0, n)
-	default:
-		to.words = make([]uint64, 0, n)
 	}
 	h := sha256.New()
 	b := make([]byte, 1<<16)
@@ -291,7 +291,7 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 	if m, _ := io.ReadFull(r, b[:1]); m > 0 {
 		return nil, "", bad(fmt.Errorf("the data have more than the %d bytes of shape %v", n*width, shape))
 	}
-	a := &calib.Array{Shape: shape, Values: to.words}
+	a := &calib.Array{Shape: shape, Words: to.words}
 	if real {
 		a.Numbers = [][]float32{to.numbers}
 	}

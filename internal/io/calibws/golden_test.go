@@ -15,6 +15,7 @@ import (
 
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/testenv"
 )
 
@@ -119,7 +120,7 @@ func TestDocumentsEqualThoseOfPsana2(t *testing.T) {
 	p := open("status_extra")
 	rec := calibtest.Record(calib.Range{Begin: 11, End: calib.Last}, 11, 5)
 	rec.Experiment, rec.RunTime = "tstx00417", time.Date(2026, 1, 15, 20, 0, 0, 0, time.UTC)
-	a := &calib.Array{Shape: []int{3, 2, 512, 1024}, Values: make([]uint64, 3*2*512*1024)}
+	a := &calib.Array{Shape: []int{3, 2, 512, 1024}, Words: calibtxt.SparseOf(make([]uint64, 3*2*512*1024))}
 	c := calibtest.Content(calibtest.Array(5))
 	c.Array, rec.Shape = a, a.Shape
 	if _, _, err := p.Destination().Deploy(t.Context(), rec, c); err != nil {

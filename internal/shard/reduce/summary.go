@@ -110,18 +110,33 @@ func gainWords(set *plane.Set) *GainWords {
 		return nil
 	}
 	g := &GainWords{Words: set.Frames * uint64(len(odd))}
-	for _, n := range odd {
-		if g.Others += uint64(n); n > 0 {
-			g.Pixels++
-		}
-	}
+	eachOther(odd, func(n uint32) { g.Others, g.Pixels = g.Others+uint64(n), g.Pixels+1 })
 	if inMode, err := plane.Get[uint32](set, plane.InMode); err == nil {
 		g.Words = sumOf(inMode)
 	}
 	if never, err := plane.Get[uint32](set, plane.GainNever); err == nil {
-		g.Impossible = sumOf(never)
+		eachOther(never, func(n uint32) { g.Impossible += uint64(n) })
 	}
 	return g
+}
+
+// eachOther visits the numbers that are not 0, which are few as a rule.
+func eachOther(v []uint32, visit func(n uint32)) {
+	for len(v) >= 8 {
+		if w := v[:8]; w[0]|w[1]|w[2]|w[3]|w[4]|w[5]|w[6]|w[7] != 0 {
+			for _, n := range w {
+				if n != 0 {
+					visit(n)
+				}
+			}
+		}
+		v = v[8:]
+	}
+	for _, n := range v {
+		if n != 0 {
+			visit(n)
+		}
+	}
 }
 
 // add adds up what was counted of different pixels.

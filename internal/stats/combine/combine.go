@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"rawstatus/internal/stats/status"
 )
 
 // Source is one status array.
 type Source struct {
 	Name   string
-	Status []uint64
+	Status status.Sparse
 	Bits   uint64 // bits that are used, beside the unjudged ones; AllBits uses all
 	Mask   bool   // made by a person
 }
@@ -48,7 +50,7 @@ func (r Rule) need(n int) int {
 
 // Result is a merged status.
 type Result struct {
-	Status []uint64
+	Status status.Sparse
 	Table  []Row
 }
 
@@ -69,50 +71,52 @@ func Merge(sources []Source, rule Rule) (*Result, error) {
 	if err := rule.Validate(len(sources)); err != nil {
 		return nil, err
 	}
-	n := len(sources[0].Status)
+	n := sources[0].Status.Pixels
 	for _, s := range sources {
-		if len(s.Status) != n {
-			return nil, fmt.Errorf("%s has %d pixels, %s has %d", s.Name, len(s.Status), sources[0].Name, n)
+		if s.Status.Pixels != n {
+			return nil, fmt.Errorf("%s has %d pixels, %s has %d", s.Name, s.Status.Pixels, sources[0].Name, n)
 		}
 	}
-	res := &Result{}
-	if len(sources) == 1 && sources[0].Bits == AllBits {
+	res := &Result{Status: status.Sparse{Pixels: n}}
+	whole := len(sources) == 1 && sources[0].Bits == AllBits
+	if whole {
 		res.Status = sources[0].Status // whatever the rule
-	} else {
-		res.Status = make([]uint64, n)
 	}
 	words := make([]uint64, len(sources))
+	next := make([]int, len(sources))
 	t := newTally(len(sources))
-	for i := 0; i < n; i++ {
-		for i+8 <= n && allZero(sources, i) {
-			i += 8
-		}
-		if i == n {
-			break
-		}
+	for at := nextAt(sources, next); int(at) < n; at = nextAt(sources, next) {
 		any := uint64(0)
 		for j, s := range sources {
-			words[j] = s.Status[i] & (s.Bits | rule.Unjudged)
+			words[j] = 0
+			if k := next[j]; k < len(s.Status.At) && s.Status.At[k] == at {
+				words[j] = s.Status.Words[k] & (s.Bits | rule.Unjudged)
+				next[j]++
+			}
 			any |= words[j]
 		}
 		if any == 0 {
 			continue
 		}
-		res.Status[i] = rule.merge(sources, words)
-		t.count(words, res.Status[i])
+		merged := rule.merge(sources, words)
+		t.count(words, merged)
+		if merged != 0 && !whole {
+			res.Status.At, res.Status.Words = append(res.Status.At, at), append(res.Status.Words, merged)
+		}
 	}
 	res.Table = t.rows()
 	return res, nil
 }
 
-// allZero reports whether all sources have nothing but 0 in the eight pixels from i on.
-func allZero(sources []Source, i int) bool {
-	any := uint64(0)
-	for _, s := range sources {
-		w := s.Status[i:][:8]
-		any |= w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]
+// nextAt returns the first pixel that any source has next, beyond all pixels at the end.
+func nextAt(sources []Source, next []int) uint32 {
+	first := uint32(math.MaxUint32)
+	for j, s := range sources {
+		if next[j] < len(s.Status.At) {
+			first = min(first, s.Status.At[next[j]])
+		}
 	}
-	return any == 0
+	return first
 }
 
 // merge combines the words of one pixel.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rawstatus/internal/stats/status"
 	"rawstatus/internal/testenv"
 )
 
@@ -15,7 +16,7 @@ const unjudged = 1024 | 2048 | 4096
 func sources(words ...[]uint64) []Source {
 	var s []Source
 	for i, w := range words {
-		s = append(s, Source{Name: string(rune('a' + i)), Status: w, Bits: AllBits})
+		s = append(s, Source{Name: string(rune('a' + i)), Status: status.SparseOf(w), Bits: AllBits})
 	}
 	return s
 }
@@ -38,8 +39,8 @@ func TestEachRuleCombinesWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(got.Status, c.want) {
-			t.Errorf("%s: got %v, wanted %v", c.name, got.Status, c.want)
+		if !slices.Equal(got.Status.Dense(), c.want) {
+			t.Errorf("%s: got %v, wanted %v", c.name, got.Status.Dense(), c.want)
 		}
 	}
 }
@@ -51,7 +52,7 @@ func TestTableAndSelectedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Result{Status: []uint64{1, 1, 4, 0}, Table: []Row{
+	want := &Result{Status: status.SparseOf([]uint64{1, 1, 4, 0}), Table: []Row{
 		{Value: 1, Counts: []int{2, 1}, Alone: []int{1, 0}, Merged: 2},
 		{Value: 4, Counts: []int{0, 1}, Alone: []int{0, 1}, Merged: 1},
 	}}
@@ -104,8 +105,8 @@ func TestUnjudgedIsNeverGood(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Status[0] != c.want {
-			t.Errorf("%s: got %d, wanted %d", c.name, got.Status[0], c.want)
+		if got.Status.Word(0) != c.want {
+			t.Errorf("%s: got %d, wanted %d", c.name, got.Status.Word(0), c.want)
 		}
 	}
 }
@@ -113,7 +114,7 @@ func TestUnjudgedIsNeverGood(t *testing.T) {
 // asSets is the model: each source as a set of bits that it says of a pixel, or that it has not judged it.
 // It goes bit by bit through all 64 and knows nothing of words.
 func asSets(sources []Source, r Rule, pixel int) uint64 {
-	has := func(s Source, bit int) bool { return s.Status[pixel]/(1<<bit)%2 == 1 }
+	has := func(s Source, bit int) bool { return s.Status.Word(pixel)/(1<<bit)%2 == 1 }
 	in := func(set uint64, bit int) bool { return set/(1<<bit)%2 == 1 }
 	judged := func(s Source) bool {
 		for bit := range 64 {
@@ -163,9 +164,11 @@ func TestAgainstModel(t *testing.T) {
 		pixels := 1 + r.IntN(8)
 		for j := range list {
 			s := Source{Name: string(rune('a' + j)), Bits: []uint64{AllBits, r.Uint64(), 1, 0}[r.IntN(4)], Mask: r.IntN(4) == 0}
-			for range pixels {
-				s.Status = append(s.Status, []uint64{0, 0, 1, 2, 3, 1024, 2048, 4096, 1024 | 4096, 1 | 1024, 32768, r.Uint64() & r.Uint64() & r.Uint64()}[r.IntN(12)])
+			words := make([]uint64, pixels)
+			for i := range words {
+				words[i] = []uint64{0, 0, 1, 2, 3, 1024, 2048, 4096, 1024 | 4096, 1 | 1024, 32768, r.Uint64() & r.Uint64() & r.Uint64()}[r.IntN(12)]
 			}
+			s.Status = status.SparseOf(words)
 			list[j] = s
 		}
 		rule := Rule{AtLeast: r.IntN(len(list) + 1), Fraction: []float64{0, 0, 1, 0.5, r.Float64()}[r.IntN(5)], Unjudged: unjudged, Sticky: []uint64{0, 4096, 1024}[r.IntN(3)]}
@@ -174,7 +177,7 @@ func TestAgainstModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		merged := map[uint64]int{}
-		for i, word := range got.Status {
+		for i, word := range got.Status.Dense() {
 			if want := asSets(list, rule, i); word != want {
 				t.Fatalf("seed %d: %+v of %+v, pixel %d: got %d, wanted %d", seed, rule, list, i, word, want)
 			}
@@ -217,7 +220,7 @@ func TestOrderOfSourcesDoesNotMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(a.Status, b.Status) {
+		if !reflect.DeepEqual(a.Status, b.Status) {
 			t.Fatalf("%+v: reversed sources give another status", rule)
 		}
 	}

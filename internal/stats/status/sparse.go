@@ -102,7 +102,7 @@ func (s Sparse) NotJudged() (n int) {
 // Or returns the words of two arrays of the same pixels together. The lists of s and o are not changed.
 func (s Sparse) Or(o Sparse) (Sparse, error) {
 	out := Sparse{Pixels: s.Pixels}
-	err := s.each(o, func(at uint32, a, b uint64) {
+	err := s.Pairs(o, func(at uint32, a, b uint64) {
 		out.At, out.Words = append(out.At, at), append(out.Words, a|b)
 	})
 	return out, err
@@ -111,12 +111,12 @@ func (s Sparse) Or(o Sparse) (Sparse, error) {
 // Compare is [Compare] of an earlier array with s.
 func (s Sparse) Compare(before Sparse) (Diff, error) {
 	d := Diff{Pixels: s.Pixels}
-	err := before.each(s, func(_ uint32, was, is uint64) { d.add(was, is) })
+	err := before.Pairs(s, func(_ uint32, was, is uint64) { d.add(was, is) })
 	return d, err
 }
 
-// each visits the pixels that have a word in one of two arrays of the same pixels.
-func (s Sparse) each(o Sparse, visit func(at uint32, a, b uint64)) error {
+// Pairs visits the pixels that have a word in one of two arrays of the same pixels, in their order.
+func (s Sparse) Pairs(o Sparse, visit func(at uint32, a, b uint64)) error {
 	if s.Pixels != o.Pixels {
 		return fmt.Errorf("could not compare %d pixels with %d", s.Pixels, o.Pixels)
 	}

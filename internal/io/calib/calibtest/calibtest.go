@@ -22,13 +22,13 @@ type Opener func(t *testing.T) (open func() calib.Destination)
 
 // Array makes an array of one bad word among good ones; different words give different arrays.
 func Array(word uint64) *calib.Array {
-	return &calib.Array{Shape: []int{3, 1, 4, 5}, Values: append(make([]uint64, 59), word)}
+	return &calib.Array{Shape: []int{3, 1, 4, 5}, Words: calibtxt.SparseOf(append(make([]uint64, 59), word))}
 }
 
 // Content makes what is deployed of an array.
 func Content(a *calib.Array) calib.Content {
 	var b bytes.Buffer
-	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: a.Shape}, calibtxt.SparseOf(a.Values)); err != nil {
+	if err := calibtxt.WriteArray(&b, calibtxt.Header{Shape: a.Shape}, a.Words); err != nil {
 		panic(err)
 	}
 	sum := sha256.Sum256(b.Bytes())
@@ -72,10 +72,10 @@ func Used(t testing.TB, p calib.Destination, run int) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []int{3, 1, 4, 5}; !slices.Equal(a.Shape, want) || len(a.Values) != 60 {
-		t.Fatalf("run %d: array of shape %v with %d values, want %v", run, a.Shape, len(a.Values), want)
+	if want := []int{3, 1, 4, 5}; !slices.Equal(a.Shape, want) || a.Len() != 60 {
+		t.Fatalf("run %d: array of shape %v with %d values, want %v", run, a.Shape, a.Len(), want)
 	}
-	return a.Values[59]
+	return a.Words.Word(59)
 }
 
 // Run holds a destination to the suite. With fallback the destination may give a run without a constant of its range
@@ -164,7 +164,7 @@ func records(t *testing.T, fresh Opener) {
 		}
 	}
 	c, err := p.Kept(t.Context(), all[0])
-	if err != nil || c.Array.Values[59] != 1 || c.SHA256 != first.Content {
+	if err != nil || c.Array.Words.Word(59) != 1 || c.SHA256 != first.Content {
 		t.Fatalf("content of the first: %v, %v", c.Array, err)
 	}
 	rec := Record(third.Range, 7, 1)
@@ -326,7 +326,7 @@ func undo(t *testing.T, fallback bool, fresh Opener) {
 		}
 		// The content is still there and can be deployed again.
 		c, err := open().Kept(t.Context(), last)
-		if err != nil || c.Array.Values[59] != 100 {
+		if err != nil || c.Array.Words.Word(59) != 100 {
 			t.Errorf("content of what was taken back: %v", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calib"
 	"rawstatus/internal/io/calib/calibtest"
+	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/disk"
 )
 
@@ -188,7 +189,7 @@ type operation struct {
 }
 
 func content(word uint64) calib.Content {
-	return calibtest.Content(&calib.Array{Shape: []int{1, 2}, Values: []uint64{0, word}})
+	return calibtest.Content(&calib.Array{Shape: []int{1, 2}, Words: calibtxt.SparseOf([]uint64{0, word})})
 }
 
 func record(r calib.Range, word uint64) calib.Record {
@@ -637,7 +638,7 @@ func (m *model) check() {
 				if err != nil {
 					m.failf("%s: %v", name, err)
 				}
-				words[name] = a.Values[1]
+				words[name] = a.Words.Word(1)
 			}
 			got = words[name]
 		}
