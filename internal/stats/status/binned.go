@@ -2,17 +2,17 @@ package status
 
 import (
 	"math"
+	"math/bits"
 	"sync"
 
 	"rawstatus/internal/stats/quantile"
 )
 
 const (
-	// binBits are the bits of a float64 that are not in the number of its bin: 1024 bins have the same exponent.
-	binBits = 42
-	// bins are those that are told apart: two powers of two to both sides of a middle value. The first and the
-	// last have everything beyond.
+	// bins are those that are told apart, to both sides of a middle value. The first and the last have everything beyond.
 	bins = 4096
+	// binsOfSpread is the power of two of bins that are as wide as the middle half of the values, or nearly.
+	binsOfSpread = 6
 	// binnedFrom is the number of values from which sorting them into bins pays.
 	binnedFrom = 4096
 )
@@ -23,7 +23,8 @@ type binned struct {
 	pieces [][]float64 // the values
 	number []uint16    // of the bin of each value
 	begin  [bins + 1]uint32
-	lowest int64 // key of the first bin
+	shift  uint  // the number of a bin are the bits of a float64 without so many
+	lowest int64 // number of the first bin
 
 	wanted [bins]uint8      // 1: the values of the bin are in sorted
 	start  [bins + 1]uint32 // where those of a bin begin there
@@ -88,7 +89,8 @@ func (b *binned) fill(pieces [][]float64, w bounds) bool {
 		return false
 	}
 	b.pieces = pieces
-	b.lowest = int64(math.Float64bits(quantile.Median(b.sample(n)))>>binBits) - bins/2
+	b.scale(b.sample(n))
+	shift := b.shift & 63
 	if cap(b.number) < n {
 		b.number = make([]uint16, n)
 	}
@@ -98,9 +100,9 @@ func (b *binned) fill(pieces [][]float64, w bounds) bool {
 	number := b.number
 	for _, v := range pieces {
 		for i, x := range v {
-			bits := math.Float64bits(x)
-			most = max(most, bits)
-			n := min(max(int64(bits>>binBits)-b.lowest, 0), bins-1)
+			key := math.Float64bits(x)
+			most = max(most, key)
+			n := min(max(int64(key>>shift)-b.lowest, 0), bins-1)
 			counts[n&(bins-1)]++
 			number[i] = uint16(n)
 		}
@@ -118,6 +120,19 @@ func (b *binned) fill(pieces [][]float64, w bounds) bool {
 	b.want(w)
 	b.sort()
 	return true
+}
+
+// scale chooses the bins after a sample. They change how long it takes to find something and not what is found.
+func (b *binned) scale(sample []float64) {
+	med := quantile.Median(sample)
+	for i, x := range sample {
+		sample[i] = math.Abs(x - med)
+	}
+	b.shift = 42
+	if wide := int64(math.Float64bits(med+quantile.Median(sample)) - math.Float64bits(med)); wide > 0 {
+		b.shift = uint(max(0, bits.Len64(uint64(wide))-binsOfSpread))
+	}
+	b.lowest = int64(math.Float64bits(med)>>b.shift) - bins/2
 }
 
 // sample returns some of n values from all over them.
@@ -198,7 +213,7 @@ func (b *binned) sort() {
 
 // bin returns the number of the bin of a value that is not negative.
 func (b *binned) bin(x float64) int {
-	return int(min(max(int64(math.Float64bits(x)>>binBits)-b.lowest, 0), bins-1))
+	return int(min(max(int64(math.Float64bits(x)>>(b.shift&63))-b.lowest, 0), bins-1))
 }
 
 // of returns the values of some bins, valid until the next call. Those of bins that nobody has thought of are sorted now.
@@ -379,11 +394,11 @@ func (b *binned) edge(n int) float64 {
 	switch k := b.lowest + int64(n); {
 	case n <= 0:
 		return math.Inf(-1)
-	case n >= bins || k >= int64(math.Float64bits(math.Inf(1))>>binBits):
+	case n >= bins || k >= int64(math.Float64bits(math.Inf(1))>>b.shift):
 		return math.Inf(1)
 	case k <= 0:
 		return 0
 	default:
-		return math.Float64frombits(uint64(k) << binBits)
+		return math.Float64frombits(uint64(k) << b.shift)
 	}
 }

@@ -164,11 +164,12 @@ func pairwise[T Floating](v []T) T {
 		}
 		return s
 	}
-	r0, r1, r2, r3, r4, r5, r6, r7 := v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
-	v = v[8:]
-	for ; len(v) >= 8; v = v[8:] {
-		r0, r1, r2, r3 = r0+v[0], r1+v[1], r2+v[2], r3+v[3]
-		r4, r5, r6, r7 = r4+v[4], r5+v[5], r6+v[6], r7+v[7]
+	w := (*[8]T)(v)
+	r0, r1, r2, r3, r4, r5, r6, r7 := w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
+	for v = v[8:]; len(v) >= 8; v = v[8:] {
+		w = (*[8]T)(v)
+		r0, r1, r2, r3 = r0+w[0], r1+w[1], r2+w[2], r3+w[3]
+		r4, r5, r6, r7 = r4+w[4], r5+w[5], r6+w[6], r7+w[7]
 	}
 	s := ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
 	for _, x := range v {
@@ -179,15 +180,33 @@ func pairwise[T Floating](v []T) T {
 
 // pairwiseSquares is pairwise of the squares of v - mean.
 func pairwiseSquares[T Floating](v []T, mean T) T {
-	if n := len(v); n > 128 {
+	n := len(v)
+	if n > 128 {
 		h := n / 2
 		h -= h % 8
 		return pairwiseSquares(v[:h], mean) + pairwiseSquares(v[h:], mean)
 	}
-	var squares [128]T
-	for i, x := range v {
+	square := func(x T) T {
 		d := T(x - mean)
-		squares[i&127] = T(d * d)
+		return T(d * d)
 	}
-	return pairwise(squares[:len(v)])
+	if n < 8 {
+		var s T
+		for _, x := range v {
+			s += square(x)
+		}
+		return s
+	}
+	w := (*[8]T)(v)
+	r0, r1, r2, r3, r4, r5, r6, r7 := square(w[0]), square(w[1]), square(w[2]), square(w[3]), square(w[4]), square(w[5]), square(w[6]), square(w[7])
+	for v = v[8:]; len(v) >= 8; v = v[8:] {
+		w = (*[8]T)(v)
+		r0, r1, r2, r3 = r0+square(w[0]), r1+square(w[1]), r2+square(w[2]), r3+square(w[3])
+		r4, r5, r6, r7 = r4+square(w[4]), r5+square(w[5]), r6+square(w[6]), r7+square(w[7])
+	}
+	s := ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+	for _, x := range v {
+		s += square(x)
+	}
+	return s
 }
