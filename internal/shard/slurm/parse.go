@@ -2,12 +2,14 @@ package slurm
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/ranges"
 )
 
 // State is Slurm's word for what became of a job, without what follows it ("CANCELLED by 0").
@@ -104,7 +106,8 @@ type Element struct {
 	LostNodes []string // nodes that failed under it
 	StepOOM   bool     // one of its steps ran out of memory
 
-	seen bool // by the controller
+	seen bool        // by the controller
+	rest ranges.List // the elements that a common record is of; nil: perhaps all
 	// submitted is the controller's time of submission, or of the latest requeue; zero when unknown.
 	submitted time.Time
 }
@@ -117,7 +120,7 @@ func (es Elements) Of(id ElementID) *Element {
 	if e := es[id]; e != nil || id.Index < 0 {
 		return e
 	}
-	if e := es[ElementID{id.Job, restIndex}]; e != nil {
+	if e := es[ElementID{id.Job, restIndex}]; e != nil && (e.rest == nil || e.rest.Has(id.Index)) {
 		return e
 	}
 	return es[ElementID{id.Job, goneIndex}]
@@ -179,8 +182,11 @@ func (es Elements) addSacct(out string) error {
 			return badOutput("sacct", line, "10 fields")
 		}
 		name, step, isStep := strings.Cut(f[0], ".")
-		if array, _, collapsed := strings.Cut(f[0], "_["); collapsed { // Slurm may cut the list of indices short
+		var rest ranges.List
+		if array, list, collapsed := strings.Cut(f[0], "_["); collapsed {
 			name, isStep = array+"_"+strconv.Itoa(restIndex), false
+			list, _, _ = strings.Cut(strings.TrimSuffix(list, "]"), "%")
+			rest, _ = ranges.Parse(list, 0, math.MaxInt32) // Slurm may cut it short: then it is no list
 		}
 		id, err := parseJobID(name)
 		if err != nil {
@@ -210,7 +216,7 @@ func (es Elements) addSacct(out string) error {
 			e.Restarts++
 			e.StepOOM = false // that was of the start before
 		}
-		e.Raw, e.State, e.Node = f[1], State(state), nodeName(f[5])
+		e.Raw, e.State, e.Node, e.rest = f[1], State(state), nodeName(f[5]), rest
 		e.Exit, e.Signal = parseExit(f[3])
 		e.Elapsed = time.Duration(atoi(f[6])) * time.Second
 		e.TimeLimit = time.Duration(atoi(f[7])) * time.Minute
