@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/open"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/simulate"
 )
 
@@ -34,6 +37,7 @@ type usage struct {
 	wall, cpu float64 // seconds
 	rss       int64   // bytes at most
 	faults    int64   // without reading anything
+	written   int64   // bytes of files
 }
 
 // programs builds the programs and returns the directory that they are in.
@@ -89,12 +93,33 @@ func (c *commandRun) prepare(b *bench) error {
 		}
 	}
 	c.bytes = int64(c.units()*c.events) * 2 * pixels
+	return c.fresh(b)
+}
+
+// fresh drops the pages of the run and reads them again, from one end to the other: how pages were written decides about
+// the speed of everything that reads them, dd included.
+func (c *commandRun) fresh(b *bench) error {
+	files, err := c.files()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		for _, args := range [][]string{{"if=" + f, "iflag=nocache", "count=0"}, {"if=" + f, "of=/dev/null", "bs=1M"}} {
+			if _, err := measured(b.ctx, c.dir, "dd", args...); err != nil {
+				return err
+			}
+		}
+	}
+	b.say("%s run: its pages were dropped and read again, from one end to the other", c.name)
 	return nil
 }
 
+// files returns the paths of the run's files.
+func (c *commandRun) files() ([]string, error) { return filepath.Glob(filepath.Join(c.dir, "*.xtc2")) }
+
 // dd reads the files of the run from one end to the other.
 func (c *commandRun) dd(ctx context.Context) (u usage, err error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "*.xtc2"))
+	files, err := c.files()
 	if err != nil {
 		return u, err
 	}
@@ -120,7 +145,7 @@ func measured(ctx context.Context, dir, name string, args ...string) (u usage, e
 	u.wall = time.Since(begin).Seconds()
 	u.cpu = (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
 	if r, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.rss, u.faults = r.Maxrss<<10, r.Minflt
+		u.rss, u.faults, u.written = r.Maxrss<<10, r.Minflt, r.Oublock<<9
 	}
 	return u, nil
 }
@@ -162,6 +187,36 @@ func (c *commandRun) measure(b *bench, bin string) error {
 		b.r.add(commandsGroup, c.name+": "+what, c.bytes, 0, wall, cpu)
 	}
 	c.report(b, took)
+	return c.numpy(b, median(cpus(took["run dark"])))
+}
+
+// cpus returns the processor times.
+func cpus(of []usage) (v []float64) {
+	for _, u := range of {
+		v = append(v, u.cpu)
+	}
+	return v
+}
+
+// numpy measures the formulation of the whole job in numpy on one unit, beside what a unit takes of the command.
+func (c *commandRun) numpy(b *bench, ours float64) error {
+	if !b.numpyHere() {
+		return nil
+	}
+	x, err := open.Index(b.ctx, open.Dataset{Dir: c.dir, Experiment: "tstx00417", Runs: ranges.List{{First: 1, Last: 1}}}, open.Options{Settle: 1})
+	if err != nil {
+		return err
+	}
+	var offsets []int64
+	for e := range c.events {
+		offsets = append(offsets, x.Extents[e*len(x.Panels)].Offset)
+	}
+	took, err := b.numpyOf("job", x.Files[x.Extents[0].File].Path, offsets)
+	if err != nil {
+		return err
+	}
+	b.r.value(c.name+": the same in numpy, ms per unit", 1000*took, "ms", "frames of a panel in one gain mode to text of its status, one core")
+	b.r.value(c.name+": numpy / run dark", took*float64(c.units())/ours, "times", "processor time")
 	return nil
 }
 
@@ -178,6 +233,9 @@ func (c *commandRun) once(b *bench, bin, work string, one func(string, usage, er
 	run := func(name string, args ...string) (usage, error) {
 		return measured(b.ctx, work, filepath.Join(bin, "rawstatus"), append([]string{"run", "--exp", "tstx00417", "--run", "1", "--dir", dir, "--quiet", "--work", in("work-" + name), "-o", in("repo-" + name)}, args...)...)
 	}
+	if err := npy.Write(in("pedestals.npy"), []int{rows, cols}, make([]float32, pixels)); err != nil {
+		return err
+	}
 	dd, err := c.dd(b.ctx)
 	if err := one("dd bs=1M", dd, err); err != nil {
 		return err
@@ -187,7 +245,8 @@ func (c *commandRun) once(b *bench, bin, work string, one func(string, usage, er
 		args []string
 	}{
 		{"run dark", []string{"--profile", "dark"}}, {"run dark, half of the events", []string{"--profile", "dark", "-n", strconv.Itoa(c.events / 2)}},
-		{"run data", []string{"--profile", "data"}}, {"run light", []string{"--profile", "light"}},
+		{"run data", []string{"--profile", "data"}}, {"run light", []string{"--profile", "light"}}, {"run features", []string{"-F", "1,2,3"}},
+		{"run max", []string{"--profile", "max", "--pedestals", in("pedestals.npy")}},
 	} {
 		u, err := run(p.what, p.args...)
 		if err := one(p.what, u, err); err != nil {
@@ -213,12 +272,13 @@ func (c *commandRun) report(b *bench, took map[string][]usage) {
 		return median(v)
 	}
 	cpu := func(u usage) float64 { return u.cpu }
-	for _, what := range []string{"run dark", "run data", "run light", "reduce", "mergedeploy -D"} {
+	for _, what := range []string{"run dark", "run data", "run light", "run features", "run max", "reduce", "mergedeploy -D"} {
 		name := c.name + ": " + what
 		b.r.value(name+", CPU ms per unit", 1000*of(what, cpu)/units, "ms", "a unit is a panel in a gain mode")
 		b.r.value(name+", wall / dd", of(what, func(u usage) float64 { return u.wall })/of("dd bs=1M", func(u usage) float64 { return u.wall }), "times", "")
 		b.r.value(name+", memory", of(what, func(u usage) float64 { return float64(u.rss) })/(1<<20), "MiB", "resident at most")
 		b.r.value(name+", minor faults per unit", of(what, func(u usage) float64 { return float64(u.faults) })/units, "", "")
+		b.r.value(name+", written per unit", of(what, func(u usage) float64 { return float64(u.written) })/units/1e6, "MB", "to files, with those that are removed")
 	}
 	fixed := 2*of("run dark, half of the events", cpu) - of("run dark", cpu)
 	b.r.value(c.name+": run dark, fixed CPU ms per unit", 1000*fixed/units, "ms", "of two lengths: what does not grow with the events")

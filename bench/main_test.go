@@ -38,7 +38,7 @@ func TestSmallRunIsMeasuredAndComparedWithItself(t *testing.T) {
 	if code := run(context.Background(), args, &out, &complaints); code != 0 {
 		t.Fatalf("exit code %d: %s", code, complaints.String())
 	}
-	for _, want := range []string{kernelCache, kernelRAM, e2e, storeGroup, "dark plain loop", "feature 6", "memory of dark, cached", "indexing share", commandsGroup, "big: mergedeploy -D, CPU ms per unit", "marks"} {
+	for _, want := range []string{kernelCache, kernelRAM, e2e, storeGroup, "dark plain loop", "feature 6", "memory of dark, cached", "indexing share", commandsGroup, "big: mergedeploy -D, CPU ms per unit", "small: run dark, written per unit", "big: run features, wall / dd", "big: run max, memory", "numpy", "marks"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the output:\n%s", want, out.String())
 		}

@@ -1,6 +1,6 @@
 """The numpy formulation of the original software's loop over events, timed on the same frames.
 
-usage: reference.py FILE ROWS COLS loop|quantile|products|chain < offsets of frames, one a line
+usage: reference.py FILE ROWS COLS loop|quantile|products|chain|job < offsets of frames, one a line
 prints the seconds that the loop over all frames (or numpy.quantile of them) took, file reading included
 for the loop as in the original.
 """
@@ -73,20 +73,36 @@ def products(path, offsets, rows, cols):
     return time.perf_counter() - begin
 
 
-def chain(path, offsets, rows, cols):
-    """From the frames of a panel in one gain to five types in two databases: text of the panel, which is read again, text of
-    all gains and of all panels, and bytes that are written twice and read back."""
-    begin = time.perf_counter()
-    _, (sum0, sum1, sum2, sta_lo, sta_hi, arr_max, arr_min) = loop(path, offsets, rows, cols)
+def judge(sums, frames):
+    """Averages, rms and status of a panel from its sums."""
+    sum0, sum1, sum2, sta_lo, sta_hi = sums[:5]
     ave = np.divide(sum1, sum0, out=np.zeros_like(sum1), where=sum0 > 0)
     rms = np.sqrt(np.divide(sum2, sum0, out=np.zeros_like(sum2), where=sum0 > 0) - np.square(ave))
-    status = np.zeros((rows, cols), np.uint64)
+    status = np.zeros(ave.shape, np.uint64)
     for arr, bits, lo, hi in ((rms, (1, 2), 0.001, 16000), (ave, (16, 32), 1, 16000)):
         centre, spread = arr.mean(), arr.std()
         status += np.select((arr > min(centre + 6 * spread, hi),), (bits[0],), 0).astype(np.uint64)
         status += np.select((arr < max(centre - 6 * spread, lo),), (bits[1],), 0).astype(np.uint64)
-    allowed = int(0.1 * (len(offsets) - 1))
+    allowed = int(0.1 * (frames - 1))
     status += np.select((sta_hi > allowed,), (4,), 0).astype(np.uint64) + np.select((sta_lo > allowed,), (8,), 0).astype(np.uint64)
+    return ave, rms, status
+
+
+def job(path, offsets, rows, cols):
+    """From the frames of a panel in one gain to the text of its status: what a job does with each."""
+    begin = time.perf_counter()
+    _, sums = loop(path, offsets, rows, cols)
+    np.savetxt(io.BytesIO(), judge(sums, len(offsets))[2], fmt='%d')
+    return time.perf_counter() - begin
+
+
+def chain(path, offsets, rows, cols):
+    """From the frames of a panel in one gain to five types in two databases: text of the panel, which is read again, text of
+    all gains and of all panels, and bytes that are written twice and read back."""
+    begin = time.perf_counter()
+    _, sums = loop(path, offsets, rows, cols)
+    arr_max, arr_min = sums[5:]
+    ave, rms, status = judge(sums, len(offsets))
     with tempfile.TemporaryDirectory() as folder:
         for name, arr, form, kind in (('pedestals', ave, '%.3f', np.float32), ('rms', rms, '%.3f', np.float32), ('status', status, '%d', np.uint64),
                                       ('max', arr_max, '%d', np.uint64), ('min', arr_min, '%d', np.uint64)):
@@ -106,7 +122,7 @@ def chain(path, offsets, rows, cols):
 def main():
     path, rows, cols, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     offsets = [int(line) for line in sys.stdin]
-    took = {'loop': loop, 'quantile': quantile, 'products': products, 'chain': chain}[what](path, offsets, rows, cols)
+    took = {'loop': loop, 'quantile': quantile, 'products': products, 'chain': chain, 'job': job}[what](path, offsets, rows, cols)
     print(took[0] if what == 'loop' else took)
 
 

@@ -157,6 +157,7 @@ func (r *results) judgeCommands() {
 	most("run, 32 x 3 x 60: wall / dd", 7, "big: run dark, wall / dd")
 	most("run, 32 x 3 x 60: CPU ms per unit beside the frames", 12, "big: run dark, fixed CPU ms per unit")
 	most("run, 32 x 3 x 60: memory, MiB", 400, "big: run dark, memory")
+	most("run, 32 x 3 x 60: MB written per unit, beside 1 MB of text", 7, "big: run dark, written per unit")
 	most("run, 32 x 3 x 60: minor faults per unit", 200, "big: run dark, minor faults per unit")
 	most("reduce, 32 x 3 x 60: CPU ms per unit", 12, "big: reduce, CPU ms per unit")
 	most("mergedeploy -D, 32 x 3: CPU ms per unit", 8, "big: mergedeploy -D, CPU ms per unit")
