@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,17 +36,14 @@ func newDarkCommand(e *environment) *cli.Command {
 // notForDark are flags of run that the command decides about itself.
 var notForDark = []string{"det", "profile", "features", "file", "det-type", "slice", "work", "post"}
 
-// passedOn returns the flags that dark passes on unchanged to run, or those of them that submit has.
-func passedOn(submit bool) []cli.Flag {
+// passedOn returns the flags of data, rules and results that dark has in common with run and submit.
+func passedOn() []cli.Flag {
 	flags := concat(dataFlags(), jobFlags(), reduceFlags())
-	if !submit {
-		flags = append(flags, workFlags()...)
-	}
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(notForDark, f.Names()[0]) })
 }
 
 func darkFlags() []cli.Flag {
-	return concat(passedOn(false), command.In(command.Data, []cli.Flag{
+	return concat(passedOn(), workFlags(), command.In(command.Data, []cli.Flag{
 		&cli.StringSliceFlag{Name: "det", Aliases: []string{"d"}, Usage: "only this `DETECTOR`; may be repeated", DefaultText: "all area detectors of the run"},
 	}), []cli.Flag{
 		&cli.StringFlag{Name: "work", Usage: "`DIR` of the work directories, one for each detector", DefaultText: "<work_root>"},
@@ -80,10 +78,6 @@ func runDark(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	self, err := slurm.Self()
-	if err != nil {
-		return err
-	}
 	root := c.String("work")
 	if root == "" {
 		if root = e.Site.WorkRoot; root == "" {
@@ -95,7 +89,7 @@ func runDark(c *cli.Context, e *environment) error {
 	for _, det := range dets {
 		work := filepath.Join(root, fmt.Sprintf("%s-r%04d-%s-%s", fileName(x.Run.Experiment), x.Run.Number, fileName(det), plan.ProfileDark))
 		e.Log.Infof("%s run %d: %s", x.Run.Experiment, x.Run.Number, det)
-		err := fault.Safe(func() error { return oneDark(c, e, self, det, work, x.Run.Experiment, x.Run.Number) })
+		err := fault.Safe(func() error { return oneDark(c, e, det, work, x.Run.Experiment, x.Run.Number) })
 		if err != nil {
 			e.Log.Errorf("%s: %s", det, fault.Message(err))
 			if hint := fault.HintOf(err); hint != "" {
@@ -137,18 +131,16 @@ func darkDetectors(c *cli.Context, have []string) ([]string, error) {
 }
 
 // oneDark computes and deploys the constants of one detector.
-func oneDark(c *cli.Context, e *environment, self, det, work, exp string, number int) error {
-	line, products := darkWords(c)
+func oneDark(c *cli.Context, e *environment, det, work, exp string, number int) error {
 	opt, err := runOptionsOf(c, e, subject{profile: plan.ProfileDark})
 	if err != nil {
 		return err
 	}
+	opt.order.Data.Detector, opt.results.Products = det, cmp.Or(opt.results.Products, darkSet)
+	opt.order.Work = func(frame.Run, string, plan.Params) (string, error) { return work, nil }
 	if c.Bool("submit") {
-		line = append(line, "--det", det, "--work", work, "--profile", plan.ProfileDark, "--wait")
-		err = ours(c, e, self, "submit", append(line, *c.Generic("submit-arg").(*words)...))
+		err = submitDark(c, e, opt)
 	} else {
-		opt.order.Data.Detector, opt.results.Products = det, products
-		opt.order.Work = func(frame.Run, string, plan.Params) (string, error) { return work, nil }
 		err = runRun(c.Context, e, opt)
 	}
 	if err != nil {
@@ -158,7 +150,7 @@ func oneDark(c *cli.Context, e *environment, self, det, work, exp string, number
 	if err != nil {
 		return err
 	}
-	line = []string{"--exp", exp, "--run", fmt.Sprint(number), "--det", det, "--work", work, "--repository", results.Repository, "--products", products}
+	line := []string{"deploy", "--exp", exp, "--run", fmt.Sprint(number), "--det", det, "--work", work, "--repository", results.Repository, "--products", results.Products}
 	// Elsewhere the flag would ask for the directory, which analysis of LCLS-II never reads.
 	if c.IsSet("calib-dir") || strings.Contains(det, ":") && e.Site.CalibDir != "" {
 		line = append(line, "--calib-dir", e.Site.CalibDir)
@@ -166,37 +158,40 @@ func oneDark(c *cli.Context, e *environment, self, det, work, exp string, number
 	if c.Bool("deploy") {
 		line = append(line, "--deploy")
 	}
-	return ours(c, e, filepath.Join(filepath.Dir(self), "mergedeploy"), "deploy", append(line, *c.Generic("deploy-arg").(*words)...))
+	return deployDark(c, e, append(line, *c.Generic("deploy-arg").(*words)...))
 }
 
-// darkWords are the flags that run gets, and the products.
-func darkWords(c *cli.Context) (words []string, products string) {
-	products = darkSet
-	for _, f := range passedOn(c.Bool("submit")) {
-		name := f.Names()[0]
-		if !c.IsSet(name) {
-			continue
-		}
-		switch v := c.Value(name).(type) {
-		case cli.StringSlice:
-			for _, one := range v.Value() {
-				words = append(words, "--"+name+"="+one)
+// submitDark lets Slurm do a job of run, by the options of submit that --submit-arg names.
+func submitDark(c *cli.Context, e *environment, of runOptions) error {
+	return program().Read(e, "submit", *c.Generic("submit-arg").(*words), func(s *cli.Context, e *environment) error {
+		for _, f := range concat(dataFlags(), jobFlags(), reduceFlags(), []cli.Flag{workFlag(), postFlag(), &cli.BoolFlag{Name: "dry-run"}}) {
+			if name := f.Names()[0]; s.IsSet(name) {
+				return fault.New(fault.Usage, "--submit-arg names --%s, about which dark decides", name).WithHint("rawstatus dark --help-all lists its own flags")
 			}
-		default:
-			text := fmt.Sprint(v)
-			if name == "products" {
-				products = text
-				continue
-			}
-			words = append(words, "--"+name+"="+text)
 		}
+		opt := submitOptions{order: of.order, wait: true, replace: c.Bool("replace")}
+		opt.order.Cut, opt.order.Tasks = plan.Options{Tasks: s.Int("tasks"), Workers: s.Int("cpus-per-task")}, defaultTasks
+		if !c.IsSet("settle") {
+			opt.order.Settle = submitSettle
+		}
+		opt.request = func(ctx context.Context, p *plan.Plan, data *open.Dataset) (slurm.Request, error) {
+			r, err := request(ctx, s, e, p, data)
+			if err == nil {
+				r.Results, err = of.results.Absolute()
+			}
+			return r, err
+		}
+		return runSubmit(c.Context, e, opt)
+	})
+}
+
+// deployDark runs mergedeploy, which is another program, with the site file and the output of this command; its exit code
+// becomes an error.
+func deployDark(c *cli.Context, e *environment, line []string) error {
+	path, err := mergedeployPath()
+	if err != nil {
+		return err
 	}
-	return append(words, "--products="+products), products
-}
-
-// ours runs one of our programs with the site file and the output of this command; its exit code becomes an error.
-func ours(c *cli.Context, e *environment, path, verb string, words []string) error {
-	line := append([]string{verb}, words...)
 	if site := c.String("site"); site != "" {
 		line = append(line, "--site", site)
 	}
@@ -209,10 +204,10 @@ func ours(c *cli.Context, e *environment, path, verb string, words []string) err
 	cmd := exec.CommandContext(c.Context, path, line...)
 	cmd.Stdout, cmd.Stderr = e.Stdout, e.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return fault.New(fault.Code(exit.ExitCode()), "%s %s ended with exit code %d: its message is above", filepath.Base(path), verb, exit.ExitCode())
+		return fault.New(fault.Code(exit.ExitCode()), "mergedeploy ended with exit code %d: its message is above", exit.ExitCode())
 	}
 	if err != nil {
 		return fmt.Errorf("could not run %s: %w", path, err)

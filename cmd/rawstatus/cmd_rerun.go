@@ -56,7 +56,11 @@ func runRerun(c *cli.Context, e *environment) error {
 	if err != nil || q == nil || !c.Bool("wait") {
 		return err
 	}
-	return follow(c, e, q)
+	every := defaultEvery
+	if c.IsSet("every") {
+		every = c.Duration("every")
+	}
+	return follow(c.Context, e, q, every)
 }
 
 // submitAgain submits what is missing of one run and returns its queue; nil when nothing was submitted.
@@ -86,7 +90,7 @@ func submitAgain(c *cli.Context, e *environment, work string) (*slurm.Queue, err
 	if wrong != nil {
 		return remade(c, e, q, wrong)
 	}
-	lim, err := limits(c, e, q.Client)
+	lim, err := limits(c.Context, e, q.Client, c.Bool("dry-run"))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +162,7 @@ func remade(c *cli.Context, e *environment, q *slurm.Queue, wrong *plan.WrongPre
 	if err := s.remake(c.Context, e, wrong); err != nil {
 		return nil, err
 	}
-	lim, err := limits(c, e, s.Client)
+	lim, err := limits(c.Context, e, s.Client, c.Bool("dry-run"))
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +174,7 @@ func remade(c *cli.Context, e *environment, q *slurm.Queue, wrong *plan.WrongPre
 		return nil, err
 	}
 	e.Log.Infof("cancelled jobs %v", ids)
-	return q, s.submit(c, e, lim)
+	return q, s.submit(c.Context, e, lim)
 }
 
 // again drafts what a person asks for. A nil attempt means that there is nothing to do.

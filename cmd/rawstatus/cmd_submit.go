@@ -27,7 +27,7 @@ import (
 )
 
 // submitSettle is the default of --settle for submit: people submit while the last files are still on their way.
-const submitSettle = "60s"
+const submitSettle = 60 * time.Second
 
 // dryRun is the result of submit --dry-run.
 type dryRun struct {
@@ -57,7 +57,13 @@ func newSubmitCommand(e *environment) *cli.Command {
 			&cli.BoolFlag{Name: "wait", Usage: "show progress until all is done; the exit code tells how it went"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the scripts and the sbatch lines, submit nothing"},
 		})),
-		Action: func(c *cli.Context) error { return runSubmit(c, e) },
+		Action: func(c *cli.Context) error {
+			opt, err := submitOptionsOf(c, e)
+			if err != nil {
+				return err
+			}
+			return runSubmit(c.Context, e, opt)
+		},
 	}
 }
 
@@ -71,93 +77,121 @@ type submission struct {
 	made *job.Job // not stored yet; nil: the plan is in the work directory
 }
 
-func runSubmit(c *cli.Context, e *environment) error {
-	client := slurmClient(c.Context, e)
+// submitOptions are the options of submit.
+type submitOptions struct {
+	work  string // whose plan is taken; empty: the order is planned
+	order job.Order
+	// request returns what Slurm shall do with a plan; data are nil where the plan was in the work directory.
+	request               func(ctx context.Context, p *plan.Plan, data *open.Dataset) (slurm.Request, error)
+	replace, wait, dryRun bool
+}
+
+func submitOptionsOf(c *cli.Context, e *environment) (opt submitOptions, err error) {
+	opt.replace, opt.wait, opt.dryRun = c.Bool("replace"), c.Bool("wait"), c.Bool("dry-run")
+	opt.request = func(ctx context.Context, p *plan.Plan, data *open.Dataset) (slurm.Request, error) {
+		return request(ctx, c, e, p, data)
+	}
+	if work := c.String("work"); work != "" && !namesData(c) {
+		opt.work = work
+		return opt, nil
+	}
+	if opt.order, err = orderOf(c, e, subject{}); err != nil {
+		return opt, err
+	}
+	opt.order.Cut.Workers, opt.order.Tasks = c.Int("cpus-per-task"), defaultTasks
+	if !c.IsSet("settle") {
+		opt.order.Settle = submitSettle
+	}
+	return opt, nil
+}
+
+func runSubmit(ctx context.Context, e *environment, opt submitOptions) error {
+	client := slurmClient(ctx, e)
 	if _, err := repository(e); err != nil {
 		return err
 	}
-	lim, err := limits(c, e, client)
+	lim, err := limits(ctx, e, client, opt.dryRun)
 	if err != nil {
 		return err
 	}
 	if err := checkRepository(e); err != nil {
 		return err
 	}
-	s, err := newSubmission(c, e, client)
+	s, err := newSubmission(ctx, e, client, opt)
 	if err != nil {
 		return err
 	}
-	if c.Bool("dry-run") {
+	if opt.dryRun {
 		return showDraft(e, s.Queue, s.Draft(1, lim))
 	}
-	if err := s.enter(c, e, lim); err != nil || !c.Bool("wait") {
+	if err := s.enter(ctx, e, opt.replace, lim); err != nil || !opt.wait {
 		return err
 	}
-	return follow(c, e, s.Queue)
+	return follow(ctx, e, s.Queue, defaultEvery)
 }
 
 // enter submits the jobs, or joins those that are at work for the same request already.
-func (s *submission) enter(c *cli.Context, e *environment, lim slurm.Limits) error {
-	unlock, err := s.Lock(c.Context, slurm.PersonWaits)
+func (s *submission) enter(ctx context.Context, e *environment, replace bool, lim slurm.Limits) error {
+	unlock, err := s.Lock(ctx, slurm.PersonWaits)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	joined, err := s.former(c, e)
+	joined, err := s.former(ctx, e, replace)
 	if err != nil {
 		return err
 	}
 	if joined != nil {
 		return showSubmitted(e, s.Queue, joined)
 	}
-	return s.submit(c, e, lim)
+	return s.submit(ctx, e, lim)
 }
 
 // submit stores plan and request and submits the jobs. The caller holds the lock.
-func (s *submission) submit(c *cli.Context, e *environment, lim slurm.Limits) error {
+func (s *submission) submit(ctx context.Context, e *environment, lim slurm.Limits) error {
 	attempts, err := slurm.LoadAttempts(s.Dir)
 	if err != nil {
 		return err
 	}
 	a := s.Draft(len(attempts)+1, lim)
-	if err := s.Preflight(c.Context, a, lim); err != nil {
+	if err := s.Preflight(ctx, a, lim); err != nil {
 		return err
 	}
 	// Slurm was asked before: a plan in the work directory has an attempt, which says what is missing.
 	if s.made != nil {
-		if err := s.made.Save(c.Context, fs.FileMode(e.Site.FileMode)); err != nil {
+		if err := s.made.Save(ctx, fs.FileMode(e.Site.FileMode)); err != nil {
 			return err
 		}
 	}
 	if err := s.ForgetDeployment(); err != nil {
 		return err
 	}
-	if err := s.Submit(c.Context, a); err != nil {
+	if err := s.Submit(ctx, a); err != nil {
 		return err
 	}
 	shown := newCounters(e, s.Request.Counters)
-	shown.post(c.Context, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(s.Plan.Tasks), "task"))})
+	shown.post(ctx, elog.Counter{Key: "rawstatus", Value: fmt.Sprintf("%s submitted", fault.Count(len(s.Plan.Tasks), "task"))})
 	return showSubmitted(e, s.Queue, a)
 }
 
 // former decides what becomes of jobs that were submitted from the work directory before. It returns the attempt that
 // this submission joins; nil when new jobs are to be submitted. Jobs that wait keep their plan and their request, or are
 // cancelled.
-func (s *submission) former(c *cli.Context, e *environment) (*slurm.Attempt, error) {
+func (s *submission) former(ctx context.Context, e *environment, replace bool) (*slurm.Attempt, error) {
 	attempts, err := slurm.LoadAttempts(s.Dir)
 	if err != nil || len(attempts) == 0 {
 		return nil, err
 	}
 	s.Complete()
 	last := attempts[len(attempts)-1]
-	if last.Request == s.Request.ID() && !c.Bool("replace") {
-		return s.join(c, e, last)
+	if last.Request == s.Request.ID() && !replace {
+		return s.join(ctx, e, last)
 	}
-	live, err := s.Live(c.Context)
+	live, err := s.Live(ctx)
 	if err != nil || len(live) == 0 {
 		return nil, err
 	}
-	if !c.Bool("replace") {
+	if !replace {
 		what := fmt.Sprintf("plan %.12s", last.Plan)
 		if last.Plan == s.Plan.ID {
 			what = "this plan with other options"
@@ -165,7 +199,7 @@ func (s *submission) former(c *cli.Context, e *environment) (*slurm.Attempt, err
 		return nil, fault.New(fault.Busy, "jobs of %s are at work in %q (%s)", what, s.Dir, fault.Count(len(live), "job")).
 			WithHint("see them with `rawstatus status %s`; give another --work, or --replace, which cancels them", slurm.Quote(s.Dir))
 	}
-	ids, err := s.Cancel(c.Context)
+	ids, err := s.Cancel(ctx)
 	if err == nil {
 		e.Log.Infof("cancelled jobs %v of plan %.12s", ids, last.Plan)
 	}
@@ -173,11 +207,11 @@ func (s *submission) former(c *cli.Context, e *environment) (*slurm.Attempt, err
 }
 
 // join returns the latest attempt at the same request while its jobs are at work or it is done.
-func (s *submission) join(c *cli.Context, e *environment, last *slurm.Attempt) (*slurm.Attempt, error) {
-	if err := s.Recover(c.Context); err != nil {
+func (s *submission) join(ctx context.Context, e *environment, last *slurm.Attempt) (*slurm.Attempt, error) {
+	if err := s.Recover(ctx); err != nil {
 		return nil, err
 	}
-	v, err := s.Look(c.Context)
+	v, err := s.Look(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -204,12 +238,12 @@ func slurmClient(ctx context.Context, e *environment) *slurm.Client {
 }
 
 // limits asks Slurm what it allows. To show what would be submitted no Slurm is needed.
-func limits(c *cli.Context, e *environment, client *slurm.Client) (slurm.Limits, error) {
-	if c.Bool("dry-run") {
+func limits(ctx context.Context, e *environment, client *slurm.Client, dryRun bool) (slurm.Limits, error) {
+	if dryRun {
 		client.Patience = slurm.ShortPatience
 	}
-	lim, err := client.Limits(c.Context)
-	if err != nil && c.Bool("dry-run") && fault.CodeOf(err) == fault.Slurm {
+	lim, err := client.Limits(ctx)
+	if err != nil && dryRun && fault.CodeOf(err) == fault.Slurm {
 		lim = slurm.CommonLimits
 		e.Log.Warnf("%v: shown for a Slurm with arrays of %d", err, lim.MaxArraySize)
 		return lim, nil
@@ -218,9 +252,9 @@ func limits(c *cli.Context, e *environment, client *slurm.Client) (slurm.Limits,
 }
 
 // newSubmission plans the run and gathers what is asked for. Without raw data named it takes the plan that is in --work.
-func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submission, error) {
+func newSubmission(ctx context.Context, e *environment, client *slurm.Client, opt submitOptions) (*submission, error) {
 	s := &submission{Queue: &slurm.Queue{Client: client, Items: make([]slurm.Item, 1)}}
-	err := s.plan(c, e)
+	err := s.plan(ctx, e, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -230,44 +264,28 @@ func newSubmission(c *cli.Context, e *environment, client *slurm.Client) (*submi
 	if strings.ContainsAny(s.Dir, "\\\n") {
 		return nil, fault.New(fault.Usage, "work directory %q: Slurm cannot write logs below a name with a backslash or line break", s.Dir).WithHint("name another one with --work")
 	}
-	if s.Request, err = request(c, e, s.Plan); err != nil {
-		return nil, err
-	}
 	var data *open.Dataset
 	if s.made != nil {
 		s.made.Work, data = s.Dir, &s.made.Request.Data
 	}
-	if s.Request.Deploy, err = deployWords(c, e, s.Plan, data); err != nil {
-		return nil, err
-	}
-	waitForPerson(c, e, &s.Request)
-	return s, nil
+	s.Request, err = opt.request(ctx, s.Plan, data)
+	return s, err
 }
 
 // plan makes the plan, or takes the one that is in the work directory. One whose predictions are wrong is made again.
-func (s *submission) plan(c *cli.Context, e *environment) (err error) {
-	if work := c.String("work"); work != "" && !namesData(c) {
-		s.Dir = work
-		if s.Plan, err = plan.Load(work); err != nil {
-			return err
-		}
-		wrong, err := job.Wrong(work, s.Plan)
-		if err != nil || wrong == nil {
-			return err
-		}
-		return s.remake(c.Context, e, wrong)
+func (s *submission) plan(ctx context.Context, e *environment, opt submitOptions) (err error) {
+	if opt.work == "" {
+		return s.take(opt.order.Make(ctx))
 	}
-	if !c.IsSet("settle") {
-		if err := c.Set("settle", submitSettle); err != nil {
-			return fmt.Errorf("could not set --settle: %w", err)
-		}
-	}
-	order, err := orderOf(c, e, subject{})
-	if err != nil {
+	s.Dir = opt.work
+	if s.Plan, err = plan.Load(opt.work); err != nil {
 		return err
 	}
-	order.Cut.Workers, order.Tasks = c.Int("cpus-per-task"), defaultTasks
-	return s.take(order.Make(c.Context))
+	wrong, err := job.Wrong(opt.work, s.Plan)
+	if err != nil || wrong == nil {
+		return err
+	}
+	return s.remake(ctx, e, wrong)
 }
 
 // remake makes the job of the work directory again.

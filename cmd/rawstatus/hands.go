@@ -59,7 +59,7 @@ func shown(e *environment, err error) error {
 func planItem(ctx context.Context, e *environment, it slurm.Item, work string, cores int) error {
 	about := subject{open.Dataset{Experiment: it.Experiment, Runs: ranges.One(it.Run), Dir: it.Dir, Detector: it.Detector}, it.Profile}
 	var order job.Order
-	err := program().Read(e, "plan", it.Options, func(c *cli.Context) (err error) {
+	err := program().Read(e, "plan", it.Options, func(c *cli.Context, e *environment) (err error) {
 		order, err = orderOf(c, e, about)
 		return err
 	})

@@ -361,7 +361,7 @@ func (w *world) cluster() *slurmsim.Cluster {
 	return slurmsim.New(cfg)
 }
 
-// skew draws how much the clock of a host is ahead of the controller's: half of the clocks are right, the others hours off.
+// skew draws how much the clock of a host is ahead of the controller's: half of the clocks are right, the others up to three days off.
 func (w *world) skew(host string) time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(host))
@@ -369,7 +369,7 @@ func (w *world) skew(host string) time.Duration {
 	if r.IntN(2) == 0 {
 		return 0
 	}
-	return time.Duration(r.Int64N(int64(12*time.Hour))) - 6*time.Hour
+	return time.Duration(r.Int64N(int64(144*time.Hour))) - 72*time.Hour
 }
 
 // kill draws the call at which a person's process dies, mostly none.

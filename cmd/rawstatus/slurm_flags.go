@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -128,7 +129,7 @@ func baseRequest(c *cli.Context, e *environment) (slurm.Request, error) {
 }
 
 // request makes what every attempt at a plan starts from.
-func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error) {
+func request(ctx context.Context, c *cli.Context, e *environment, p *plan.Plan, data *open.Dataset) (slurm.Request, error) {
 	r, err := baseRequest(c, e)
 	if err == nil {
 		_, err = wantedProducts(e, r.Results, p)
@@ -156,7 +157,10 @@ func request(c *cli.Context, e *environment, p *plan.Plan) (slurm.Request, error
 		}
 		r.Task.Time, r.Reduce.Time = slurm.TimeFor(most), slurm.TimeFor(0)
 	}
-	return r, nil
+	if r.Deploy, err = deployWords(c, e, p, data); err == nil {
+		waitForPerson(ctx, e, &r)
+	}
+	return r, err
 }
 
 // siteLines are the lines that the site puts into job scripts.
@@ -231,13 +235,13 @@ func rawWords(p *plan.Plan, data *open.Dataset) (words []string) {
 
 // waitForPerson asks whether this user may write into the calibration database, if the jobs are to deploy
 // into it. Where not, the jobs only merge, and the request keeps the command for a person who may.
-func waitForPerson(c *cli.Context, e *environment, r *slurm.Request) {
+func waitForPerson(ctx context.Context, e *environment, r *slurm.Request) {
 	if len(r.Deploy) == 0 || r.Deploy[0] != "deploy" || toDirectory(r.Deploy) {
 		return
 	}
 	program := filepath.Join(filepath.Dir(r.Program), "mergedeploy")
 	words := []string{"privilege"}
-	if site := c.String("site"); site != "" {
+	if site := e.Site.File(); site != "" {
 		words = append(words, "--site", site)
 	}
 	for i, w := range r.Deploy {
@@ -250,7 +254,7 @@ func waitForPerson(c *cli.Context, e *environment, r *slurm.Request) {
 			words = append(words, r.Deploy[i+1])
 		}
 	}
-	out, err := exec.CommandContext(c.Context, program, words...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, words...).CombinedOutput()
 	if err == nil {
 		return
 	}

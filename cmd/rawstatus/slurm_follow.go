@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"rawstatus/internal/fault"
@@ -25,25 +24,24 @@ func ascending(numbers []int) []int {
 
 const barWidth = 30
 
+// defaultEvery is how often the jobs of one run are looked at.
+const defaultEvery = 2 * time.Second
+
 // follow shows progress until the jobs end, and returns its outcome. Interrupted, it asks whether the jobs shall go on.
-func follow(c *cli.Context, e *environment, q *slurm.Queue) error {
-	every := 2 * time.Second
-	if c.IsSet("every") {
-		every = c.Duration("every")
-	}
+func follow(ctx context.Context, e *environment, q *slurm.Queue, every time.Duration) error {
 	p := progress{w: e.Stderr, quiet: e.Quiet, begin: time.Now()}
 	if f, ok := e.Stderr.(*os.File); ok {
 		p.bar = term.IsTerminal(int(f.Fd()))
 	}
 	shown := newCounters(e, q.Request.Counters)
-	v, err := q.Follow(c.Context, every, q.Look, func(v *slurm.View) {
+	v, err := q.Follow(ctx, every, q.Look, func(v *slurm.View) {
 		p.show(v.Items[0])
-		shown.follow(c.Context, v.Items[0])
+		shown.follow(ctx, v.Items[0])
 	}, slurm.Quiet())
 	p.end()
 	if err != nil {
-		if fault.CodeOf(context.Cause(c.Context)) == fault.Interrupted {
-			return interrupted(c, e, q)
+		if fault.CodeOf(context.Cause(ctx)) == fault.Interrupted {
+			return interrupted(ctx, e, q)
 		}
 		return err
 	}
@@ -52,7 +50,7 @@ func follow(c *cli.Context, e *environment, q *slurm.Queue) error {
 
 // interrupted asks once whether the jobs shall end, too. Where nobody can answer they are cancelled: that is what
 // Ctrl-C means; a coordinator that is killed in another way leaves its jobs alone.
-func interrupted(c *cli.Context, e *environment, q *slurm.Queue) error {
+func interrupted(ctx context.Context, e *environment, q *slurm.Queue) error {
 	cancel := true
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		fmt.Fprint(e.Stderr, "cancel the jobs, too? [Y/n] ")
@@ -62,7 +60,7 @@ func interrupted(c *cli.Context, e *environment, q *slurm.Queue) error {
 	if !cancel {
 		return fault.New(fault.Interrupted, "interrupted, the jobs go on").WithHint("rawstatus status %s", slurm.Quote(q.Dir))
 	}
-	ids, err := cancelJobs(context.WithoutCancel(c.Context), q)
+	ids, err := cancelJobs(context.WithoutCancel(ctx), q)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/sirupsen/logrus"
-	"github.com/urfave/cli/v2"
 
+	"rawstatus/internal/config"
 	"rawstatus/internal/shard/slurm"
 )
 
@@ -42,10 +41,10 @@ func TestWaitForPerson(t *testing.T) {
 		{"nothing", refuse, nil, false},
 	} {
 		var log bytes.Buffer
-		e := &environment{Log: logrus.New()}
+		e := &environment{Log: logrus.New(), Site: &config.Site{}}
 		e.Log.SetOutput(&log)
 		r := slurm.Request{Deploy: c.words, Program: program(c.script)}
-		waitForPerson(cli.NewContext(cli.NewApp(), flag.NewFlagSet("", flag.ContinueOnError), nil), e, &r)
+		waitForPerson(t.Context(), e, &r)
 		if !c.waits {
 			if r.Waiting != "" || !slices.Equal(r.Deploy, c.words) || log.Len() > 0 {
 				t.Errorf("%s: waiting %q, jobs do %q", c.name, r.Waiting, r.Deploy)

@@ -370,17 +370,25 @@ func (p Program) setUp(e *Env, c *cli.Context) error {
 	}
 	e.Site = site
 	e.sinks.zone = site.Location()
-	for _, f := range c.Command.Flags {
-		if s, ok := f.(*settingFlag); ok && c.IsSet(s.Name) {
-			if err := site.Set(s.key, c.String(s.Name), "flag --"+s.Name); err != nil {
-				return err
-			}
-		}
+	if err := e.set(c); err != nil {
+		return err
 	}
 	if c.Command.Name == p.Explains { // shows what is wrong with the rest
 		return nil
 	}
 	return site.CheckNames()
+}
+
+// set puts the settings in force that flags override.
+func (e *Env) set(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		if s, ok := f.(*settingFlag); ok && c.IsSet(s.Name) {
+			if err := e.Site.Set(s.key, c.String(s.Name), "flag --"+s.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // anyBool reports whether a flag is set here or before the command's name.

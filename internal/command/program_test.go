@@ -261,7 +261,7 @@ func TestRead(t *testing.T) {
 	p, e := program(), &Env{}
 	var events int
 	read := func(words ...string) error {
-		return p.Read(e, "number", words, func(c *cli.Context) error {
+		return p.Read(e, "number", words, func(c *cli.Context, _ *Env) error {
 			events = c.Int("events")
 			return nil
 		})

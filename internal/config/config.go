@@ -280,6 +280,13 @@ func (s *Site) File() string { return s.file }
 // Overridden lists the variables of ours that the site file named by --site has overridden.
 func (s *Site) Overridden() []string { return s.overridden }
 
+// Clone returns a copy whose settings may be changed.
+func (s *Site) Clone() *Site {
+	c := *s
+	c.origin, c.Limits = maps.Clone(s.origin), maps.Clone(s.Limits)
+	return &c
+}
+
 // Set overrides a setting, as a flag of the command line does; origin says who asks for it.
 func (s *Site) Set(key, text, origin string) error {
 	if err := s.assign(key, text, origin); err != nil {
