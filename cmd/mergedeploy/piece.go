@@ -56,16 +56,7 @@ func asPiece(c *cli.Context, e *environment, do func(j *piece) error) error {
 			err = errWord
 		}
 	}
-	if code := fault.CodeOf(err); code != fault.Temporary && code != fault.Busy || c.Context.Err() != nil {
-		return err
-	}
-	switch again, errQueue := slurm.RequeueSelf(c.Context); {
-	case errQueue != nil:
-		e.Log.Warnf("could not requeue this job: %v", errQueue)
-	case again:
-		e.Log.Warnf("this job is requeued after: %v", err)
-	}
-	return err
+	return slurm.RequeueAfter(c.Context, e.Log.Warnf, err)
 }
 
 // made refuses to go on with results of another plan: since this job was submitted somebody else may have written the

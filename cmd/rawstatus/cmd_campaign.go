@@ -49,7 +49,7 @@ func runCampaign(c *cli.Context, e *environment) error {
 		if err != nil {
 			return err
 		}
-		return requeued(c, e, q.Element(c.Context, c.Int("attempt"), c.Int("element"), handsOf(e, q.Request.Task.CPUs)))
+		return slurm.RequeueAfter(c.Context, e.Log.Warnf, q.Element(c.Context, c.Int("attempt"), c.Int("element"), handsOf(e, q.Request.Task.CPUs)))
 	}
 	q, err := openCampaign(c, e, slurmClient(c.Context, e))
 	if err != nil {
@@ -275,7 +275,7 @@ func store(e *environment, q *slurm.Queue, v *slurm.View, print bool) error {
 		notifyOfCampaign(context.Background(), e, q, v)
 	}
 	if v.Over() && q.Request.Results.Report {
-		_, err = reportOfCampaign(context.Background(), e, q.Dir, v)
+		_, err = pagesOf(e).OfCampaign(context.Background(), q.Dir, v)
 	}
 	return err
 }

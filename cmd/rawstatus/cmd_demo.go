@@ -23,6 +23,7 @@ import (
 	"rawstatus/internal/io/calibserve"
 	"rawstatus/internal/io/calibws"
 	"rawstatus/internal/io/disk"
+	"rawstatus/internal/pages"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/simulate"
@@ -109,7 +110,7 @@ func runDemo(ctx context.Context, e *environment, dir string) error {
 		return err
 	}
 	_, err = fmt.Fprintf(e.Stdout, "\ndeployed and read back: document %s of the calibration database in %s\nlook at it as psana2 does:\n"+
-		"  mergedeploy serve --root %s\nreport, to be opened in a browser: %s\n", item, filepath.Join(dir, "database"), filepath.Join(dir, "database"), reportFile(work))
+		"  mergedeploy serve --root %s\nreport, to be opened in a browser: %s\n", item, filepath.Join(dir, "database"), filepath.Join(dir, "database"), pages.File(work))
 	return err
 }
 

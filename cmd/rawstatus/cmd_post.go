@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,17 +16,12 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/access"
 	"rawstatus/internal/io/elog"
+	"rawstatus/internal/pages"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/post"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/shard/slurm"
 )
-
-// resent is the result of post --resend.
-type resent struct {
-	Sent     int `json:"sent"`     // outcomes of which something was sent
-	Complete int `json:"complete"` // outcomes that were complete before
-}
 
 func newPostCommand(e *environment) *cli.Command {
 	return &cli.Command{
@@ -93,7 +86,7 @@ func runPost(c *cli.Context, e *environment) error {
 	}
 	opt := postOptions{work, c.String("report"), c.Bool("dry-run"), c.Bool("job")}
 	if opt.job {
-		return requeued(c, e, lastJob(c.Context, e, pieceOf(c, work), opt))
+		return slurm.RequeueAfter(c.Context, e.Log.Warnf, lastJob(c.Context, e, pieceOf(c, work), opt))
 	}
 	return postWork(c.Context, e, opt)
 }
@@ -185,10 +178,10 @@ func jobOf(ctx context.Context, e *environment, opt postOptions) (*post.Job, *co
 	return &job, newCounters(e, q.Request.Counters), nil
 }
 
-// baseJob is the part that every job of this site has.
+// baseJob returns the part that every job of this site has.
 func baseJob(e *environment, work string) post.Job {
 	j := post.Job{Policy: sitePolicy(e), Zone: e.Site.Location(), Title: e.Site.Elog.Title, Tags: e.Site.Elog.Tags}
-	if page := reportFile(work); exists(page) {
+	if page := pages.File(work); exists(page) {
 		j.Report = page
 	}
 	return j
@@ -199,7 +192,7 @@ func baseJob(e *environment, work string) post.Job {
 func fit(ctx context.Context, e *environment, work string, job *post.Job) {
 	most := int64(e.Site.Elog.AttachMax)
 	whole, err := os.Stat(job.Report)
-	if err != nil || job.Report != reportFile(work) || whole.Size() <= most {
+	if err != nil || job.Report != pages.File(work) || whole.Size() <= most {
 		return
 	}
 	small := filepath.Join(post.Dir(work), "report.html")
@@ -225,7 +218,7 @@ func smallReport(ctx context.Context, e *environment, work, path string, most in
 	if err != nil {
 		return err
 	}
-	if _, err := reportOfWork(ctx, e, work, p, reportOptions{path: path, baselines: baselines, maxSize: most}); err != nil {
+	if _, err := pagesOf(e).OfWork(ctx, work, p, pages.Options{Path: path, Baselines: baselines, MaxSize: most}); err != nil {
 		return err
 	}
 	made, err := os.Stat(path)
@@ -240,7 +233,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// sitePolicy is the access policy of the site.
+// sitePolicy returns the access policy of the site.
 func sitePolicy(e *environment) *access.Policy {
 	return &access.Policy{DirMode: uint32(e.Site.DirMode), FileMode: uint32(e.Site.FileMode), Group: e.Site.Group}
 }
@@ -360,56 +353,15 @@ func showOutcome(e *environment, o *post.Outcome) error {
 	return err
 }
 
-// retryPosts sends what is missing below a folder: its own outcome, those of its work directories, and those
-// of the campaigns in it.
+// retryPosts sends what is missing below a folder.
 func retryPosts(ctx context.Context, e *environment, root string) error {
-	if _, err := os.Stat(root); err != nil {
-		return fault.New(fault.Usage, "no work directories: %w", err).WithHint("name the folder that they are in with --work")
-	}
-	var works []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil && errors.Is(err, fs.ErrPermission) && path != root:
-			e.Log.Warnf("passed over: %v", err)
-			return filepath.SkipDir
-		case err != nil:
-			return fmt.Errorf("could not look for outcomes: %w", err)
-		case !d.IsDir():
-			return nil
-		case exists(post.Path(path)):
-			works = append(works, path)
-			return filepath.SkipDir
-		case strings.Count(strings.TrimPrefix(path, root), string(filepath.Separator)) >= 3:
-			return filepath.SkipDir
-		}
-		return nil
-	})
+	r, err := newSender(e).Resend(ctx, root, e.Log.Warnf)
 	if err != nil {
 		return err
 	}
-	sent, failed := 0, []error(nil)
-	s := newSender(e)
-	for _, work := range works {
-		o, err := post.Load(work)
-		if err == nil && o.Complete() {
-			continue
-		}
-		if err == nil {
-			_, err = s.Send(ctx, work)
-		}
-		if err != nil {
-			failed = append(failed, err)
-			e.Log.Warnf("%s: %v", work, err)
-			continue
-		}
-		sent++
-	}
-	if len(failed) > 0 {
-		return fault.New(fault.Unposted, "%s not sent, %d sent: %w", fault.Count(len(failed), "outcome"), sent, failed[0]).WithHint("%s", fault.HintOf(failed[0]))
-	}
 	if e.JSON {
-		return e.PrintJSON(resent{sent, len(works) - sent})
+		return e.PrintJSON(r)
 	}
-	_, err = fmt.Fprintf(e.Stdout, "%d sent, %d were complete\n", sent, len(works)-sent)
+	_, err = fmt.Fprintf(e.Stdout, "%d sent, %d were complete\n", r.Sent, r.Complete)
 	return err
 }

@@ -34,7 +34,7 @@ func newReduceCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return requeued(c, e, runReduce(c.Context, e, reduceOptions{pieceOf(c, work), resultsOf(c, e), c.StringSlice("set")}))
+			return slurm.RequeueAfter(c.Context, e.Log.Warnf, runReduce(c.Context, e, reduceOptions{pieceOf(c, work), resultsOf(c, e), c.StringSlice("set")}))
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"rawstatus/internal/command"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/pages"
 	"rawstatus/internal/report"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/slurm"
@@ -45,14 +46,14 @@ func newReportCommand(e *environment) *cli.Command {
 
 func runReport(c *cli.Context, e *environment) error {
 	work := ""
-	opt := reportOptions{path: c.String("out"), maxSize: int64(c.Float64("max-size") * (1 << 20))}
+	opt := pages.Options{Path: c.String("out"), MaxSize: int64(c.Float64("max-size") * (1 << 20))}
 	var err error
 	if c.IsSet("work") || c.Args().Present() {
 		if work, err = workArgument(c); err != nil {
 			return err
 		}
 	}
-	if opt.panels, err = numbers(c, "segment", 0); err != nil {
+	if opt.Segments, err = numbers(c, "segment", 0); err != nil {
 		return err
 	}
 	against, err := numbers(c, "against", 1)
@@ -71,17 +72,17 @@ func runReport(c *cli.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	if opt.path == "" {
-		opt.path = reportFile(work)
+	if opt.Path == "" {
+		opt.Path = pages.File(work)
 	}
-	if opt.baselines, err = reportBaselines(c.Context, e, p, against); err != nil {
+	if opt.Baselines, err = reportBaselines(c.Context, e, p, against); err != nil {
 		return err
 	}
-	made, err := reportOfWork(c.Context, e, work, p, opt)
+	made, err := pagesOf(e).OfWork(c.Context, work, p, opt)
 	if err != nil {
 		return err
 	}
-	return printReport(e, opt.path, made)
+	return printReport(e, opt.Path, made)
 }
 
 // madeReport is the result of report.
@@ -99,7 +100,7 @@ func printReport(e *environment, path string, made report.Made) error {
 }
 
 // reportRepository makes the report of a run, or of runs, from status files.
-func reportRepository(c *cli.Context, e *environment, opt reportOptions, against []int) error {
+func reportRepository(c *cli.Context, e *environment, opt pages.Options, against []int) error {
 	runs, err := numbers(c, "run", 0)
 	if err != nil {
 		return err
@@ -107,28 +108,28 @@ func reportRepository(c *cli.Context, e *environment, opt reportOptions, against
 	switch {
 	case len(runs) == 0 || c.String("exp") == "":
 		return fault.New(fault.Usage, "report needs a work directory, or -e and -r").WithHint("rawstatus report --help shows examples")
-	case opt.path == "":
+	case opt.Path == "":
 		return fault.New(fault.Usage, "report needs --out FILE for runs of the repository")
 	}
 	r, err := repository(e)
 	if err != nil {
 		return err
 	}
-	s := repoSubject{exp: c.String("exp"), det: c.String("det"), dettype: c.String("det-type"), ctype: c.String("ctype"), runs: slices.Compact(slices.Sorted(slices.Values(runs)))}
-	if len(s.runs) > 1 {
+	s := pages.Subject{Experiment: c.String("exp"), Detector: c.String("det"), DetType: c.String("det-type"), CType: c.String("ctype"), Runs: slices.Compact(slices.Sorted(slices.Values(runs)))}
+	if len(s.Runs) > 1 {
 		if len(against) > 0 {
 			return fault.New(fault.Usage, "--against is for one run: several runs are compared with each other")
 		}
-		if err := reportOfRuns(c.Context, e, r, s, opt.path); err != nil {
+		if err := pagesOf(e).OfRuns(c.Context, r, s, opt.Path); err != nil {
 			return err
 		}
-		return printReport(e, opt.path, report.Made{})
+		return printReport(e, opt.Path, report.Made{})
 	}
-	made, err := reportOfRun(c.Context, e, r, s, against, opt.path, opt.maxSize)
+	made, err := pagesOf(e).OfRun(c.Context, r, s, against, opt.Path, opt.MaxSize)
 	if err != nil {
 		return err
 	}
-	return printReport(e, opt.path, made)
+	return printReport(e, opt.Path, made)
 }
 
 // reportCampaignDir makes the pages of a campaign as far as it is done.
@@ -141,7 +142,7 @@ func reportCampaignDir(c *cli.Context, e *environment, dir string) error {
 	if err != nil {
 		return err
 	}
-	paths, err := reportOfCampaign(c.Context, e, q.Dir, v)
+	paths, err := pagesOf(e).OfCampaign(c.Context, q.Dir, v)
 	if err != nil {
 		return err
 	}
@@ -156,32 +157,18 @@ func reportCampaignDir(c *cli.Context, e *environment, dir string) error {
 	return nil
 }
 
+// pagesOf makes reports by the settings of the site.
+func pagesOf(e *environment) *pages.Maker { return &pages.Maker{Site: e.Site, Log: e.Log} }
+
 // reportBaselines finds what a report compares with: the named runs, else the constants in force.
-func reportBaselines(ctx context.Context, e *environment, p *plan.Plan, runs []int) (out []baseline, err error) {
+func reportBaselines(ctx context.Context, e *environment, p *plan.Plan, runs []int) (list []pages.Baseline, err error) {
+	var r *repo.Repo
 	if len(runs) > 0 {
-		r, err := repository(e)
-		if err != nil {
+		if r, err = repository(e); err != nil {
 			return nil, err
 		}
-		for _, run := range slices.Compact(runs) {
-			b, err := runBaseline(r, p, run)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, *b)
-		}
-		return out, nil
 	}
-	b, err := inForceBaseline(ctx, e, p)
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err != nil: // the report is worth having without it
-		e.Log.Warnf("the report is not compared with the constants in force: %v", err)
-	case b != nil:
-		out = append(out, *b)
-	}
-	return out, nil
+	return pagesOf(e).Baselines(ctx, p, r, runs)
 }
 
 // defaultReport writes the report of a work directory beside its summary, against the constants in force.
@@ -190,6 +177,6 @@ func defaultReport(ctx context.Context, e *environment, work string, p *plan.Pla
 	if err != nil {
 		return err
 	}
-	_, err = reportOfWork(ctx, e, work, p, reportOptions{path: reportFile(work), baselines: baselines})
+	_, err = pagesOf(e).OfWork(ctx, work, p, pages.Options{Path: pages.File(work), Baselines: baselines})
 	return err
 }

@@ -45,13 +45,13 @@ func runRerun(c *cli.Context, e *environment) error {
 	}
 	if slurm.IsCampaign(work) {
 		if c.Bool("repair") {
-			return requeued(c, e, repairCampaign(c, e, work))
+			return slurm.RequeueAfter(c.Context, e.Log.Warnf, repairCampaign(c, e, work))
 		}
 		return fault.New(fault.Usage, "%s is a campaign", work).WithHint("rawstatus campaign --retry --work %s", slurm.Quote(work))
 	}
 	q, err := submitAgain(c, e, work)
 	if c.Bool("repair") {
-		return requeued(c, e, err)
+		return slurm.RequeueAfter(c.Context, e.Log.Warnf, err)
 	}
 	if err != nil || q == nil || !c.Bool("wait") {
 		return err

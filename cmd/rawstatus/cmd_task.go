@@ -45,7 +45,7 @@ func newTaskCommand(e *environment) *cli.Command {
 				return err
 			}
 			list := cmp.Or(c.String("task"), os.Getenv("SLURM_ARRAY_TASK_ID"))
-			return requeued(c, e, runTask(c.Context, e, taskOptions{pieceOf(c, work), list, workOptionsOf(c)}))
+			return slurm.RequeueAfter(c.Context, e.Log.Warnf, runTask(c.Context, e, taskOptions{pieceOf(c, work), list, workOptionsOf(c)}))
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"rawstatus/internal/compare"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/simulate"
@@ -60,7 +61,7 @@ func TestOtherRulesWithoutRawData(t *testing.T) {
 		t.Fatal(err)
 	}
 	same := []string{"diff", "-o", repo, "--other-repository", fresh, "--exp", "tstx00117", "--run", "5"}
-	before := decode[comparison](t, must(t, fault.Different, append(same, "--json")...))
+	before := decode[compare.Result](t, must(t, fault.Different, append(same, "--json")...))
 	rules := []string{"--work", work, "--set", "rms_hi=17.5", "--set", "limits=robust"}
 	shown := must(t, fault.OK, append([]string{"reeval"}, rules...)...)
 	for _, want := range []string{"rms_hi = 17.5 (plan: 16000)", "limits = robust (plan: mean)", "segment 1 g0: ", "in total: ",
@@ -84,7 +85,7 @@ func TestOtherRulesWithoutRawData(t *testing.T) {
 		t.Errorf("the log lacks parameters or difference: %v\n%s", err, text)
 	}
 	must(t, fault.OK, "reduce", "--work", work, "-o", repo)
-	after := decode[comparison](t, must(t, fault.Different, append(same, "--json")...))
+	after := decode[compare.Result](t, must(t, fault.Different, append(same, "--json")...))
 	if fmt.Sprint(after.Total) != fmt.Sprint(before.Total) {
 		t.Errorf("reduce without --set does not bring the plan's rules back: %v, wanted %v", after.Total, before.Total)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"rawstatus/internal/compare"
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/calibtxt"
 	"rawstatus/internal/io/npy"
@@ -246,7 +247,7 @@ func TestDiffComparesFilesArraysRunsAndTimes(t *testing.T) {
 		return path
 	}
 	a, b := array(0, 1, 0, 3, 0, 0), array(0, 1, 2, 1, 8, 0)
-	d := decode[comparison](t, must(t, fault.Different, "diff", "--json", a, b))
+	d := decode[compare.Result](t, must(t, fault.Different, "diff", "--json", a, b))
 	if d.Same || len(d.Files) != 2 || fmt.Sprint(d.Total.NewlyBad, d.Total.NewlyGood, d.Total.Pixels) != "2 0 6" {
 		t.Errorf("diff: %+v", d)
 	}
@@ -273,15 +274,15 @@ func TestDiffComparesFilesArraysRunsAndTimes(t *testing.T) {
 	// A second status type appears at the same time; then panels of another run.
 	must(t, fault.OK, "save", "-o", repoDir, "--exp", "tstx00117", "--run", "5", "--dir", raw, "--good", "0", writeNpy(t, []int{2, 32, 48}, make([]uint8, 2*32*48)))
 	at := []string{"diff", "-o", repoDir, "--det-type", "jungfrau", "--json", "--at"}
-	same := decode[comparison](t, must(t, fault.OK, append(at, "20300101000000", "--at", "20270101000000")...))
+	same := decode[compare.Result](t, must(t, fault.OK, append(at, "20300101000000", "--at", "20270101000000")...))
 	if len(same.Files) != 4 || same.Total.Pixels != 4*32*48 {
 		t.Errorf("times: %+v", same)
 	}
-	one := decode[comparison](t, must(t, fault.OK, append(at, "20300101000000", "--at", "20270101000000", "--ctype", "status_user")...))
+	one := decode[compare.Result](t, must(t, fault.OK, append(at, "20300101000000", "--at", "20270101000000", "--ctype", "status_user")...))
 	if len(one.Files) != 2 {
 		t.Errorf("one type: %+v", one)
 	}
-	none := decode[comparison](t, must(t, fault.Different, append(at, "20200101000000", "--at", "20270101000000")...))
+	none := decode[compare.Result](t, must(t, fault.Different, append(at, "20200101000000", "--at", "20270101000000")...))
 	if len(none.OnlyB) != 4 || none.Same {
 		t.Errorf("before anything: %+v", none)
 	}

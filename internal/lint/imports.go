@@ -29,7 +29,7 @@ type room struct {
 var (
 	base  = []string{"internal/fault", "internal/detector", "internal/memory", "internal/ranges", "internal/version"}
 	lower = append([]string{"internal/io", "internal/stats"}, base...)
-	works = append([]string{"internal/shard", "internal/publish", "internal/explain", "internal/masks", "internal/report", "internal/simulate", "internal/config"}, lower...)
+	works = append([]string{"internal/shard", "internal/publish", "internal/compare", "internal/explain", "internal/masks", "internal/report", "internal/pages", "internal/simulate", "internal/config"}, lower...)
 
 	logAndFlags = []string{"github.com/sirupsen/logrus", "github.com/urfave/cli", "log", "flag"}
 	onlyFlags   = []string{"github.com/urfave/cli", "log", "flag"}
@@ -49,8 +49,10 @@ var rooms = []room{
 	{"internal/shard", append([]string{"internal/config", "jobs"}, lower...), onlyFlags, "workflows do not know each other nor the programs"},
 	{"internal/publish", append([]string{"internal/config"}, lower...), logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/explain", lower, logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/compare", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/masks", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/report", lower, logAndFlags, "workflows do not know each other nor the programs"},
+	{"internal/pages", append([]string{"internal/shard", "internal/report", "internal/config"}, lower...), logAndFlags, "workflows do not know the programs"},
 	{"internal/simulate", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/command", append([]string{"internal/config"}, base...), []string{"log", "flag"}, "the shell of the programs knows nothing of what they do"},
 	{"internal/testenv/refstat", []string{"internal/stats"}, logAndFlags, "it is a second opinion on stats, for tests only"},

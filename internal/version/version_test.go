@@ -3,6 +3,7 @@ package version
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -38,14 +39,16 @@ func TestVersionNamesReleaseAndCommit(t *testing.T) {
 	}
 }
 
-// TestReleaseNotesHaveTheRelease wants a section of the release notes for the release that is being made.
+// TestReleaseNotesHaveTheRelease wants a dated section for the release in the release notes and in the list of changes.
 func TestReleaseNotesHaveTheRelease(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "release-notes.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := strings.TrimSuffix(Release, "-devel")
-	if !strings.Contains(string(text), "\n## "+number+" (") {
-		t.Errorf("docs/release-notes.md has no section %s with its date", number)
+	heading := regexp.MustCompile(`(?m)^## ` + regexp.QuoteMeta(strings.TrimSuffix(Release, "-devel")) + ` \(\d{4}-\d\d-\d\d\)$`)
+	for _, name := range []string{"docs/release-notes.md", "CHANGELOG.md"} {
+		text, err := os.ReadFile(filepath.Join(testenv.Root(t), filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heading.Find(text) == nil {
+			t.Errorf("%s has no section of %s with its date", name, Release)
+		}
 	}
 }

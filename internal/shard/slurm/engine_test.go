@@ -108,7 +108,7 @@ func TestRequeueTakesTheElementAlone(t *testing.T) {
 		if tt.env["SLURM_JOB_ID"] != "" {
 			tt.env[RequeueVariable] = "3"
 		}
-		again, err := RequeueSelf(WithSystem(t.Context(), s))
+		again, err := requeueSelf(WithSystem(t.Context(), s))
 		if err != nil || again != (tt.want != "") || again && !slices.Equal(s.calls, []string{tt.want}) {
 			t.Errorf("%v: %v, %v, %q", tt.env, again, err, s.calls)
 		}
@@ -148,11 +148,10 @@ const fourDone = "101_0|101|COMPLETED|0:0||n1|60|60|100M|None\n101_1|102|COMPLET
 // TestCancelledByAPersonStaysCancelled wants no repair of what a person ended with scancel, whatever it is.
 func TestCancelledByAPersonStaysCancelled(t *testing.T) {
 	for name, sacct := range map[string]string{
-		"pending array":                        "101_[0-3]|101|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
-		"one of an array that could not start": fourDone[:strings.Index(fourDone, "101_2")] + "101_[3]|101|CANCELLED|0:0||None assigned|0|60|100M|Dependency\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
-		"cut short":                            "101_[0-1,...]|101|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
-		"reduce":                               fourDone + "101_3|104|COMPLETED|0:0||n1|60|60|100M|None\n102|105|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n",
-		"running element":                      fourDone + "101_3|104|CANCELLED by 1000|0:15||n1|60|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
+		"pending array":   "101_[0-3]|101|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
+		"cut short":       "101_[0-1,...]|101|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
+		"reduce":          fourDone + "101_3|104|COMPLETED|0:0||n1|60|60|100M|None\n102|105|CANCELLED by 1000|0:0||None assigned|0|60|100M|None\n",
+		"running element": fourDone + "101_3|104|CANCELLED by 1000|0:15||n1|60|60|100M|None\n102|105|CANCELLED|0:0||None assigned|0|60|100M|None\n",
 	} {
 		s := answers(sacct, "")
 		c := queueOn(t, s)

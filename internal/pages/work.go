@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"context"
@@ -8,17 +8,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"rawstatus/internal/detector"
 	"rawstatus/internal/fault"
-	"rawstatus/internal/io/access"
-	"rawstatus/internal/io/calib"
-	"rawstatus/internal/io/calibdir"
-	"rawstatus/internal/io/calibws"
-	"rawstatus/internal/io/disk"
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/repo"
 	"rawstatus/internal/report"
@@ -30,37 +23,29 @@ import (
 	"rawstatus/internal/stats/verdict"
 )
 
-// reportFile is the report of a work directory.
-func reportFile(work string) string { return filepath.Join(work, "report.html") }
+// File returns the report of a work directory.
+func File(work string) string { return filepath.Join(work, "report.html") }
 
-// baseline is the status that the status of a run is compared with.
-type baseline struct {
-	name string
-	// words returns the words of a panel in a gain mode; nil: there are none.
-	words func(p frame.Panel, gain string) ([]uint64, error)
-	facts verdict.Baseline
+// Options say what goes into a report.
+type Options struct {
+	Path      string
+	Baselines []Baseline
+	MaxSize   int64
+	Segments  []int // empty: all
 }
 
-// reportOptions say what goes into a report.
-type reportOptions struct {
-	path      string
-	baselines []baseline
-	maxSize   int64
-	panels    []int // segments; empty: all
-}
-
-// reportOfWork makes the report of a work directory.
-func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan, opt reportOptions) (report.Made, error) {
+// OfWork makes the report of a work directory.
+func (m *Maker) OfWork(ctx context.Context, work string, p *plan.Plan, opt Options) (report.Made, error) {
 	sum, err := reduce.LoadSummary(work)
 	if err != nil {
 		return report.Made{}, err
 	}
 	gains, panels := reportAxes(p)
-	keep := func(segment int) bool { return len(opt.panels) == 0 || slices.Contains(opt.panels, segment) }
+	keep := func(segment int) bool { return len(opt.Segments) == 0 || slices.Contains(opt.Segments, segment) }
 	page := report.Page{
 		Title:    fmt.Sprintf("%s run %d %s", p.Dataset.Run.Experiment, p.Dataset.Run.Number, p.Dataset.Detector),
 		Subtitle: fmt.Sprintf("%s, profile %s, %s", p.Dataset.Type, p.Params.Profile, p.Dataset.Run.Begin.UTC().Format("2006-01-02 15:04 UTC")),
-		Gains:    gains, Bits: report.Dictionary(p.Params.Family()), MaxSize: opt.maxSize,
+		Gains:    gains, Bits: report.Dictionary(p.Params.Family()), MaxSize: opt.MaxSize,
 	}
 	at := map[int]int{}
 	for i, k := range panels {
@@ -73,19 +58,19 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 		page.Panels = append(page.Panels, report.Panel{Name: segmentName(panel), ID: panel.ID, Rows: panel.Rows, Cols: panel.Cols, ASICRows: rows, ASICCols: cols})
 	}
 	if len(page.Panels) == 0 {
-		return report.Made{}, fault.New(fault.Usage, "the report has no panel: %v are not among the segments of %s", opt.panels, p.Dataset.Detector)
+		return report.Made{}, fault.New(fault.Usage, "the report has no panel: %v are not among the segments of %s", opt.Segments, p.Dataset.Detector)
 	}
-	for _, b := range opt.baselines {
+	for _, b := range opt.Baselines {
 		page.Baselines = append(page.Baselines, b.name)
 	}
 	for i := range page.Bits {
 		page.Bits[i].Rules = make([]string, len(gains))
 	}
 	facts := verdict.Facts{Incomplete: sum.Incomplete, Wanted: reduce.Wanted(sum.Params), Gains: make([]verdict.Gain, len(gains))}
-	if len(opt.baselines) > 0 {
-		facts.Baseline = &opt.baselines[0].facts
+	if len(opt.Baselines) > 0 {
+		facts.Baseline = &opt.Baselines[0].facts
 	}
-	b, past := report.New(page), newPastRuns(e, sum)
+	b, past := report.New(page), m.newPastRuns(sum)
 	gain := 0
 	var limits []report.Fact
 	var traces []report.Trace
@@ -106,7 +91,7 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 			if !ok {
 				continue
 			}
-			unit, err := reportUnit(p, j, k, g.GainMode, opt.baselines, past)
+			unit, err := reportUnit(p, j, k, g.GainMode, opt.Baselines, past)
 			if err != nil {
 				return err
 			}
@@ -125,11 +110,11 @@ func reportOfWork(ctx context.Context, e *environment, work string, p *plan.Plan
 		return report.Made{}, err
 	}
 	page.Findings = verdict.Judge(facts)
-	page.Facts = append(reportFacts(e, p, sum, opt), limits...)
+	page.Facts = append(m.reportFacts(p, sum, opt), limits...)
 	b.Describe(page.Facts, page.Findings)
 	b.Draw(traces)
 	b.Runs(past.names)
-	return writeReport(e, opt.path, b)
+	return m.writeReport(opt.Path, b)
 }
 
 // reportTraces says how the answer of a pixel to the pulser is drawn; none where the profile is another.
@@ -196,7 +181,7 @@ type comparedUnit struct {
 	before *repo.Sidecar // of the youngest run before
 }
 
-func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []baseline, past *pastRuns) (comparedUnit, error) {
+func reportUnit(p *plan.Plan, j *reduce.Judged, at int, gain string, baselines []Baseline, past *pastRuns) (comparedUnit, error) {
 	u := comparedUnit{Unit: report.Unit{Panel: at, Expected: p.Units[j.Unit].Expected, Frames: int(j.Frames), Status: j.Bad.Dense()}}
 	for i, b := range baselines {
 		words, err := b.words(p.Panel(j.Unit), gain)
@@ -261,22 +246,22 @@ func limitFacts(gain string, g *reduce.Group) (out []report.Fact) {
 
 // reportFacts returns what the run is and how it was judged. Nothing here depends on when or where the
 // report is made.
-func reportFacts(e *environment, p *plan.Plan, sum *reduce.Summary, opt reportOptions) []report.Fact {
+func (m *Maker) reportFacts(p *plan.Plan, sum *reduce.Summary, opt Options) []report.Fact {
 	d := p.Dataset
 	out := []report.Fact{
-		{Name: "experiment", Value: d.Run.Experiment}, {Name: "run", Value: fmt.Sprintf("%d, begin %s", d.Run.Number, d.Run.Begin.In(e.Site.Location()).Format(time.RFC3339))},
+		{Name: "experiment", Value: d.Run.Experiment}, {Name: "run", Value: fmt.Sprintf("%d, begin %s", d.Run.Number, d.Run.Begin.In(m.Site.Location()).Format(time.RFC3339))},
 		{Name: "detector", Value: fmt.Sprintf("%s (%s), %s", d.Detector, d.Type, fault.Count(len(d.Panels), "panel"))},
 		{Name: "events", Value: fmt.Sprint(d.Events)}, {Name: "profile", Value: fmt.Sprintf("%s, constants of type %s", sum.Params.Profile, sum.Params.CType)},
 		{Name: "rules", Value: rulesText(sum.Params.Rules)},
 	}
-	for i, b := range opt.baselines {
+	for i, b := range opt.Baselines {
 		name := "baseline"
 		if i > 0 {
 			name = fmt.Sprintf("baseline %d", i+1)
 		}
 		out = append(out, report.Fact{Name: name, Value: b.name})
 	}
-	if len(opt.baselines) == 0 {
+	if len(opt.Baselines) == 0 {
 		out = append(out, report.Fact{Name: "baseline", Value: "none: no constants are in force (-c), no run is named (--against)"})
 	}
 	for _, g := range sum.Groups {
@@ -323,116 +308,14 @@ func rulesText(r plan.Rules) string {
 }
 
 // writeReport writes a page and logs what became of it.
-func writeReport(e *environment, path string, b *report.Builder) (report.Made, error) {
-	made, err := b.WriteFile(path, fs.FileMode(e.Site.FileMode))
+func (m *Maker) writeReport(path string, b *report.Builder) (report.Made, error) {
+	made, err := b.WriteFile(path, fs.FileMode(m.Site.FileMode))
 	if err != nil {
 		return made, err
 	}
 	for _, l := range made.LeftOut {
-		e.Log.Warnf("report: left out for size: it has %s", l)
+		m.Log.Warnf("report: left out for size: it has %s", l)
 	}
-	e.Log.Infof("report %s: %s, %.1f MB", path, made.Verdict, float64(made.Size)/1e6)
+	m.Log.Infof("report %s: %s, %.1f MB", path, made.Verdict, float64(made.Size)/1e6)
 	return made, nil
 }
-
-// inForcePlace returns where analysis finds the constants of a run: for LCLS-II the calibration database, when the site
-// names one and no calib directory is asked for, else the calib directory; false: neither is known.
-func inForcePlace(e *environment, p *plan.Plan) (calib.Destination, bool, error) {
-	family, _ := detector.Lookup(p.Dataset.Type)
-	asked := strings.HasPrefix(e.Site.Origin("calib_dir"), "flag")
-	if p.Dataset.Format == "xtc2" && !asked && e.Site.Origin("calibws.read_url") != "default" {
-		words := []string{strings.ToLower(p.Dataset.Type)}
-		for _, panel := range p.Dataset.Panels {
-			words = append(words, panel.ID)
-		}
-		if long := strings.Join(words, "_"); calibws.CheckLongName(long) == nil {
-			url := e.Site.CalibWS.ReadURL
-			s := &calibws.Store{Client: &calibws.Client{ReadURL: url, WriteURL: url}, Experiment: p.Dataset.Run.Experiment, DetName: p.Dataset.Detector,
-				DetType: words[0], LongName: long, CType: "status_extra"}
-			return s.Destination(), true, nil
-		}
-	}
-	if e.Site.CalibDir == "" {
-		return calib.Destination{}, false, nil
-	}
-	d, err := calibdir.New(e.Site.CalibDir, family.CalibGroup, p.Dataset.Detector, "status_extra", disk.Files{Policy: &access.Policy{}}, time.UTC)
-	if err != nil {
-		return calib.Destination{}, false, err
-	}
-	return d.Destination(), true, nil
-}
-
-// inForceBaseline returns what analysis uses for the run now; nil: nothing.
-func inForceBaseline(ctx context.Context, e *environment, p *plan.Plan) (*baseline, error) {
-	family, _ := detector.Lookup(p.Dataset.Type)
-	place, known, err := inForcePlace(e, p)
-	if err != nil || !known {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	items, _, err := place.Items(ctx)
-	if err != nil || len(items) == 0 {
-		return nil, err
-	}
-	i := calib.Pick(items, p.Dataset.Run.Number)
-	if i < 0 {
-		return nil, nil
-	}
-	array, sum, err := place.Read(ctx, items[i])
-	if err != nil {
-		return nil, err
-	}
-	name := fmt.Sprintf("%s in %s (sha256 %.12s)", items[i].Name, place, sum)
-	subs := map[int]int{}
-	for _, q := range p.Dataset.Panels {
-		subs[q.Segment]++
-	}
-	return &baseline{name: name, facts: verdict.Baseline{Name: items[i].Name}, words: func(q frame.Panel, gain string) ([]uint64, error) {
-		slot := q.Segment
-		if n := subs[q.Segment]; n > 1 {
-			slot = q.Segment*n + q.Sub
-		}
-		return report.Deployed(array.Shape, array.Words.Dense(), max(0, family.GainIndex(gain)), slot, q.Rows, q.Cols, family.PanelsLast), nil
-	}}, nil
-}
-
-// runBaseline returns the status files of another run in the repository.
-func runBaseline(r *repo.Repo, p *plan.Plan, run int) (*baseline, error) {
-	dirs := repo.PanelDirs(p.Dataset.Panels)
-	found := 0
-	paths := map[string]string{}
-	var begin time.Time
-	for i, panel := range p.Dataset.Panels {
-		files, _, err := r.Files(p.Dataset.Type, dirs[i], p.Params.CType)
-		if err != nil {
-			return nil, err
-		}
-		files = slices.DeleteFunc(files, func(f repo.Found) bool { return f.Run != run || f.Experiment != p.Dataset.Run.Experiment })
-		for _, f := range files {
-			if chosen := r.Choose(files, repo.Wish{GainMode: f.GainMode}); chosen.Path != "" {
-				paths[panelKeyOf(panel)+f.GainMode], begin = chosen.Path, chosen.Begin
-				found++
-			}
-		}
-	}
-	if found == 0 {
-		return nil, fault.New(fault.Usage, "no %s of %s run %d for %s in repository %q", p.Params.CType, p.Dataset.Run.Experiment, run, p.Dataset.Detector, r.Root).
-			WithHint("rawstatus diff --exp %s --run %d --run %d lists what there is", p.Dataset.Run.Experiment, run, p.Dataset.Run.Number)
-	}
-	b := &baseline{name: "run " + strconv.Itoa(run), facts: verdict.Baseline{Name: "run " + strconv.Itoa(run), Days: p.Dataset.Run.Begin.Sub(begin).Hours() / 24}}
-	b.words = func(q frame.Panel, gain string) ([]uint64, error) {
-		path := paths[panelKeyOf(q)+gain]
-		if path == "" {
-			return nil, nil
-		}
-		read, err := r.ReadStatus(path, []int{q.Rows, q.Cols})
-		if err != nil {
-			return nil, err
-		}
-		return read.Dense(), nil
-	}
-	return b, nil
-}
-
-func panelKeyOf(p frame.Panel) string { return fmt.Sprintf("%d.%d ", p.Segment, p.Sub) }

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"cmp"
@@ -21,10 +21,10 @@ import (
 	"rawstatus/internal/stats/verdict"
 )
 
-// repoSubject says what a report of the repository is about.
-type repoSubject struct {
-	exp, det, dettype, ctype string // det: name or type
-	runs                     []int
+// Subject says what a report of the repository is about.
+type Subject struct {
+	Experiment, Detector, DetType, CType string // the detector by its name or type
+	Runs                                 []int
 }
 
 // repoPanel is a panel with its status files by run and gain mode.
@@ -45,21 +45,21 @@ type repoFiles struct {
 var preferred = []string{"status_data", "status_dark", "status_light", "status_max"}
 
 // findStatus finds the status files of a subject.
-func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
-	out := &repoFiles{ctype: s.ctype}
+func findStatus(r *repo.Repo, s Subject) (*repoFiles, error) {
+	out := &repoFiles{ctype: s.CType}
 	byDir := map[string]*repoPanel{}
 	names := map[string]bool{}
 	types := map[string]bool{}
-	for _, run := range s.runs {
-		located, err := r.Locate(s.exp, run, "")
+	for _, run := range s.Runs {
+		located, err := r.Locate(s.Experiment, run, "")
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range located {
-			if s.det != "" && l.DetName != s.det && !strings.EqualFold(l.DetType, s.det) {
+			if s.Detector != "" && l.DetName != s.Detector && !strings.EqualFold(l.DetType, s.Detector) {
 				continue
 			}
-			if s.dettype != "" && !strings.EqualFold(l.DetType, s.dettype) {
+			if s.DetType != "" && !strings.EqualFold(l.DetType, s.DetType) {
 				continue
 			}
 			names[cmp.Or(l.DetName, l.DetType)] = true
@@ -79,7 +79,7 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 	}
 	switch {
 	case len(out.panels) == 0:
-		return nil, fault.New(fault.Input, "repository %q has no status files of %s run %v %s", r.Root, s.exp, s.runs, cmp.Or(s.det, s.dettype)).WithHint("check -e, -r, -d, --det-type and -o")
+		return nil, fault.New(fault.Input, "repository %q has no status files of %s run %v %s", r.Root, s.Experiment, s.Runs, cmp.Or(s.Detector, s.DetType)).WithHint("check -e, -r, -d, --det-type and -o")
 	case len(names) > 1:
 		return nil, fault.New(fault.Usage, "the runs have several detectors: %s", strings.Join(slices.Sorted(maps.Keys(names)), ", ")).WithHint("name one with -d")
 	}
@@ -97,15 +97,15 @@ func findStatus(r *repo.Repo, s repoSubject) (*repoFiles, error) {
 }
 
 // take chooses a file for each panel, run and gain mode.
-func (f *repoFiles) take(r *repo.Repo, s repoSubject) error {
+func (f *repoFiles) take(r *repo.Repo, s Subject) error {
 	gains, found := map[string]bool{}, 0
 	for _, p := range f.panels {
 		files, _, err := r.Files(p.DetType, p.Panel, f.ctype)
 		if err != nil {
 			return err
 		}
-		for _, run := range s.runs {
-			of := slices.DeleteFunc(slices.Clone(files), func(x repo.Found) bool { return x.Run != run || s.exp != "" && x.Experiment != s.exp })
+		for _, run := range s.Runs {
+			of := slices.DeleteFunc(slices.Clone(files), func(x repo.Found) bool { return x.Run != run || s.Experiment != "" && x.Experiment != s.Experiment })
 			for _, x := range of {
 				if path := r.Choose(of, repo.Wish{GainMode: x.GainMode}).Path; path != "" {
 					if p.files[run] == nil {
@@ -119,7 +119,7 @@ func (f *repoFiles) take(r *repo.Repo, s repoSubject) error {
 		}
 	}
 	if found == 0 {
-		return fault.New(fault.Input, "repository %q has no %s of %s run %v", r.Root, f.ctype, s.exp, s.runs).WithHint("-C names another type of constants")
+		return fault.New(fault.Input, "repository %q has no %s of %s run %v", r.Root, f.ctype, s.Experiment, s.Runs).WithHint("-C names another type of constants")
 	}
 	family, _ := detector.Lookup(f.dettype)
 	f.gains = slices.SortedFunc(maps.Keys(gains), func(a, b string) int {
@@ -163,15 +163,15 @@ func (f *repoFiles) axes(r *repo.Repo) ([]report.Panel, error) {
 	return out, nil
 }
 
-// reportOfRun makes the report of one run from its status files: without values, which the repository does not have.
-func reportOfRun(ctx context.Context, e *environment, r *repo.Repo, s repoSubject, against []int, path string, maxSize int64) (report.Made, error) {
-	run := s.runs[0]
-	s.runs = append([]int{run}, against...)
+// OfRun makes the report of one run from its status files: without values, which the repository does not have.
+func (m *Maker) OfRun(ctx context.Context, r *repo.Repo, s Subject, against []int, path string, maxSize int64) (report.Made, error) {
+	run := s.Runs[0]
+	s.Runs = append([]int{run}, against...)
 	f, err := findStatus(r, s)
 	if err != nil {
 		return report.Made{}, err
 	}
-	page := report.Page{Title: fmt.Sprintf("%s run %d %s", s.exp, run, f.detector), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains, MaxSize: maxSize}
+	page := report.Page{Title: fmt.Sprintf("%s run %d %s", s.Experiment, run, f.detector), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains, MaxSize: maxSize}
 	if page.Panels, err = f.axes(r); err != nil {
 		return report.Made{}, err
 	}
@@ -203,13 +203,13 @@ func reportOfRun(ctx context.Context, e *environment, r *repo.Repo, s repoSubjec
 			return report.Made{}, err
 		}
 	}
-	page.Facts = []report.Fact{{Name: "experiment", Value: s.exp}, {Name: "run", Value: fmt.Sprint(run)}, {Name: "detector", Value: fmt.Sprintf("%s (%s), %s", f.detector, f.dettype, fault.Count(len(f.panels), "panel"))},
+	page.Facts = []report.Fact{{Name: "experiment", Value: s.Experiment}, {Name: "run", Value: fmt.Sprint(run)}, {Name: "detector", Value: fmt.Sprintf("%s (%s), %s", f.detector, f.dettype, fault.Count(len(f.panels), "panel"))},
 		{Name: "repository", Value: r.Root}, {Name: "values", Value: "not in the repository: rawstatus report --work shows them"}}
 	for _, name := range slices.Sorted(maps.Keys(notes)) {
 		page.Facts = append(page.Facts, report.Fact{Name: name, Value: notes[name]})
 	}
 	b.Describe(page.Facts, verdict.Judge(facts))
-	return writeReport(e, path, b)
+	return m.writeReport(path, b)
 }
 
 // unit reads a panel of a run and of those it is compared with; nil: there is none.
@@ -279,29 +279,29 @@ func describe(bits []report.Bit, notes map[string]string, sc *repo.Sidecar, gain
 	}
 }
 
-// reportOfRuns makes the page about many runs from the repository.
-func reportOfRuns(ctx context.Context, e *environment, r *repo.Repo, s repoSubject, path string) error {
+// OfRuns makes the page about many runs from the repository.
+func (m *Maker) OfRuns(ctx context.Context, r *repo.Repo, s Subject, path string) error {
 	f, err := findStatus(r, s)
 	if err != nil {
 		return err
 	}
-	page := report.Series{Title: fmt.Sprintf("%s %s, %s", s.exp, f.detector, fault.Count(len(s.runs), "run")), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains}
+	page := report.Series{Title: fmt.Sprintf("%s %s, %s", s.Experiment, f.detector, fault.Count(len(s.Runs), "run")), Subtitle: fmt.Sprintf("%s, %s from %s", f.dettype, f.ctype, r.Root), Gains: f.gains}
 	if page.Panels, err = f.axes(r); err != nil {
 		return err
 	}
 	page.Bits = report.Dictionary(f.family)
-	page.Facts = []report.Fact{{Name: "experiment", Value: s.exp}, {Name: "detector", Value: f.detector}, {Name: "repository", Value: r.Root}, {Name: "type", Value: f.ctype}}
-	for _, run := range s.runs {
+	page.Facts = []report.Fact{{Name: "experiment", Value: s.Experiment}, {Name: "detector", Value: f.detector}, {Name: "repository", Value: r.Root}, {Name: "type", Value: f.ctype}}
+	for _, run := range s.Runs {
 		page.Runs = append(page.Runs, report.SeriesRun{Run: run})
 	}
-	return writeSeries(ctx, e, r, page, path, func(run, gain, panel int) string {
+	return m.writeSeries(ctx, r, page, path, func(run, gain, panel int) string {
 		return f.panels[panel].files[run][f.gains[gain]]
 	})
 }
 
-// reportOfCampaign makes a page for each experiment, detector and profile of a campaign.
-func reportOfCampaign(ctx context.Context, e *environment, dir string, v *slurm.View) ([]string, error) {
-	r := repo.New("/", &access.Policy{}, e.Site.Location())
+// OfCampaign makes a page for each experiment, detector and profile of a campaign.
+func (m *Maker) OfCampaign(ctx context.Context, dir string, v *slurm.View) ([]string, error) {
+	r := repo.New("/", &access.Policy{}, m.Site.Location())
 	bySeries := map[string][]*slurm.Report{}
 	var order []string
 	for _, s := range v.Items {
@@ -317,7 +317,7 @@ func reportOfCampaign(ctx context.Context, e *environment, dir string, v *slurm.
 		if len(order) > 1 {
 			path = filepath.Join(dir, "report-"+strings.Map(fileRune, name)+".html")
 		}
-		done, err := campaignSeries(ctx, e, r, dir, bySeries[name], path)
+		done, err := m.campaignSeries(ctx, r, dir, bySeries[name], path)
 		if err != nil {
 			return paths, err
 		}
@@ -337,7 +337,7 @@ func fileRune(r rune) rune {
 }
 
 // campaignSeries makes the page of one series; false: nothing of it is done.
-func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, dir string, items []*slurm.Report, path string) (bool, error) {
+func (m *Maker) campaignSeries(ctx context.Context, r *repo.Repo, dir string, items []*slurm.Report, path string) (bool, error) {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b *slurm.Report) int { return a.Run - b.Run })
 	page := report.Series{Title: fmt.Sprintf("%s %s, %s", items[0].Experiment, items[0].Detector, fault.Count(len(items), "run")), Subtitle: "profile " + items[0].Profile}
@@ -376,13 +376,13 @@ func campaignSeries(ctx context.Context, e *environment, r *repo.Repo, dir strin
 	if len(files) == 0 {
 		return false, nil
 	}
-	return true, writeSeries(ctx, e, r, page, path, func(run, gain, panel int) string {
+	return true, m.writeSeries(ctx, r, page, path, func(run, gain, panel int) string {
 		return files[fmt.Sprintf("%d %s %d", run, page.Gains[gain], panel)]
 	})
 }
 
 // writeSeries makes the page about many runs; file names the status file of a run, gain mode and panel.
-func writeSeries(ctx context.Context, e *environment, r *repo.Repo, page report.Series, path string, file func(run, gain, panel int) string) error {
+func (m *Maker) writeSeries(ctx context.Context, r *repo.Repo, page report.Series, path string, file func(run, gain, panel int) string) error {
 	b := report.NewSeries(page)
 	for g := range page.Gains {
 		for p, panel := range page.Panels {
@@ -402,9 +402,9 @@ func writeSeries(ctx context.Context, e *environment, r *repo.Repo, page report.
 			}
 		}
 	}
-	if err := atomicfile.Write(path, atomicfile.Options{Mode: fs.FileMode(e.Site.FileMode)}, b.Write); err != nil {
+	if err := atomicfile.Write(path, atomicfile.Options{Mode: fs.FileMode(m.Site.FileMode)}, b.Write); err != nil {
 		return err
 	}
-	e.Log.Infof("report %s: %s", path, fault.Count(len(b.Runs()), "run"))
+	m.Log.Infof("report %s: %s", path, fault.Count(len(b.Runs()), "run"))
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"fmt"
@@ -18,14 +18,14 @@ const historyRuns = 20
 // pastRuns looks up what became of pixels in the run of a report and the runs before it, from the repository that its status
 // files are in.
 type pastRuns struct {
-	e     *environment
+	m     *Maker
 	sum   *reduce.Summary
 	names []string // of runs that begin a stretch of bad ones
 	at    map[string]int16
 }
 
-func newPastRuns(e *environment, sum *reduce.Summary) *pastRuns {
-	return &pastRuns{e: e, sum: sum, at: map[string]int16{}}
+func (m *Maker) newPastRuns(sum *reduce.Summary) *pastRuns {
+	return &pastRuns{m: m, sum: sum, at: map[string]int16{}}
 }
 
 // name returns the position of a run's name.
@@ -52,7 +52,7 @@ func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) (li
 	if path == "" || !ok {
 		return pastQuantities(nil, make([]uint8, len(words)), make([]uint8, len(words))), nil, nil
 	}
-	r := repo.New(filepath.Dir(filepath.Dir(panel)), nil, h.e.Site.Location())
+	r := repo.New(filepath.Dir(filepath.Dir(panel)), nil, h.m.Site.Location())
 	files, _, err := r.Files(filepath.Base(filepath.Dir(panel)), filepath.Base(panel), own.CType)
 	if err != nil {
 		return nil, nil, err
@@ -92,7 +92,7 @@ func (h *pastRuns) quantities(gain string, segment, sub int, words []uint64) (li
 	for _, f := range earlier[max(0, len(earlier)-historyRuns):] {
 		read, err := r.ReadStatus(f.Path, nil)
 		if err != nil || read.Pixels != len(words) {
-			h.e.Log.Warnf("the history in the report lacks %q: %v", f.Path, err)
+			h.m.Log.Warnf("the history in the report lacks %q: %v", f.Path, err)
 			continue
 		}
 		before = read.Sidecar
