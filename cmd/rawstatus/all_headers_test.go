@@ -202,7 +202,7 @@ func TestSlurmRecoversFromAWrongPrediction(t *testing.T) {
 	j.want = published(t, quiet.repo)
 	_, stderr := j.submit(t, fault.OK, "--max-lost", "2", "--wait")
 	j.same(t)
-	if r := j.until(t, "the repair job is over", func(r *slurm.Report) bool { return !r.Active }); !r.Done || r.Attempts != 1 {
+	if r := j.until(t, "the repair job is over", func(r *slurm.Report) bool { return !r.Active }); !r.Done || r.Attempts != 2 {
 		t.Errorf("%+v\n%s", r, stderr)
 	}
 	if all := j.attempts(t); len(all) != 2 || all[0].Plan == all[1].Plan {
