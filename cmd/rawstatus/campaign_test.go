@@ -164,7 +164,7 @@ func (m *month) right(t *testing.T, table *campaign.Table) {
 // TestSlurmCampaign takes 40 runs through a killed element, a lost node and a run without data, and the coordinator's death
 // twice on the way.
 func TestSlurmCampaign(t *testing.T) {
-	m := newMonth(t, 40, 21, `[[ $SLURM_JOB_NAME != *-1-pack* ]] || case ${SLURM_ARRAY_TASK_ID}-${SLURM_RESTART_COUNT:-0} in 2-0) sleep 3; kill -9 $$;; 5-0) sleep 60;; *) sleep 3;; esac`)
+	m := newMonth(t, 40, 21, `[[ $SLURM_JOB_NAME != *-1-tasks* ]] || case ${SLURM_ARRAY_TASK_ID}-${SLURM_RESTART_COUNT:-0} in 2-0) sleep 3; kill -9 $$;; 5-0) sleep 60;; *) sleep 3;; esac`)
 	begin := time.Now()
 	raw, err := filepath.Glob(filepath.Join(m.data, "*-r0017-*.xtc2"))
 	if err != nil || len(raw) != 1 {
@@ -238,7 +238,7 @@ func runningNode(t *testing.T) string {
 
 // TestSlurmCampaignAlone leaves a campaign to its jobs after the first attempt, one element of which is killed.
 func TestSlurmCampaignAlone(t *testing.T) {
-	m := newMonth(t, 12, 5, `[[ $SLURM_JOB_NAME != *-1-pack* || $SLURM_ARRAY_TASK_ID != 1 ]] || kill -9 $$`)
+	m := newMonth(t, 12, 5, `[[ $SLURM_JOB_NAME != *-1-tasks* || $SLURM_ARRAY_TASK_ID != 1 ]] || kill -9 $$`)
 	begin := time.Now()
 	finish(t, m.command("campaign", "--work", m.camp, "--no-wait", "--cpus-per-task", "1", "--max-jobs", "4", m.file), fault.OK)
 	for end := time.Now().Add(2 * time.Minute); m.reduced() < m.runs; time.Sleep(200 * time.Millisecond) {
