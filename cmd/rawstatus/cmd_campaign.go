@@ -86,7 +86,10 @@ func repairCampaign(c *cli.Context, e *environment, work string) error {
 	if err != nil {
 		return err
 	}
-	return store(e, q, v, false)
+	if err := store(e, q, v, false); err != nil {
+		return err
+	}
+	return v.Unanswered()
 }
 
 // openCampaign makes, updates or opens the campaign that FILE or --work names.

@@ -259,20 +259,21 @@ func (c *Client) named(ctx context.Context, run func(context.Context, string, ..
 }
 
 // Elements returns the latest state of every element of the jobs, from the controller for what it still knows and from
-// accounting for the rest. Where the site keeps no accounting, the controller's memory (minutes) is all there is.
+// accounting for the rest. Where the site keeps no accounting, the controller's memory (minutes) is all there is; where accounting
+// is away for now, what the controller has forgotten is [Unanswered].
 func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
 	all := Elements{}
 	if len(ids) == 0 {
 		return all, nil
 	}
 	list := joinInts(ids, ",")
-	if out, err := c.run(ctx, "sacct", "--noheader", "--parsable2", "--duplicates", "--noconvert",
-		"--jobs="+list, "--format="+sacctFormat); err == nil {
+	out, away := c.run(ctx, "sacct", "--noheader", "--parsable2", "--duplicates", "--noconvert", "--jobs="+list, "--format="+sacctFormat)
+	if away == nil {
 		if err := all.addSacct(out); err != nil {
 			return nil, err
 		}
 	} else if ctx.Err() != nil {
-		return nil, err
+		return nil, away
 	}
 	out, err := c.run(ctx, "squeue", "--noheader", "--array", "--states=all", "--jobs="+list, "--Format="+squeueFormat)
 	var ce *CommandError
@@ -282,7 +283,13 @@ func (c *Client) Elements(ctx context.Context, ids []int) (Elements, error) {
 	if err != nil {
 		return nil, err
 	}
-	return all, all.addSqueue(out)
+	if err := all.addSqueue(out); err != nil {
+		return nil, err
+	}
+	if Transient(away) {
+		all.unanswered(ids)
+	}
+	return all, nil
 }
 
 func joinInts(list []int, sep string) string {

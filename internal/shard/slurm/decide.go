@@ -220,7 +220,35 @@ func (q *Queue) Repair(v *View, lim Limits, of int) (*Attempt, error) {
 		return nil, fault.New(fault.Incomplete, "%s are still missing after %s", fault.Count(len(tasks), "task"), fault.Count(len(v.Attempts), "attempt")).
 			WithHint("see `rawstatus status %s`, then: %s", Quote(q.Dir), r.queue.again())
 	}
+	if err := v.Unanswered(); err != nil {
+		return nil, err
+	}
 	return q.Again(v, r.Tries+1, tasks, lim), nil
+}
+
+// unanswered returns the job that has to be known before the item goes on without a person, who may have cancelled it; empty: none.
+func (r *Report) unanswered() string {
+	states := []*JobState{&r.Reduce, r.Deploy}
+	for i := range r.Tasks {
+		states = append(states, &r.Tasks[i].JobState)
+	}
+	for _, s := range states {
+		if s != nil && s.State == StateFailed && s.Slurm == Unanswered {
+			return s.Job
+		}
+	}
+	return ""
+}
+
+// Unanswered is a temporary failure while an item cannot go on because Slurm does not say how a job has ended.
+func (v *View) Unanswered() error {
+	for _, r := range v.Items {
+		if job := r.unanswered(); job != "" && !r.Done {
+			return fault.New(fault.Temporary, "slurm: the controller has forgotten job %s and the accounts do not answer: a person may have cancelled it, so nothing is submitted again", job).
+				WithHint("when `sacct --jobs=%s` answers: %s", job, r.queue.again())
+		}
+	}
+	return nil
 }
 
 // Replace cancels what waits for the end of earlier attempts at one run and submits a new one. The caller holds the lock.
@@ -296,6 +324,7 @@ func (v *View) retry() {
 func (r *Report) todo(maxAttempts int) (tasks []int, ok bool) {
 	switch {
 	case r.Wrong != nil || r.Tries >= maxAttempts: // nothing more of this plan
+	case r.unanswered() != "": // until Slurm says whether a person cancelled it
 	case r.State == Waiting || r.State == AtWork || r.State == Queued:
 		tasks = r.Lacking(false)
 		return tasks, len(tasks) > 0 || r.complete() && r.Reduce.open()
@@ -419,7 +448,7 @@ func deployable(v *View) (list [][]*Report) {
 		slices.SortStableFunc(series[name], func(a, b *Report) int { return a.Run - b.Run })
 		var ready, ofRun []*Report
 		for i, r := range series[name] {
-			if r.State == Undeployed {
+			if r.State == Undeployed && r.unanswered() == "" {
 				ofRun = append(ofRun, r)
 			} else if r.State != Done && r.State != Ended && r.State != Held {
 				ofRun = nil

@@ -81,6 +81,8 @@ func diagnoseEnd(e *Element) Verdict {
 		return Verdict{Action: Stop, Reason: "another cluster of the federation has taken it: " + e.state()}
 	case Lost:
 		return Verdict{Action: Retry, Reason: "Slurm has forgotten it: " + e.Reason}
+	case Unanswered:
+		return Verdict{Action: Retry, Reason: "Slurm's controller has forgotten it, and its accounts do not answer"}
 	case Failed:
 	default:
 		return Verdict{Action: Wait, Reason: string(e.State)}

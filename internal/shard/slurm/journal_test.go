@@ -220,6 +220,26 @@ func TestRepairIsBoundedAndLeavesDecisionsToPeople(t *testing.T) {
 	}
 }
 
+// A person may have cancelled a job that the controller has forgotten: only accounts would say so. Where there are none, nobody will.
+func TestNothingIsSubmittedAgainWhileAccountsAreAway(t *testing.T) {
+	s := newStandIn(t)
+	c := testQueue(t)
+	c.Client.Patience = 0
+	c.submitAll(t)
+	for says, want := range map[string]fault.Code{
+		"sacct: error: Problem talking to the database: Connection refused": fault.Temporary,
+		"Slurm accounting storage is disabled":                              fault.OK,
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, "sacct.sh"), []byte("#!/bin/sh\necho '"+says+"' >&2; exit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := c.Repair(c.view(t), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
+		if fault.CodeOf(err) != want || (next != nil) != (want == fault.OK) {
+			t.Errorf("%s: %+v, %v", says, next, err)
+		}
+	}
+}
+
 func TestLaterStageWaitsForTheEarlier(t *testing.T) {
 	s := newStandIn(t)
 	c := testQueue(t)

@@ -403,6 +403,9 @@ func (p *part) state() JobState {
 		}
 		return s
 	}
+	if s.Slurm == Unanswered {
+		s.Slurm = "" // its word is answer enough
+	}
 	switch code := fault.Code(p.outcome.Code); code {
 	case fault.OK:
 		s.State, s.Reason, s.verdict = StateDone, "", Verdict{Action: Retry}

@@ -42,12 +42,14 @@ const (
 	ReconfigFail State = "RECONFIG_FAIL"
 	// Lost is ours: accounting has it without an end, and the controller does not know it any more.
 	Lost State = "LOST"
+	// Unanswered is ours: the controller has forgotten the job, and accounting, which knows how it ended, does not answer now.
+	Unanswered State = "UNANSWERED"
 )
 
 // Over reports whether a job in this state will not go on by itself.
 func (s State) Over() bool {
 	switch s {
-	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline, Revoked, LaunchFailed, ReconfigFail, Lost:
+	case Completed, Failed, Cancelled, OutOfMemory, NodeFail, BootFail, Timeout, Preempted, Deadline, Revoked, LaunchFailed, ReconfigFail, Lost, Unanswered:
 		return true
 	}
 	return false
@@ -134,6 +136,16 @@ func (es Elements) known(job int) bool {
 		}
 	}
 	return false
+}
+
+// unanswered adds jobs of which nothing is known.
+func (es Elements) unanswered(ids []int) {
+	for _, job := range ids {
+		if !es.known(job) {
+			es.add(ElementID{job, -1}).State = Unanswered
+			es.add(ElementID{job, goneIndex}).State = Unanswered
+		}
+	}
 }
 
 // submitted returns when an array was submitted, by the controller's clock: as an element says that was never requeued. Zero: none does.
