@@ -12,8 +12,8 @@ import (
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/publish"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/campaign"
-	"rawstatus/internal/shard/reduce"
 )
 
 // impact lists the runs whose mask a plan changes, and writes them as a campaign, if asked to.
@@ -64,6 +64,6 @@ func rerun(c *cli.Context, s *publish.Subject, res *deployResult) (*campaign.Fil
 		}
 		return r
 	}, fmt.Sprintf("rerun-%s-%s-r%04d", s.Run.Experiment, s.Detector, s.Run.Number))
-	return &campaign.File{Name: name, Entries: []campaign.Entry{{Experiment: s.Run.Experiment, Runs: reduce.Ranges(runs), Dir: dir,
+	return &campaign.File{Name: name, Entries: []campaign.Entry{{Experiment: s.Run.Experiment, Runs: ranges.Of(runs).String(), Dir: dir,
 		Detectors: []string{s.Detector}, Tag: fmt.Sprintf("mask changed by %s of run %d", res.Plan.Target, s.Run.Number)}}}, nil
 }

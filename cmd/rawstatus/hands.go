@@ -15,7 +15,6 @@ import (
 	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/job"
 	"rawstatus/internal/shard/plan"
-	"rawstatus/internal/shard/reduce"
 	"rawstatus/internal/shard/slurm"
 	"rawstatus/internal/shard/task"
 )
@@ -33,7 +32,7 @@ func handsOf(e *environment, cores int) slurm.Hands {
 		},
 		Do: func(ctx context.Context, p slurm.Piece, tasks []int) error {
 			work := workOptions{Workers: cores, Read: task.Reading{Way: sweep.Cached}}
-			return shown(e, runTask(ctx, log, taskOptions{p, reduce.Ranges(tasks), work}))
+			return shown(e, runTask(ctx, log, taskOptions{p, ranges.Of(tasks).String(), work}))
 		},
 		Reduce: func(ctx context.Context, p slurm.Piece, r job.Results) error {
 			return shown(e, runReduce(ctx, log, reduceOptions{piece: p, results: r}))

@@ -81,7 +81,7 @@ func (h *History) Add(e Event) {
 	h.Runs = append(h.Runs, e)
 }
 
-// Sentence is the history in one line.
+// Sentence returns the history in one line.
 func (h *History) Sentence() string {
 	judged := h.Good + h.Bad
 	var s string
@@ -109,7 +109,7 @@ func (h *History) Sentence() string {
 	return s
 }
 
-// stateOf is the state of a word.
+// stateOf returns the state of a word.
 func stateOf(word uint64) string {
 	switch {
 	case word&status.NotJudged != 0:
@@ -241,7 +241,7 @@ func names(word uint64, family status.Family, sc *repo.Sidecar) string {
 	return strings.Join(out, "|")
 }
 
-// bitOf is the meaning of a bit: the sidecar's, else the table's.
+// bitOf returns the meaning of a bit: the sidecar's, else the table's.
 func bitOf(v uint64, family status.Family, sc *repo.Sidecar) status.Bit {
 	b, known := status.Lookup(family, v)
 	if !known {

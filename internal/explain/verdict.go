@@ -180,7 +180,7 @@ var compared = append([]comparison{
 	{"F11 max - pedestal", "", status.MaxLow, status.MaxHigh, status.Features, true, ""},
 }, chargeCompared()...)
 
-// chargeCompared are the quantities of charge injection.
+// chargeCompared returns the quantities of charge injection.
 func chargeCompared() (out []comparison) {
 	for _, q := range []struct {
 		name, unit string
@@ -216,12 +216,13 @@ func limits(p *Pixel, sc *repo.Sidecar) (out []Rule) {
 		if l == nil {
 			continue
 		}
-		rule := Rule{Quantity: c.name, Unit: cmp.Or(c.unit, "ADU"), Equal: c.equal, Centre: &l.Centre, Spread: &l.Spread}
+		lo, hi, centre, spread := float64(l.Lo), float64(l.Hi), float64(l.Centre), float64(l.Spread)
+		rule := Rule{Quantity: c.name, Unit: cmp.Or(c.unit, "ADU"), Equal: c.equal, Centre: &centre, Spread: &spread}
 		low, high := rule, rule
-		low.Bit, low.Limit, low.Sigmas = c.low, &l.Lo, sigmas(sc, c.sigmas, "lo", l.Centre, -l.Spread, l.Lo)
-		high.Bit, high.High, high.Limit, high.Sigmas = c.high, true, &l.Hi, sigmas(sc, c.sigmas, "hi", l.Centre, l.Spread, l.Hi)
+		low.Bit, low.Limit, low.Sigmas = c.low, &lo, sigmas(sc, c.sigmas, "lo", centre, -spread, lo)
+		high.Bit, high.High, high.Limit, high.Sigmas = c.high, true, &hi, sigmas(sc, c.sigmas, "hi", centre, spread, hi)
 		if c.low == c.high {
-			high.Low = &l.Lo
+			high.Low = &lo
 		} else {
 			out = append(out, low)
 		}
@@ -268,7 +269,7 @@ func limitAt(p *Pixel, sc *repo.Sidecar, name string) (found *repo.Limit) {
 	return found
 }
 
-// number is a parameter of the sidecar; 0 when it has none of that name.
+// number returns a parameter of the sidecar; 0 when it has none of that name.
 func number(sc *repo.Sidecar, name string) float64 {
 	if sc == nil {
 		return 0
@@ -344,7 +345,7 @@ func (v *Verdict) Measure(reasons []Reason, from string) {
 	v.Notes = append(v.Notes, "values from "+from)
 }
 
-// text is the rule for people.
+// text returns the rule for people.
 func (r *Rule) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", r.Bit, r.Name)

@@ -119,7 +119,7 @@ func (m *Merged) readMasks(r *repo.Repo, p *Plane, ctype string, files []repo.Fo
 		}
 		switch {
 		case s.Mask == nil:
-			return nil, fault.New(fault.Input, "%q has no sidecar: nobody knows for which runs this mask is valid", f.Path).
+			return nil, fault.New(fault.Input, "%q has no sidecar: the runs for which this mask is valid are not known", f.Path).
 				WithHint("save the mask again, or remove the file")
 		case s.Mask.Retired != nil:
 			retired++
@@ -150,7 +150,7 @@ func (m *Merged) readDefault(r *repo.Repo, p *Plane, opt MergeOptions) (*Source,
 		Bad: len(file.At), Reason: "no other file: the default of the detector type"}, nil
 }
 
-// wantedShape is the shape that a file of a plane must have, nil when it is not known.
+// wantedShape returns the shape that a file of a plane must have, nil when it is not known.
 func (m *Merged) wantedShape(p *Plane) []int {
 	i := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
 	if m.Panels[i].Rows == 0 {
@@ -256,7 +256,7 @@ func (m *Merged) checkTree(tree *repo.Repo) error {
 		return nil
 	}
 	return fault.New(fault.Input, "the tree of the dark jobs has no status for %s: %s", m.Stamp, m.lookedFor(tree)).
-		WithHint("name the directory in which the panels lie, or, of psana2, the one above with the detector types: --dark-tree")
+		WithHint("--dark-tree wants the directory in which the panels lie, or for psana2 the one above it, which has the detector types")
 }
 
 // names lists the first names of a directory.

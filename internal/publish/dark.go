@@ -46,7 +46,7 @@ type DarkRun struct {
 	PlanID       string
 }
 
-// Subject is the detector of the run as the deployment knows it.
+// Subject returns the detector of the run as the deployment knows it.
 func (d *DarkRun) Subject(r *repo.Repo) (*Subject, error) {
 	s := &Subject{Detector: d.Detector, Type: d.Type, Run: d.Run, At: d.Run.Begin, Stamp: r.Stamp(d.Run.Begin), Origin: "the plan of the dark run"}
 	s.setPanels(d.Panels)
@@ -143,7 +143,7 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 	}
 	if n := p.merged.planes(); n > len(p.merged.gains()) {
 		return nil, fault.New(fault.Refused, "the constants of %s have %d gain planes, and the gain modes of its data are not told apart: it is not known which planes this run has measured", d.Type, n).
-			WithHint("its pedestals are deployed by the software of the detector; pixels of its status go by mergedeploy without --dark")
+			WithHint("pedestals of this type are deployed by the detector's own software; deploy its bad pixels with mergedeploy without --dark")
 	}
 	if err := p.settle(opt); err != nil {
 		return nil, err
@@ -434,7 +434,7 @@ func writeRows[T any](w io.Writer, values []T, cols int, appendRows func(b []byt
 	return nil
 }
 
-// content is the array as it is deployed: its bytes, or the text.
+// content returns the array as it is deployed: its bytes, or the text.
 func (q *DarkPart) content(source string) (calib.Content, int64, error) {
 	if q.raw {
 		return calib.RawContent(source, q.array, q.sum), q.array.Size(), nil
@@ -521,7 +521,7 @@ func (p *DarkPlan) dryRun(ctx context.Context, parts []calib.Deployment) error {
 	return nil
 }
 
-// entry is the record of the set.
+// entry returns the record of the set.
 func (p *DarkPlan) entry(command []string, comment string) calib.Record {
 	rec := calib.Record{Action: calib.ActionDeploy, Command: command, Version: version.String(), Comment: comment, Experiment: p.dark.Run.Experiment,
 		Run: p.dark.Run.Number, RunTime: p.merged.Run.Begin, Detector: p.Detector, Range: p.Range, Source: p.dark.Source, Shape: p.Shape, Bad: p.Bad, Choices: p.choices}
@@ -533,7 +533,7 @@ func (p *DarkPlan) entry(command []string, comment string) calib.Record {
 	return rec
 }
 
-// record is the record of a part.
+// record returns the record of a part.
 func (p *DarkPlan) record(q *DarkPart, command []string, comment string) calib.Record {
 	rec := p.entry(command, comment)
 	rec.CType, rec.Array, rec.Key, rec.Seen, rec.Bad = string(q.CType), q.Array, p.key(q), q.changes, 0

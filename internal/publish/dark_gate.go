@@ -25,13 +25,13 @@ type Shift struct {
 	Like     string  `json:"like,omitempty"`
 }
 
-// Sigmas is the shift in units of the noise.
+// Sigmas returns the shift in units of the noise.
 func (s Shift) Sigmas() float64 { return math.Abs(s.ADU) / max(s.Sigma, leastSigma) }
 
 // leastSigma is the noise in ADU below which pedestals are not compared: quieter pixels are not read out.
 const leastSigma = 0.5
 
-// String is the shift in words.
+// String returns the shift in words.
 func (s Shift) String() string {
 	text := fmt.Sprintf("segment %d%s chip at row %d column %d by %+.1f ADU, %.1f sigma", s.Slot, gainText(s.GainMode), s.Row, s.Col, s.ADU, s.Sigmas())
 	if s.Like != "" {
@@ -111,7 +111,7 @@ func inForceFor(ctx context.Context, dest calib.Destination, run int) (*calib.Ar
 	return a, item.Name, err
 }
 
-// chips are the first and last rows and columns of the readout chips of a panel.
+// chips returns the first and last rows and columns of the readout chips of a panel.
 func chips(rows, cols, asicRows, asicCols int) (tiles [][4]int) {
 	if asicRows <= 0 || asicCols <= 0 {
 		asicRows, asicCols = rows, cols
@@ -242,7 +242,7 @@ func (u *DarkUnit) tally() (c tally) {
 	return c
 }
 
-// maxShift is the number of sigmas by which pedestals of a chip may move.
+// maxShift returns the number of sigmas by which pedestals of a chip may move.
 func (g Gate) maxShift() float64 {
 	if g.MaxShift == 0 {
 		return DefaultGate.MaxShift

@@ -39,7 +39,7 @@ type Identity struct {
 	DetName  string `json:"detname"`
 }
 
-// LedgerDir is where deployments of a detector in an experiment to the web service are recorded.
+// LedgerDir returns where deployments of a detector in an experiment to the web service are recorded.
 func LedgerDir(r *repo.Repo, dettype, exp, det, suffix string) string {
 	name := exp + "-" + det
 	if suffix != "" {

@@ -17,11 +17,10 @@ import (
 
 // Difference holds the changes from one status array to another.
 type Difference struct {
-	From      string       `json:"from"`
-	To        string       `json:"to"`
-	Shape     []int        `json:"shape"`
-	NewlyBad  int          `json:"newly_bad"`
-	NewlyGood int          `json:"newly_good"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Shape []int  `json:"shape"`
+	status.Turned
 	OtherBits int          `json:"other_bits"` // bad in both, for other reasons
 	Same      int          `json:"same"`
 	Planes    []DiffPlane  `json:"planes,omitempty"` // planes that differ
@@ -30,10 +29,9 @@ type Difference struct {
 
 // DiffPlane counts the changes in one plane (all indexes but the last two).
 type DiffPlane struct {
-	Index     []int `json:"index"`
-	NewlyBad  int   `json:"newly_bad"`
-	NewlyGood int   `json:"newly_good"`
-	OtherBits int   `json:"other_bits"`
+	Index []int `json:"index"`
+	status.Turned
+	OtherBits int `json:"other_bits"`
 }
 
 // DiffPixels is one pixel that differs.
@@ -64,12 +62,7 @@ func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
 			d.Planes = append(d.Planes, DiffPlane{Index: indexOf(last*plane, b.Shape)[:max(0, len(b.Shape)-2)]})
 		}
 		p := &d.Planes[len(d.Planes)-1]
-		switch {
-		case x == 0:
-			p.NewlyBad++
-		case y == 0:
-			p.NewlyGood++
-		default:
+		if p.Count(x != 0, y != 0); x != 0 && y != 0 {
 			p.OtherBits++
 		}
 		if len(d.Pixels) < most {
@@ -77,7 +70,8 @@ func Diff(from, to string, a, b *calib.Array, most int) (*Difference, error) {
 		}
 	})
 	for _, p := range d.Planes {
-		d.NewlyBad, d.NewlyGood, d.OtherBits = d.NewlyBad+p.NewlyBad, d.NewlyGood+p.NewlyGood, d.OtherBits+p.OtherBits
+		d.OtherBits += p.OtherBits
+		d.Sum(p.Turned)
 	}
 	d.Same = b.Words.Pixels - d.NewlyBad - d.NewlyGood - d.OtherBits
 	return d, err

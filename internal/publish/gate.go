@@ -37,7 +37,7 @@ type Finding struct {
 	Over    string `json:"override,omitempty"` // flags that let it pass
 }
 
-// String is the finding as a line.
+// String returns the finding as a line.
 func (f Finding) String() string {
 	switch {
 	case f.Forced:

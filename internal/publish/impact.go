@@ -9,15 +9,15 @@ import (
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/open"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/stats/status"
 )
 
 // RunImpact is the effect of a deployment on one run, in pixels as analysis masks them.
 type RunImpact struct {
-	Run       int    `json:"run"`
-	Instead   string `json:"instead_of,omitempty"`
-	NewlyBad  int    `json:"newly_bad"`
-	NewlyGood int    `json:"newly_good"`
-	Whole     string `json:"cannot_be_compared,omitempty"`
+	Run     int    `json:"run"`
+	Instead string `json:"instead_of,omitempty"`
+	status.Turned
+	Whole string `json:"cannot_be_compared,omitempty"`
 }
 
 // Runs picks the runs whose mask changes by more than some pixels.
@@ -27,7 +27,7 @@ func (p *Plan) Runs(of []int, more int) []RunImpact {
 		for _, s := range p.Stretches {
 			whole := cmp.Or(s.Problem, s.Unequal)
 			if s.has(run) && (s.NewlyBad+s.NewlyGood > more || whole != "") {
-				list = append(list, RunImpact{run, s.Now, s.NewlyBad, s.NewlyGood, whole})
+				list = append(list, RunImpact{run, s.Now, s.Turned, whole})
 			}
 		}
 	}

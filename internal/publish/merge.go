@@ -113,7 +113,7 @@ func (s *Source) column() string {
 	return s.CType
 }
 
-// PlaneCount is the number of planes that Merge makes: panels times gain modes.
+// PlaneCount returns the number of planes that Merge makes: panels times gain modes.
 func (s *Subject) PlaneCount() int { return len(s.Panels) * len(s.gains()) }
 
 // Merge merges the status files of the subject per panel and gain mode, writes status_merged, stacks the

@@ -189,7 +189,7 @@ func TestPlanCountsByPlane(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Tile{{Slot: 0, Pixels: 185 * 388, Bad: 4, NewlyGood: 6}, {Slot: 1, Pixels: 185 * 388, Bad: 7, NewlyBad: 7}}
+	want := []Tile{{Slot: 0, Pixels: 185 * 388, Bad: 4, Turned: status.Turned{NewlyGood: 6}}, {Slot: 1, Pixels: 185 * 388, Bad: 7, Turned: status.Turned{NewlyBad: 7}}}
 	if !slices.Equal(plan.Tiles, want) || len(plan.Stretches) != 1 || plan.Stretches[0].NewlyBad != 7 || plan.Stretches[0].NewlyGood != 6 || plan.Bad != 11 {
 		t.Errorf("panels %+v, changes %+v, want panels %+v", plan.Tiles, plan.Stretches, want)
 	}

@@ -327,7 +327,7 @@ func (m *Merged) text(w io.Writer) error {
 	return calibtxt.WriteArray(w, m.header, m.array.Words)
 }
 
-// content is the array as it is deployed.
+// content returns the array as it is deployed.
 func (m *Merged) content() (calib.Content, int64, error) {
 	if w := m.written; w != nil {
 		open := func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(w.file, 0, w.size)), nil }
@@ -355,7 +355,7 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// gains are the planes of the deployed array, or one without a name.
+// gains returns the planes of the deployed array, or one without a name.
 func (s *Subject) gains() []string {
 	if len(s.family.GainModes) > 0 {
 		return s.family.GainModes
@@ -363,7 +363,7 @@ func (s *Subject) gains() []string {
 	return []string{""}
 }
 
-// planes is the number of gain planes of the deployed array.
+// planes returns the number of gain planes of the deployed array.
 func (s *Subject) planes() int {
 	if s.onePlane {
 		return 1
@@ -376,12 +376,12 @@ func (s *Subject) stacked() bool {
 	return s.family.AlwaysStacked || len(s.Panels) > 1 || s.planes() > 1
 }
 
-// count is the length of the panel axis.
+// count returns the length of the panel axis.
 func (s *Subject) count() int {
 	return max(s.panels, s.padded())
 }
 
-// padded is how many panels an array of this detector has when nothing in force says more. Of jungfraus
+// padded returns how many panels an array of this detector has when nothing in force says more. Of jungfraus
 // only LCLS-I rounds the number up; the names of its detectors have a colon.
 func (s *Subject) padded() int {
 	highest := s.Panels[len(s.Panels)-1].Slot

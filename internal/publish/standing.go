@@ -89,7 +89,7 @@ func (s *Standing) mask(ctx context.Context, name string, planes int) *flags {
 	return s.masks[name]
 }
 
-// edges are the runs at which another pixel_status comes into force.
+// edges returns the runs at which another pixel_status comes into force.
 func (s *Standing) edges() (runs []int) {
 	if s == nil {
 		return nil

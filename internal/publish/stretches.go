@@ -15,29 +15,27 @@ import (
 // Tile counts the pixels of one panel as analysis will mask them: gain modes combined, together with the
 // pixel_status in force.
 type Tile struct {
-	Slot      int  `json:"slot"`
-	Pixels    int  `json:"pixels"`
-	Bad       int  `json:"bad_pixels"`
-	Standing  int  `json:"bad_by_pixel_status"` // of these, bad by the pixel_status in force alone
-	Unjudged  int  `json:"not_judged"`
-	NewlyBad  int  `json:"newly_bad"`
-	NewlyGood int  `json:"newly_good"`
-	BadASICs  int  `json:"bad_asics,omitempty"` // readout chips with more than half of their pixels bad
-	Chosen    bool `json:"chosen,omitempty"`    // padding, or a panel filled as the user said
+	Slot     int `json:"slot"`
+	Pixels   int `json:"pixels"`
+	Bad      int `json:"bad_pixels"`
+	Standing int `json:"bad_by_pixel_status"` // of these, bad by the pixel_status in force alone
+	Unjudged int `json:"not_judged"`
+	status.Turned
+	BadASICs int  `json:"bad_asics,omitempty"` // readout chips with more than half of their pixels bad
+	Chosen   bool `json:"chosen,omitempty"`    // padding, or a panel filled as the user said
 }
 
 // Stretch holds the changes for runs that use one constant now, under one pixel_status.
 type Stretch struct {
-	Runs      []calib.Range `json:"runs"`
-	Now       string        `json:"now,omitempty"` // what they use now; empty: nothing
-	Content   string        `json:"sha256,omitempty"`
-	Shape     []int         `json:"shape,omitempty"`
-	Status    string        `json:"pixel_status,omitempty"`
-	Bad       int           `json:"bad_pixels"` // masked now
-	NewlyBad  int           `json:"newly_bad"`
-	NewlyGood int           `json:"newly_good"`
-	Unequal   string        `json:"other_size,omitempty"` // sizes differ: pixels cannot be compared
-	Problem   string        `json:"problem,omitempty"`    // what is in force cannot be read
+	Runs    []calib.Range `json:"runs"`
+	Now     string        `json:"now,omitempty"` // what they use now; empty: nothing
+	Content string        `json:"sha256,omitempty"`
+	Shape   []int         `json:"shape,omitempty"`
+	Status  string        `json:"pixel_status,omitempty"`
+	Bad     int           `json:"bad_pixels"` // masked now
+	status.Turned
+	Unequal string `json:"other_size,omitempty"` // sizes differ: pixels cannot be compared
+	Problem string `json:"problem,omitempty"`    // what is in force cannot be read
 }
 
 // has reports whether a run belongs to the stretch.
@@ -114,23 +112,19 @@ func (p *Plan) compare(s *Stretch, old, standing *flags) {
 	l := p.merged.layout()
 	pairs(was, is, func(at int, w, i uint64) {
 		tile, _ := l.find(at)
-		switch t := &found[tile]; {
-		case w == 0:
-			t.NewlyBad++
-		case i == 0:
-			t.NewlyGood++
-			fallthrough
-		default:
+		t := &found[tile]
+		if t.Count(w != 0, i != 0); w != 0 {
 			t.Bad++
 		}
 	})
 	for i, f := range found {
 		t := &p.Tiles[i]
 		if s.has(p.Against) {
-			t.NewlyBad, t.NewlyGood = f.NewlyBad, f.NewlyGood
+			t.Turned = f.Turned
 		}
 		if !t.Chosen {
-			s.Bad, s.NewlyBad, s.NewlyGood = s.Bad+f.Bad, s.NewlyBad+f.NewlyBad, s.NewlyGood+f.NewlyGood
+			s.Bad += f.Bad
+			s.Sum(f.Turned)
 		}
 	}
 }

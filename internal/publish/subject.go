@@ -184,7 +184,7 @@ func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
 			s.Origin = "file names in the repository"
 		}
 		if l.Segment < 0 && len(found) > 1 {
-			return nil, fault.New(fault.Usage, "nothing in the repository tells the segment number of panel %q", l.Panel).
+			return nil, fault.New(fault.Usage, "the repository does not say which segment panel %q is", l.Panel).
 				WithHint("name the raw data with -k or --dir")
 		}
 		p := Panel{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}

@@ -10,7 +10,7 @@ import (
 	"rawstatus/internal/io/access"
 )
 
-// LogPath is the name of the log file of a command that this process has started at that time. dettype
+// LogPath returns the name of the log file of a command that this process has started at that time. dettype
 // may be empty as long as it is unknown; such logs lie under scripts.
 func (r *Repo) LogPath(dettype, command string, start time.Time) string {
 	start = start.In(r.Loc)

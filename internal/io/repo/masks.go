@@ -51,7 +51,7 @@ type Retired struct {
 	Time    time.Time `json:"time"`
 }
 
-// Short is the part of the content hash that stands in file names.
+// Short returns the part of the content hash that stands in file names.
 func (m Mask) Short() string { return m.Hash[:min(maskName, len(m.Hash))] }
 
 // MaskPlane is a mask for one panel in one gain mode ("": all).

@@ -63,7 +63,7 @@ type Name struct {
 	gainWord string // as in the name
 }
 
-// String is the file's name.
+// String returns the file's name.
 func (n Name) String() string { return n.stem() + n.Ext }
 
 func (n Name) prefix() string {

@@ -71,7 +71,7 @@ func byWord(word string) []Product {
 // Real reports whether the values are averages or deviations, with decimals; else they are whole numbers.
 func (p Product) Real() bool { return p == Pedestals || p == PixelRMS }
 
-// DType is the type in which analysis reads the product.
+// DType returns the type in which analysis reads the product.
 func (p Product) DType() string {
 	if p.Real() {
 		return "float32"
@@ -110,7 +110,7 @@ func StyleOf(lcls1, gains bool) Style {
 // Panels reports whether there is a file for each panel and gain mode; else one holds the detector.
 func (s Style) Panels() bool { return s == Psana1Panels || s == Psana2Panels }
 
-// Name is how files of the style call a product.
+// Name returns how files of the style call a product.
 func (s Style) Name(p Product) string {
 	names := [2]string{string(p), string(p)}
 	switch p {
@@ -134,7 +134,7 @@ func (s Style) Name(p Product) string {
 	return string(p)
 }
 
-// Width is the least width in which whole numbers are printed.
+// Width returns the least width in which whole numbers are printed.
 func (s Style) Width(p Product, dettype string) int {
 	jungfrau := strings.HasPrefix(strings.ToLower(dettype), "jungfrau")
 	switch {

@@ -60,7 +60,7 @@ func isDir(path string) bool {
 // IsTree reports whether the repository is that of one detector type.
 func (r *Repo) IsTree() bool { return r.tree != "" }
 
-// TypeDir is the directory of a detector type.
+// TypeDir returns the directory of a detector type.
 func (r *Repo) TypeDir(dettype string) string {
 	if r.tree != "" {
 		return r.Root
@@ -68,18 +68,18 @@ func (r *Repo) TypeDir(dettype string) string {
 	return filepath.Join(r.Root, strings.ToLower(dettype))
 }
 
-// PanelDir is the directory of a panel; panel is an element of [PanelDirs].
+// PanelDir returns the directory of a panel; panel is an element of [PanelDirs].
 func (r *Repo) PanelDir(dettype, panel string) string {
 	return filepath.Join(r.TypeDir(dettype), panel)
 }
 
-// StackPath is where the array of a whole detector is put together for deployment.
+// StackPath returns where the array of a whole detector is put together for deployment.
 func (r *Repo) StackPath(dettype, detName, exp string, run int, begin time.Time, ctype string) string {
 	name := fmt.Sprintf("%s-%s-%s-r%04d-%s.txt", detName, r.Stamp(begin), exp, run, ctype)
 	return filepath.Join(r.TypeDir(dettype), "merge_tmp", name)
 }
 
-// DefaultPath is the constant of last resort of a detector type, written by people.
+// DefaultPath returns the constant of last resort of a detector type, written by people.
 func (r *Repo) DefaultPath(dettype, ctype string) string {
 	t := strings.ToLower(dettype)
 	return filepath.Join(r.TypeDir(dettype), "default", t+"_default_"+ctype+".txt")

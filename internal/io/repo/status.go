@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,13 +127,33 @@ type Frames struct {
 
 // Limit is one evaluated pair of limits and what it was found from, in ADU.
 type Limit struct {
-	Name   string  `json:"name"`
-	Row    int     `json:"row,omitempty"` // first pixel of the ASIC, for limits per ASIC
-	Col    int     `json:"col,omitempty"`
-	Lo     float64 `json:"lo"`
-	Hi     float64 `json:"hi"`
-	Centre float64 `json:"centre"` // mean or median
-	Spread float64 `json:"spread"` // standard deviation or median distance
+	Name   string `json:"name"`
+	Row    int    `json:"row,omitempty"` // first pixel of the ASIC, for limits per ASIC
+	Col    int    `json:"col,omitempty"`
+	Lo     Number `json:"lo"`
+	Hi     Number `json:"hi"`
+	Centre Number `json:"centre"` // mean or median
+	Spread Number `json:"spread"` // standard deviation or median distance
+}
+
+// Number is a float64 that is null in JSON where it is not finite.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if v := float64(n); v-v != 0 {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
 }
 
 // Input is a file that a result was made from.
@@ -143,7 +164,7 @@ type Input struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
-// sidecarPath is where the sidecar of a status file lies.
+// sidecarPath returns where the sidecar of a status file lies.
 func sidecarPath(status string) string {
 	return strings.TrimSuffix(status, filepath.Ext(status)) + ".json"
 }

@@ -109,7 +109,7 @@ func TestTrendAndTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []RunTrend{{2, 1, 0, 0, 0}, {3, 2, 1, 0, 1}, {5, 1, 0, 1, 0}, {9, 2, 1, 0, 0}}
+	want := []RunTrend{{2, 1, status.Turned{}, 0}, {3, 2, status.Turned{NewlyBad: 1}, 1}, {5, 1, status.Turned{NewlyGood: 1}, 0}, {9, 2, status.Turned{NewlyBad: 1}, 0}}
 	if len(trend.Series) != 1 || !reflect.DeepEqual(trend.Series[0].Runs, want) {
 		t.Errorf("got %+v, want %+v", trend.Series[0].Runs, want)
 	}
@@ -126,7 +126,7 @@ func TestTrendAndTable(t *testing.T) {
 		t.Errorf("bits %v are not by value", table.Bits)
 	}
 	r := table.Rows[0]
-	if r.Change == nil || *r.Change != (Change{5, 1, 0}) || r.Rate != 0.5 || r.Bits["RMS_LOW"] != 1 || r.Pixels != 4 {
+	if r.Change == nil || *r.Change != (Change{5, status.Turned{NewlyBad: 1}}) || r.Rate != 0.5 || r.Bits["RMS_LOW"] != 1 || r.Pixels != 4 {
 		t.Errorf("%+v", r)
 	}
 	out.Reset()
@@ -207,7 +207,7 @@ func TestTrendComparesEqualWithEqual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []RunTrend{{1, 9, 0, 0, 0}, {2, 2, 1, 0, 1}, {3, 12, 2, 0, 2}}
+	want := []RunTrend{{1, 9, status.Turned{}, 0}, {2, 2, status.Turned{NewlyBad: 1}, 1}, {3, 12, status.Turned{NewlyBad: 2, NewlyGood: 0}, 2}}
 	s := trend.Series[0]
 	if !reflect.DeepEqual(s.Runs, want) || s.Common.First != 1 || s.Common.Last != 4 || s.Common.Panels != 2 {
 		t.Errorf("%+v, common %+v", s.Runs, s.Common)

@@ -14,6 +14,7 @@ import (
 
 	"rawstatus/internal/io/atomicfile"
 	"rawstatus/internal/shard/slurm"
+	"rawstatus/internal/stats/status"
 )
 
 // Row is one line of the table: an item and what was found.
@@ -39,9 +40,8 @@ type Row struct {
 
 // Change compares the bad pixels of two runs.
 type Change struct {
-	Previous  int `json:"previous_run"`
-	NewlyBad  int `json:"newly_bad"`
-	NewlyGood int `json:"newly_good"`
+	Previous int `json:"previous_run"`
+	status.Turned
 }
 
 // Table is the result of a campaign.

@@ -11,6 +11,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/shard/slurm"
+	"rawstatus/internal/stats/status"
 )
 
 // series names the items that are compared with each other: those that differ in the run alone.
@@ -52,11 +53,10 @@ type pixel struct {
 
 // RunTrend is one run of a series.
 type RunTrend struct {
-	Run       int
-	Bad       int
-	NewlyBad  int // against the run before in which the panel was there
-	NewlyGood int
-	FirstBad  int // pixels that had been good in every run before
+	Run           int
+	Bad           int
+	status.Turned     // against the run before in which the panel was there
+	FirstBad      int // pixels that had been good in every run before
 }
 
 // panelKey is a panel in a gain mode. Panels are known by id: detectors are taken apart and put together.
@@ -104,7 +104,7 @@ func MakeTrend(v *slurm.View, read StatusReader) (*Trend, error) {
 		}
 		for i, it := range groups[n][1:] {
 			r := series.Runs[i+1]
-			t.Changes[it.Key] = &Change{Previous: series.Runs[i].Run, NewlyBad: r.NewlyBad, NewlyGood: r.NewlyGood}
+			t.Changes[it.Key] = &Change{series.Runs[i].Run, r.Turned}
 		}
 	}
 	return t, nil
@@ -162,16 +162,16 @@ func (s *Series) followPanel(key panelKey, visits []visit, read StatusReader) er
 	var bad []int
 	begin := 0 // of the visits with a panel of the same size
 	for n, v := range visits {
-		status, err := read(v.file)
+		words, err := read(v.file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.key, err)
 		}
-		if h == nil || len(h.bad) != len(status) {
-			h = &history{bad: make([]bool, len(status)), badRuns: make([]uint16, len(status)), flips: make([]uint16, len(status)), first: make([]int32, len(status))}
+		if h == nil || len(h.bad) != len(words) {
+			h = &history{bad: make([]bool, len(words)), badRuns: make([]uint16, len(words)), flips: make([]uint16, len(words)), first: make([]int32, len(words))}
 			begin = n
 		}
 		before := s.Runs[v.run].Bad
-		h.add(status, s.Runs[v.run].Run, &s.Runs[v.run])
+		h.add(words, s.Runs[v.run].Run, &s.Runs[v.run])
 		bad = append(bad, s.Runs[v.run].Bad-before)
 	}
 	if visits[begin].run == 0 && visits[len(visits)-1].run == len(s.Runs)-1 {
@@ -199,8 +199,8 @@ func columns(it *slurm.Report, segment int) int {
 	return 1
 }
 
-func (h *history) add(status []uint64, run int, r *RunTrend) {
-	for i, v := range status {
+func (h *history) add(words []uint64, run int, r *RunTrend) {
+	for i, v := range words {
 		bad := v != 0
 		if bad {
 			r.Bad++
@@ -214,11 +214,7 @@ func (h *history) add(status []uint64, run int, r *RunTrend) {
 		}
 		if h.runs > 0 && bad != h.bad[i] {
 			h.flips[i]++
-			if bad {
-				r.NewlyBad++
-			} else {
-				r.NewlyGood++
-			}
+			r.Count(h.bad[i], bad)
 		}
 		h.bad[i] = bad
 	}

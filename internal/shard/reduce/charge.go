@@ -8,6 +8,7 @@ import (
 
 	"rawstatus/internal/fault"
 	"rawstatus/internal/io/repo"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/charge"
 	"rawstatus/internal/stats/plane"
@@ -31,7 +32,7 @@ func mergeCharge(work string, p *plan.Plan, unit int) (*plane.Set, error) {
 			}
 			sums, err := charge.SumsFromSet(part.set)
 			if err == nil {
-				err = whole.Place(f[0].Mode, sums)
+				err = whole.AddStep(f[0].Mode, sums)
 			}
 			if err != nil {
 				return nil, fault.New(fault.Input, "%s: could not place step %d: %w", p.UnitName(unit), f[0].Step, err).
@@ -80,11 +81,11 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 		traces := func(pixel int) []charge.Trace { return at.Traces(res, pixel) }
 		for m, limit := range res.Response {
 			if limit == limit && !rules.Compat {
-				v.limits = append(v.limits, Limit{Name: silentName(m), Panels: []int{i}, Lo: Number(limit), Hi: Number(limit), Centre: Number(limit)})
+				v.limits = append(v.limits, Limit{Limit: repo.Limit{Name: silentName(m), Lo: repo.Number(limit), Hi: repo.Number(limit), Centre: repo.Number(limit)}, Panels: []int{i}})
 			}
 		}
 		for _, c := range res.Cuts {
-			v.limits = append(v.limits, Limit{Name: c.Name, Panels: []int{i}, Lo: Number(c.Lo), Hi: Number(c.Hi), Centre: Number(c.Med), Spread: Number(c.Spr), Used: c.Used})
+			v.limits = append(v.limits, Limit{repo.Limit{Name: c.Name, Lo: repo.Number(c.Lo), Hi: repo.Number(c.Hi), Centre: repo.Number(c.Med), Spread: repo.Number(c.Spr)}, []int{i}, c.Used})
 		}
 		one := judged{Judged: Judged{Frames: frames, GoodFrames: frames, Bad: status.SparseOf(res.Status), Quantities: chargeQuantities(at, res, rules), Traces: traces, Ramp: ramp}}
 		if p.Params.CIConstants != "" && in[i].set != nil {
@@ -104,7 +105,7 @@ func judgeCharge(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 	return v, nil
 }
 
-// chargeRules are the rules with numbers, as far as they do not differ between panels.
+// chargeRules returns the rules with numbers, as far as they do not differ between panels.
 func chargeRules(r charge.Rules) map[uint64]string {
 	rules := map[uint64]string{}
 	for m, mode := range charge.ModeNames {
@@ -164,16 +165,16 @@ func stepNotes(p *plan.Plan, unit int, facts []charge.StepFacts) (notes []string
 	}
 	slices.Sort(notes)
 	if len(silent) > 0 {
-		add("fewer than half of the pulsed pixels answer in steps %s", Ranges(silent))
+		add("fewer than half of the pulsed pixels answer in steps %s", ranges.Of(silent))
 	}
 	if len(bare) > 0 && p.Params.Compat == "" {
-		add("no complete ramp in steps %s: their pixels are not judged", Ranges(bare))
+		add("no complete ramp in steps %s: their pixels are not judged", ranges.Of(bare))
 	}
 	if others > 0 {
 		add("in %s more than a tenth of the pixels answer that are not pulsed", fault.Count(others, "step"))
 	}
 	if len(dropped) > 0 {
-		add("frames of steps %s were left out: beyond --events, without any value, or as the original does after lost events", Ranges(dropped))
+		add("frames of steps %s were left out: beyond --events, without any value, or as the original does after lost events", ranges.Of(dropped))
 	}
 	if len(lengths) > 0 && p.Params.Compat == "" {
 		lo, hi := math.MaxInt, 0
@@ -244,10 +245,10 @@ func chargeConstants(style string, res *charge.Verdict) func(context.Context, *r
 	}
 }
 
-// silentName is the quantity that separates pixels without an answer from those that only never switch.
+// silentName returns the quantity that separates pixels without an answer from those that only never switch.
 func silentName(mode int) string { return "slope without gain bit " + charge.ModeNames[mode] }
 
-// chargeQuantities are the numbers that the rules compare, for explanations.
+// chargeQuantities returns the numbers that the rules compare, for explanations.
 func chargeQuantities(at *charge.Panel, res *charge.Verdict, rules charge.Rules) (out []Quantity) {
 	for _, c := range res.Cuts {
 		q := Quantity{Name: c.Name, Unit: c.Unit, Value: c.Value}

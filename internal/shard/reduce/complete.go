@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/shard/task"
 )
@@ -35,28 +35,10 @@ func Lacking(work string, p *plan.Plan) []Lack {
 	return out
 }
 
-// Ranges writes task numbers as --task takes them: 3,5-9.
-func Ranges(tasks []int) string {
-	var parts []string
-	for i := 0; i < len(tasks); {
-		j := i
-		for j+1 < len(tasks) && tasks[j+1] == tasks[j]+1 {
-			j++
-		}
-		part := strconv.Itoa(tasks[i])
-		if j > i {
-			part += "-" + strconv.Itoa(tasks[j])
-		}
-		parts = append(parts, part)
-		i = j + 1
-	}
-	return strings.Join(parts, ",")
-}
-
 // shownLacks bounds the list in an error message; the command that redoes the tasks names them all.
 const shownLacks = 10
 
-// incomplete is the error for missing partials, with the command that makes just those.
+// incomplete returns the error for missing partials, with the command that makes just those.
 func incomplete(work string, p *plan.Plan, lacks []Lack) error {
 	tasks := make([]int, len(lacks))
 	var lines []string
@@ -70,5 +52,5 @@ func incomplete(work string, p *plan.Plan, lacks []Lack) error {
 		lines = append(lines, fmt.Sprintf("... and %d more", len(lacks)-shownLacks))
 	}
 	return fault.New(fault.Incomplete, "%d of %s of plan %.12s are missing or unusable:\n  %s", len(lacks), fault.Count(len(p.Tasks), "partial"), p.ID, strings.Join(lines, "\n  ")).
-		WithHint("do them with: rawstatus task --work %s --task %s", work, Ranges(tasks))
+		WithHint("do them with: rawstatus task --work %s --task %s", work, ranges.Of(tasks))
 }

@@ -15,6 +15,7 @@ import (
 
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/plane"
@@ -216,7 +217,7 @@ func compareGolden(t *testing.T, j job, sum *Summary, r *golden.Result) {
 		if strings.HasPrefix(l.Name, "F6") {
 			tol = 1e-9
 		}
-		for key, v := range map[string]Number{"lo": l.Lo, "hi": l.Hi} {
+		for key, v := range map[string]repo.Number{"lo": l.Lo, "hi": l.Hi} {
 			want, ok := r.Summary.Number(t, names[l.Name], key)
 			if !ok {
 				t.Errorf("no limit %s %s in the golden summary", names[l.Name], key)

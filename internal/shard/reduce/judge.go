@@ -2,9 +2,7 @@ package reduce
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 
@@ -17,37 +15,11 @@ import (
 	"rawstatus/internal/stats/status"
 )
 
-// Limit is a pair of evaluated limits and what it came from.
+// Limit is a pair of evaluated limits, and what it was found from.
 type Limit struct {
-	Name   string `json:"name"`
-	Panels []int  `json:"panels,omitempty"` // positions in Group.Panels; empty: all
-	Row    int    `json:"row,omitempty"`    // first pixel of the ASIC, for limits per ASIC
-	Col    int    `json:"col,omitempty"`
-	Lo     Number `json:"lo"`
-	Hi     Number `json:"hi"`
-	Centre Number `json:"centre"` // mean or median
-	Spread Number `json:"spread"` // standard deviation, MAD
-	Used   int    `json:"used"`   // values behind them
-}
-
-// Number is a float64 that JSON files have as null where it is not finite.
-type Number float64
-
-// MarshalJSON implements json.Marshaler.
-func (n Number) MarshalJSON() ([]byte, error) {
-	if v := float64(n); v-v != 0 {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(n))
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *Number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*n = Number(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(n))
+	repo.Limit
+	Panels []int `json:"panels,omitempty"` // positions in Group.Panels; empty: all
+	Used   int   `json:"used"`             // values behind them
 }
 
 // judgement holds the results for the panels of a group.
@@ -178,7 +150,7 @@ func judgeDark(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 			l    status.Limits
 		}{{"rms", g.Rms}, {"average", g.Ave}} {
 			l := q.l
-			v.limits = append(v.limits, Limit{Name: q.name, Panels: g.Panels, Row: g.Row, Col: g.Col, Lo: Number(l.Lo), Hi: Number(l.Hi), Centre: Number(l.Mean), Spread: Number(l.Std), Used: l.Used})
+			v.limits = append(v.limits, Limit{repo.Limit{Name: q.name, Row: g.Row, Col: g.Col, Lo: repo.Number(l.Lo), Hi: repo.Number(l.Hi), Centre: repo.Number(l.Mean), Spread: repo.Number(l.Std)}, g.Panels, l.Used})
 		}
 	}
 	return v, nil
@@ -289,7 +261,7 @@ func judgeFeatures(p *plan.Plan, units []int, in []planes) (*judgement, error) {
 }
 
 func limitOf(name string, panel int, s feature.Search) Limit {
-	return Limit{Name: name, Panels: []int{panel}, Lo: Number(s.Lo), Hi: Number(s.Hi), Centre: Number(s.Med), Spread: Number(s.Spr), Used: s.Selected}
+	return Limit{repo.Limit{Name: name, Lo: repo.Number(s.Lo), Hi: repo.Number(s.Hi), Centre: repo.Number(s.Med), Spread: repo.Number(s.Spr)}, []int{panel}, s.Selected}
 }
 
 // featurePanel returns what the features of a unit are evaluated from.

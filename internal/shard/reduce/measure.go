@@ -39,7 +39,7 @@ func newMeasurer(work string, p *plan.Plan, extremes bool) *measurer {
 	return m
 }
 
-// bytes is the memory that a pixel takes.
+// bytes returns the memory that a pixel takes.
 func (m *measurer) bytes() int64 {
 	if m.plan.Params.Family() == status.Dark {
 		return measuredBytes

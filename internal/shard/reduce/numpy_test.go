@@ -16,6 +16,7 @@ import (
 	"rawstatus/internal/io/frame"
 	"rawstatus/internal/io/npy"
 	"rawstatus/internal/io/open"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/io/sweep"
 	"rawstatus/internal/ranges"
 	"rawstatus/internal/shard/plan"
@@ -176,7 +177,7 @@ func compareLimits(t *testing.T, sum *Summary, path string) {
 			w = want[k[g.Name]].Ave
 		}
 		k[g.Name]++
-		for l, got := range []Number{g.Lo, g.Hi, g.Centre, g.Spread} {
+		for l, got := range []repo.Number{g.Lo, g.Hi, g.Centre, g.Spread} {
 			if math.Abs(float64(got)-w[l]) > 1e-12*math.Abs(w[l]) {
 				t.Errorf("limits of %s: %+v, numpy has %v", g.Name, g, w)
 			}

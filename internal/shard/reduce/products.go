@@ -310,7 +310,7 @@ func (w *products) array(ctx context.Context, units []int, v *judgement) (paths 
 	return paths, nil
 }
 
-// dtype is the type in the header of an array: the one in which analysis reads it, or, with --compat lcls1, that of
+// dtype returns the type in the header of an array: the one in which analysis reads it, or, with --compat lcls1, that of
 // the merged files of the original.
 func (w *products) dtype(name repo.Product) string {
 	if w.style == repo.Psana1Panels && w.p.Params.Compat != "" {

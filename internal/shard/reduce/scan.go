@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rawstatus/internal/fault"
+	"rawstatus/internal/io/repo"
 	"rawstatus/internal/shard/plan"
 	"rawstatus/internal/stats/status"
 )
@@ -22,11 +23,11 @@ type ScanOptions struct {
 
 // Scanned are bad pixels against the thresholds of one rule, in one gain mode or step.
 type Scanned struct {
-	GainMode string  `json:"gain_mode,omitempty"`
-	Steps    []int   `json:"steps"`
-	Rule     string  `json:"rule"`
-	InForce  Number  `json:"in_force"` // the threshold that holds without a scan; per detector the widest
-	Points   []Point `json:"points"`
+	GainMode string      `json:"gain_mode,omitempty"`
+	Steps    []int       `json:"steps"`
+	Rule     string      `json:"rule"`
+	InForce  repo.Number `json:"in_force"` // the threshold that holds without a scan; per detector the widest
+	Points   []Point     `json:"points"`
 }
 
 // Point is the outcome of one threshold.
@@ -82,7 +83,7 @@ func Scan(ctx context.Context, work string, p, q *plan.Plan, opt ScanOptions) ([
 	case limit && p.Params.Family() != status.Dark:
 		return nil, fault.New(fault.Usage, "profile %s has no limit %s", p.Params.Profile, opt.Rule).WithHint("scan snrmax")
 	case limit && p.Params.Compat != "":
-		return nil, fault.New(fault.Usage, "with --compat the values behind %s bound the zero records that are counted, too", opt.Rule).
+		return nil, fault.New(fault.Usage, "with --compat %s also decides which zero records are counted: it cannot be varied alone", opt.Rule).
 			WithHint("scan a plan without --compat, or rmsnlo, rmsnhi, intnlo, intnhi")
 	}
 	var out []Scanned
@@ -123,7 +124,7 @@ func (s *Scanned) thresholds(q *plan.Plan, units []int, in []planes, opt ScanOpt
 	if err != nil {
 		return nil, err
 	}
-	s.InForce = Number(now)
+	s.InForce = repo.Number(now)
 	from, to, err := usefulRange(q, units, in, opt.Rule, now)
 	if err != nil {
 		return nil, err

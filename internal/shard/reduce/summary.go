@@ -374,8 +374,7 @@ func sidecar(p *plan.Plan, unit, i int, v *judgement) repo.Sidecar {
 		sc.Bits = append(sc.Bits, repo.Bit{Value: l.Value, Name: l.Name, Rule: l.Rule, Pixels: c.Of(l.Value)})
 	}
 	for _, l := range v.limits {
-		q := repo.Limit{Name: l.Name, Row: l.Row, Col: l.Col, Lo: float64(l.Lo), Hi: float64(l.Hi), Centre: float64(l.Centre), Spread: float64(l.Spread)}
-		switch sum := q.Lo + q.Hi + q.Centre + q.Spread; {
+		switch q, sum := l.Limit, l.Lo+l.Hi+l.Centre+l.Spread; {
 		case !slices.Contains(l.Panels, i):
 		case sum-sum == 0:
 			sc.Limits = append(sc.Limits, q)

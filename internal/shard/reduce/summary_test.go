@@ -4,14 +4,16 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"rawstatus/internal/io/repo"
 )
 
 // TestLimitsOfNothing shows limits that no pixel has led to without numbers that mean nothing.
 func TestLimitsOfNothing(t *testing.T) {
-	nan := Number(math.NaN())
+	nan := repo.Number(math.NaN())
 	g := Group{GainMode: "g0", Limits: []Limit{
-		{Name: "F6 spread", Lo: -16383, Hi: 16383, Centre: nan, Spread: nan},
-		{Name: "average", Lo: 1, Hi: 9, Centre: 5, Spread: 2, Used: 1},
+		{Limit: repo.Limit{Name: "F6 spread", Lo: -16383, Hi: 16383, Centre: nan, Spread: nan}},
+		{Limit: repo.Limit{Name: "average", Lo: 1, Hi: 9, Centre: 5, Spread: 2}, Used: 1},
 	}}
 	var b strings.Builder
 	g.write(&b)

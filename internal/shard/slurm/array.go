@@ -3,7 +3,7 @@ package slurm
 import (
 	"strconv"
 
-	"rawstatus/internal/shard/reduce"
+	"rawstatus/internal/ranges"
 )
 
 // Chunk is one Slurm array: the tasks Offset+i for i in Indices.
@@ -33,7 +33,7 @@ func Chunks(tasks []int, stage func(task int) int, lim Limits) []Chunk {
 
 // Spec returns the --array option of a chunk: ranges, and a throttle of that many running at a time unless 0.
 func (c Chunk) Spec(throttle int) string {
-	spec := reduce.Ranges(c.Indices)
+	spec := ranges.Of(c.Indices).String()
 	if throttle > 0 {
 		spec += "%" + strconv.Itoa(throttle)
 	}

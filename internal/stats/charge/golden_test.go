@@ -112,7 +112,7 @@ func count(t *testing.T, p simulate.Pulser, s settings, steps [][][]uint16, comp
 		if step >= p.Space*p.Space {
 			mode = charge.AHL
 		}
-		if err := panel.Place(mode, countStep(t, p, s, step, steps[step], compat, r)); err != nil {
+		if err := panel.AddStep(mode, countStep(t, p, s, step, steps[step], compat, r)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -131,8 +131,8 @@ func NewPanel(rows, cols int) *Panel {
 	return p
 }
 
-// Place puts the sums of a step to their pixels. A pixel can be pulsed in one step of a mode only.
-func (p *Panel) Place(mode int, s *Sums) error {
+// AddStep puts the sums of a step to their pixels. A pixel can be pulsed in one step of a mode only.
+func (p *Panel) AddStep(mode int, s *Sums) error {
 	d := &p.Mode[mode]
 	for i, at := range s.Pulsed {
 		if int(at) >= len(d.Pulsed) {

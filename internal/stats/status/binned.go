@@ -52,7 +52,7 @@ func (b *binned) put() {
 	binneds.Put(b)
 }
 
-// limits are the robust limits of the values; false: the median absolute deviation is 0.
+// limits returns the robust limits of the values; false: the median absolute deviation is 0.
 //
 // All rounds of the clipping look at values of one interval: whatever has left was beyond an edge of it.
 func (b *binned) limits(w bounds) (l Limits, ok bool) {

@@ -5,11 +5,32 @@ import (
 	"math/bits"
 )
 
+// Turned counts the pixels that turned bad, and those that turned good.
+type Turned struct {
+	NewlyBad  int `json:"newly_bad"`  // good before, bad now
+	NewlyGood int `json:"newly_good"` // bad before, good now
+}
+
+// Count takes one pixel: was and is say whether it was bad before and is bad now.
+func (t *Turned) Count(was, is bool) {
+	switch {
+	case !was && is:
+		t.NewlyBad++
+	case was && !is:
+		t.NewlyGood++
+	}
+}
+
+// Sum adds the counts of other pixels.
+func (t *Turned) Sum(o Turned) {
+	t.NewlyBad += o.NewlyBad
+	t.NewlyGood += o.NewlyGood
+}
+
 // Diff says how a status array differs from an earlier one of the same pixels.
 type Diff struct {
-	Pixels             int
-	NewlyBad           int // good before, bad now
-	NewlyGood          int // bad before, good now
+	Pixels int
+	Turned
 	Gained, Lost, Kept [64]int
 }
 
@@ -27,12 +48,7 @@ func Compare(before, after []uint64) (Diff, error) {
 
 // add compares two words of a pixel.
 func (d *Diff) add(b, a uint64) {
-	switch {
-	case b == 0 && a != 0:
-		d.NewlyBad++
-	case b != 0 && a == 0:
-		d.NewlyGood++
-	}
+	d.Count(b != 0, a != 0)
 	each(a&^b, &d.Gained)
 	each(b&^a, &d.Lost)
 	each(a&b, &d.Kept)
@@ -48,8 +64,7 @@ func each(word uint64, n *[64]int) {
 // Add puts the differences of another array to these.
 func (d *Diff) Add(o Diff) {
 	d.Pixels += o.Pixels
-	d.NewlyBad += o.NewlyBad
-	d.NewlyGood += o.NewlyGood
+	d.Sum(o.Turned)
 	for i := range d.Gained {
 		d.Gained[i] += o.Gained[i]
 		d.Lost[i] += o.Lost[i]

@@ -90,7 +90,7 @@ func (p DarkParams) Validate() error {
 
 func finite(v float64) bool { return v-v == 0 }
 
-// Nevlm is the number of frames of n that may lie outside the intensity limits: int(fraclm*(n-1)) in
+// Nevlm returns the number of frames of n that may lie outside the intensity limits: int(fraclm*(n-1)) in
 // profile dark, int(fraclm*n) in profile data; the product in float64 before truncation (0.29*100 is 28).
 func (p DarkParams) Nevlm(n uint64) uint32 {
 	if p.Profile == ProfileDark && n > 0 {

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -113,40 +112,4 @@ func span(v []float64) string {
 		return number(lo)
 	}
 	return fmt.Sprintf("%s..%s (%d groups)", number(lo), number(hi), len(v))
-}
-
-// limitsJSON is Limits for files: JSON has no NaN and no infinity, both become null.
-type limitsJSON struct {
-	Lo   *float64 `json:"lo"`
-	Hi   *float64 `json:"hi"`
-	Mean *float64 `json:"mean"`
-	Std  *float64 `json:"std"`
-	Used int      `json:"used"`
-}
-
-// MarshalJSON writes numbers that are not finite as null.
-func (l Limits) MarshalJSON() ([]byte, error) {
-	opt := func(v float64) *float64 {
-		if !finite(v) {
-			return nil
-		}
-		return &v
-	}
-	return json.Marshal(limitsJSON{opt(l.Lo), opt(l.Hi), opt(l.Mean), opt(l.Std), l.Used})
-}
-
-// UnmarshalJSON reads null as NaN.
-func (l *Limits) UnmarshalJSON(b []byte) error {
-	var j limitsJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	or := func(p *float64) float64 {
-		if p == nil {
-			return math.NaN()
-		}
-		return *p
-	}
-	*l = Limits{or(j.Lo), or(j.Hi), or(j.Mean), or(j.Std), j.Used}
-	return nil
 }

@@ -8,10 +8,9 @@ import (
 
 // Differences are a Diff as a table, for files and people.
 type Differences struct {
-	Pixels    int       `json:"pixels"`
-	NewlyBad  int       `json:"newly_bad"`
-	NewlyGood int       `json:"newly_good"`
-	Bits      []BitDiff `json:"bits"` // those that any pixel has, before or after
+	Pixels int `json:"pixels"`
+	Turned
+	Bits []BitDiff `json:"bits"` // those that any pixel has, before or after
 }
 
 // BitDiff counts the pixels that have gained, lost and kept a bit.
@@ -25,7 +24,7 @@ type BitDiff struct {
 
 // Table names the bits of a difference after their family.
 func (d *Diff) Table(f Family) Differences {
-	t := Differences{Pixels: d.Pixels, NewlyBad: d.NewlyBad, NewlyGood: d.NewlyGood}
+	t := Differences{Pixels: d.Pixels, Turned: d.Turned}
 	for i := range d.Gained {
 		if d.Gained[i]+d.Lost[i]+d.Kept[i] > 0 {
 			t.Bits = append(t.Bits, BitDiff{1 << i, Names(f, 1<<i), d.Gained[i], d.Lost[i], d.Kept[i]})
@@ -47,8 +46,7 @@ func (t Differences) Same() bool {
 // Add puts the differences of other pixels to these.
 func (t *Differences) Add(o Differences) {
 	t.Pixels += o.Pixels
-	t.NewlyBad += o.NewlyBad
-	t.NewlyGood += o.NewlyGood
+	t.Sum(o.Turned)
 	for _, b := range o.Bits {
 		at := 0
 		for at < len(t.Bits) && (t.Bits[at].Value < b.Value || t.Bits[at].Value == b.Value && t.Bits[at].Name < b.Name) {
@@ -63,7 +61,7 @@ func (t *Differences) Add(o Differences) {
 	}
 }
 
-// String is a line of numbers and a table of bits.
+// String returns a line of numbers and a table of bits.
 func (t Differences) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d newly bad, %d newly good of %d pixels\n", t.NewlyBad, t.NewlyGood, t.Pixels)

@@ -70,8 +70,8 @@ func linesOf(list Sparse, tiles []tile, rows, cols int) lines {
 	return l
 }
 
-// rowOf is where the count of a row of a chip stands in rows.
+// rowOf returns where the count of a row of a chip stands in rows.
 func (l *lines) rowOf(row, chip int) int { return row*l.across + chip%l.across }
 
-// colOf is where the count of a column of a chip stands in cols.
+// colOf returns where the count of a column of a chip stands in cols.
 func (l *lines) colOf(col, chip int) int { return chip/l.across*l.width + col }
