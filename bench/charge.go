@@ -27,7 +27,7 @@ type injected struct {
 	events []int32
 }
 
-// chargeSteps are the data that charge injection is timed on: a step of the golden set c, and a whole epixHR panel.
+// chargeSteps returns the data that charge injection is timed on: a step of the golden set c, and a whole epixHR panel.
 func chargeSteps() []*injected {
 	c := simulate.NewPulser(303, 24, 32, 5, 1024)
 	c.Frames, c.Phase = 2300, 500

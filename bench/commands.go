@@ -29,7 +29,7 @@ type commandRun struct {
 	bytes          int64
 }
 
-// units is the number of panels times gain modes.
+// units returns the number of panels times gain modes.
 func (c *commandRun) units() int { return 3 * c.panels }
 
 // usage holds the times of a command.

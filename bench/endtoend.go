@@ -190,7 +190,7 @@ func (d *data) readMapped(readers int) error {
 	return errors.Join(g.Wait(), unix.Munmap(mem))
 }
 
-// firstBlock finds the windows of a panel from its first 50 frames.
+// firstBlock finds the gates of a panel from its first 50 frames.
 func firstBlock(ctx context.Context, src *sweep.Source, l sweep.Lane, lo, hi []uint16) error {
 	exts := l.Extents[:min(50, len(l.Extents))]
 	lane := sweep.Lane{Panel: l.Panel, Extents: exts}

@@ -18,7 +18,7 @@ var (
 	accParams  = accum.Params{DataBits: 0x3fff, LoBelow: 1, HiAbove: 16000}
 )
 
-// gates finds windows as the dark profile does, from the first 50 frames in memory: later frames leave
+// gates finds gates as the profile dark does, from the first 50 frames in memory: later frames leave
 // them about 10 % of the time.
 func (b *bench) gates(pixels int) (lo, hi []uint16) {
 	lo, hi = make([]uint16, pixels), make([]uint16, pixels)

@@ -99,7 +99,7 @@ func (f facts) print(w io.Writer) {
 	fmt.Fprintf(w, "kernels: %s; load %.2f, stolen %.1f %%; %s\n", strings.Join(f.Levels, " "), f.Load, 100*f.Stolen, f.Time.Format(time.RFC3339))
 }
 
-// best512 is the AVX-512 level that the program uses here, or the name of one for the tables.
+// best512 returns the AVX-512 level that the program uses here, or the name of one for the tables.
 func best512() string {
 	for _, name := range kernel.Names() {
 		if strings.HasPrefix(name, "avx512") {

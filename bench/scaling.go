@@ -119,7 +119,7 @@ const planPerPixel = 96
 // childMark makes the test binary know that it is the process that memory starts.
 const childMark = "RAWSTATUS_BENCH_FOOTPRINT"
 
-// childFootprint is the process that memory starts.
+// childFootprint runs the process that memory starts.
 func childFootprint(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) != 3 {
 		return fmt.Errorf("footprint is for the program itself")

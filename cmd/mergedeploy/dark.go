@@ -32,7 +32,7 @@ func darkFlags() []cli.Flag {
 	})
 }
 
-// darkLimits are the limits and overrides of the gate for a set.
+// darkLimits returns the limits and overrides of the gate for a set.
 func darkLimits() []cli.Flag {
 	flags := []cli.Flag{command.AtLeast(&cli.Float64Flag{Name: "max-shift", Usage: "dark: number `N` of sigmas (median rms) that pedestals of a chip may move", Value: publish.DefaultGate.MaxShift}, 0)}
 	for _, r := range publish.DarkRules {

@@ -34,7 +34,7 @@ func lookFlags() []cli.Flag {
 	})...)
 }
 
-// deployedTypes are the types of constants that are deployed from here.
+// deployedTypes returns the types of constants that are deployed from here.
 func deployedTypes() []string {
 	types := []string{ctype}
 	for _, p := range repo.Products {

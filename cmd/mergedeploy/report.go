@@ -125,7 +125,7 @@ func planFacts(p *publish.Plan, m *publish.Merged) []report.Fact {
 	return facts
 }
 
-// stretchSection is the table of runs and what changes for them.
+// stretchSection returns the table of runs and what changes for them.
 func stretchSection(stretches []publish.Stretch) report.Section {
 	s := report.Section{Title: "What changes for which runs", Text: "Pixels as analysis masks them: gain modes combined, together with the pixel_status in force.",
 		Head: []string{"runs", "use now", "bad now", "newly bad", "newly good"}}

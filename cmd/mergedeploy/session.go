@@ -87,7 +87,7 @@ func (s *session) merge(c *cli.Context, e *environment, standing *publish.Standi
 	return m, nil
 }
 
-// startsDir is where the original programs list their starts at this site, if they do.
+// startsDir returns where the original programs list their starts at this site, if they do.
 func startsDir() string {
 	dir := filepath.Join(os.Getenv("SIT_ROOT"), "detector/logs/atstart")
 	if st, err := os.Stat(dir); os.Getenv("SIT_ROOT") == "" || err != nil || !st.IsDir() {

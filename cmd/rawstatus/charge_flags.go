@@ -31,7 +31,7 @@ func chargeCountFlags() []cli.Flag {
 	}
 }
 
-// chargeRuleFlags are the numbers in the rules of charge injection.
+// chargeRuleFlags returns the numbers in the rules of charge injection.
 func chargeRuleFlags() []cli.Flag {
 	return []cli.Flag{
 		command.AtLeast(&cli.Float64Flag{Name: "ci-nsigm", Usage: "ci: limits are median ± `N` median distances", Value: defaultCINSigma}, 0),

@@ -171,7 +171,7 @@ func readFile[T any](path string, read func(r io.Reader, name string) (T, error)
 	return read(f, path)
 }
 
-// text is the result for people.
+// text returns the result for people.
 func (x exported) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %d of %s of %s are masked", x.File, x.Format, x.Masked, fault.Count(x.Pixels, "pixel"), x.Detector)

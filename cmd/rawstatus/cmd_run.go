@@ -64,7 +64,7 @@ func runRun(ctx context.Context, e *environment, opt runOptions) error {
 		err = reduceJob(ctx, e, j, opt.results, nil, l)
 	}
 	if code := fault.CodeOf(err); code != fault.Interrupted && code != fault.Temporary {
-		tell(context.WithoutCancel(ctx), e, filepath.Join(j.Work, "notification.json"), eventOf(e, j.Work, j.Plan, err))
+		notifyOnce(context.WithoutCancel(ctx), e, filepath.Join(j.Work, "notification.json"), eventOf(e, j.Work, j.Plan, err))
 	}
 	if opt.post {
 		postRun(ctx, e, j.Plan, j.Work, err, shown)

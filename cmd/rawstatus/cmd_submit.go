@@ -230,7 +230,7 @@ func (s *submission) join(ctx context.Context, e *environment, last *slurm.Attem
 	}
 }
 
-// slurmClient is a client that logs why it waits.
+// slurmClient returns a client that logs why it waits.
 func slurmClient(ctx context.Context, e *environment) *slurm.Client {
 	client := slurm.NewClient(ctx)
 	client.Waits = func(err error) { e.Log.Warnf("trying again: %v", err) }

@@ -95,7 +95,7 @@ func allowIncompleteFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "allow-incomplete", Usage: "take what is there; every output carries the fact"}
 }
 
-// limitFlags are the numbers in the rules.
+// limitFlags returns the numbers in the rules.
 func limitFlags() []cli.Flag {
 	return []cli.Flag{
 		command.AtLeast(&cli.Float64Flag{Name: "int-lo", Usage: "lower intensity limit in `ADU`", Value: defaultIntLo}, math.Inf(-1)),
@@ -368,7 +368,7 @@ func workFlag() cli.Flag {
 // defaultWorkRoot is where work directories are made when the site does not say.
 const defaultWorkRoot = "rawstatus-work"
 
-// workDir is the work directory of a job: the one that was named, else a name made from the run and the parameters under
+// workDir returns the work directory of a job: the one that was named, else a name made from the run and the parameters under
 // the site's root. Jobs of other parameters have directories of their own: none changes what another one is at work on.
 func workDir(e *environment, named string, run frame.Run, det string, par plan.Params) (string, error) {
 	if named != "" {
@@ -382,7 +382,7 @@ func workDir(e *environment, named string, run frame.Run, det string, par plan.P
 	return workPrefix(e, run, det, par.Profile) + hex.EncodeToString(sum[:4]), nil
 }
 
-// workPrefix is how the names of the work directories of a run begin.
+// workPrefix returns how the names of the work directories of a run begin.
 func workPrefix(e *environment, run frame.Run, det, profile string) string {
 	root := e.Site.WorkRoot
 	if root == "" {

@@ -20,8 +20,8 @@ type told struct {
 	Error string       `json:"error,omitempty"` // of the hook
 }
 
-// tell sends an event to the hook of the site. The outcome does not affect the job: it is logged and recorded.
-func tell(ctx context.Context, e *environment, record string, ev notify.Event) {
+// notifyOnce sends an event to the hook of the site. The outcome does not affect the job: it is logged and recorded.
+func notifyOnce(ctx context.Context, e *environment, record string, ev notify.Event) {
 	if !notify.Wanted(e.Site.Notify, ev.State) {
 		return
 	}
@@ -77,7 +77,7 @@ func notifyOfRun(ctx context.Context, e *environment, q *slurm.Queue) error {
 	if r.Done && r.Waiting != "" {
 		ev.State, ev.Hint = notify.Waiting, r.Waiting
 	}
-	tell(ctx, e, filepath.Join(slurm.RequestDir(q.Dir, ev.Request), "notification.json"), ev)
+	notifyOnce(ctx, e, filepath.Join(slurm.RequestDir(q.Dir, ev.Request), "notification.json"), ev)
 	return nil
 }
 
@@ -87,5 +87,5 @@ func notifyOfCampaign(ctx context.Context, e *environment, q *slurm.Queue, v *sl
 	if err := q.Outcome(v); err != nil {
 		ev.State, ev.Error, ev.Hint = notify.Failed, fmt.Sprint(err), fault.HintOf(err)
 	}
-	tell(ctx, e, filepath.Join(q.Dir, "notification.json"), ev)
+	notifyOnce(ctx, e, filepath.Join(q.Dir, "notification.json"), ev)
 }

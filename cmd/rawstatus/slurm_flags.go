@@ -163,7 +163,7 @@ func request(ctx context.Context, c *cli.Context, e *environment, p *plan.Plan, 
 	return r, err
 }
 
-// siteLines are the lines that the site puts into job scripts.
+// siteLines returns the lines that the site puts into job scripts.
 func siteLines(e *environment) []string {
 	var lines []string
 	for _, m := range e.Site.Slurm.Modules {

@@ -127,7 +127,7 @@ func split(known []cli.Flag, words []string) (flags, arguments, help []string, e
 			}
 		}
 		if value == "" && (withValue || i < len(words)-1 || words[i] == "") {
-			return nil, nil, nil, fault.New(fault.Usage, "--%s is empty", name).WithHint("is the variable set that should give its value? leave the flag out for its default")
+			return nil, nil, nil, fault.New(fault.Usage, "--%s is empty", name).WithHint("is the variable that holds its value set? To use the default, leave the flag out")
 		}
 		if before, twice := given[name]; twice && before != value && !d.repeats {
 			return nil, nil, nil, fault.New(fault.Usage, "--%s is given twice: %q and %q", name, before, value).WithHint("give it once")

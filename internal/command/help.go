@@ -67,7 +67,7 @@ func (p Program) page(w io.Writer, c *cli.Command, all bool) error {
 	return err
 }
 
-// synopsis is the form of a command's calls.
+// synopsis returns the form of a command's calls.
 func (p Program) synopsis(c *cli.Command) string {
 	return strings.TrimSpace(p.Name + " " + c.Name + " [flags] " + c.ArgsUsage)
 }
@@ -82,7 +82,7 @@ func visible(flags []cli.Flag) (list []described) {
 	return list
 }
 
-// spelling is a flag's names as they are typed, the short ones first, with the placeholder of the value.
+// spelling returns a flag's names as they are typed, the short ones first, with the placeholder of the value.
 func (d described) spelling() string {
 	names := make([]string, len(d.names))
 	for i, name := range d.names {
@@ -137,7 +137,7 @@ func wrap(text string, width int) (lines []string) {
 	return append(lines, line)
 }
 
-// exitCodes is the exit-code table for the help text.
+// exitCodes returns the exit-code table for the help text.
 func exitCodes() string {
 	var b strings.Builder
 	b.WriteString("Exit codes:\n")

@@ -53,7 +53,7 @@ func oneLine(s string) string {
 	return strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(strings.TrimRight(s, "\n"))
 }
 
-// zoneLine is the line that says once in which zone the times of a log are.
+// zoneLine returns the line that says once in which zone the times of a log are.
 func (f lineFormat) zoneLine(at time.Time) []byte {
 	return fmt.Appendf(nil, "%s info  times are those of %s\n", at.In(f.zone).Format("2006-01-02T15:04:05"), f.zone)
 }

@@ -159,7 +159,7 @@ func (p Program) app(e *Env, commands []*cli.Command) *cli.App {
 	}
 }
 
-// unknown is the error about a command that the program does not have.
+// unknown returns the error about a command that the program does not have.
 func (p Program) unknown(commands []*cli.Command, name string) error {
 	err := fault.New(fault.Usage, "unknown command %q", name)
 	if near := fault.Nearest(name, commandNames(commands)); near != "" {
@@ -177,7 +177,7 @@ func commandNames(commands []*cli.Command) (names []string) {
 	return names
 }
 
-// builtIn are the commands that every program has.
+// builtIn returns the commands that every program has.
 func (p Program) builtIn(e *Env) []*cli.Command {
 	return []*cli.Command{
 		{Name: "help", Usage: "show the page of a command", ArgsUsage: "[COMMAND]", Flags: []cli.Flag{
@@ -335,7 +335,7 @@ func usageError(program string, flags []cli.Flag) cli.OnUsageErrorFunc {
 	}
 }
 
-// dashed is the name of a flag as it is typed.
+// dashed returns the name of a flag as it is typed.
 func dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name

@@ -123,7 +123,7 @@ type Limits struct {
 	MissingGain *[]string `toml:"missing_gain"` // what gain modes without a status file are, as --missing-gain says it
 }
 
-// defaults are the settings of a machine that has no site file.
+// defaults returns the settings of a machine that has no site file.
 func defaults() *Site {
 	return &Site{
 		Timezone: "America/Los_Angeles",
@@ -274,7 +274,7 @@ func (s *Site) CheckNames() error {
 		WithHint("`rawstatus config` lists the settings with the place where each comes from; docs/configuration.md explains them")
 }
 
-// File is the site file in force, empty if there is none.
+// File returns the site file in force, empty if there is none.
 func (s *Site) File() string { return s.file }
 
 // Overridden lists the variables of ours that the site file named by --site has overridden.
@@ -384,5 +384,5 @@ func (s *Site) CalibDirOf(exp string) (string, error) {
 	return "", nil
 }
 
-// Location is the time zone in which run time-stamps are written.
+// Location returns the time zone in which run time-stamps are written.
 func (s *Site) Location() *time.Location { return s.location }

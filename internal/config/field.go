@@ -29,7 +29,7 @@ func (f field) number(name string) float64 {
 	return v
 }
 
-// variable is the environment variable of the setting; empty: it has none.
+// variable returns the environment variable of the setting; empty: it has none.
 func (f field) variable() string {
 	if k := f.value.Kind(); k == reflect.Map || k == reflect.Slice && f.tag("sep") == "" {
 		return ""
@@ -123,7 +123,7 @@ func (s *Site) Values() (list []Value) {
 	return list
 }
 
-// Text is the value as it is written in a site file.
+// Text returns the value as it is written in a site file.
 func (v Value) Text() string {
 	switch x := v.Value.(type) {
 	case string:

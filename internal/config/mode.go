@@ -8,7 +8,7 @@ import (
 // Mode is a file mode as chmod takes it, special bits included (2775 is set-group-id, rwxrwxr-x).
 type Mode uint32
 
-// String is the octal number.
+// String returns the octal number.
 func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }
 
 // MarshalText implements encoding.TextMarshaler.

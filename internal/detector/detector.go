@@ -80,12 +80,12 @@ func epix10ka(typ, group string) Family {
 		ASICRows: 176, ASICCols: 192, CalibGroup: group, AlwaysStacked: true, TwoPass: true}
 }
 
-// camera is an LCLS-I camera: its shape varies, and all share one group of constants.
+// camera returns an LCLS-I camera: its shape varies, and all share one group of constants.
 func camera(typ string) Family {
 	return Family{Type: typ, DataBits: 0xffff, CalibGroup: "Camera::CalibV1"}
 }
 
-// opal is a camera of 12 bits.
+// opal returns a camera of 12 bits.
 func opal(typ string) Family {
 	f := camera(typ)
 	f.Bits = 12
@@ -173,7 +173,7 @@ func CheckGainMode(name string) error {
 	return fault.New(fault.Usage, "there is no gain mode %q", name).WithHint("gain modes: %s", strings.Join(modes, ", "))
 }
 
-// IntHi is the default upper intensity limit in ADU (also of the rms): 16000 for 14-bit data, else
+// IntHi returns the default upper intensity limit in ADU (also of the rms): 16000 for 14-bit data, else
 // one below the largest value.
 func (f Family) IntHi() int {
 	if f.DataBits == 0x3fff {
@@ -182,7 +182,7 @@ func (f Family) IntHi() int {
 	return f.Largest() - 1
 }
 
-// Largest is the largest value of a word in ADU, as far as the type determines it.
+// Largest returns the largest value of a word in ADU, as far as the type determines it.
 func (f Family) Largest() int {
 	if f.Bits > 0 {
 		return min(1<<f.Bits-1, int(f.DataBits))

@@ -32,7 +32,7 @@ type Meaning struct {
 	Text string
 }
 
-// Codes is the exit-code table in ascending order.
+// Codes returns the exit-code table in ascending order.
 func Codes() []Meaning { return append([]Meaning(nil), codes...) }
 
 var codes = []Meaning{

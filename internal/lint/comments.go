@@ -43,6 +43,29 @@ func Comments(root string) (breaches []string, err error) {
 	return breaches, err
 }
 
+// namedResult matches the comment of a function that says what its result is.
+var namedResult = regexp.MustCompile(`^\w+ (is|are) (the|a|an|where|how) (\w+)`)
+
+// definitions are words behind which a comment defines its function by another one.
+var definitions = []string{"inverse", "definition", "usual", "whole", "outlier", "plainest", "slow"}
+
+// Functions returns a sentence for each function of the Go files below root that returns something and whose comment says what
+// it is instead.
+func Functions(root string) (breaches []string, err error) {
+	err = eachFile(root, func(files *token.FileSet, path string, file *ast.File) {
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Doc == nil || f.Type.Results == nil || strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			if m := namedResult.FindStringSubmatch(f.Doc.Text()); m != nil && !slices.Contains(definitions, m[3]) {
+				breaches = append(breaches, fmt.Sprintf("%s: function comment with %q: say \"returns\"", files.Position(f.Pos()), m[0]))
+			}
+		}
+	})
+	return breaches, err
+}
+
 // PackageComments returns a sentence for each package below root whose comment does not stand in doc.go.
 func PackageComments(root string) (breaches []string, err error) {
 	documented := map[string]bool{}
@@ -74,6 +97,7 @@ var Retired = map[string]string{
 	"super": "superblock",
 	"slab":  "superblock",
 	"mar":   "reject",
+	"doubt": "prediction",
 }
 
 // nameWords are the words of a name, which begin with capitals.

@@ -12,6 +12,8 @@ import (
 // TestCommentsOfModule and the ones like it check the whole module.
 func TestCommentsOfModule(t *testing.T) { wantNone(t, Comments) }
 
+func TestFunctionCommentsOfModule(t *testing.T) { wantNone(t, Functions) }
+
 func TestPackageCommentsOfModule(t *testing.T) { wantNone(t, PackageComments) }
 
 func TestNamesOfModule(t *testing.T) {
@@ -72,6 +74,27 @@ func G() string { return "gives" }
 	}
 	if want := "a.go T is what, a.go gives, a.go whoever, a.go tells, a.go that which, a.go What"; strings.Join(got, ", ") != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFunctionCommentsSayWhatIsReturned(t *testing.T) {
+	dir := write(t, map[string]string{"a.go": `package a
+
+// F is the length.
+func F() int { return 1 }
+
+// G is the inverse of F.
+func G() int { return 1 }
+
+// H are where things lie, and here without a result.
+func H() {}
+
+// I returns the length, which is the size.
+func I() int { return 1 }
+`})
+	breaches, err := Functions(dir)
+	if err != nil || len(breaches) != 1 || !strings.Contains(breaches[0], "F is the length") {
+		t.Errorf("%q, %v", breaches, err)
 	}
 }
 

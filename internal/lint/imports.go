@@ -56,7 +56,7 @@ var rooms = []room{
 	{"internal/simulate", lower, logAndFlags, "workflows do not know each other nor the programs"},
 	{"internal/command", append([]string{"internal/config"}, base...), []string{"log", "flag"}, "the shell of the programs knows nothing of what they do"},
 	{"internal/testenv/refstat", []string{"internal/stats"}, logAndFlags, "it is a second opinion on stats, for tests only"},
-	{"internal/testenv", nil, nil, "it serves tests only"},
+	{"internal/testenv", []string{"internal/ranges"}, nil, "it serves tests only"},
 	{"internal/lint", nil, logAndFlags, "it serves tests only"},
 	{"docs", nil, logAndFlags, "it holds documents and their test"},
 	{"jobs", nil, logAndFlags, "it only embeds the job scripts"},

@@ -229,10 +229,10 @@ func (c Config) planted() [numKinds]int {
 		Stuck: c.Stuck, Flickering: c.Flickering, NoisyColumn: c.NoisyColumns, WrongGain: c.WrongGain, Weak: c.Weak}
 }
 
-// total is the number of events of the run.
+// total returns the number of events of the run.
 func (c Config) total() int { return c.Events * c.Steps }
 
-// modes is the number of gain modes that differ in pixels.
+// modes returns the number of gain modes that differ in pixels.
 func (c Config) modes() int { return max(1, len(c.GainModes)) }
 
 // modeOf returns the position of a step's gain mode in GainModes, 0 if there are none.
@@ -252,7 +252,7 @@ func (c Config) streamOf(segment int) int { return segment * c.Streams / c.Panel
 // scanning reports whether the run is a charge-injection scan.
 func (c Config) scanning() bool { return c.Scan == ChargeInjection }
 
-// subs is the number of panels that one segment holds.
+// subs returns the number of panels that one segment holds.
 func (c Config) subs() int {
 	if strings.EqualFold(c.Type, "epixm320") {
 		return 4
@@ -268,7 +268,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", int(k))
 }
 
-// upperLimit is the largest value that pixels without a fault may have. Simulated words use all bits that the type's
+// upperLimit returns the largest value that pixels without a fault may have. Simulated words use all bits that the type's
 // mask has, also those of cameras that really have fewer.
 func upperLimit(f detector.Family) int {
 	f.Bits = 0

@@ -94,7 +94,7 @@ func (c Config) blocksOf(segment, stream, index, n int) blocks {
 	return blocks{data: names(dataAt, "raw", xtc2.NewVersion(2, 0, 1), raw)}
 }
 
-// pixelFields are the configuration of the pixels of four chips.
+// pixelFields returns the configuration of the pixels of four chips.
 func pixelFields() []xtc2.Field {
 	return []xtc2.Field{{Name: "asicPixelConfig", Type: xtc2.UInt8, Rank: 3}, {Name: "trbit", Type: xtc2.UInt8, Rank: 1}}
 }
@@ -156,7 +156,7 @@ func (c Config) dataValues(event int, fill func(dst []byte)) []any {
 	return []any{frame}
 }
 
-// stepDoc is the description of a step as a pedestal scan writes it.
+// stepDoc returns the description of a step as a pedestal scan writes it.
 func (c Config) stepDoc(step int) string {
 	if c.scanning() {
 		return fmt.Sprintf(`{"detname": "%s_0", "scantype": "chargeinj", "step": %d}`, c.Detector, step)

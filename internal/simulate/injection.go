@@ -144,7 +144,7 @@ func (c Config) pulsed(position int) []uint32 {
 	return out
 }
 
-// scanValues are the configuration of the pixels in a step.
+// scanValues returns the configuration of the pixels in a step.
 func (c Config) scanValues(step int) []any {
 	position, trbit := step%(c.Space*c.Space), byte(step/(c.Space*c.Space))
 	rows, cols := c.Rows/2, c.Cols/2

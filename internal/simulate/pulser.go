@@ -74,7 +74,7 @@ type injected struct {
 	glitch, mid, flicker  bool
 }
 
-// mix64 is the mixing step of splitmix64.
+// mix64 returns the mixing step of splitmix64.
 func mix64(z uint64) uint64 {
 	r := rng(z)
 	return r.next()

@@ -46,7 +46,7 @@ func (c Config) withSource() Config {
 	return c
 }
 
-// model is the detector as the format has it.
+// model returns the detector as the format has it.
 func (c Config) model() (*xtc1.Model, error) {
 	return xtc1.NewModel(c.Detector, c.Panels, c.Rows, c.Cols)
 }

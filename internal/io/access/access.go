@@ -127,7 +127,7 @@ var Login = sync.OnceValue(func() string {
 	return "uid" + strconv.Itoa(os.Getuid())
 })
 
-// WorkDir is the current directory, for records.
+// WorkDir returns the current directory, for records.
 func WorkDir() string {
 	if dir, err := os.Getwd(); err == nil {
 		return dir

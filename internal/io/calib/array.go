@@ -33,7 +33,7 @@ func (a *Array) Len() int {
 	return n
 }
 
-// DType is the type of the elements as numpy names it.
+// DType returns the type of the elements as numpy names it.
 func (a *Array) DType() string {
 	if a.Numbers != nil {
 		return "float32"
@@ -58,7 +58,7 @@ func (a *Array) Number(i int) float64 {
 	return float64(a.Words.Word(i))
 }
 
-// Size is the number of bytes as the database stores them.
+// Size returns the number of bytes as the database stores them.
 func (a *Array) Size() int64 {
 	if a.Numbers != nil {
 		return 4 * int64(a.Len())
@@ -148,7 +148,7 @@ func (r *Bytes) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// RawSum is the SHA-256 of the bytes.
+// RawSum returns the SHA-256 of the bytes.
 func (a *Array) RawSum() string {
 	h := sha256.New()
 	r := a.Bytes()

@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// SumArray is the hash of type, shape and words, whatever a file says besides: SHA-256 of a line of text with type and shape, and of
+// SumArray returns the hash of type, shape and words, whatever a file says besides: SHA-256 of a line of text with type and shape, and of
 // position and word, as 16 bytes, little-endian, of each word that is not 0. Nearly all of an array are 0. Of short words and
 // numbers it is SumShaped.
 func SumArray(a *Array) string {
@@ -30,13 +30,13 @@ func SumArray(a *Array) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// SumShaped is the hash of type, shape and values of an array of short words or numbers, whose RawSum is known.
+// SumShaped returns the hash of type, shape and values of an array of short words or numbers, whose RawSum is known.
 func SumShaped(a *Array, rawSum string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %v\n%s\n", a.DType(), a.Shape, rawSum))
 	return hex.EncodeToString(sum[:])
 }
 
-// SumFile is the SHA-256 of a file's bytes.
+// SumFile returns the SHA-256 of a file's bytes.
 func SumFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

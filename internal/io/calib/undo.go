@@ -69,7 +69,7 @@ func (h history) has(held Held, limit int) bool {
 	})
 }
 
-// cuts are the edges of all stretches on record.
+// cuts returns the edges of all stretches on record.
 func (h history) cuts() []Range {
 	var cuts []Range
 	for _, r := range h {

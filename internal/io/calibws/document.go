@@ -298,7 +298,7 @@ func (d *Doc) array(r io.Reader, size int64, real bool) (*calib.Array, string, e
 	return a, hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// rawBody is an array as it is sent.
+// rawBody returns an array as it is sent.
 func rawBody(a *calib.Array) *body {
 	return &body{a.Size(), "application/octet-stream", func() io.Reader { return outgoing{a.Bytes()} }}
 }

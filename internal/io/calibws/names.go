@@ -90,7 +90,7 @@ func (s *Store) Name(ctx context.Context) error {
 	return err
 }
 
-// Short is the detector's short name after [Store.Resolve]; empty while it has none.
+// Short returns the detector's short name after [Store.Resolve]; empty while it has none.
 func (s *Store) Short() string { return s.short }
 
 // shortName returns the short name of the detector; with create it makes one for a new detector, else the

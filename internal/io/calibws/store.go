@@ -63,7 +63,7 @@ func (s *Store) String() string {
 	return text
 }
 
-// written are the databases that a deployment writes, in this order; the first one decides.
+// written returns the databases that a deployment writes, in this order; the first one decides.
 func (s *Store) written(short string) []string {
 	if s.Suffix != "" {
 		return []string{"cdb_" + short + "_" + s.Suffix}
@@ -71,7 +71,7 @@ func (s *Store) written(short string) []string {
 	return []string{"cdb_" + s.Experiment, "cdb_" + short}
 }
 
-// read are the databases that analysis reads: the last one helps out.
+// read returns the databases that analysis reads: the last one helps out.
 func (s *Store) read(short string) []string { return []string{s.written(short)[0], "cdb_" + short} }
 
 // always is the validity of what the detector's database helps out with.

@@ -52,10 +52,10 @@ func New(format, file string, base int64, b []byte) *Cursor {
 // Err returns the first error.
 func (c *Cursor) Err() error { return c.err }
 
-// Offset is the position in the file.
+// Offset returns the position in the file.
 func (c *Cursor) Offset() int64 { return c.base + int64(c.pos) }
 
-// Remaining is the number of bytes left; 0 after an error.
+// Remaining returns the number of bytes left; 0 after an error.
 func (c *Cursor) Remaining() int {
 	if c.err != nil {
 		return 0

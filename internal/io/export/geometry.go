@@ -36,7 +36,7 @@ type placed struct {
 	rows, cols   int
 }
 
-// stacked is the geometry of panels one below the other.
+// stacked returns the geometry of panels one below the other.
 func stacked(m *Mask) *Geometry {
 	g := &Geometry{about: "in an array of panels p0, p1, ... one below the other"}
 	for i := range m.Panels {

@@ -100,7 +100,7 @@ func (m *Mask) names(word uint64) string {
 // Rect is a rectangle of pixels: columns X0 <= x < X1, rows Y0 <= y < Y1.
 type Rect struct{ X0, X1, Y0, Y1 int }
 
-// Pixels is the area of the rectangle.
+// Pixels returns the area of the rectangle.
 func (r Rect) Pixels() int { return (r.X1 - r.X0) * (r.Y1 - r.Y0) }
 
 // Rects cuts the masked pixels of rows x cols words into rectangles: disjoint, together exactly the masked pixels, ordered

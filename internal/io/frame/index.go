@@ -78,7 +78,7 @@ type Panel struct {
 	Codec    Codec  `json:"codec"`
 }
 
-// Pixels is the number of pixels of a panel.
+// Pixels returns the number of pixels of a panel.
 func (p Panel) Pixels() int { return p.Rows * p.Cols }
 
 // String names the panel for messages, e.g. "jungfrau segment 3".

@@ -69,7 +69,7 @@ func centred(n int, pixel float64) []float64 {
 	return v
 }
 
-// twoByTwo is a panel of 2 x 2 chips whose pixels beside the gaps are wide.
+// twoByTwo returns a panel of 2 x 2 chips whose pixels beside the gaps are wide.
 func twoByTwo(rows, cols int, pixel, wide float64) *segment {
 	first := wide - pixel/2
 	return &segment{x: halves(cols/2, first, pixel), y: down(halves(rows/2, first, pixel)), pixel: pixel}

@@ -48,7 +48,7 @@ type Header struct {
 	Offset  int64 // of the first value in the file
 }
 
-// Count is the number of values.
+// Count returns the number of values.
 func (h Header) Count() int {
 	n := 1
 	for _, d := range h.Shape {

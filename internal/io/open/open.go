@@ -247,7 +247,7 @@ func candidates(d Dataset) ([]string, error) {
 	return dirs, nil
 }
 
-// noRun is the error for a run that is not there; it lists what is.
+// noRun returns the error for a run that is not there; it lists what is.
 func noRun(d Dataset, run int, dirs []string, have map[string][]int) error {
 	what := fmt.Sprintf("run %d of %s", run, d.Experiment)
 	if len(d.Runs) == 0 {
@@ -309,7 +309,7 @@ func Detector(x *frame.Index, name string) *frame.Index {
 	return ownEvents(y)
 }
 
-// noDetector is the error for a detector that is not there; it lists what is.
+// noDetector returns the error for a detector that is not there; it lists what is.
 func noDetector(x *frame.Index, name string) error {
 	type kind struct{ name, typ string }
 	count := map[kind]int{}

@@ -9,7 +9,7 @@ import (
 	"rawstatus/internal/io/rawrun"
 )
 
-// rawFormat is a format of raw data: its files are found by their names and opened here.
+// rawFormat returns a format of raw data: its files are found by their names and opened here.
 func rawFormat(names *rawrun.Scheme, build func(context.Context, rawrun.Request, rawrun.Options) (*frame.Index, error),
 	survey func(context.Context, surveyOf) ([]Contents, error)) format {
 	index := func(ctx context.Context, in input, opt Options) (*frame.Index, error) {

@@ -242,7 +242,7 @@ func NewReader(name string, src io.ReaderAt, size int64) (*Reader, error) {
 	return r, nil
 }
 
-// Kind is the kind of the pack.
+// Kind returns the kind of the pack.
 func (r *Reader) Kind() string { return r.foot.Kind }
 
 // RawHead returns the head as JSON.

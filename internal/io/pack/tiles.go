@@ -219,7 +219,7 @@ func tileSeed(name string, at int) uint32 {
 	return crc32.Update(uint32(at), castagnoli, []byte(name))
 }
 
-// tileSum is the checksum of a tile: of all but the checksum itself.
+// tileSum returns the checksum of a tile: of all but the checksum itself.
 func tileSum(tile []byte, seed uint32) uint32 {
 	return crc32.Update(crc32.Update(seed, castagnoli, tile[4:tileHead]), castagnoli, tile[tileHead:])
 }

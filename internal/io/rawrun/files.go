@@ -296,7 +296,7 @@ func (h *Handles) Growing(ctx context.Context, settle time.Duration) ([]string, 
 	return changed, nil
 }
 
-// NoConfigure is the error for a run of which nothing can be read: with what is missing, if that is the
+// NoConfigure returns the error for a run of which nothing can be read: with what is missing, if that is the
 // reason.
 func NoConfigure(missing []string, problem error) error {
 	if len(missing) > 0 {

@@ -142,7 +142,7 @@ func (r Reading) silence(all []uint64, maxLost float64) string {
 	return ""
 }
 
-// positions are where times lie in all times, ascending.
+// positions returns where times lie in all times, ascending.
 func positions(all, times []uint64) []int {
 	var at []int
 	for _, t := range times {

@@ -65,7 +65,7 @@ func Twice(ctx context.Context, events []Event) (again []int, err error) {
 	return again, nil
 }
 
-// sameData is the error for two files with the same events.
+// sameData returns the error for two files with the same events.
 func sameData(f, g *File, n int) error {
 	a, b := f.Path, g.Path
 	if b < a {

@@ -33,10 +33,10 @@ func (f *Output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Size is the number of bytes written so far.
+// Size returns the number of bytes written so far.
 func (f *Output) Size() int64 { return f.size }
 
-// Path is the name that the file will have.
+// Path returns the name that the file will have.
 func (f *Output) Path() string { return f.path }
 
 // Finish closes the file when it has all its content.
@@ -82,7 +82,7 @@ func (s *Set) CreateLast(path string) (*Output, error) {
 	return f, err
 }
 
-// cannotCreate is the error for a place that takes no files: the user's to change unless it passes.
+// cannotCreate returns the error for a place that takes no files: the user's to change unless it passes.
 func cannotCreate(err error) error {
 	if fault.CodeOf(err) == fault.Temporary {
 		return fmt.Errorf("rawrun: could not create a raw file: %w", err)
@@ -151,7 +151,7 @@ type StreamFiles struct {
 // NewStream makes the files of a stream. None is there before the first NextChunk.
 func (s Scheme) NewStream(opt StreamOptions) StreamFiles { return StreamFiles{Options: opt, names: s} }
 
-// Name is the base name of a chunk.
+// Name returns the base name of a chunk.
 func (f *StreamFiles) Name(chunk int) string {
 	return f.names.Format(Name{Experiment: f.Options.Experiment, Run: f.Options.Run, Stream: f.Options.Stream, Chunk: chunk})
 }
@@ -170,7 +170,7 @@ func (f *StreamFiles) NextChunk() error {
 	return err
 }
 
-// Data is the present chunk.
+// Data returns the present chunk.
 func (f *StreamFiles) Data() *Output { return f.chunks[len(f.chunks)-1] }
 
 // Chunk is its number.
@@ -188,7 +188,7 @@ func (f *StreamFiles) CreateSmall() (*Output, error) {
 // Close completes the files and renames them to their final names.
 func (f *StreamFiles) Close() error { return f.Publish() }
 
-// Offset is the size of the present chunk so far.
+// Offset returns the size of the present chunk so far.
 func (f *StreamFiles) Offset() int64 { return f.Data().Size() }
 
 // Paths lists the data files in order of chunks.

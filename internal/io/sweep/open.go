@@ -98,7 +98,7 @@ func refused(files []frame.File) (path string, err error) {
 	return "", nil
 }
 
-// Name is how files are read, for logs.
+// Name returns how files are read, for logs.
 func (s *Source) Name() string {
 	if s.direct {
 		return Direct

@@ -103,7 +103,7 @@ func (s *Source) stretches(pieces []piece) (list []stretch) {
 	return list
 }
 
-// align is the number that offsets in files and addresses of buffers are multiples of.
+// align returns the number that offsets in files and addresses of buffers are multiples of.
 func (s *Source) align() int64 {
 	if s.direct {
 		return pageSize

@@ -220,7 +220,7 @@ func (st *stream) join(s *fileScan) {
 	st.scans = append(st.scans, s)
 }
 
-// empty is the error for files of which nothing can be read.
+// empty returns the error for files of which nothing can be read.
 func (b *builder) empty() error {
 	var missing []string
 	for _, f := range b.files() {
@@ -316,7 +316,7 @@ func (b *builder) files() (files []*File) {
 	return files
 }
 
-// nothing is the error for a run without a detector that can be read.
+// nothing returns the error for a run without a detector that can be read.
 func (b *builder) nothing(x *frame.Index) error {
 	why := append(slices.Clone(x.Missing), x.Notes...)
 	if len(x.Missing) > 0 {

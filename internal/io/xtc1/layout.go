@@ -155,7 +155,7 @@ func (s source) String() string {
 
 func (s source) device() string { return name(deviceNames, uint32(s>>8)&0xff) }
 
-// dettype is the type name under which constants of the source are kept, in lower case: the device's
+// dettype returns the type name under which constants of the source are kept, in lower case: the device's
 // name but for two.
 func (s source) dettype() string {
 	switch d := s.device(); d {
@@ -168,7 +168,7 @@ func (s source) dettype() string {
 	}
 }
 
-// plain is the source's name with the characters replaced that the original tools replace in names of
+// plain returns the source's name with the characters replaced that the original tools replace in names of
 // directories, e.g. XppGon-0-Cspad-0.
 func (s source) plain() string { return strings.NewReplacer(":", "-", ".", "-").Replace(s.String()) }
 
@@ -218,7 +218,7 @@ func (h head) put(b []byte) {
 	le.PutUint32(b[16:], h.env)
 }
 
-// service is the transition, or -1 for occurrences and markers.
+// service returns the transition, or -1 for occurrences and markers.
 func (h head) service() int {
 	if h.control>>4&3 != 0 {
 		return -1
@@ -226,5 +226,5 @@ func (h head) service() int {
 	return int(h.control & 15)
 }
 
-// ts is the time as one number, seconds since 1970 above nanoseconds.
+// ts returns the time as one number, seconds since 1970 above nanoseconds.
 func (h head) ts() uint64 { return uint64(h.sec)<<32 | uint64(h.nsec) }

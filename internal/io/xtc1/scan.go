@@ -277,7 +277,7 @@ func Scan(ctx context.Context, f *File, visit func(*Datagram) error) error {
 	}
 }
 
-// cutAt is the problem of a datagram that the file does not hold in full.
+// cutAt returns the problem of a datagram that the file does not hold in full.
 func cutAt(f *File, d *datagram) error {
 	return fail(f, d.off, "datagram ("+d.name()+")", fmt.Sprintf("%d bytes", d.size()), fmt.Sprintf("%d left in the file", f.Size-d.off), io.ErrUnexpectedEOF)
 }

@@ -112,7 +112,7 @@ func (s *small) place(d *datagram, off int64) error {
 	return s.s.take(&s.dg)
 }
 
-// added is the size of the leaf that the smalldata writer puts first into Configure.
+// added returns the size of the leaf that the smalldata writer puts first into Configure.
 func added(d *datagram) int64 {
 	if len(d.leaves) > 0 && d.leaves[0].id() == idSmlDataConfig && d.leaves[0].level() == levelRecorder {
 		return int64(d.leaves[0].extent)

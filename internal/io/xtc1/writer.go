@@ -27,7 +27,7 @@ const (
 // Address says where a container or leaf comes from.
 type Address struct{ Log, Phy uint32 }
 
-// Node is the address of a process of the data acquisition: a readout node (level 2, segment), the
+// Node returns the address of a process of the data acquisition: a readout node (level 2, segment), the
 // event builder (3) or a recorder (4).
 func Node(level uint8, pid, ip uint32) Address { return Address{uint32(level)<<24 | pid&0xffffff, ip} }
 

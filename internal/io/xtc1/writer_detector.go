@@ -97,13 +97,13 @@ func NewModel(source string, panels, rows, cols int) (*Model, error) {
 
 func sourceOf(a Address) source { return source(a.Phy) }
 
-// Type is the detector type under which constants are kept.
+// Type returns the detector type under which constants are kept.
 func (m *Model) Type() string { return sourceOf(m.from).dettype() }
 
-// Modes are the gain modes that steps can have; nil for single-gain detectors.
+// Modes returns the gain modes that steps can have; nil for single-gain detectors.
 func (m *Model) Modes() []string { return m.kind.modes }
 
-// PanelIDs are the ids of the panels as a reader forms them.
+// PanelIDs returns the ids of the panels as a reader forms them.
 func (m *Model) PanelIDs() []string {
 	if m.kind.ids == nil {
 		return []string{sourceOf(m.from).plain()}
@@ -158,7 +158,7 @@ func (m *Model) epixAsics() (across, down int) {
 	return 1, 1
 }
 
-// epixTail is the size of the data behind the pixels: calibration and environmental rows, temperatures, last word.
+// epixTail returns the size of the data behind the pixels: calibration and environmental rows, temperatures, last word.
 func epixTail(m *Model) int {
 	across, down := m.epixAsics()
 	n := 2*m.Cols*down*(calibRows+envRows) + 2*across*down + 4
@@ -211,7 +211,7 @@ func jungfrauIDs(m *Model) []string {
 	return ids
 }
 
-// arrayTail is the size of the data behind the pixels of an Epix10ka array: calibration and environmental rows and
+// arrayTail returns the size of the data behind the pixels of an Epix10ka array: calibration and environmental rows and
 // temperatures of each panel.
 func arrayTail(m *Model) int { return m.Panels * (2*m.Cols*2*(calibRows+envRows) + 2*4) }
 

@@ -83,10 +83,10 @@ type Header struct {
 	root   xtc
 }
 
-// Service is the transition id.
+// Service returns the transition id.
 func (h Header) Service() Service { return Service(h.Env >> 24 & 0xf) }
 
-// Size is the size of the datagram in the file.
+// Size returns the size of the datagram in the file.
 func (h Header) Size() int64 { return prefixSize + int64(h.root.extent) }
 
 // Damage is that of the root container.

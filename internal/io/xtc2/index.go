@@ -63,7 +63,7 @@ func (b *builder) scanStreams(ctx context.Context) error {
 	return b.noConfigure()
 }
 
-// noConfigure is the error for files of which nothing can be read.
+// noConfigure returns the error for files of which nothing can be read.
 func (b *builder) noConfigure() error {
 	var missing []string
 	var problem error

@@ -111,7 +111,7 @@ var valueTypes = [numValueTypes]struct {
 	{"FLOAT", 4}, {"DOUBLE", 8}, {"CHARSTR", 1}, {"ENUMVAL", 4}, {"ENUMDICT", 4},
 }
 
-// Size is the size of one element in bytes, 0 for an unknown type.
+// Size returns the size of one element in bytes, 0 for an unknown type.
 func (t ValueType) Size() int {
 	if t < numValueTypes {
 		return valueTypes[t].size

@@ -182,7 +182,7 @@ func (m *merger) nextGroup() (g group, ok bool) {
 	return g, true
 }
 
-// key is the time at which an entry takes its turn: its time-stamp, but that of the next entry where a
+// key returns the time at which an entry takes its turn: its time-stamp, but that of the next entry where a
 // single time-stamp jumps ahead. Else one wrong time-stamp would hold its stream back to the end.
 func (s *scan) key(i int) uint64 {
 	ts := s.entries[i].ts

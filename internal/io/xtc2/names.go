@@ -41,7 +41,7 @@ type Field struct {
 	Rank       int // 0: scalar
 }
 
-// Base is the name without the enum it is of: user.gain of user.gain:gainEnum.
+// Base returns the name without the enum it is of: user.gain of user.gain:gainEnum.
 func (f Field) Base() string {
 	base, _, _ := strings.Cut(f.Name, ":")
 	return base

@@ -124,7 +124,7 @@ func (l layout) shape(detType string) (shape, bool) {
 	return shape{subs: int(subs), rows: int(rows), cols: int(cols), bytes: uint32(n), codec: frame.Identity}, true
 }
 
-// expected is the shape that the detector table has for a type of which no frame was seen.
+// expected returns the shape that the detector table has for a type of which no frame was seen.
 func expected(detType string) (shape, bool) {
 	if p := codec.Packed(detType); p.Codec != frame.Identity {
 		return shape{subs: 1, rows: p.Rows, cols: p.Cols, bytes: uint32(p.Bytes), codec: p.Codec}, true

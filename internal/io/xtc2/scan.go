@@ -198,7 +198,7 @@ func (s *scan) dropTwice(ctx context.Context) error {
 	return nil
 }
 
-// config is the configuration in force, -1 before the first.
+// config returns the configuration in force, -1 before the first.
 func (s *scan) config() int32 { return int32(len(s.configs)) - 1 }
 
 func (s *scan) table() *Table {
@@ -395,7 +395,7 @@ func (s *scan) walkEvent(ctx context.Context, chain *chain, h Header, e *entry) 
 		k = s.models.add(e)
 	}
 	if k != nil && k.template != nil && (!k.template.reads || h.Size() <= small) {
-		if known, err := k.template.tell(chain.w, h, e); known || err != nil {
+		if known, err := k.template.match(chain.w, h, e); known || err != nil {
 			return err
 		}
 	}

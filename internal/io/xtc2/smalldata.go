@@ -241,7 +241,7 @@ func (s *scan) isThere(e *entry) bool {
 	return false
 }
 
-// without is the template of events of which nothing is there.
+// without returns the template of events of which nothing is there.
 func (s *scan) without(config int32, state frame.State) *template {
 	key := absence{config, state}
 	if config < 0 || s.absent[key] != nil {
@@ -289,7 +289,7 @@ func (s *scan) readKnown(w *buffer, e *entry) error {
 		return err
 	}
 	if k := s.models.of(e); k != nil && k.template != nil {
-		if known, err := k.template.tell(w, h, e); known || err != nil {
+		if known, err := k.template.match(w, h, e); known || err != nil {
 			return err
 		}
 	}

@@ -170,8 +170,8 @@ func (rec *record) runs(event int64) []run {
 	return runs
 }
 
-// tell notes that the template knows the content of an event, if it does. It fails only when a read fails.
-func (t *template) tell(w *buffer, h Header, e *entry) (known bool, err error) {
+// match notes that the template knows the content of an event, if it does. It fails only when a read fails.
+func (t *template) match(w *buffer, h Header, e *entry) (known bool, err error) {
 	if known, err = t.fits(w, h); known {
 		e.by = t
 	}

@@ -155,7 +155,7 @@ func (d *Draft) Values(n *Names, damage uint16, values ...any) {
 	d.close(at)
 }
 
-// textSize is the length of a text value in the file: NUL and padding to four bytes included.
+// textSize returns the length of a text value in the file: NUL and padding to four bytes included.
 func textSize(s string) int { return (len(s) + 4) / 4 * 4 }
 
 // shape appends the dimensions of an array; scalars have none.

@@ -57,7 +57,7 @@ func (s *StreamWriter) Write(d *Draft) error {
 	return s.NextChunk()
 }
 
-// shadow is the record of a datagram in the smalldata file: place and size of an event, the header
+// shadow returns the record of a datagram in the smalldata file: place and size of an event, the header
 // of an EndRun, everything else unchanged; Configure describes places as well.
 func (s *StreamWriter) shadow(d *Draft, at int64) []byte {
 	b := d.Bytes()

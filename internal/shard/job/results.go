@@ -30,7 +30,7 @@ func (r Results) Absolute() (Results, error) {
 	return r, nil
 }
 
-// Words are the flags of reduce in a job script.
+// Words returns the flags of reduce in a job script.
 func (r Results) Words() []string {
 	words := []string{"--repository", r.Repository}
 	if r.Replace {

@@ -96,7 +96,7 @@ func subject(ev Event) string {
 	}, line)
 }
 
-// sendmail is where systems keep it, which is rarely in PATH.
+// sendmail returns the path at which systems keep it, which is rarely in PATH.
 func sendmail() string {
 	if path, err := exec.LookPath("sendmail"); err == nil {
 		return path

@@ -388,7 +388,7 @@ func (h byLoad) Swap(i, j int) { h.order[i], h.order[j] = h.order[j], h.order[i]
 func (h byLoad) Push(any) {}
 func (h byLoad) Pop() any { return nil }
 
-// shardBytes is the raw data a shard reads, the frames for the gates counted once more when the shard
+// shardBytes returns the raw data a shard reads, the frames for the gates counted once more when the shard
 // does not begin with them.
 func (p *Plan) shardBytes(shard int) int64 {
 	s := p.Shards[shard]

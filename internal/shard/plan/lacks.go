@@ -25,7 +25,7 @@ func Lacks(x *frame.Index, maxLost float64, knownMissing []string) []string {
 	return p.lacks(x)
 }
 
-// Incomplete is the error for a run that lacks something, nil if it lacks nothing.
+// Incomplete returns the error for a run that lacks something, nil if it lacks nothing.
 func Incomplete(run frame.Run, lacks []string) error {
 	if len(lacks) == 0 {
 		return nil

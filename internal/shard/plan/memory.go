@@ -18,7 +18,7 @@ const (
 	baseMemory = 64 << 20
 )
 
-// GateBand is how many pixels of so many leading frames a worker takes at once.
+// GateBand returns how many pixels of so many leading frames a worker takes at once.
 func GateBand(frames int) int { return max(64, gateBytes/2/max(1, frames)&^63) }
 
 // Sweeps cuts the shards of a task into those that are counted together: as many as the memory for

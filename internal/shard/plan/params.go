@@ -134,7 +134,7 @@ func (p Params) Family() status.Family {
 	return status.Dark
 }
 
-// Gates are the parameters of the windows of profile dark. wordMax is the largest value of a stored word.
+// Gates returns the parameters of the gates of profile dark. wordMax is the largest value of a stored word.
 func (p Params) Gates(wordMax uint16) quantile.GateParams {
 	g := quantile.GateParams{DataBits: p.DataBits, FracLo: p.FracLo, FracHi: p.FracHi, IntLo: p.IntLo, IntHi: p.IntHi}
 	if p.Compat != "" {
@@ -161,7 +161,7 @@ func (p Params) Sequence(frames int) status.Sequence {
 	return status.NewSequence(status.Compat(p.Compat), frames, nrecs, p.GateFrames)
 }
 
-// Dark are the parameters of the rules of profiles data and dark.
+// Dark returns the parameters of the rules of profiles data and dark.
 func (p Params) Dark(family detector.Family) status.DarkParams {
 	d := status.DarkParams{
 		Profile: status.Profile(p.Profile), Compat: status.Compat(p.Compat), Scope: status.Scope(p.LimitsPer), Method: status.Method(p.Limits),
@@ -174,7 +174,7 @@ func (p Params) Dark(family detector.Family) status.DarkParams {
 	return d
 }
 
-// DefaultGainRule is the gain rule where none is given: in profile dark words must have the gain bits of their
+// DefaultGainRule returns the gain rule where none is given: in profile dark words must have the gain bits of their
 // step, in profile data, which sums no others, possible ones. The originals look at jungfrau only.
 func (p Params) DefaultGainRule(family detector.Family) string {
 	switch {
@@ -213,18 +213,18 @@ func (p Params) checkTwoPass() error {
 	return nil
 }
 
-// Feature are the parameters of the rules of features.
+// Feature returns the parameters of the rules of features.
 func (p Params) Feature() feature.Params {
 	return feature.Params{Features: p.Features, SNR: p.SNRMax, DataBits: p.DataBits, MinFrames: uint64(p.MinFrames), Compat: p.Compat != ""}
 }
 
-// Spatial are the parameters of the hints about a pixel's surroundings.
+// Spatial returns the parameters of the hints about a pixel's surroundings.
 func (p Params) Spatial(family detector.Family) status.SpatialParams {
 	return status.SpatialParams{LineFraction: p.LineFraction, ASICFraction: p.ASICFraction,
 		Neighbours: p.Neighbours, ASICRows: family.ASICRows, ASICCols: family.ASICCols}
 }
 
-// Flatness is the geometry of feature 6 on a panel.
+// Flatness returns the geometry of feature 6 on a panel.
 func (p Params) Flatness(panel frame.Panel) (*feature.Flatness, error) {
 	if len(p.Window) != 2 {
 		return nil, fault.New(fault.Usage, "window %v of feature 6: wanted rows and columns", p.Window)

@@ -19,12 +19,12 @@ const (
 	indexFile = "index.pack"
 )
 
-// TaskFile is the path of a task's partial.
+// TaskFile returns the path of a task's partial.
 func TaskFile(work string, task int) string {
 	return filepath.Join(work, "tasks", fmt.Sprintf("task-%05d.pack", task))
 }
 
-// MergedFile is the path of the merged planes of a unit.
+// MergedFile returns the path of the merged planes of a unit.
 func (p *Plan) MergedFile(work string, unit int) string {
 	u := p.Units[unit]
 	panel := p.Dataset.Panels[u.Panel]
@@ -38,7 +38,7 @@ func (p *Plan) MergedFile(work string, unit int) string {
 	return filepath.Join(work, "merged", name+".pack")
 }
 
-// SummaryFile is the path of the reduce step's summary.
+// SummaryFile returns the path of the reduce step's summary.
 func SummaryFile(work string) string { return filepath.Join(work, "summary.json") }
 
 // Save writes plan and index to the work directory, the plan last, so a plan's index is always there.

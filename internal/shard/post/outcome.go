@@ -102,10 +102,10 @@ func (o *Outcome) part(name string) *Part {
 	return &o.Parts[slices.IndexFunc(o.Parts, func(p Part) bool { return p.Name == name })]
 }
 
-// Dir is the folder of a work directory where its outcome is kept.
+// Dir returns the folder of a work directory where its outcome is kept.
 func Dir(work string) string { return filepath.Join(work, "post") }
 
-// Path is the file that holds the outcome of a work directory.
+// Path returns the file that holds the outcome of a work directory.
 func Path(work string) string { return filepath.Join(Dir(work), "outcome.json") }
 
 // Load reads the outcome of a work directory; nil when there is none.

@@ -175,7 +175,7 @@ func (s *Sender) arrived(ctx context.Context, o *Outcome, p *Part) (bool, error)
 	return false, nil
 }
 
-// line is the last line of the entry.
+// line returns the last line of the entry.
 func (o *Outcome) line() string { return "rawstatus outcome " + o.Token }
 
 // entry returns the message with its attachment. A report that cannot be attached is left out, which the part says.

@@ -57,7 +57,7 @@ func (r *Report) undeployed() bool {
 	return r.Deploy != nil && r.Deploy.State != StateDone && r.complete() && r.Reduce.State == StateDone
 }
 
-// unfinished are the states that count now: tasks, then reduce, then deployment.
+// unfinished returns the states that count now: tasks, then reduce, then deployment.
 func (r *Report) unfinished() (states []*JobState) {
 	for i := range r.Tasks {
 		if s := &r.Tasks[i].JobState; s.State != StateDone {
@@ -74,7 +74,7 @@ func (r *Report) unfinished() (states []*JobState) {
 	return states
 }
 
-// stops are the reasons why a person has to act before the item can go on.
+// stops returns the reasons why a person has to act before the item can go on.
 func (r *Report) stops() (why []string) {
 	final := func(s *JobState) bool {
 		return s.State == StateFailed && (s.verdict.Action == Stop || s.verdict.Action == Hold)
@@ -108,7 +108,7 @@ func (r *Report) stops() (why []string) {
 	return why
 }
 
-// asked is the number of the latest attempt at one run that a person made.
+// asked returns the number of the latest attempt at one run that a person made.
 func (r *Report) asked() int {
 	for _, a := range slices.Backward(r.view.Attempts) {
 		if a.Try == 1 && a.Error == "" {
@@ -240,7 +240,7 @@ func (r *Report) unanswered() string {
 	return ""
 }
 
-// Unanswered is a temporary failure while an item cannot go on because Slurm does not say how a job has ended.
+// Unanswered returns a temporary failure while an item cannot go on because Slurm does not say how a job has ended.
 func (v *View) Unanswered() error {
 	for _, r := range v.Items {
 		if job := r.unanswered(); job != "" && !r.Done {

@@ -64,7 +64,7 @@ func (q *Queue) planOutcome(key string) string {
 	return filepath.Join(q.Work(key), "outcome", "plan.json")
 }
 
-// outcomePath is where an element of an attempt says how it went for an item.
+// outcomePath returns where an element of an attempt says how it went for an item.
 func (q *Queue) outcomePath(key string, attempt, element int) string {
 	return filepath.Join(q.Work(key), "outcome", fmt.Sprintf("attempt-%03d-%03d.json", attempt, element))
 }
@@ -222,7 +222,7 @@ func (q *Queue) count(ctx context.Context, p Portion, partials *Partials, hands 
 	return nil
 }
 
-// deployWords are the words of mergedeploy for an item.
+// deployWords returns the words of mergedeploy for an item.
 func (q *Queue) deployWords(p Portion, of *plan.Plan) []string {
 	d := of.Dataset
 	words := []string{"deploy", "--exp", d.Run.Experiment, "--run", strconv.Itoa(d.Run.Number), "--det", d.Detector, "--dir", filepath.Dir(d.Files[0].Path)}

@@ -19,7 +19,7 @@ const (
 	leastTime        = 10 * time.Minute
 )
 
-// TaskMemoryMB is the memory that the largest task of a plan needs.
+// TaskMemoryMB returns the memory that the largest task of a plan needs.
 func TaskMemoryMB(p *plan.Plan) int64 {
 	var most int64
 	for _, t := range p.Tasks {
@@ -28,7 +28,7 @@ func TaskMemoryMB(p *plan.Plan) int64 {
 	return int64(memoryShare*float64(most>>20)) + memoryExtraMB
 }
 
-// ReduceMemoryMB is the memory that reducing a plan needs.
+// ReduceMemoryMB returns the memory that reducing a plan needs.
 func ReduceMemoryMB(p *plan.Plan) int64 {
 	var pixels int64
 	for _, panel := range p.Dataset.Panels {
@@ -40,7 +40,7 @@ func ReduceMemoryMB(p *plan.Plan) int64 {
 	return pixels*reducePixelBytes>>20 + reduceExtraMB
 }
 
-// TimeFor is the time limit for reading that much raw data.
+// TimeFor returns the time limit for reading that much raw data.
 func TimeFor(bytes int64) time.Duration {
 	return max(leastTime, time.Duration(timeFactor*float64(bytes)/assumedRate*float64(time.Second)))
 }

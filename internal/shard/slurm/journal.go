@@ -116,7 +116,7 @@ func (a *Attempt) IDs() []int {
 	return ids
 }
 
-// label is the job's part of its name: arrays are numbered.
+// label returns the job's part of its name: arrays are numbered.
 func (a *Attempt) label(h *Handed) string {
 	if h.Part == TasksPart {
 		return string(h.Part) + strconv.Itoa(slices.Index(a.Arrays(), h))
@@ -171,7 +171,7 @@ func (q *Queue) job(a *Attempt, h *Handed, ids []string) Job {
 	return j
 }
 
-// throttle is the share of an array in the limit on tasks that run at a time.
+// throttle returns the share of an array in the limit on tasks that run at a time.
 func (q *Queue) throttle(a *Attempt, h *Handed) int {
 	arrays := a.Arrays()
 	chunks := make([]Chunk, len(arrays))
@@ -181,7 +181,7 @@ func (q *Queue) throttle(a *Attempt, h *Handed) int {
 	return Throttles(chunks, q.Request.Throttle)[slices.Index(arrays, h)]
 }
 
-// small are the resources of a job that only speaks to Slurm.
+// small returns the resources of a job that only speaks to Slurm.
 func small(r Resources) Resources {
 	r.MemMB, r.CPUs, r.Time, r.Exclusive = smallMemMB, 1, smallTime, false
 	return r
@@ -288,7 +288,7 @@ func (q *Queue) proceed(ctx context.Context, a *Attempt, adopt bool) error {
 	return errors.Join(err, q.Client.Cancel(context.WithoutCancel(ctx), a.IDs()), store())
 }
 
-// again is the command with which a person goes on.
+// again returns the command with which a person goes on.
 func (q *Queue) again() string {
 	if q.packed() {
 		return "rawstatus campaign --retry --work " + Quote(q.Dir)

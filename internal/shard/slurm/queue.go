@@ -146,7 +146,7 @@ func (q *Queue) Complete() {
 // nobody between its links.
 func (q *Queue) packed() bool { return q.Name != "" }
 
-// Work is the work directory of an item.
+// Work returns the work directory of an item.
 func (q *Queue) Work(key string) string { return filepath.Join(q.Dir, key) }
 
 // plan returns the plan of an item with its partials; nil when there is none. It is read again when it was made again.

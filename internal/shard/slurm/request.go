@@ -66,7 +66,7 @@ func hash(what string, v any) string {
 // told reports whether somebody wants to hear of the end of the jobs.
 func (r *Request) told() bool { return r.Post || r.Notify }
 
-// Lines are the lines of the request in job scripts; site is where its settings are.
+// Lines returns the lines of the request in job scripts; site is where its settings are.
 func (r *Request) Lines(site string) []string {
 	if r.Site == "" {
 		return r.SiteLines
@@ -74,7 +74,7 @@ func (r *Request) Lines(site string) []string {
 	return append(slices.Clone(r.SiteLines), "unset "+strings.Join(r.Unset, " "), "export RAWSTATUS_SITE="+Quote(site))
 }
 
-// RequestDir is where a request is kept with its job scripts, the settings of its jobs and what came of its deployment.
+// RequestDir returns where a request is kept with its job scripts, the settings of its jobs and what came of its deployment.
 func RequestDir(dir, id string) string { return filepath.Join(dir, "slurm", id[:12]) }
 
 func requestPath(dir, id string) string { return filepath.Join(RequestDir(dir, id), "request.json") }

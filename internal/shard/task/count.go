@@ -317,7 +317,7 @@ func (c *counter) goodOf(first int, frames, room [][]uint16) [][]uint16 {
 	return out
 }
 
-// counted is the number of frames that are not left out.
+// counted returns the number of frames that are not left out.
 func (c *counter) counted() int {
 	n := c.frames
 	for _, lost := range c.lost {

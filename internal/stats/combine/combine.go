@@ -42,7 +42,7 @@ func (r Rule) Validate(n int) error {
 	return nil
 }
 
-// need is the number of votes of n that set a bit. The product is taken down by a billionth so that
+// need returns the number of votes of n that set a bit. The product is taken down by a billionth so that
 // 0.1 of 30 is 3, whatever the last digit of 0.1*30.
 func (r Rule) need(n int) int {
 	return min(max(1, r.AtLeast, int(math.Ceil(float64(r.Fraction*float64(n))-1e-9))), n)

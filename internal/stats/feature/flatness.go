@@ -150,7 +150,7 @@ func (f *Flatness) WindowCols() int {
 	return len(read)
 }
 
-// Bytes is the memory that a Residuals of this band and these windows takes for n frames.
+// Bytes returns the memory that a Residuals of this band and these windows takes for n frames.
 func (f *Flatness) Bytes(b Band, first, last, frames int) int64 {
 	_, keep := windows(f.Cols, f.WC)
 	return f.bytes(b, keep[first:last], frames)

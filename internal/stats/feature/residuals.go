@@ -46,7 +46,7 @@ func NewResiduals(f *Flatness, band Band, first, last, frames int) *Residuals {
 	return r
 }
 
-// Cols is the range of columns whose results are kept.
+// Cols returns the range of columns whose results are kept.
 func (r *Residuals) Cols() Span {
 	return Span{r.keep[0].Lo, r.keep[len(r.keep)-1].Hi}
 }

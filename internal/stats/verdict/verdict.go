@@ -32,7 +32,7 @@ type Finding struct {
 	Gain  int `json:"gain"`
 }
 
-// String is the finding in one line.
+// String returns the finding in one line.
 func (f Finding) String() string {
 	if f.Advice == "" {
 		return f.Text

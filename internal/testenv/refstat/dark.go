@@ -159,7 +159,7 @@ func moments(frames [][]uint16, k int, g quantile.GateParams) (ave, rms float64)
 	return ave, math.Sqrt(s2/n - float64(ave*ave))
 }
 
-// halfGate is half the width of the gates of a panel by the rule of two passes.
+// halfGate returns half the width of the gates of a panel by the rule of two passes.
 func halfGate(lead [][]uint16, pixels int, g quantile.GateParams, two status.TwoPass) float64 {
 	var in int
 	r := make([]float64, pixels)
@@ -174,7 +174,7 @@ func halfGate(lead [][]uint16, pixels int, g quantile.GateParams, two status.Two
 	return two.NSigma * (status.Sum(r) / float64(in))
 }
 
-// gate is the rule of stage 1 and the clipping.
+// gateOf returns the gate by the rule of stage 1 and the clipping.
 func gateOf(block []uint16, g quantile.GateParams) (lo, hi uint16) {
 	s := slices.Clone(block)
 	slices.Sort(s)

@@ -159,7 +159,7 @@ func (e *element) name() string {
 	return fmt.Sprintf("%d_%d", e.job.id, e.index)
 }
 
-// raw is the job number of its own, or of its array while it has none.
+// raw returns the job number of its own, or of its array while it has none.
 func (e *element) raw() int {
 	if e.id == 0 {
 		return e.job.id
@@ -255,7 +255,7 @@ func (c *Cluster) at(d time.Duration, do func()) {
 // At does something later, between two steps of processes.
 func (c *Cluster) At(d time.Duration, do func()) { c.at(d, do) }
 
-// Elapsed is the time since the cluster was made.
+// Elapsed returns the time since the cluster was made.
 func (c *Cluster) Elapsed() time.Duration { return time.Since(c.begin) }
 
 // Run lets processes and time go on until stop reports true; false: the time is over.

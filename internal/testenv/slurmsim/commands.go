@@ -3,12 +3,15 @@ package slurmsim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"rawstatus/internal/ranges"
 )
 
 // errExit is the error of a command that ended with another code than 0.
@@ -78,7 +81,7 @@ func firstOf(s string) string {
 	return line
 }
 
-// away is the message of commands when the controller does not answer.
+// away returns the message of commands when the controller does not answer.
 func away(name string, args []string) (string, time.Duration) {
 	const why = "Unable to contact slurm controller (connect failure)\n"
 	switch {
@@ -277,20 +280,11 @@ func (o *options) setArray(spec string) bool {
 	if ok {
 		o.throttle, _ = strconv.Atoi(limit)
 	}
-	for part := range strings.SplitSeq(spec, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		lo, err := strconv.Atoi(from)
-		hi := lo
-		if isRange && err == nil {
-			hi, err = strconv.Atoi(to)
-		}
-		if err != nil {
-			return false
-		}
-		for i := lo; i <= hi; i++ {
-			o.array = append(o.array, i)
-		}
+	list, err := ranges.Parse(spec, 0, math.MaxInt)
+	if err != nil || len(list) == 0 {
+		return false
 	}
+	o.array = list.Numbers()
 	return true
 }
 
@@ -632,7 +626,7 @@ func (c *Cluster) collapsed(j *job, line func(map[string]string)) {
 	if first == nil || time.Since(j.submit) < c.cfg.AcctLag {
 		return
 	}
-	list := ranges(indices)
+	list := ranges.Of(indices).String()
 	if j.throttle > 0 {
 		list += "%" + strconv.Itoa(j.throttle)
 	}
@@ -724,24 +718,6 @@ func (st Status) acct() string {
 }
 
 func minutes(d time.Duration) string { return strconv.Itoa(int(d / time.Minute)) }
-
-// ranges writes 0-3,7.
-func ranges(list []int) string {
-	var parts []string
-	for i := 0; i < len(list); {
-		k := i
-		for k+1 < len(list) && list[k+1] == list[k]+1 {
-			k++
-		}
-		part := strconv.Itoa(list[i])
-		if k > i {
-			part += "-" + strconv.Itoa(list[k])
-		}
-		parts = append(parts, part)
-		i = k + 1
-	}
-	return strings.Join(parts, ",")
-}
 
 // scancel ends jobs. Ids that it does not know are no error.
 func (c *Cluster) scancel(p *Process, args []string) (string, string, error) {

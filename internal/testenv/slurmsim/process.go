@@ -202,7 +202,7 @@ func (p *Process) Work(d time.Duration) bool {
 // Getenv reads the environment of the process.
 func (p *Process) Getenv(key string) string { return p.Env[key] }
 
-// Now is the clock of the process's host.
+// Now returns the clock of the process's host.
 func (p *Process) Now() time.Time { return time.Now().Add(p.Skew) }
 
 // String names the process.

@@ -55,7 +55,7 @@ func New() (s *Server, stop func()) {
 	return s, h.Close
 }
 
-// CountersURL is the address that the automatic run processor hands to a job.
+// CountersURL returns the address that the automatic run processor hands to a job.
 func (s *Server) CountersURL() string { return s.URL + "/ws-jid/replace_counters/exp/5f0ca" }
 
 // ServeHTTP implements http.Handler.

@@ -224,7 +224,7 @@ func (k *blockKernel) commitForeign(at int) {
 	ORB(found, out)
 }
 
-// pixels is where pixels of frame f+i lie.
+// pixels returns where pixels of frame f+i lie.
 func (k *blockKernel) pixels(f reg.GPVirtual, i, at int, prefetch bool) Mem {
 	p := GP64()
 	MOVQ(Mem{Base: k.table, Index: f, Scale: 8, Disp: 8 * i}, p)
@@ -316,7 +316,7 @@ func (k *blockKernel) pair(a, b reg.VecVirtual) {
 	k.squares(h, k.one, k.q[1], k.s[1])
 }
 
-// rare is the way of groups with values beyond a limit. It leaves through add with squares in 64 bits,
+// rare returns the way of groups with values beyond a limit. It leaves through add with squares in 64 bits,
 // or through widen when only counting was due.
 func (k *blockKernel) rare(at int, tag string) (w [4]reg.VecVirtual) {
 	for i := range w {

@@ -12,7 +12,7 @@ import (
 // vector of AVX-512 or two of AVX2.
 const lanes = 16
 
-// parts is the number of vectors that lanes words of 32 bits take.
+// parts returns the number of vectors that lanes words of 32 bits take.
 func (v isa) parts() int { return 4 * lanes / v.bytes }
 
 // wide loads words of 16 bits into elements of 32 bits.
