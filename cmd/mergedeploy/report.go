@@ -47,7 +47,7 @@ func planPage(c *cli.Context, e *environment, dest calib.Destination, p *publish
 	family, _ := detector.Lookup(m.Type)
 	page := report.Page{Title: "plan: " + p.Run + " " + p.Detector, Subtitle: fmt.Sprintf("%s for %s, not deployed by this page", p.CType, p.Target), Gains: p.Gains(), Bits: planBits(m)}
 	for _, t := range p.Tiles {
-		page.Panels = append(page.Panels, report.Panel{Name: fmt.Sprintf("segment %d", t.Slot), ID: panelID(m, t.Slot), Rows: m.Panels[0].Rows, Cols: m.Panels[0].Cols,
+		page.Panels = append(page.Panels, report.PanelInfo{Name: fmt.Sprintf("segment %d", t.Slot), ID: panelID(m, t.Slot), Rows: m.Panels[0].Rows, Cols: m.Panels[0].Cols,
 			ASICRows: family.ASICRows, ASICCols: family.ASICCols})
 	}
 	page.Facts = planFacts(p, m)

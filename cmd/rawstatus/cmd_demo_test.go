@@ -15,7 +15,7 @@ import (
 func TestDemoFindsOnePixelTooFewOrTooMany(t *testing.T) {
 	truth := &simulate.Truth{
 		Config: simulate.Config{GainModes: []string{"g0", "g1"}},
-		Panels: []simulate.Panel{
+		Panels: []simulate.PanelTruth{
 			{Segment: 0, Rows: 2, Cols: 3, Planted: []simulate.Planted{{GainMode: "g0", Kind: "dead", Data: 2, Pixels: []int{1, 4}}}},
 			{Segment: 1, Rows: 2, Cols: 3, Planted: []simulate.Planted{{GainMode: "g1", Kind: "hot", Data: 16, Pixels: []int{5}}, {GainMode: "g0", Kind: "weak", Data: 2, Hard: true, Pixels: []int{2}}}},
 		},

@@ -121,7 +121,7 @@ func TestInspectShowsFilesThatCannotBeIndexed(t *testing.T) {
 func TestInspectShowsOurFilesAndRefusesDamagedOnes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.pack")
 	err := pack.WriteFile(path, atomicfile.Options{}, "test-kind", func(w *pack.Writer) (any, error) {
-		return map[string]int{"answer": 42}, w.Add(pack.Array{Name: "numbers", Data: []uint32{1, 2, 3}})
+		return map[string]int{"answer": 42}, w.Add(pack.Named{Name: "numbers", Data: []uint32{1, 2, 3}})
 	})
 	if err != nil {
 		t.Fatal(err)

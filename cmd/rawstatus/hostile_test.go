@@ -68,8 +68,8 @@ func panel(index int, typ, det string, segment int) *xtc2.Names {
 		Fields: []xtc2.Field{{Name: "raw", Type: xtc2.UInt16, Rank: 2}}}
 }
 
-func image(event, rows, cols int) xtc2.Array {
-	return xtc2.Array{Dims: []int{rows, cols}, Fill: func(b []byte) {
+func image(event, rows, cols int) xtc2.FieldValue {
+	return xtc2.FieldValue{Dims: []int{rows, cols}, Fill: func(b []byte) {
 		for i := 0; i+1 < len(b); i += 2 {
 			v := 1000 + (i*7+event*13)%40
 			b[i], b[i+1] = byte(v), byte(v>>8)
@@ -99,9 +99,9 @@ func TestOddConfigurationsLeaveTheGainModeOpen(t *testing.T) {
 			Fields: []xtc2.Field{{Name: "asicPixelConfig", Type: xtc2.UInt8, Rank: rank}, {Name: "trbit", Type: xtc2.UInt8, Rank: 1}}}
 		var pixels any = uint8(12)
 		if rank > 0 {
-			pixels = xtc2.Array{Dims: []int{4, 2, 2, 2, 2}[:rank], Fill: func([]byte) {}}
+			pixels = xtc2.FieldValue{Dims: []int{4, 2, 2, 2, 2}[:rank], Fill: func([]byte) {}}
 		}
-		h.put(xtc2.Configure, names(cam, other, config), value(config, pixels, xtc2.Array{Dims: []int{4}, Fill: func([]byte) {}})).
+		h.put(xtc2.Configure, names(cam, other, config), value(config, pixels, xtc2.FieldValue{Dims: []int{4}, Fill: func([]byte) {}})).
 			put(xtc2.BeginRun).put(xtc2.BeginStep)
 		for e := range 6 {
 			h.put(xtc2.L1Accept, value(cam, image(e, 4, 8)), value(other, image(e, 4, 8)))

@@ -129,9 +129,9 @@ func (f *repoFiles) take(r *repo.Repo, s Subject) error {
 }
 
 // axes returns the panels of a report; their shapes are those of the files.
-func (f *repoFiles) axes(r *repo.Repo) ([]report.Panel, error) {
+func (f *repoFiles) axes(r *repo.Repo) ([]report.PanelInfo, error) {
 	family, _ := detector.Lookup(f.dettype)
-	var out []report.Panel
+	var out []report.PanelInfo
 	for _, p := range f.panels {
 		rows, cols := p.Rows, p.Cols
 		for _, byGain := range p.files {
@@ -158,7 +158,7 @@ func (f *repoFiles) axes(r *repo.Repo) ([]report.Panel, error) {
 		} else if p.Sub > 0 {
 			name += fmt.Sprintf(".%d", p.Sub)
 		}
-		out = append(out, report.Panel{Name: name, ID: p.Panel, Rows: rows, Cols: cols, ASICRows: family.ASICRows, ASICCols: family.ASICCols})
+		out = append(out, report.PanelInfo{Name: name, ID: p.Panel, Rows: rows, Cols: cols, ASICRows: family.ASICRows, ASICCols: family.ASICCols})
 	}
 	return out, nil
 }
@@ -213,7 +213,7 @@ func (m *Maker) OfRun(ctx context.Context, r *repo.Repo, s Subject, against []in
 }
 
 // unit reads a panel of a run and of those it is compared with; nil: there is none.
-func (f *repoFiles) unit(r *repo.Repo, panel report.Panel, at int, p *repoPanel, run int, against []int, gain string) (*report.Unit, verdict.Unit, *repo.Sidecar, error) {
+func (f *repoFiles) unit(r *repo.Repo, panel report.PanelInfo, at int, p *repoPanel, run int, against []int, gain string) (*report.Unit, verdict.Unit, *repo.Sidecar, error) {
 	var fact verdict.Unit
 	path := p.files[run][gain]
 	if path == "" {
@@ -367,7 +367,7 @@ func (m *Maker) campaignSeries(ctx context.Context, r *repo.Repo, dir string, it
 						return false, err
 					}
 					at[p.ID] = len(page.Panels)
-					page.Panels = append(page.Panels, report.Panel{Name: fmt.Sprintf("segment %d", p.Segment), ID: p.ID, Rows: read.Shape[0], Cols: read.Shape[1], ASICRows: family.ASICRows, ASICCols: family.ASICCols})
+					page.Panels = append(page.Panels, report.PanelInfo{Name: fmt.Sprintf("segment %d", p.Segment), ID: p.ID, Rows: read.Shape[0], Cols: read.Shape[1], ASICRows: family.ASICRows, ASICCols: family.ASICCols})
 				}
 				files[fmt.Sprintf("%d %s %d", s.Run, g.GainMode, at[p.ID])] = p.File
 			}

@@ -55,7 +55,7 @@ func (m *Maker) OfWork(ctx context.Context, work string, p *plan.Plan, opt Optio
 		}
 		at[k] = len(page.Panels)
 		rows, cols := reduce.ASIC(p, slices.IndexFunc(p.Units, func(u plan.Unit) bool { return u.Panel == panels[i] }))
-		page.Panels = append(page.Panels, report.Panel{Name: segmentName(panel), ID: panel.ID, Rows: panel.Rows, Cols: panel.Cols, ASICRows: rows, ASICCols: cols})
+		page.Panels = append(page.Panels, report.PanelInfo{Name: segmentName(panel), ID: panel.ID, Rows: panel.Rows, Cols: panel.Cols, ASICRows: rows, ASICCols: cols})
 	}
 	if len(page.Panels) == 0 {
 		return report.Made{}, fault.New(fault.Usage, "the report has no panel: %v are not among the segments of %s", opt.Segments, p.Dataset.Detector)

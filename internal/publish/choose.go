@@ -152,7 +152,7 @@ func (m *Merged) readDefault(r *repo.Repo, p *Plane, opt MergeOptions) (*Source,
 
 // wantedShape returns the shape that a file of a plane must have, nil when it is not known.
 func (m *Merged) wantedShape(p *Plane) []int {
-	i := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
+	i := slices.IndexFunc(m.Panels, func(q Slot) bool { return q.Dir == p.Panel })
 	if m.Panels[i].Rows == 0 {
 		return nil
 	}

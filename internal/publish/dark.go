@@ -161,7 +161,7 @@ func NewDarkPlan(ctx context.Context, s *Subject, d *DarkRun, loc *time.Location
 }
 
 func (p *DarkPlan) slotOf(q frame.Panel) int {
-	i := slices.IndexFunc(p.merged.Panels, func(x Panel) bool { return x.Segment == q.Segment && x.Sub == q.Sub })
+	i := slices.IndexFunc(p.merged.Panels, func(x Slot) bool { return x.Segment == q.Segment && x.Sub == q.Sub })
 	return p.merged.Panels[i].Slot
 }
 
@@ -174,7 +174,7 @@ func (p *DarkPlan) settle(opt DarkOptions) error {
 		if !p.merged.stacked() {
 			slot = highest
 		}
-		at := slices.IndexFunc(p.merged.Panels, func(x Panel) bool { return x.Slot == slot })
+		at := slices.IndexFunc(p.merged.Panels, func(x Slot) bool { return x.Slot == slot })
 		if len(p.bySlot[slot]) == 0 {
 			known := at >= 0 && (slices.Contains(p.dark.KnownMissing, p.merged.Panels[at].ID) || slices.Contains(p.dark.KnownMissing, p.merged.Panels[at].Dir))
 			name := fmt.Sprintf("segment %d", slot)

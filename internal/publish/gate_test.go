@@ -376,7 +376,7 @@ func TestGainMap(t *testing.T) {
 func TestMountedElsewhere(t *testing.T) {
 	s := newScene(t, "epix10ka", "epixquad")
 	s.status(1, 0, "FH", 3, 1, repo.Sidecar{})
-	subject := &Subject{Detector: "epix2", Type: "epix10ka", Run: of(2), At: of(2).Begin, Panels: []Panel{{Dir: "id-00", Segment: 5, Slot: 5}}}
+	subject := &Subject{Detector: "epix2", Type: "epix10ka", Run: of(2), At: of(2).Begin, Panels: []Slot{{Dir: "id-00", Segment: 5, Slot: 5}}}
 	subject.family, _ = detector.Lookup("epix10ka")
 	m, err := Merge(t.Context(), s.repo, subject, MergeOptions{CType: "status_extra"})
 	if err != nil {

@@ -25,7 +25,7 @@ type Handmade struct {
 
 // HandmadePlane is the status of one panel in one gain mode.
 type HandmadePlane struct {
-	Panel      Panel
+	Panel      Slot
 	GainMode   string // empty: all
 	Rows, Cols int
 	Words      []uint64
@@ -166,13 +166,13 @@ type Pick struct {
 }
 
 // panels returns those of the detector's panels that are picked.
-func (k Pick) panels(s *Subject) ([]Panel, error) {
+func (k Pick) panels(s *Subject) ([]Slot, error) {
 	for _, seg := range k.Segments {
-		if !slices.ContainsFunc(s.Panels, func(p Panel) bool { return p.Segment == seg }) {
+		if !slices.ContainsFunc(s.Panels, func(p Slot) bool { return p.Segment == seg }) {
 			return nil, fault.New(fault.Usage, "detector %s has no segment %d", s.Detector, seg)
 		}
 	}
-	picked := slices.DeleteFunc(slices.Clone(s.Panels), func(p Panel) bool {
+	picked := slices.DeleteFunc(slices.Clone(s.Panels), func(p Slot) bool {
 		return len(k.Segments) > 0 && !slices.Contains(k.Segments, p.Segment) || k.Panel != "" && p.Dir != k.Panel
 	})
 	if len(picked) == 0 {

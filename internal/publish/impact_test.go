@@ -220,7 +220,7 @@ func TestKnownRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := &Subject{Type: "cam", Run: frame.Run{Experiment: "mfxx1"}, Panels: []Panel{{Dir: "id-00"}}}
+	s := &Subject{Type: "cam", Run: frame.Run{Experiment: "mfxx1"}, Panels: []Slot{{Dir: "id-00"}}}
 	for _, c := range []struct {
 		raw  open.Dataset
 		want []int

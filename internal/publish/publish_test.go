@@ -239,7 +239,7 @@ func TestDefaultOfLastResort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Panels = append(s.Panels, Panel{Dir: "new", Slot: 1, Segment: 1})
+	s.Panels = append(s.Panels, Slot{Dir: "new", Slot: 1, Segment: 1})
 	m, err := Merge(t.Context(), r, s, MergeOptions{CType: "status_extra"})
 	if err != nil || !slices.Equal(m.array.Words.Dense(), []uint64{1, 1, 0, 1}) || m.Planes[1].Sources[0].CType != "default" {
 		t.Errorf("%+v, %v", m, err)

@@ -22,7 +22,7 @@ type Subject struct {
 	Run      frame.Run `json:"run"`
 	At       time.Time `json:"at"`        // files of runs that began later are not merged
 	Stamp    string    `json:"timestamp"` // the same in the site's time zone
-	Panels   []Panel   `json:"panels"`    // ascending by slot
+	Panels   []Slot    `json:"panels"`    // ascending by slot
 	Origin   string    `json:"origin"`    // where this knowledge comes from
 	Notes    []string  `json:"notes,omitempty"`
 	family   detector.Family
@@ -30,8 +30,8 @@ type Subject struct {
 	panels   int  // length of the panel axis where what is in force has more panels than the run; 0: no more
 }
 
-// Panel is one panel of the subject.
-type Panel struct {
+// Slot is one panel of the subject.
+type Slot struct {
 	Dir  string `json:"panel"` // directory in the repository
 	ID   string `json:"id,omitempty"`
 	Slot int    `json:"slot"` // position along the panel axis of the deployed array
@@ -89,7 +89,7 @@ func Find(ctx context.Context, r *repo.Repo, w Wanted) (*Subject, error) {
 		return nil, fault.New(fault.Usage, "the raw data do not tell their experiment").WithHint("give -e")
 	}
 	if w.Panel != "" {
-		s.Panels = slices.DeleteFunc(s.Panels, func(p Panel) bool { return p.Dir != w.Panel })
+		s.Panels = slices.DeleteFunc(s.Panels, func(p Slot) bool { return p.Dir != w.Panel })
 		if len(s.Panels) == 0 {
 			return nil, fault.New(fault.Usage, "%s has no panel %q", s.Detector, w.Panel)
 		}
@@ -139,7 +139,7 @@ func fromRaw(ctx context.Context, d open.Dataset) (*Subject, error) {
 func (s *Subject) setPanels(panels []frame.Panel) {
 	for i, dir := range repo.PanelDirs(panels) {
 		p := panels[i]
-		s.Panels = append(s.Panels, Panel{Dir: dir, ID: p.ID, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
+		s.Panels = append(s.Panels, Slot{Dir: dir, ID: p.ID, Segment: p.Segment, Sub: p.Sub, Rows: p.Rows, Cols: p.Cols})
 	}
 }
 
@@ -187,7 +187,7 @@ func fromRepository(r *repo.Repo, w Wanted) (*Subject, error) {
 			return nil, fault.New(fault.Usage, "the repository does not say which segment panel %q is", l.Panel).
 				WithHint("name the raw data with -k or --dir")
 		}
-		p := Panel{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
+		p := Slot{Dir: l.Panel, Segment: max(l.Segment, 0), Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
 		if !repo.IsSegmentName(l.Panel) {
 			p.ID = l.Panel
 		}
@@ -207,11 +207,11 @@ func (s *Subject) addKnown(r *repo.Repo, w Wanted) error {
 		return err
 	}
 	for _, l := range known {
-		there := slices.ContainsFunc(s.Panels, func(p Panel) bool { return p.Dir == l.Panel || p.Segment == l.Segment && p.Sub == l.Sub })
+		there := slices.ContainsFunc(s.Panels, func(p Slot) bool { return p.Dir == l.Panel || p.Segment == l.Segment && p.Sub == l.Sub })
 		if l.DetName != s.Detector || !strings.EqualFold(l.DetType, s.Type) || l.Segment < 0 || there {
 			continue
 		}
-		p := Panel{Dir: l.Panel, Segment: l.Segment, Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
+		p := Slot{Dir: l.Panel, Segment: l.Segment, Sub: l.Sub, Rows: l.Rows, Cols: l.Cols}
 		if !repo.IsSegmentName(l.Panel) {
 			p.ID = l.Panel
 		}
@@ -257,6 +257,6 @@ func (s *Subject) slots() error {
 		}
 		seen[p.Slot] = p.Dir
 	}
-	slices.SortFunc(s.Panels, func(a, b Panel) int { return a.Slot - b.Slot })
+	slices.SortFunc(s.Panels, func(a, b Slot) int { return a.Slot - b.Slot })
 	return nil
 }

@@ -35,7 +35,7 @@ func (m *Merged) writePlanes(ctx context.Context, r *repo.Repo, opt MergeOptions
 			continue
 		}
 		group.Go(func() error {
-			j := slices.IndexFunc(m.Panels, func(q Panel) bool { return q.Dir == p.Panel })
+			j := slices.IndexFunc(m.Panels, func(q Slot) bool { return q.Dir == p.Panel })
 			panel := m.Panels[j]
 			sf := repo.StatusFile{DetType: m.Type, DetName: m.Detector, Panel: p.Panel, Segment: panel.Segment, Sub: panel.Sub,
 				Run:   frame.Run{Experiment: m.Run.Experiment, Number: m.Run.Number, Begin: m.At},

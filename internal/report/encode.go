@@ -219,7 +219,7 @@ func anyOf2x2(words []uint64, rows, cols int) []uint64 {
 }
 
 // thumbnail returns one byte for every 8 x 8 pixels.
-func (b *Builder) thumbnail(words []uint64, p Panel) []byte {
+func (b *Builder) thumbnail(words []uint64, p PanelInfo) []byte {
 	rows, cols := (p.Rows+7)/8, (p.Cols+7)/8
 	counts := make([][10]int, rows*cols)
 	for i, w := range words {
@@ -255,7 +255,7 @@ func judgedValues(q Quantity, words []uint64) []float64 {
 }
 
 // encodePlot makes the maps of values.
-func encodePlot(values []float64, p Panel) (plot, error) {
+func encodePlot(values []float64, p PanelInfo) (plot, error) {
 	fine := medians(values, p, 4)
 	// The range of the colours needs no more than some thousand values, and sorting them all takes as long as the medians.
 	var valid []float64
@@ -296,7 +296,7 @@ func (m plot) bytes(v []float64) []byte {
 }
 
 // medians returns the medians of every n x n values that are not NaN, NaN where there is none.
-func medians(values []float64, p Panel, n int) []float64 {
+func medians(values []float64, p PanelInfo, n int) []float64 {
 	out := make([]float64, 0, ((p.Rows+n-1)/n)*((p.Cols+n-1)/n))
 	var block [16]float64
 	for r := 0; r < p.Rows; r += n {
@@ -395,7 +395,7 @@ func halve(v []float64, rows, cols int) []float64 {
 
 // choose returns the unit's pixels for the list, by pixel: newly bad, newly good, then those farthest beyond
 // their limits.
-func (b *Builder) choose(u Unit, p Panel) []entry {
+func (b *Builder) choose(u Unit, p PanelInfo) []entry {
 	most := min(listMost, 4*listMost/len(b.units)+1000)
 	var old []uint64
 	if len(u.Baselines) > 0 {

@@ -76,7 +76,7 @@ func largePage(t testing.TB, planted []int) (m *made, took, cpu time.Duration) {
 	m = &made{shape: shape{panels: 32, rows: 512, cols: 1024, gains: []string{"g0", "g1", "g2"}, baselines: 1}}
 	p := Page{Title: "tst run 1 jungfrau", Gains: m.gains, Bits: Dictionary(status.Dark), Baselines: []string{"0-end.data"}}
 	for i := range m.panels {
-		p.Panels = append(p.Panels, Panel{Name: fmt.Sprintf("segment %d", i), Rows: m.rows, Cols: m.cols, ASICRows: 256, ASICCols: 256})
+		p.Panels = append(p.Panels, PanelInfo{Name: fmt.Sprintf("segment %d", i), Rows: m.rows, Cols: m.cols, ASICRows: 256, ASICCols: 256})
 	}
 	m.b = New(p)
 	for g := range m.gains {

@@ -299,7 +299,7 @@ func (b *Builder) traces() []metaTrace {
 	return out
 }
 
-func (p Panel) forMeta() metaPanel {
+func (p PanelInfo) forMeta() metaPanel {
 	return metaPanel(p)
 }
 

@@ -45,7 +45,7 @@ func newPage(t testing.TB, s shape, change func(p *Page)) *made {
 	r := rand.New(rand.NewPCG(s.seed, 17))
 	p := Page{Title: "tst run 1 cam", Subtitle: "test", Gains: s.gains, Bits: Dictionary(status.Dark), Facts: []Fact{{"run", "1"}, {"plan", strings.Repeat("ab", 32)}}}
 	for i := range s.panels {
-		p.Panels = append(p.Panels, Panel{Name: "segment " + string(rune('0'+i%10)), ID: "id-" + string(rune('a'+i%26)), Rows: s.rows, Cols: s.cols, ASICRows: (s.rows + 1) / 2, ASICCols: (s.cols + 1) / 2})
+		p.Panels = append(p.Panels, PanelInfo{Name: "segment " + string(rune('0'+i%10)), ID: "id-" + string(rune('a'+i%26)), Rows: s.rows, Cols: s.cols, ASICRows: (s.rows + 1) / 2, ASICCols: (s.cols + 1) / 2})
 	}
 	for k := range s.baselines {
 		p.Baselines = append(p.Baselines, "baseline "+string(rune('A'+k)))
@@ -206,7 +206,7 @@ func TestPlanesAreFoundInDeployedArrays(t *testing.T) {
 // TestClassesOfAllBits wants every bit of the table to have a class, and a word's class to be that of its bits.
 func TestClassesOfAllBits(t *testing.T) {
 	for _, f := range []status.Family{status.Dark, status.Features} {
-		b := New(Page{Bits: Dictionary(f), Gains: []string{""}, Panels: []Panel{{}}})
+		b := New(Page{Bits: Dictionary(f), Gains: []string{""}, Panels: []PanelInfo{{}}})
 		for _, x := range status.Table {
 			if x.Family == f || x.Family == "" {
 				if c := b.classOf(x.Value); c == Good || c == Several {
@@ -215,7 +215,7 @@ func TestClassesOfAllBits(t *testing.T) {
 			}
 		}
 	}
-	b := New(Page{Bits: Dictionary(status.Dark), Gains: []string{""}, Panels: []Panel{{}}})
+	b := New(Page{Bits: Dictionary(status.Dark), Gains: []string{""}, Panels: []PanelInfo{{}}})
 	for word, want := range map[uint64]Class{0: Good, status.RmsHigh: Noise, status.RmsLow: Quiet, status.RmsLow | status.IntLow: Quiet, status.RmsHigh | status.AveHigh: Several,
 		status.RmsHigh | status.RowCol: Noise, status.RowCol: Spatial, status.GainState: Gain, status.NoData: Unjudged, 1 << 40: User} {
 		if got := b.classOf(word); got != want {

@@ -17,7 +17,7 @@ type Page struct {
 	Title     string
 	Subtitle  string
 	Facts     []Fact
-	Panels    []Panel
+	Panels    []PanelInfo
 	Gains     []string // at least one; "" is shown as no gain mode
 	Findings  []verdict.Finding
 	Bits      []Bit
@@ -50,8 +50,8 @@ type Section struct {
 	Rows        [][]string
 }
 
-// Panel is a panel of the detector.
-type Panel struct {
+// PanelInfo is a panel of the detector.
+type PanelInfo struct {
 	Name               string // for people, e.g. "segment 3"
 	ID                 string
 	Rows, Cols         int

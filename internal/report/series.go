@@ -33,7 +33,7 @@ type Series struct {
 	Facts           []Fact
 	Runs            []SeriesRun // in the order of runs
 	Gains           []string
-	Panels          []Panel
+	Panels          []PanelInfo
 	Bits            []Bit
 }
 

@@ -22,7 +22,7 @@ func randomSeries(t *testing.T, seed uint64, runs int) (*SeriesBuilder, [][][][]
 	rows, cols := 12+r.IntN(20), 12+r.IntN(20)
 	page := Series{Title: "tst </script> runs", Gains: []string{"g0", "g1"}, Bits: Dictionary(status.Dark)}
 	for i := range 2 {
-		page.Panels = append(page.Panels, Panel{Name: fmt.Sprintf("segment %d", i), Rows: rows, Cols: cols, ASICRows: rows / 2, ASICCols: cols / 2})
+		page.Panels = append(page.Panels, PanelInfo{Name: fmt.Sprintf("segment %d", i), Rows: rows, Cols: cols, ASICRows: rows / 2, ASICCols: cols / 2})
 	}
 	words := make([][][][]uint64, runs)
 	for run := range runs {
@@ -194,7 +194,7 @@ func TestSliderOfRuns(t *testing.T) {
 // TestSeriesKeepsOnePanel wants the words of earlier runs to be free while those of the next are read.
 func TestSeriesKeepsOnePanel(t *testing.T) {
 	const side, runs = 64, 20
-	page := Series{Gains: []string{""}, Panels: []Panel{{Name: "segment 0", Rows: side, Cols: side}, {Name: "segment 1", Rows: side, Cols: side}}}
+	page := Series{Gains: []string{""}, Panels: []PanelInfo{{Name: "segment 0", Rows: side, Cols: side}, {Name: "segment 1", Rows: side, Cols: side}}}
 	for run := range runs {
 		page.Runs = append(page.Runs, SeriesRun{Run: run})
 	}
@@ -228,7 +228,7 @@ func TestSeriesKeepsOnePanel(t *testing.T) {
 
 // TestSeriesOfOtherShapes refuses a run whose panel has another size, and keeps the last runs of very many.
 func TestSeriesOfOtherShapes(t *testing.T) {
-	page := Series{Gains: []string{""}, Panels: []Panel{{Name: "segment 0", Rows: 4, Cols: 4}}}
+	page := Series{Gains: []string{""}, Panels: []PanelInfo{{Name: "segment 0", Rows: 4, Cols: 4}}}
 	for run := range 300 {
 		page.Runs = append(page.Runs, SeriesRun{Run: run})
 	}

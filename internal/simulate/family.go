@@ -135,20 +135,20 @@ func (c Config) configValues(step int, whole bool) []any {
 		}
 	}
 	return []any{
-		xtc2.Array{Dims: []int{4, c.Rows / 2, c.Cols / 2}, Fill: fill(bits[0])},
-		xtc2.Array{Dims: []int{4}, Fill: fill(bits[1])},
+		xtc2.FieldValue{Dims: []int{4, c.Rows / 2, c.Cols / 2}, Fill: fill(bits[0])},
+		xtc2.FieldValue{Dims: []int{4}, Fill: fill(bits[1])},
 	}
 }
 
 // dataValues returns the values of a panel's data block; fill makes the frame.
 func (c Config) dataValues(event int, fill func(dst []byte)) []any {
-	frame := xtc2.Array{Dims: []int{c.Rows, c.Cols}, Fill: fill}
+	frame := xtc2.FieldValue{Dims: []int{c.Rows, c.Cols}, Fill: fill}
 	switch modes := modesOf(c.Type); {
 	case slices.Equal(modes, jungfrauModes):
 		frame.Dims = []int{1, c.Rows, c.Cols}
 		return []any{frame, uint64(event), uint64(event), uint16(0), uint32(0), uint32(0)}
 	case slices.Equal(modes, epix10kaModes):
-		return []any{frame, xtc2.Array{Dims: []int{4, c.Cols}, Fill: func([]byte) {}}}
+		return []any{frame, xtc2.FieldValue{Dims: []int{4, c.Cols}, Fill: func([]byte) {}}}
 	}
 	if c.subs() > 1 {
 		frame.Dims = []int{c.subs(), c.Rows, c.Cols}

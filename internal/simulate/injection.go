@@ -149,7 +149,7 @@ func (c Config) scanValues(step int) []any {
 	position, trbit := step%(c.Space*c.Space), byte(step/(c.Space*c.Space))
 	rows, cols := c.Rows/2, c.Cols/2
 	return []any{
-		xtc2.Array{Dims: []int{4, rows, cols}, Fill: func(dst []byte) {
+		xtc2.FieldValue{Dims: []int{4, rows, cols}, Fill: func(dst []byte) {
 			clear(dst)
 			if c.NoTestBits {
 				return
@@ -160,7 +160,7 @@ func (c Config) scanValues(step int) []any {
 				}
 			}
 		}},
-		xtc2.Array{Dims: []int{4}, Fill: func(dst []byte) {
+		xtc2.FieldValue{Dims: []int{4}, Fill: func(dst []byte) {
 			for i := range dst {
 				dst[i] = trbit
 			}

@@ -583,7 +583,7 @@ func (r *randomRun) reduce(x *frame.Index, par plan.Params) (*reduce.Summary, er
 }
 
 // compare compares a unit with its result.
-func (u *slowUnit) compare(p reduce.Panel) string {
+func (u *slowUnit) compare(p reduce.PanelResult) string {
 	pixels := 0
 	for _, n := range u.odd {
 		if n > 0 {

@@ -17,19 +17,19 @@ const TruthVersion = 1
 
 // Truth lists the bad pixels that a correct analysis of a run must find.
 type Truth struct {
-	Version    int       `json:"schema"`
-	Config     Config    `json:"config"`
-	Begin      time.Time `json:"begin"` // of the run, UTC
-	Files      []string  `json:"files"` // base names of the raw files, by stream and chunk
-	Panels     []Panel   `json:"panels"`
-	Steps      []Step    `json:"steps"`
-	Lost       []Loss    `json:"lost,omitempty"`    // frames that are not there
-	Damaged    []Loss    `json:"damaged,omitempty"` // frames whose damage bits reject them
-	Incomplete bool      `json:"incomplete"`        // the run lacks its end or a panel
+	Version    int          `json:"schema"`
+	Config     Config       `json:"config"`
+	Begin      time.Time    `json:"begin"` // of the run, UTC
+	Files      []string     `json:"files"` // base names of the raw files, by stream and chunk
+	Panels     []PanelTruth `json:"panels"`
+	Steps      []Step       `json:"steps"`
+	Lost       []Loss       `json:"lost,omitempty"`    // frames that are not there
+	Damaged    []Loss       `json:"damaged,omitempty"` // frames whose damage bits reject them
+	Incomplete bool         `json:"incomplete"`        // the run lacks its end or a panel
 }
 
-// Panel is one panel of the detector: a segment, or a part of one.
-type Panel struct {
+// PanelTruth is one panel of the detector: a segment, or a part of one.
+type PanelTruth struct {
 	Segment int       `json:"segment"`
 	Sub     int       `json:"sub,omitempty"`
 	ID      string    `json:"id"`
@@ -84,7 +84,7 @@ func (g *Generator) Truth() *Truth {
 	t := &Truth{Version: TruthVersion, Config: c, Begin: c.Begin, Incomplete: len(c.MissingPanels) > 0}
 	for i := range c.Panels * c.subs() {
 		s := i / c.subs()
-		p := Panel{Segment: s, Sub: i % c.subs(), ID: c.panelID(s, i%c.subs()), Rows: c.Rows, Cols: c.Cols, Stream: c.streamOf(s),
+		p := PanelTruth{Segment: s, Sub: i % c.subs(), ID: c.panelID(s, i%c.subs()), Rows: c.Rows, Cols: c.Cols, Stream: c.streamOf(s),
 			Missing: slices.Contains(c.MissingPanels, s), Planted: []Planted{}}
 		if g.scan != nil {
 			p.Planted = g.scan[i].truth()

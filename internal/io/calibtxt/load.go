@@ -9,9 +9,9 @@ import (
 	"strconv"
 )
 
-// Array is a calibration array as psana of LCLS-I would hold it. Exactly one of Ints and Floats is set,
+// Constant is a calibration array as psana of LCLS-I would hold it. Exactly one of Ints and Floats is set,
 // by its type.
-type Array struct {
+type Constant struct {
 	DType  string
 	Shape  []int     // empty for a single value; a dimension of 0 for a file without values
 	Ints   []uint64  // integer types: wrapped to their width; negative values as two's complement of 64 bits
@@ -39,7 +39,7 @@ var kinds = map[string]kind{
 }
 
 // LoadFile is [Load] of a file.
-func LoadFile(path string) (*Array, error) {
+func LoadFile(path string) (*Constant, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, inputError(err)
@@ -54,7 +54,7 @@ func LoadFile(path string) (*Array, error) {
 
 // Load reads an array as psana of LCLS-I does. size is that of the file, or -1 when unknown; name is for
 // messages.
-func Load(r io.Reader, size int64, name string) (*Array, error) {
+func Load(r io.Reader, size int64, name string) (*Constant, error) {
 	l, err := open(r, size, name)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func Load(r io.Reader, size int64, name string) (*Array, error) {
 	if (l.ndim > 0 || len(l.dims) > 0) && l.ndim != len(l.dims) {
 		return nil, l.failAt(0, "header NDIM", fmt.Sprintf("the number of DIM lines (%d)", len(l.dims)), strconv.Itoa(l.ndim))
 	}
-	a := &Array{DType: k.name}
+	a := &Constant{DType: k.name}
 	rows, cols := 0, 0
 	for {
 		line, err := l.next()
@@ -122,7 +122,7 @@ func (l *lines) loadShape(rows, cols int) ([]int, error) {
 }
 
 // loadRow appends the values of one line and returns their number.
-func (l *lines) loadRow(a *Array, k kind, line []byte) (int, error) {
+func (l *lines) loadRow(a *Constant, k kind, line []byte) (int, error) {
 	if i := bytes.IndexByte(line, '#'); i >= 0 {
 		line = line[:i]
 	}

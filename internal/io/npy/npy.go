@@ -10,8 +10,8 @@ import (
 	"rawstatus/internal/io/atomicfile"
 )
 
-// Array is a file in memory.
-type Array struct {
+// File is a file in memory.
+type File struct {
 	Shape []int // empty for a scalar
 	// Data are the values in C order (last index fastest): a slice of uint8 ... uint64, int8 ... int64,
 	// float32, float64 or bool.
@@ -22,7 +22,7 @@ type Array struct {
 const chunk = 1 << 16
 
 // Read reads a file whole.
-func Read(path string) (*Array, error) {
+func Read(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, openError(err)
@@ -63,12 +63,12 @@ func openError(err error) error {
 }
 
 // Decode reads a file of size bytes from r. name is for errors.
-func Decode(r io.ReaderAt, size int64, name string) (*Array, error) {
+func Decode(r io.ReaderAt, size int64, name string) (*File, error) {
 	h, err := ReadHeader(r, size, name)
 	if err != nil {
 		return nil, err
 	}
-	a := &Array{Shape: h.Shape}
+	a := &File{Shape: h.Shape}
 	body := io.NewSectionReader(r, h.Offset, int64(h.Count())*int64(h.DType.Size))
 	switch h.DType.String()[1:] {
 	case "u1":

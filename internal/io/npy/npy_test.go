@@ -51,7 +51,7 @@ func TestWrittenFilesAreReadExactly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(got, &Array{s.shape, s.data}) {
+		if !reflect.DeepEqual(got, &File{s.shape, s.data}) {
 			t.Errorf("%s: got %v, want %v %v", s.dtype, got, s.shape, s.data)
 		}
 		h, f, err := Open(path)

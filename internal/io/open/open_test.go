@@ -95,7 +95,7 @@ func writeXtc2(t *testing.T, dir string, o runOptions) {
 				put(xtc2.L1Accept, 10+n, func() { d.Values(cam, 0, uint32(n)) })
 			case n%3 == 0 && (o.dropEvent == 0 || event != o.dropEvent || node != o.streams-1):
 				put(xtc2.L1Accept, 10+n, func() {
-					d.Values(cam, 0, xtc2.Array{Dims: []int{testRows, testCols}, Fill: func(b []byte) { copy(b, frameBytes(event, node)) }})
+					d.Values(cam, 0, xtc2.FieldValue{Dims: []int{testRows, testCols}, Fill: func(b []byte) { copy(b, frameBytes(event, node)) }})
 				})
 			}
 		}

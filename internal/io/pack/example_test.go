@@ -11,7 +11,7 @@ import (
 func Example() {
 	var file bytes.Buffer
 	head := map[string]int{"frames": 1000}
-	if err := pack.Write(&file, "partial", head, []pack.Array{{Name: "0/sum0", Attr: 1, Data: []uint32{1000, 1000, 998}}}); err != nil {
+	if err := pack.Write(&file, "partial", head, []pack.Named{{Name: "0/sum0", Attr: 1, Data: []uint32{1000, 1000, 998}}}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -26,9 +26,9 @@ const (
 	maxFooter   = 64 << 20
 )
 
-// Array is one named array on its way into a pack; Data is a []uint8, []uint16, []uint32, []uint64,
+// Named is one named array on its way into a pack; Data is a []uint8, []uint16, []uint32, []uint64,
 // []int32, []int64 or []float64.
-type Array struct {
+type Named struct {
 	Name string
 	Attr int
 	Data any
@@ -104,7 +104,7 @@ func NewWriter(w io.Writer, kind string) (*Writer, error) {
 }
 
 // Add stores one array.
-func (p *Writer) Add(a Array) error {
+func (p *Writer) Add(a Named) error {
 	enc, err := encoder()
 	if err != nil {
 		return fmt.Errorf("pack: could not start the compressor: %w", err)
@@ -146,7 +146,7 @@ func (p *Writer) Finish(head any) (err error) {
 }
 
 // Write writes a whole pack.
-func Write(w io.Writer, kind string, head any, arrays []Array) error {
+func Write(w io.Writer, kind string, head any, arrays []Named) error {
 	p, err := NewWriter(w, kind)
 	if err != nil {
 		return err
@@ -371,7 +371,7 @@ func words[T, W any](v []T) []W {
 
 // shuffle writes the bytes of an array into dst, if it is large enough: all lowest bytes first, all highest
 // last.
-func shuffle(dst []byte, a Array) ([]byte, Entry, error) {
+func shuffle(dst []byte, a Named) ([]byte, Entry, error) {
 	e := Entry{Name: a.Name, Attr: a.Attr}
 	grow := func(dtype string, n int) []byte {
 		e.DType, e.Count = dtype, uint64(n)

@@ -16,7 +16,7 @@ type head struct {
 	Task int    `json:"task"`
 }
 
-func sample(n int) []Array {
+func sample(n int) []Named {
 	r := rand.New(rand.NewPCG(1, 2))
 	a8, a16, a32, a64 := make([]uint8, n), make([]uint16, n), make([]uint32, n), make([]uint64, n)
 	i32, i64, f64 := make([]int32, n), make([]int64, n), make([]float64, n)
@@ -25,10 +25,10 @@ func sample(n int) []Array {
 		a8[i], a16[i], a32[i], a64[i] = uint8(x), uint16(x), uint32(x), x
 		i32[i], i64[i], f64[i] = int32(x), int64(x), math.Float64frombits(x&^(1<<62))
 	}
-	return []Array{{"a8", 0, a8}, {"a16", 1, a16}, {"a32", 2, a32}, {"a64", 3, a64}, {"i32", 4, i32}, {"i64", 5, i64}, {"f64", 6, f64}}
+	return []Named{{"a8", 0, a8}, {"a16", 1, a16}, {"a32", 2, a32}, {"a64", 3, a64}, {"i32", 4, i32}, {"i64", 5, i64}, {"f64", 6, f64}}
 }
 
-func write(t testing.TB, arrays []Array) []byte {
+func write(t testing.TB, arrays []Named) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Write(&b, "test", head{"p", 7}, arrays); err != nil {
@@ -129,7 +129,7 @@ func everyDamage(t *testing.T, b []byte) {
 }
 
 // tiled writes integer arrays that look like planes, random numbers and extremes, in tiles.
-func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, predict []func(at, n int) Prediction) {
+func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Named, predict []func(at, n int) Prediction) {
 	kinds := []func() uint64{
 		func() uint64 { return 7 },
 		func() uint64 { return 1000 + r.Uint64N(50) },
@@ -151,7 +151,7 @@ func tiled(t testing.TB, r *rand.Rand, n int) (file []byte, arrays []Array, pred
 			a8[i], a16[i], a32[i], a64[i], i32[i], i64[i] = uint8(x), uint16(x), uint32(x), x, int32(x), int64(x)
 		}
 		for j, data := range []any{a8, a16, a32, a64, i32, i64} {
-			arrays = append(arrays, Array{Name: string(rune('a'+k)) + string(rune('0'+j)), Attr: k, Data: data})
+			arrays = append(arrays, Named{Name: string(rune('a'+k)) + string(rune('0'+j)), Attr: k, Data: data})
 		}
 	}
 	var b bytes.Buffer
@@ -219,7 +219,7 @@ func TestTilesAreSmall(t *testing.T) {
 		}
 		var b bytes.Buffer
 		w, _ := NewWriter(&b, "test")
-		if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+		if err := w.AddTiles(Named{Name: "x", Data: v}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := float64(b.Len()) / float64(len(v)); got > most {
@@ -279,7 +279,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 	for i := range v {
 		v[i] = uint16(i / TileSize)
 	}
-	if err := w.AddTiles(Array{Name: "x", Data: v}, nil); err != nil {
+	if err := w.AddTiles(Named{Name: "x", Data: v}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Finish(head{}); err != nil {
@@ -294,7 +294,7 @@ func TestTilesKnowTheirPlace(t *testing.T) {
 }
 
 func TestUnknownTypeAndNames(t *testing.T) {
-	if err := Write(&bytes.Buffer{}, "test", head{}, []Array{{Name: "x", Data: []string{"a"}}}); err == nil {
+	if err := Write(&bytes.Buffer{}, "test", head{}, []Named{{Name: "x", Data: []string{"a"}}}); err == nil {
 		t.Error("a []string was stored")
 	}
 	b := write(t, sample(3))
@@ -352,7 +352,7 @@ func BenchmarkPack(b *testing.B) {
 	for i := range n {
 		u64[i], u32[i], u16[i] = 1e9+r.Uint64N(1e6), 1000+r.Uint32N(50), uint16(1000+r.IntN(60))
 	}
-	arrays := []Array{{Name: "sum2", Data: u64}, {Name: "sum1", Data: u64}, {Name: "sum0", Data: u32}, {Name: "nlo", Data: u32},
+	arrays := []Named{{Name: "sum2", Data: u64}, {Name: "sum1", Data: u64}, {Name: "sum0", Data: u32}, {Name: "nlo", Data: u32},
 		{Name: "gatelo", Data: u16}, {Name: "gatehi", Data: u16}}
 	file := write(b, arrays)
 	b.Run("write", func(b *testing.B) {

@@ -32,7 +32,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AddTiles stores one array of integers in tiles: many times as fast as Add, and as small where predictions are
 // good or values of a tile are near each other. predict returns what is expected of the n elements from at on; nil: 0.
-func (p *Writer) AddTiles(a Array, predict func(at, n int) Prediction) error {
+func (p *Writer) AddTiles(a Named, predict func(at, n int) Prediction) error {
 	n, dtype := tilesOf(a.Data)
 	if dtype == "" {
 		return fmt.Errorf("pack: array %q has type %T, which is not stored in tiles", a.Name, a.Data)

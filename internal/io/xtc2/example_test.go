@@ -19,7 +19,7 @@ func ExampleLook() {
 	d.Names(panel)
 	file.Write(d.Bytes())
 	d.Begin(xtc2.L1Accept, 2<<32, 1, 1)
-	d.Values(panel, 0, xtc2.Array{Dims: []int{2, 2}, Fill: func(dst []byte) { copy(dst, []byte{1, 0, 2, 0, 3, 0, 4, 0}) }})
+	d.Values(panel, 0, xtc2.FieldValue{Dims: []int{2, 2}, Fill: func(dst []byte) { copy(dst, []byte{1, 0, 2, 0, 3, 0, 4, 0}) }})
 	file.Write(d.Bytes())
 
 	f := &xtc2.File{File: frame.File{Path: "r0007-s000-c000.xtc2", Size: int64(file.Len())}, R: bytes.NewReader(file.Bytes())}

@@ -70,8 +70,8 @@ func value(n *Names, damage uint16, values ...any) func(*Draft) {
 	return func(d *Draft) { d.Values(n, damage, values...) }
 }
 
-func px(dims ...int) Array {
-	return Array{Dims: dims, Fill: func(b []byte) {
+func px(dims ...int) FieldValue {
+	return FieldValue{Dims: dims, Fill: func(b []byte) {
 		for i := range b {
 			b[i] = byte(i)
 		}
@@ -275,8 +275,8 @@ func TestConfigurationsNameTheGainMode(t *testing.T) {
 	jfu.ID = ID(1, 20)
 	epc := &Names{ID: ID(1, 1), DetType: "epix10ka", DetName: "quad", Alg: "config",
 		Fields: []Field{{Name: "asicPixelConfig", Type: UInt8, Rank: 3}, {Name: "trbit", Type: UInt8, Rank: 1}}}
-	fill := func(v byte, dims ...int) Array {
-		return Array{Dims: dims, Fill: func(b []byte) {
+	fill := func(v byte, dims ...int) FieldValue {
+		return FieldValue{Dims: dims, Fill: func(b []byte) {
 			for i := range b {
 				b[i] = v
 			}

@@ -83,7 +83,7 @@ func newBigFile(panels int, events int64, latency time.Duration) (f *bigFile, sm
 		list = append(list, camera(1, 10+p, "jungfrau", p, Field{Name: "raw", Type: UInt16, Rank: 3}))
 	}
 	begin := (&tape{node: 1}).put(Configure, 0, names(list...)).put(BeginRun, 1)
-	one := (&tape{node: 1}).put(L1Accept, 2, value(list[0], 0, Array{Dims: []int{1, 512, 1024}, Fill: func([]byte) {}}))
+	one := (&tape{node: 1}).put(L1Accept, 2, value(list[0], 0, FieldValue{Dims: []int{1, 512, 1024}, Fill: func([]byte) {}}))
 	f = &bigFile{begin: begin.b, panels: panels, size: int64(len(one.b)) - headerSize, n: events, ts: 2000, latency: latency}
 	f.event = one.b[:headerSize:headerSize]
 	for p := range panels {

@@ -171,7 +171,7 @@ func TestPredictionIsTheTruth(t *testing.T) {
 		}, 2 * 2 * 7 * 15},
 		"first panel of another shape": {func(d *Draft, stream, e int, cams []*Names) bool {
 			for i, c := range cams {
-				d.Values(c, 0, map[bool]Array{false: px(96, 128), true: px(128, 96)}[i == 0 && e%5 == 2], uint64(e))
+				d.Values(c, 0, map[bool]FieldValue{false: px(96, 128), true: px(128, 96)}[i == 0 && e%5 == 2], uint64(e))
 			}
 			return true
 		}, 2 * 2 * 7 * 15},

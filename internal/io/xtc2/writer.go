@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Array is the value of a field with rank above 0, except text.
-type Array struct {
+// FieldValue is the value of a field with rank above 0, except text.
+type FieldValue struct {
 	Dims []int
 	// Fill sets the bytes of the array, which are zero before: elements in C order, little-endian.
 	Fill func(dst []byte)
@@ -164,7 +164,7 @@ func (d *Draft) shape(f Field, v any) {
 	switch v := v.(type) {
 	case string:
 		dims = append(dims, textSize(v))
-	case Array:
+	case FieldValue:
 		dims = append(dims, v.Dims...)
 	}
 	if len(dims) != f.Rank || len(dims) > maxRank {
@@ -189,7 +189,7 @@ func (d *Draft) value(f Field, v any) {
 		want = textSize(v)
 		d.b = append(d.b, v...)
 		d.zeros(want - len(v))
-	case Array:
+	case FieldValue:
 		for _, n := range v.Dims {
 			want *= n
 		}

@@ -32,8 +32,8 @@ var everyType = &Names{ID: ID(5, 3), DetType: "tdet", DetName: "thing", DetID: "
 func everyValue() []any {
 	return []any{
 		uint8(200), uint16(60000), uint32(4e9), uint64(1 << 63), "hello", int8(-3), int16(-300), int32(-70000), int64(-1 << 40),
-		Array{[]int{2, 1, 3}, func(dst []byte) { copy(dst, "abcdefghijkl") }}, float32(1.5), -2.25,
-		int32(1), int32(1), Array{[]int{0, 4}, func([]byte) {}},
+		FieldValue{[]int{2, 1, 3}, func(dst []byte) { copy(dst, "abcdefghijkl") }}, float32(1.5), -2.25,
+		int32(1), int32(1), FieldValue{[]int{0, 4}, func([]byte) {}},
 	}
 }
 
@@ -351,10 +351,12 @@ func TestAbortAndRefusal(t *testing.T) {
 func TestDraftPanicsOnMistakes(t *testing.T) {
 	one := func(f Field) *Names { return &Names{Fields: []Field{f}} }
 	for what, f := range map[string]func(d *Draft){
-		"count":     func(d *Draft) { d.Values(everyType, 0, 1) },
-		"size":      func(d *Draft) { d.Values(one(Field{Name: "a", Type: UInt16}), 0, uint32(1)) },
-		"rank":      func(d *Draft) { d.Values(one(Field{Name: "a", Type: UInt16, Rank: 1}), 0, uint16(1)) },
-		"no rank":   func(d *Draft) { d.Values(one(Field{Name: "a", Type: UInt16}), 0, Array{[]int{1}, func([]byte) {}}) },
+		"count": func(d *Draft) { d.Values(everyType, 0, 1) },
+		"size":  func(d *Draft) { d.Values(one(Field{Name: "a", Type: UInt16}), 0, uint32(1)) },
+		"rank":  func(d *Draft) { d.Values(one(Field{Name: "a", Type: UInt16, Rank: 1}), 0, uint16(1)) },
+		"no rank": func(d *Draft) {
+			d.Values(one(Field{Name: "a", Type: UInt16}), 0, FieldValue{[]int{1}, func([]byte) {}})
+		},
 		"go type":   func(d *Draft) { d.Values(one(Field{Name: "a", Type: Int64}), 0, 5) },
 		"long name": func(d *Draft) { d.Names(&Names{DetName: strings.Repeat("x", strSize)}) },
 	} {

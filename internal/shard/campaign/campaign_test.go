@@ -98,7 +98,7 @@ func doneItem(run int, file string) *slurm.Report {
 	return &slurm.Report{Item: it, Key: it.Key(), State: slurm.Done, Seconds: 4, Tries: 1,
 		Plan: &plan.Plan{Dataset: plan.Dataset{Panels: []frame.Panel{{Rows: 2, Cols: 2}}, Events: 10}, Tasks: []plan.Task{{Bytes: 2e9}}},
 		Summary: &reduce.Summary{Groups: []reduce.Group{{Pixels: 4, Bad: 1, Bits: []status.Line{{Value: 2, Name: "RMS_LOW", Count: 1}, {Value: 1, Name: "RMS_HIGH"}},
-			Panels: []reduce.Panel{{ID: "p", File: file}}}}}}
+			Panels: []reduce.PanelResult{{ID: "p", File: file}}}}}}
 }
 
 func TestTrendAndTable(t *testing.T) {
@@ -188,7 +188,7 @@ func TestTrendComparesEqualWithEqual(t *testing.T) {
 		for _, mode := range []string{"g0", "g1"} {
 			g := reduce.Group{GainMode: mode}
 			for _, id := range panels {
-				g.Panels = append(g.Panels, reduce.Panel{ID: id, File: strings.Join([]string{id, mode, string(rune('0' + run))}, "-")})
+				g.Panels = append(g.Panels, reduce.PanelResult{ID: id, File: strings.Join([]string{id, mode, string(rune('0' + run))}, "-")})
 			}
 			s.Summary.Groups = append(s.Summary.Groups, g)
 		}

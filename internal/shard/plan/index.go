@@ -36,15 +36,15 @@ func EncodeIndex(x *frame.Index) (b []byte, sums IndexSums, err error) {
 	for i, e := range x.Events {
 		ts[i], step[i] = e.TS, e.Step
 	}
-	arrays := []pack.Array{{Name: "ts", Data: ts}, {Name: "step", Data: step}}
+	arrays := []pack.Named{{Name: "ts", Data: ts}, {Name: "step", Data: step}}
 	for p := range x.Panels {
 		arrays = append(arrays, panelColumns(p, ofPanel(x, p))...)
 	}
 	for k, m := range x.Pulsed {
-		arrays = append(arrays, pack.Array{Name: pulsedColumn(k), Data: m.Bits})
+		arrays = append(arrays, pack.Named{Name: pulsedColumn(k), Data: m.Bits})
 	}
 	for i, m := range x.GainMaps {
-		arrays = append(arrays, pack.Array{Name: mapName(i + 1), Data: m})
+		arrays = append(arrays, pack.Named{Name: mapName(i + 1), Data: m})
 	}
 	head := *x
 	head.GainMaps = nil
@@ -88,7 +88,7 @@ const headingColumn = "/heading"
 
 func mapName(number int) string { return fmt.Sprintf("map/%d", number) }
 
-func panelColumns(panel int, extents []frame.Extent) []pack.Array {
+func panelColumns(panel int, extents []frame.Extent) []pack.Named {
 	n := len(extents)
 	offset, length, file := make([]int64, n), make([]uint32, n), make([]int32, n)
 	damage, heading, state := make([]uint16, n), make([]uint16, n), make([]uint8, n)
@@ -99,7 +99,7 @@ func panelColumns(panel int, extents []frame.Extent) []pack.Array {
 		length[i], file[i], damage[i], heading[i], state[i] = e.Length, e.File, e.Damage, e.Heading, uint8(e.State)
 	}
 	name := func(column string) string { return fmt.Sprintf("%d/%s", panel, column) }
-	return []pack.Array{{Name: name("offset"), Data: offset}, {Name: name("length"), Data: length}, {Name: name("file"), Data: file},
+	return []pack.Named{{Name: name("offset"), Data: offset}, {Name: name("length"), Data: length}, {Name: name("file"), Data: file},
 		{Name: name("damage"), Data: damage}, {Name: name("state"), Data: state}, {Name: fmt.Sprint(panel, headingColumn), Data: heading}}
 }
 

@@ -17,7 +17,7 @@ func AddPlanes(out *pack.Writer, prefix string, frames uint64, set *plane.Set) e
 	room := make([]uint64, TilePixels)
 	for _, i := range plane.Storing(set.Planes) {
 		p := set.Planes[i]
-		a := pack.Array{Name: prefix + p.Name, Attr: int(p.Op), Data: p.Data}
+		a := pack.Named{Name: prefix + p.Name, Attr: int(p.Op), Data: p.Data}
 		var err error
 		if _, float := p.Data.([]float64); float {
 			err = out.Add(a)

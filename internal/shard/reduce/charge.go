@@ -194,7 +194,7 @@ func span(lo, hi int) string {
 }
 
 // panelNotes says how many pixels were not tested, and what the own measure has found.
-func panelNotes(p *plan.Plan, unit int, at *charge.Panel, res *charge.Verdict) (notes []string) {
+func panelNotes(p *plan.Plan, unit int, at *charge.Counts, res *charge.Verdict) (notes []string) {
 	if p.Params.Compat != "" {
 		return nil
 	}
@@ -249,7 +249,7 @@ func chargeConstants(style string, res *charge.Verdict) func(context.Context, *r
 func silentName(mode int) string { return "slope without gain bit " + charge.ModeNames[mode] }
 
 // chargeQuantities returns the numbers that the rules compare, for explanations.
-func chargeQuantities(at *charge.Panel, res *charge.Verdict, rules charge.Rules) (out []Quantity) {
+func chargeQuantities(at *charge.Counts, res *charge.Verdict, rules charge.Rules) (out []Quantity) {
 	for _, c := range res.Cuts {
 		q := Quantity{Name: c.Name, Unit: c.Unit, Value: c.Value}
 		for _, high := range []bool{false, true} {

@@ -265,9 +265,9 @@ func limitOf(name string, panel int, s feature.Search) Limit {
 }
 
 // featurePanel returns what the features of a unit are evaluated from.
-func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judgement) (*feature.Panel, error) {
+func featurePanel(p *plan.Plan, unit int, from planes, peds *pedestals, v *judgement) (*feature.Input, error) {
 	panel := p.Panel(unit)
-	in := &feature.Panel{Rows: panel.Rows, Cols: panel.Cols}
+	in := &feature.Input{Rows: panel.Rows, Cols: panel.Cols}
 	set := from.set
 	if set == nil {
 		return noFrames(in), nil
@@ -329,7 +329,7 @@ func residuals(p *plan.Plan, unit int, set *plane.Set, good uint64) (*feature.Re
 }
 
 // noFrames fills in empty planes: every pixel becomes NO_DATA.
-func noFrames(in *feature.Panel) *feature.Panel {
+func noFrames(in *feature.Input) *feature.Input {
 	n := in.Rows * in.Cols
 	in.Sum0, in.Sum1, in.Sum2 = make([]uint32, n), make([]uint64, n), make([]uint64, n)
 	in.Resid = &feature.Resid{Den: 1, Med2: make([]int64, n), Mad4: make([]int64, n)}

@@ -100,7 +100,7 @@ func saveMerged(work string, p *plan.Plan, unit int, in planes, mode fs.FileMode
 		if err := plan.AddPlanes(out, "", head.Frames, in.set); err != nil || in.series == nil {
 			return head, err
 		}
-		return head, out.Add(pack.Array{Name: task.Median2, Attr: int(plane.Same), Data: in.series})
+		return head, out.Add(pack.Named{Name: task.Median2, Attr: int(plane.Same), Data: in.series})
 	})
 }
 

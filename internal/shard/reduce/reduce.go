@@ -161,7 +161,7 @@ func (s *Summary) write(ctx context.Context, p *plan.Plan, r *repo.Repo, replace
 
 // writeStatus writes the status files of a group, some at a time, and notes their paths. New panels get their
 // aliases before, in the order of the panels.
-func writeStatus(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, units []int, v *judgement, panels []Panel) (warnings []string, err error) {
+func writeStatus(ctx context.Context, p *plan.Plan, r *repo.Repo, replace bool, dirs []string, units []int, v *judgement, panels []PanelResult) (warnings []string, err error) {
 	for _, u := range units {
 		if err := r.EnsureAlias(ctx, statusFile(p, u, dirs)); err != nil {
 			return nil, fmt.Errorf("could not write the status of %s: %w", p.UnitName(u), err)

@@ -52,15 +52,15 @@ type Group struct {
 	Bits     []status.Line `json:"bits"`
 	Pixels   int           `json:"pixels"`
 	Bad      int           `json:"bad_pixels"`
-	Panels   []Panel       `json:"panels"`
+	Panels   []PanelResult `json:"panels"`
 	Notes    []string      `json:"notes,omitempty"`
 	// Sharper says what robust limits per ASIC would find; nil where rules have no such choice.
 	Sharper  *status.Sharper   `json:"sharper,omitempty"`
 	Findings []verdict.Finding `json:"findings,omitempty"` // positions of panels are those in Panels; no baseline
 }
 
-// Panel is the result of one panel in a group.
-type Panel struct {
+// PanelResult is the result of one panel in a group.
+type PanelResult struct {
 	Segment  int            `json:"segment"`
 	Sub      int            `json:"sub,omitempty"`
 	ID       string         `json:"id"`
@@ -82,7 +82,7 @@ type Panel struct {
 }
 
 // BadPixels returns what the panel's file says where it is known without reading it.
-func (p *Panel) BadPixels() (bad status.Sparse, known bool) {
+func (p *PanelResult) BadPixels() (bad status.Sparse, known bool) {
 	if p.list == nil {
 		return bad, false
 	}
@@ -184,7 +184,7 @@ func groupSummary(p *plan.Plan, group int, units []int, v *judgement) Group {
 	}
 	for i, u := range units {
 		unit, panel, r := p.Units[u], p.Panel(u), &v.panels[i]
-		out := Panel{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
+		out := PanelResult{Segment: panel.Segment, Sub: panel.Sub, ID: panel.ID, Expected: unit.Expected, Frames: r.Frames, Good: r.GoodFrames,
 			Lost: unit.Lost, Gain: r.gain, Bad: r.counts.Bad, Bits: map[string]int{}}
 		if r.Set != nil {
 			out.Stuck = r.Set.Stuck

@@ -103,7 +103,7 @@ func countStep(t *testing.T, p simulate.Pulser, s settings, step int, frames [][
 }
 
 // count takes all steps of a set in random order.
-func count(t *testing.T, p simulate.Pulser, s settings, steps [][][]uint16, compat bool, seed uint64) *charge.Panel {
+func count(t *testing.T, p simulate.Pulser, s settings, steps [][][]uint16, compat bool, seed uint64) *charge.Counts {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	panel := charge.NewPanel(p.Rows, p.Cols)

@@ -53,16 +53,16 @@ type Verdict struct {
 
 // judge evaluates one panel.
 type judge struct {
-	*Panel
+	*Counts
 	Rules
 	v      *Verdict
 	tested [Modes][]bool
 }
 
 // Judge evaluates rules that Check has passed.
-func (p *Panel) Judge(r Rules) *Verdict {
+func (p *Counts) Judge(r Rules) *Verdict {
 	n := p.Rows * p.Cols
-	j := &judge{Panel: p, Rules: r, v: &Verdict{Status: make([]uint64, n)}}
+	j := &judge{Counts: p, Rules: r, v: &Verdict{Status: make([]uint64, n)}}
 	for m := range p.Mode {
 		j.tested[m] = make([]bool, n)
 		for i := range j.tested[m] {

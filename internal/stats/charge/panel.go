@@ -109,8 +109,8 @@ type Mode struct {
 	Steps   int // placed
 }
 
-// Panel holds the counts of a panel.
-type Panel struct {
+// Counts holds the counts of a panel.
+type Counts struct {
 	Rows, Cols int
 	Mode       [Modes]Mode
 	// SlopeNum / SlopeDen is the slope of pixels beside pulsed ones, over all steps.
@@ -118,9 +118,9 @@ type Panel struct {
 }
 
 // NewPanel returns a panel of which nothing is known.
-func NewPanel(rows, cols int) *Panel {
+func NewPanel(rows, cols int) *Counts {
 	n := rows * cols
-	p := &Panel{Rows: rows, Cols: cols, SlopeNum: make([]int64, n), SlopeDen: make([]int64, n)}
+	p := &Counts{Rows: rows, Cols: cols, SlopeNum: make([]int64, n), SlopeDen: make([]int64, n)}
 	for m := range p.Mode {
 		d := &p.Mode[m]
 		d.Pulsed, d.Periods, d.Ramp, d.Own = make([]bool, n), make([]uint32, n), make([]RampSum, n), make([]Acc, n)
@@ -132,7 +132,7 @@ func NewPanel(rows, cols int) *Panel {
 }
 
 // AddStep puts the sums of a step to their pixels. A pixel can be pulsed in one step of a mode only.
-func (p *Panel) AddStep(mode int, s *Sums) error {
+func (p *Counts) AddStep(mode int, s *Sums) error {
 	d := &p.Mode[mode]
 	for i, at := range s.Pulsed {
 		if int(at) >= len(d.Pulsed) {

@@ -168,7 +168,7 @@ func SumsFromSet(set *plane.Set) (*Sums, error) {
 
 // Set returns the planes of a panel: those of a step by mode ("AML/line0"), dense, with an element for each
 // pixel, and the facts of its steps.
-func (p *Panel) Set(facts []StepFacts) *plane.Set {
+func (p *Counts) Set(facts []StepFacts) *plane.Set {
 	set := &plane.Set{}
 	add := func(name string, data any) {
 		set.Planes = append(set.Planes, plane.Plane{Name: name, Op: plane.Same, Data: data})
@@ -203,13 +203,13 @@ func (p *Panel) Set(facts []StepFacts) *plane.Set {
 }
 
 // PanelFromSet reads back what Panel.Set made.
-func PanelFromSet(set *plane.Set, rows, cols int) (*Panel, []StepFacts, error) {
+func PanelFromSet(set *plane.Set, rows, cols int) (*Counts, []StepFacts, error) {
 	facts, err := FactsOf(set)
 	if err != nil {
 		return nil, nil, err
 	}
 	n := rows * cols
-	p := &Panel{Rows: rows, Cols: cols}
+	p := &Counts{Rows: rows, Cols: cols}
 	g := &getter{set: set}
 	for m := range p.Mode {
 		d := &p.Mode[m]

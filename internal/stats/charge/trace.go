@@ -27,7 +27,7 @@ type TraceLine struct {
 }
 
 // Traces returns how a pixel answered in the modes in which it was pulsed.
-func (p *Panel) Traces(v *Verdict, i int) (out []Trace) {
+func (p *Counts) Traces(v *Verdict, i int) (out []Trace) {
 	for m := range p.Mode {
 		d := &p.Mode[m]
 		if !d.Pulsed[i] {

@@ -55,8 +55,8 @@ func GoodFrames(twice []uint32, p Params) (good []bool, s Search) {
 	return good, s
 }
 
-// Panel is the input of the features of one panel.
-type Panel struct {
+// Input is the input of the features of one panel.
+type Input struct {
 	Rows, Cols         int
 	Frames, GoodFrames uint64
 
@@ -91,7 +91,7 @@ type Input11 struct {
 }
 
 // Evaluate judges one panel.
-func Evaluate(in *Panel, p Params) (*Result, error) {
+func Evaluate(in *Input, p Params) (*Result, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func Evaluate(in *Panel, p Params) (*Result, error) {
 }
 
 // check compares lengths: planes of damaged or foreign partials do not get further.
-func (in *Panel) check(n int, p Params) error {
+func (in *Input) check(n int, p Params) error {
 	want := func(feature int, name string, have int) error {
 		if have != n {
 			return fmt.Errorf("feature %d: %s of %d pixels for a panel of %d x %d", feature, name, have, in.Rows, in.Cols)
@@ -172,7 +172,7 @@ func (in *Panel) check(n int, p Params) error {
 }
 
 // preset marks pixels that a feature cannot judge because of the number of frames.
-func preset(state []uint64, in *Panel, feature int, minFrames uint64) {
+func preset(state []uint64, in *Input, feature int, minFrames uint64) {
 	frames := in.GoodFrames
 	if feature == 11 {
 		frames = in.Frames
@@ -219,7 +219,7 @@ func judge[T quantile.Float](arr []T, p Params, state []uint64, vmin, vmax float
 	return &s
 }
 
-func (res *Result) evaluate2(in *Panel, p Params, state []uint64) {
+func (res *Result) evaluate2(in *Input, p Params, state []uint64) {
 	res.Mean = make([]float64, len(in.Sum0))
 	for i, n := range in.Sum0 {
 		res.Mean[i] = float64(in.Sum1[i]) / float64(n) // no frames: NaN
@@ -227,7 +227,7 @@ func (res *Result) evaluate2(in *Panel, p Params, state []uint64) {
 	res.Mean2 = judge(res.Mean, p, state, 0, float64(p.DataBits), status.MeanLow, status.MeanHigh)
 }
 
-func (res *Result) evaluate3(in *Panel, p Params, state []uint64) {
+func (res *Result) evaluate3(in *Input, p Params, state []uint64) {
 	res.Std = make([]float64, len(in.Sum0))
 	for i, n := range in.Sum0 {
 		res.Std[i] = status.StdOf(n, in.Sum1[i], in.Sum2[i])
@@ -235,7 +235,7 @@ func (res *Result) evaluate3(in *Panel, p Params, state []uint64) {
 	res.Std3 = judge(res.Std, p, state, 0, float64(p.DataBits), status.StdLow, status.StdHigh)
 }
 
-func (res *Result) evaluate6(in *Panel, p Params, state []uint64) {
+func (res *Result) evaluate6(in *Input, p Params, state []uint64) {
 	res.Med6, res.Spr6 = in.Resid.Values()
 	spread := append([]uint64(nil), state...)
 	m := float64(p.DataBits)
@@ -248,7 +248,7 @@ func (res *Result) evaluate6(in *Panel, p Params, state []uint64) {
 
 // evaluate11 works in the type T. D = max - pedestal; med = median(D); up and down are the medians of the
 // non-negative and of the negative D - med; the search looks at med + snr*down < D < med + snr*up.
-func evaluate11[T quantile.Float](res *Result, in *Panel, p Params, state []uint64) {
+func evaluate11[T quantile.Float](res *Result, in *Input, p Params, state []uint64) {
 	d := make([]T, len(in.Max))
 	res.MaxPeds = make([]float64, len(d))
 	for i, m := range in.Max {

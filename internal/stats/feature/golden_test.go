@@ -71,7 +71,7 @@ func checkFeatures(t *testing.T, c *golden.Case, r *golden.Result) {
 	if len(frames) != r.Summary.NRecords {
 		t.Fatalf("%d frames, wanted %d", len(frames), r.Summary.NRecords)
 	}
-	in := &feature.Panel{Rows: rows, Cols: cols, Frames: uint64(len(frames))}
+	in := &feature.Input{Rows: rows, Cols: cols, Frames: uint64(len(frames))}
 	good := frames
 	if slices.Contains(p.Features, 1) {
 		good = checkGood(t, r, p, frames)
@@ -138,7 +138,7 @@ func checkGood(t *testing.T, r *golden.Result, p feature.Params, frames [][]uint
 }
 
 // fillSums accumulates good frames for features 2 and 3 and the maximum of all frames for 11.
-func fillSums(in *feature.Panel, p feature.Params, frames, good [][]uint16) {
+func fillSums(in *feature.Input, p feature.Params, frames, good [][]uint16) {
 	ap := accum.Params{DataBits: p.DataBits, HiAbove: math.MaxUint16}
 	sums, all := accum.NewGated(in.Rows*in.Cols, ap, nil, nil), accum.NewGated(in.Rows*in.Cols, ap, nil, nil)
 	sums.Add(0, good)
@@ -193,7 +193,7 @@ func residuals(t *testing.T, window string, rows, cols int, mask uint16, good []
 }
 
 // near compares an expected array; the tolerance is relative to numbers above 1, 0 means bit for bit.
-func near(t *testing.T, name string, want *golden.Array, tol float64, got func(i int) float64) {
+func near(t *testing.T, name string, want *golden.Numbers, tol float64, got func(i int) float64) {
 	t.Helper()
 	different := 0
 	example := ""

@@ -67,7 +67,7 @@ func pedestals(r *rand.Rand, n int) []float64 {
 func checkAgainst(t *testing.T, p refstat.FeatureParams, frames [][]uint16, want *refstat.FeatureResult) {
 	t.Helper()
 	q := feature.Params{Features: p.Features, SNR: p.SNR, DataBits: p.DataBits, MinFrames: uint64(p.MinFrames)}
-	in := &feature.Panel{Rows: p.Rows, Cols: p.Cols, Frames: uint64(len(frames)), Pedestals: p.Pedestals}
+	in := &feature.Input{Rows: p.Rows, Cols: p.Cols, Frames: uint64(len(frames)), Pedestals: p.Pedestals}
 	good := frames
 	if slices.Contains(p.Features, 1) {
 		var hist [1 << 16]uint32
@@ -201,7 +201,7 @@ func TestDegenerateInputHasTheDocumentedOutcome(t *testing.T) {
 		{"ordinary noise", []int{1, 2, 3, 6}, noisy(40), nil, 0},
 	} {
 		p := feature.Params{Features: c.features, SNR: 8, DataBits: 0x3fff, MinFrames: 3}
-		in := &feature.Panel{Rows: rows, Cols: cols, Frames: uint64(len(c.frames)), GoodFrames: uint64(len(c.frames)), Pedestals: c.peds}
+		in := &feature.Input{Rows: rows, Cols: cols, Frames: uint64(len(c.frames)), GoodFrames: uint64(len(c.frames)), Pedestals: c.peds}
 		if slices.Contains(c.features, 1) && len(c.frames) > 0 {
 			twice := make([]uint32, len(c.frames))
 			var hist [1 << 16]uint32

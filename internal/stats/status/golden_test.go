@@ -175,7 +175,7 @@ func at(v []uint16) func(int) float64 {
 }
 
 // exact compares an expected array element by element, bit for bit.
-func exact(t *testing.T, name string, want *golden.Array, got func(i int) float64) {
+func exact(t *testing.T, name string, want *golden.Numbers, got func(i int) float64) {
 	t.Helper()
 	different := 0
 	example := ""

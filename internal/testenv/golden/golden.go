@@ -16,9 +16,9 @@ import (
 
 // Case is one folder: frames and the results obtained from them.
 type Case struct {
-	Name    string `json:"case"`
-	Kind    string `json:"kind"` // dark or pixel_status
-	Frames  *Array `json:"-"`
+	Name    string   `json:"case"`
+	Kind    string   `json:"kind"` // dark or pixel_status
+	Frames  *Numbers `json:"-"`
 	Results []*Result
 }
 
@@ -108,13 +108,13 @@ func Cases(t *testing.T, kind string) []*Case {
 }
 
 // Array reads an expected array of a result.
-func (r *Result) Array(t testing.TB, name string) *Array {
+func (r *Result) Array(t testing.TB, name string) *Numbers {
 	t.Helper()
 	return ReadNpy(t, filepath.Join(r.path, name+".npy"))
 }
 
 // Sibling reads an array of another result of the same case.
-func (r *Result) Sibling(t testing.TB, dir, name string) *Array {
+func (r *Result) Sibling(t testing.TB, dir, name string) *Numbers {
 	t.Helper()
 	return ReadNpy(t, filepath.Join(filepath.Dir(r.path), dir, name+".npy"))
 }
@@ -130,15 +130,15 @@ func readJSON(t testing.TB, file string, v any) {
 	}
 }
 
-// Array is a .npy array: V holds the numbers, which float64 represents exactly for all types in use.
-type Array struct {
+// Numbers is a .npy array: V holds the numbers, which float64 represents exactly for all types in use.
+type Numbers struct {
 	Type  string // numpy's type code without byte order: u1 u2 u4 u8 i2 i8 f4 f8 b1
 	Shape []int
 	V     []float64
 }
 
 // U16 returns the elements as raw values.
-func (a *Array) U16() []uint16 {
+func (a *Numbers) U16() []uint16 {
 	v := make([]uint16, len(a.V))
 	for i, x := range a.V {
 		v[i] = uint16(x)
@@ -147,7 +147,7 @@ func (a *Array) U16() []uint16 {
 }
 
 // ReadNpy reads a C-ordered little-endian .npy file of version 1.
-func ReadNpy(t testing.TB, file string) *Array {
+func ReadNpy(t testing.TB, file string) *Numbers {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -157,7 +157,7 @@ func ReadNpy(t testing.TB, file string) *Array {
 		t.Fatalf("%s: not a .npy file of version 1", file)
 	}
 	n := 10 + int(binary.LittleEndian.Uint16(b[8:]))
-	a := &Array{}
+	a := &Numbers{}
 	var fortran bool
 	if err := a.header(string(b[10:n]), &fortran); err != nil || fortran {
 		t.Fatalf("%s: %v (fortran order %v)", file, err, fortran)
@@ -173,7 +173,7 @@ func ReadNpy(t testing.TB, file string) *Array {
 }
 
 // header reads the dictionary, e.g. {'descr': '<u2', 'fortran_order': False, 'shape': (3, 4), }.
-func (a *Array) header(h string, fortran *bool) error {
+func (a *Numbers) header(h string, fortran *bool) error {
 	_, descr, ok1 := strings.Cut(h, "'descr': '")
 	_, shape, ok2 := strings.Cut(h, "'shape': (")
 	if !ok1 || !ok2 {
