@@ -240,6 +240,37 @@ func TestNothingIsSubmittedAgainWhileAccountsAreAway(t *testing.T) {
 	}
 }
 
+// Without accounts, an element that was cancelled alone in the queue is known by its absence, as long as the controller forgets
+// nobody. This host's clock, which differs by months here, decides nothing.
+func TestElementThatTheControllerCannotHaveForgottenWasCancelled(t *testing.T) {
+	const (
+		submitted = "|0|2026-01-01T12:00:00|"
+		failed    = "|FAILED|19200|0:01|n1|1:00:00|100M" + submitted + "None\n"
+		others    = "101|0|104" + failed + "101|1|105" + failed + "101|2|106" + failed
+		reduce    = "102|N/A|102|CANCELLED|0|0:00||1:00:00|100M" + submitted + "DependencyNeverSatisfied\n"
+	)
+	for name, tt := range map[string]struct {
+		squeue, now string
+		person      bool
+	}{
+		"one element":                 {others + reduce, "12:01:00", true},
+		"one element, later":          {others + reduce, "12:06:00", false},
+		"the whole array":             {reduce, "12:01:00", true},
+		"the whole array, later":      {reduce, "12:06:00", false},
+		"the controller knows nobody": {"", "12:01:00", false},
+	} {
+		s := newStandIn(t)
+		c := testQueue(t)
+		c.submitAll(t)
+		s.answer(t, "squeue", tt.squeue)
+		s.answer(t, "scontrol", "Configuration data as of 2026-01-01T"+tt.now+"\nMaxArraySize = 33\nMaxJobCount = 100\nMinJobAge = 300 sec\n")
+		next, err := c.Repair(c.view(t), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
+		if tt.person != (fault.CodeOf(err) == fault.Incomplete) || tt.person != (next == nil) {
+			t.Errorf("%s: %+v, %v", name, next, err)
+		}
+	}
+}
+
 func TestLaterStageWaitsForTheEarlier(t *testing.T) {
 	s := newStandIn(t)
 	c := testQueue(t)

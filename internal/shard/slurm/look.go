@@ -277,14 +277,21 @@ func (q *Queue) follows(last *Attempt) (replaced bool, err error) {
 	return true, nil
 }
 
-// endedAlone finds arrays of which the controller knows other elements, while it has forgotten none that ended: what it does not
-// know was cancelled alone before it started. Where Slurm keeps accounts, these say so.
+// endedAlone finds arrays that were submitted so lately that the controller has forgotten none of their elements that ended: what it
+// does not know was cancelled alone before it started. Where Slurm keeps accounts, these say so.
 func (q *Queue) endedAlone(ctx context.Context, v *View, elements Elements) error {
 	var lim Limits
 	for _, a := range v.Attempts {
 		for _, h := range a.Arrays() {
 			unknown := func(i int) bool { return elements.Of(ElementID{h.Job, i}) == nil }
-			if n := len(h.Indices); h.Job == 0 || n < 2 || !slices.ContainsFunc(h.Indices, unknown) || !elements.known(h.Job) {
+			if h.Job == 0 || !slices.ContainsFunc(h.Indices, unknown) {
+				continue
+			}
+			at := elements.submitted(h.Job)
+			if at.IsZero() { // then by the other jobs of the attempt, which were submitted with it
+				at = elements.submitted(a.IDs()...)
+			}
+			if at.IsZero() {
 				continue
 			}
 			if lim.MaxArraySize == 0 {
@@ -294,7 +301,7 @@ func (q *Queue) endedAlone(ctx context.Context, v *View, elements Elements) erro
 				}
 			}
 			// Both times are of the controller's clock: those of this host and of the submitter may differ.
-			if at := elements.submitted(h.Job); !at.IsZero() && lim.Now.Before(at.Add(lim.MinJobAge)) {
+			if lim.Now.Before(at.Add(lim.MinJobAge)) {
 				elements.add(ElementID{h.Job, goneIndex}).State = Cancelled
 			}
 		}

@@ -148,10 +148,11 @@ func (es Elements) unanswered(ids []int) {
 	}
 }
 
-// submitted returns when an array was submitted, by the controller's clock: as an element says that was never requeued. Zero: none does.
-func (es Elements) submitted(job int) (at time.Time) {
+// submitted returns when the first of the jobs was submitted, by the controller's clock: as an element says that was never requeued.
+// Zero: none does.
+func (es Elements) submitted(jobs ...int) (at time.Time) {
 	for id, e := range es {
-		if id.Job == job && e.Restarts == 0 && !e.submitted.IsZero() && (at.IsZero() || e.submitted.Before(at)) {
+		if slices.Contains(jobs, id.Job) && e.Restarts == 0 && !e.submitted.IsZero() && (at.IsZero() || e.submitted.Before(at)) {
 			at = e.submitted
 		}
 	}
