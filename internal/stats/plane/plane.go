@@ -1,6 +1,9 @@
 package plane
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Op is the rule by which the planes of two shards merge. All are associative and commutative on
 // integers, so the order of shards does not matter.
@@ -63,43 +66,7 @@ func (s *Set) Part(at, n int) *Set {
 }
 
 // Elements returns n elements of the data of a plane from at on.
-func Elements(data any, at, n int) any {
-	switch d := data.(type) {
-	case []uint8:
-		return d[at : at+n]
-	case []uint16:
-		return d[at : at+n]
-	case []uint32:
-		return d[at : at+n]
-	case []uint64:
-		return d[at : at+n]
-	case []int32:
-		return d[at : at+n]
-	case []int64:
-		return d[at : at+n]
-	case []float64:
-		return d[at : at+n]
-	}
-	return nil
-}
+func Elements(data any, at, n int) any { return reflect.ValueOf(data).Slice(at, at+n).Interface() }
 
 // Len returns the number of elements of the data of a plane.
-func Len(data any) int {
-	switch d := data.(type) {
-	case []uint8:
-		return len(d)
-	case []uint16:
-		return len(d)
-	case []uint32:
-		return len(d)
-	case []uint64:
-		return len(d)
-	case []int32:
-		return len(d)
-	case []int64:
-		return len(d)
-	case []float64:
-		return len(d)
-	}
-	return 0
-}
+func Len(data any) int { return reflect.ValueOf(data).Len() }
