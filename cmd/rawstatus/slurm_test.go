@@ -439,7 +439,7 @@ func (n *night) halfFailed(t *testing.T) {
 	j.submit(t, 0, "--tasks", "40")
 	j.watch(t, 0)
 	all := j.attempts(t)
-	if len(all) != 2 || !slices.Equal(all[1].After, []int{all[0].Arrays()[1].Job}) || len(all[1].Arrays()) != 1 || !slices.Equal(all[1].Arrays()[0].Indices, []int{3}) {
+	if len(all) != 2 || !slices.Equal(all[1].AfterOK, []int{all[0].Arrays()[1].Job}) || len(all[1].Arrays()) != 1 || !slices.Equal(all[1].Arrays()[0].Indices, []int{3}) {
 		t.Errorf("%d attempts, the last: %+v", len(all), all[len(all)-1])
 	}
 	j.same(t)

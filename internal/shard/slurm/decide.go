@@ -183,7 +183,7 @@ func (q *Queue) chain(a *Attempt, tasks []int, deployAlone bool, lim Limits) *At
 // Without tasks it is a reduce alone, or the deployment alone where the results are there.
 func (q *Queue) Again(v *View, try int, tasks []int, lim Limits) *Attempt {
 	r := v.Items[0]
-	a := &Attempt{Number: len(v.Attempts) + 1, Try: try, Task: q.Request.Task, Reduce: q.Request.Reduce, After: v.live}
+	a := &Attempt{Number: len(v.Attempts) + 1, Try: try, Task: q.Request.Task, Reduce: q.Request.Reduce, After: v.live, AfterOK: v.sound}
 	for _, last := range slices.Backward(v.Attempts) {
 		if last.Error == "" && last.Plan == r.PlanID {
 			a.Task, a.Reduce = last.Task, last.Reduce

@@ -39,9 +39,11 @@ type Attempt struct {
 	Reduce    Resources `json:"reduce"`
 	// Elements are the portions of each array element. Without, element n does task n of the one run.
 	Elements [][]Portion `json:"elements,omitempty"`
-	// After are array jobs of earlier attempts that are still at work on tasks of the plan.
-	After []int     `json:"after,omitempty"`
-	Jobs  []*Handed `json:"jobs"`
+	// After and AfterOK are array jobs of earlier attempts that are still at work on tasks of the plan, with and without elements that
+	// have failed. What a person cancels now is to stop what follows, which an array with failures cannot.
+	After   []int     `json:"after,omitempty"`
+	AfterOK []int     `json:"after_ok,omitempty"`
+	Jobs    []*Handed `json:"jobs"`
 	// Cancelled says who cancelled the jobs with `rawstatus cancel` or --replace: none of them goes on.
 	Cancelled string `json:"cancelled,omitempty"`
 }
@@ -146,6 +148,9 @@ func (q *Queue) job(a *Attempt, h *Handed, ids []string) Job {
 		script, j.Words = scripts.Reduce, slices.Concat([]string{q.Dir}, names, q.Request.Results.Words())
 		for _, id := range a.After {
 			j.AfterAny = append(j.AfterAny, strconv.Itoa(id))
+		}
+		for _, id := range a.AfterOK {
+			j.AfterOK = append(j.AfterOK, strconv.Itoa(id))
 		}
 	case RepairPart:
 		script, j.Words = scripts.Repair, []string{q.Dir, "--attempt", strconv.Itoa(a.Number)}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,34 @@ func TestElementThatTheControllerCannotHaveForgottenWasCancelled(t *testing.T) {
 		next, err := c.Repair(c.view(t), Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
 		if tt.person != (fault.CodeOf(err) == fault.Incomplete) || tt.person != (next == nil) {
 			t.Errorf("%s: %+v, %v", name, next, err)
+		}
+	}
+}
+
+// What follows an array that is still at work is not to start when a person cancels it; an array with failures only has to end.
+func TestWhatFollowsAnArrayAtWorkNeedsItUnlessElementsFailed(t *testing.T) {
+	const tail = "||n1|60|60|100M|None\n"
+	for state, sound := range map[string]bool{"COMPLETED|0:0": true, "FAILED|75:0": false} {
+		s := newStandIn(t)
+		c := testQueue(t)
+		c.submitAll(t)
+		s.answer(t, "sacct", "101_0|101|COMPLETED|0:0"+tail+"101_1|105|"+state+tail+"101_2|106|RUNNING|0:0"+tail+"101_3|107|COMPLETED|0:0"+tail)
+		s.answer(t, "squeue", "101|2|106|RUNNING|0|0:01|n1|1:00:00|100M|0|2026-01-01T12:00:00|None\n")
+		v := c.view(t)
+		a, err := c.Repair(v, Limits{MaxArraySize: 33, MaxArrayTask: 33}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{101}; slices.Equal(a.AfterOK, want) != sound || slices.Equal(a.After, want) == sound {
+			t.Errorf("%s: after %v, after success of %v", state, a.After, a.AfterOK)
+		}
+		if err := c.Replace(t.Context(), v, a); err != nil {
+			t.Fatal(err)
+		}
+		reduces := slices.DeleteFunc(s.calls(t, "sbatch"), func(call string) bool { return !strings.Contains(call, "-2-reduce") })
+		want := map[bool]string{true: "--dependency=afterok:101:104 ", false: ",afterany:101 "}[sound]
+		if len(reduces) != 1 || !strings.Contains(reduces[0], want) {
+			t.Errorf("%s: %q", state, reduces)
 		}
 	}
 }

@@ -125,7 +125,8 @@ type View struct {
 	packed     bool
 	noSlurm    string
 	unfinished bool
-	live       []int    // array jobs that are queued or run
+	live       []int    // array jobs that are queued or run, some elements of which have failed
+	sound      []int    // and those without
 	held       []string // jobs and elements that wait for a person to release them, also those whose work is done
 	heldWhy    string
 }
@@ -322,14 +323,14 @@ func (v *View) activity(elements Elements) {
 			if h.Chunk != nil {
 				indices = h.Indices
 			}
+			live, failed := false, false
 			for _, i := range indices {
 				e := elements.Of(ElementID{h.Job, i})
 				if e == nil || e.State.Over() {
+					failed = failed || e == nil || e.State != Completed
 					continue
 				}
-				if h.Chunk != nil && !slices.Contains(v.live, h.Job) {
-					v.live = append(v.live, h.Job)
-				}
+				live = true
 				switch {
 				case e.Held():
 					v.held, v.heldWhy = append(v.held, ElementID{h.Job, i}.String()), e.state()
@@ -342,6 +343,13 @@ func (v *View) activity(elements Elements) {
 				if h.Chunk != nil {
 					v.Elements++
 				}
+			}
+			switch {
+			case h.Chunk == nil || !live:
+			case failed:
+				v.live = append(v.live, h.Job)
+			default:
+				v.sound = append(v.sound, h.Job)
 			}
 		}
 	}
