@@ -272,7 +272,7 @@ func TestElementThatTheControllerCannotHaveForgottenWasCancelled(t *testing.T) {
 	}
 }
 
-// What follows an array that is still at work is not to start when a person cancels it; an array with failures only has to end.
+// The jobs behind an array that is still at work do not start when a person cancels it; an array with failures only has to end.
 func TestWhatFollowsAnArrayAtWorkNeedsItUnlessElementsFailed(t *testing.T) {
 	const tail = "||n1|60|60|100M|None\n"
 	for state, sound := range map[string]bool{"COMPLETED|0:0": true, "FAILED|75:0": false} {
