@@ -13,15 +13,11 @@ import (
 const (
 	levelAVX2 level = iota + 1
 	levelAVX512
-	levelVNNI
 )
 
 // available lists the levels that this processor has, fastest first.
 func available() (list []level) {
 	avx512 := cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ
-	if avx512 && cpu.X86.HasAVX512VNNI {
-		list = append(list, levelVNNI)
-	}
 	if avx512 {
 		list = append(list, levelAVX512)
 	}
@@ -31,7 +27,7 @@ func available() (list []level) {
 	return append(list, levelGo)
 }
 
-func (l level) String() string { return [...]string{"go", "avx2", "avx512", "avx512vnni"}[l] }
+func (l level) String() string { return [...]string{"go", "avx2", "avx512"}[l] }
 
 // The switches below call assembly by name, since the compiler knows of named functions only that
 // they do not keep their arguments: nothing here allocates.
@@ -47,10 +43,8 @@ func (l level) gated(blocks []Block, frames, next [][]uint16, p *Params) {
 		switch l {
 		case levelAVX2:
 			gatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelAVX512:
-			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		default:
-			gatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+			gatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		}
 	}
 }
@@ -70,10 +64,8 @@ func (l level) watched(blocks []Block, foreign []bool, frames, next [][]uint16, 
 		switch l {
 		case levelAVX2:
 			watchedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
-		case levelAVX512:
-			watchedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
 		default:
-			watchedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
+			watchedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want, out)
 		}
 	}
 }
@@ -89,10 +81,8 @@ func (l level) ungated(blocks []Block, frames, next [][]uint16, p *Params) {
 		switch l {
 		case levelAVX2:
 			ungatedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
-		case levelAVX512:
-			ungatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		default:
-			ungatedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
+			ungatedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit)
 		}
 	}
 }
@@ -108,10 +98,8 @@ func (l level) masked(blocks []Block, frames, next [][]uint16, p *Params) {
 		switch l {
 		case levelAVX2:
 			maskedAVX2(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
-		case levelAVX512:
-			maskedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
 		default:
-			maskedVNNI(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
+			maskedAVX512(q.blocks, q.n, &q.frames[0], &q.ahead[0], n, p.Mask, p.Below, p.Above, limit, p.Gain, p.Want)
 		}
 	}
 }

@@ -8,6 +8,6 @@
 //     and all arithmetic is on integers.
 //   - Exported functions check lengths and panic on mistakes of the caller; implementations trust them.
 //   - Assembly sees whole vectors only and never reads or writes beyond the slices it is given.
-//   - GODEBUG=cpu.avx512f=off, cpu.avx512vnni=off, cpu.avx2=off (or several, with commas) switch the levels off, the build tag
+//   - GODEBUG=cpu.avx512f=off, cpu.avx2=off (or several, with commas) switch the levels off, the build tag
 //     noasm all of them; Name says which is in use.
 package kernel

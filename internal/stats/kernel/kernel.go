@@ -11,7 +11,7 @@ const levelGo level = 0
 // best is the fastest level that this processor has.
 var best = available()[0]
 
-// Name returns the level in use, for logs: "avx512vnni", "avx512", "avx2" or "go".
+// Name returns the level in use, for logs: "avx512", "avx2" or "go".
 func Name() string { return best.String() }
 
 // Vectors reports whether the level in use has assembly.

@@ -114,30 +114,6 @@ func distancesAVX512(values *int32, n int, twice *int32)
 //go:noescape
 func tailsAVX512(state *uint16, stride int, chunks int, frames **uint16, from int, n int, mask uint16)
 
-// gatedVNNI is gatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
-// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
-//
-//go:noescape
-func gatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
-
-// ungatedVNNI is ungatedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
-// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
-//
-//go:noescape
-func ungatedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16)
-
-// maskedVNNI is maskedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
-// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
-//
-//go:noescape
-func maskedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16)
-
-// watchedVNNI is watchedRef for whole blocks and 1 to 16 frames; limit is min(above, 16383).
-// While it goes through frames[k] it prefetches as many bytes from ahead[k] on.
-//
-//go:noescape
-func watchedVNNI(blocks *byte, count int, frames **uint16, ahead *uintptr, n int, mask uint16, below uint16, above uint16, limit uint16, gain uint16, want uint16, foreign *bool)
-
 // medianOfAVX2 returns the medians of three masked words, the sign bit turned, for chunks of 32 pixels.
 //
 //go:noescape

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -15,7 +14,6 @@ type isa struct {
 	suffix string
 	bytes  int  // of a vector
 	evex   bool // AVX-512 F, BW
-	vnni   bool // VPDPWSSD
 }
 
 func (v isa) vec() reg.VecVirtual {
@@ -87,21 +85,11 @@ func (v isa) set(to reg.VecVirtual) {
 // squares adds to sq, per 32-bit element of x, the sum of the squares of its two 16-bit elements, and
 // to sum their sum. x is overwritten.
 func (v isa) squares(x, ones, sq, sum reg.VecVirtual) {
-	if v.vnni {
-		v.dot(x, x, sq)
-		v.dot(x, ones, sum)
-		return
-	}
 	t := v.vec()
 	VPMADDWD(ones, x, t)
 	VPMADDWD(x, x, x)
 	VPADDD(t, sum, sum)
 	VPADDD(x, sq, sq)
-}
-
-// dot is VPDPWSSD, which avo does not know.
-func (v isa) dot(a, b, to reg.VecVirtual) {
-	Instruction(&ir.Instruction{Opcode: "VPDPWSSD", Operands: []Op{a, b, to}, Inputs: []Op{a, b, to}, Outputs: []Op{to}})
 }
 
 // or sets to |= a.

@@ -9,20 +9,17 @@ func main() {
 	for _, v := range []isa{
 		{suffix: "AVX2", bytes: 32},
 		{suffix: "AVX512", bytes: 64, evex: true},
-		{suffix: "VNNI", bytes: 64, evex: true, vnni: true},
 	} {
 		blocks(v, gated)
 		blocks(v, ungated)
 		blocks(v, masked)
 		blocks(v, watched)
-		if !v.vnni {
-			maxima(v)
-			gains(v)
-			columns(v)
-			residuals(v)
-			distances(v)
-			tails(v)
-		}
+		maxima(v)
+		gains(v)
+		columns(v)
+		residuals(v)
+		distances(v)
+		tails(v)
 	}
 	// With 512 bits comparisons go into predicates, one in a cycle, which is no more lanes than two
 	// comparisons of 256 bits; these kernels are made of comparisons and gain nothing.
