@@ -371,8 +371,8 @@ func TestJobsWithoutTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestPrune keeps what is not done, at work, waiting, young or not ours.
-func TestPrune(t *testing.T) {
+// TestPruneKeepsWhatIsNotDoneOrNotOurs keeps what is not done, at work, waiting, young or not ours.
+func TestPruneKeepsWhatIsNotDoneOrNotOurs(t *testing.T) {
 	_, data := smallRun(t, 2)
 	s, root, repo := newShelf(), t.TempDir(), t.TempDir()
 	words := func(command, name string, more ...string) []string {
@@ -429,8 +429,8 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// TestNotification hears how jobs of submit and run end, once, and lets no hook change that.
-func TestNotification(t *testing.T) {
+// TestHooksHearOnceHowJobsEnd hears how jobs of submit and run end, once, and lets no hook change that.
+func TestHooksHearOnceHowJobsEnd(t *testing.T) {
 	_, data := smallRun(t, 2)
 	dir := t.TempDir()
 	out, hook, site := filepath.Join(dir, "out"), filepath.Join(dir, "hook"), filepath.Join(dir, "site.toml")

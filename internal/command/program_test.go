@@ -256,8 +256,8 @@ func TestCommandFlagsWinOverGlobalOnes(t *testing.T) {
 	}
 }
 
-// TestRead wants the words of a file to be checked as those of a command line, and nothing else of the command to be done.
-func TestRead(t *testing.T) {
+// TestWordsOfAFileAreCheckedAsTyped wants the words of a file to be checked as those of a command line, and nothing else of the command to be done.
+func TestWordsOfAFileAreCheckedAsTyped(t *testing.T) {
 	p, e := program(), &Env{}
 	var events int
 	read := func(words ...string) error {

@@ -203,7 +203,7 @@ func TestEverySettingIsReachable(t *testing.T) {
 	}
 }
 
-func TestLocation(t *testing.T) {
+func TestZoneIsThatOfTheSite(t *testing.T) {
 	s, err := Load(siteFile(t, ""), environ())
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestImports checks the module as it is built for each kind of machine and tag.
-func TestImports(t *testing.T) {
+// TestImportsOfTheModuleRunDown checks the module as it is built for each kind of machine and tag.
+func TestImportsOfTheModuleRunDown(t *testing.T) {
 	for _, variant := range []struct{ name, arch, tags string }{{"amd64", "amd64", ""}, {"arm64", "arm64", ""}, {"noasm", "amd64", "noasm"}} {
 		t.Run(variant.name, func(t *testing.T) {
 			packages := list(t, variant.arch, variant.tags)
@@ -51,8 +51,8 @@ func list(t *testing.T, arch, tags string) (packages []Package) {
 	}
 }
 
-// TestRules sees each rule allow and forbid.
-func TestRules(t *testing.T) {
+// TestEachRuleOfImportsAllowsAndForbids sees each rule allow and forbid.
+func TestEachRuleOfImportsAllowsAndForbids(t *testing.T) {
 	tests := []struct {
 		from, to string
 		ok       bool

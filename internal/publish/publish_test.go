@@ -66,9 +66,9 @@ func merge(t *testing.T, r *repo.Repo, opt MergeOptions) *Merged {
 	return m
 }
 
-// TestShapes builds the arrays of DECISIONS "Deployed shape": every pixel of every plane says where it
+// TestPixelsLieWhereAnalysisLooksForThem builds the arrays of DECISIONS "Deployed shape": every pixel of every plane says where it
 // comes from, and must lie where analysis will look for it.
-func TestShapes(t *testing.T) {
+func TestPixelsLieWhereAnalysisLooksForThem(t *testing.T) {
 	const G, S = 1 << 44, 1 << 40 // marks of gain mode and segment in a word
 	tests := []struct {
 		typ        string
@@ -205,8 +205,8 @@ func TestPlanCountsByPlane(t *testing.T) {
 	}
 }
 
-// TestVotes: unjudged runs do not vote.
-func TestVotes(t *testing.T) {
+// TestUnjudgedRunsDoNotVote: unjudged runs do not vote.
+func TestUnjudgedRunsDoNotVote(t *testing.T) {
 	r := newRepo(t)
 	words := map[int][]uint64{1: {1, 1, 1024, 0}, 2: {1, 0, 1, 0}, 3: {1, 0, 1, 1024}}
 	for run, w := range words {
@@ -281,8 +281,8 @@ func TestFindRefuses(t *testing.T) {
 	}
 }
 
-// TestDiff counts pixels by what happens to them.
-func TestDiff(t *testing.T) {
+// TestDiffCountsWhatHappensToPixels counts pixels by what happens to them.
+func TestDiffCountsWhatHappensToPixels(t *testing.T) {
 	a := &calib.Array{Shape: []int{2, 2, 3}, Words: calibtxt.SparseOf([]uint64{0, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 5})}
 	b := &calib.Array{Shape: []int{2, 2, 3}, Words: calibtxt.SparseOf([]uint64{0, 4, 1, 0, 3, 0, 0, 0, 0, 0, 0, 5})}
 	d, err := Diff("a", "b", a, b, 2)

@@ -16,8 +16,8 @@ import (
 	"rawstatus/internal/io/repo"
 )
 
-// TestScale merges and deploys a detector as large as jungfrau 16M, twice, the second time over the first.
-func TestScale(t *testing.T) {
+// TestLargeDetectorIsDeployedTwice merges and deploys a detector as large as jungfrau 16M, twice, the second time over the first.
+func TestLargeDetectorIsDeployedTwice(t *testing.T) {
 	panels := 2
 	if os.Getenv("RAWSTATUS_TEST_LARGE") != "" {
 		panels = 32

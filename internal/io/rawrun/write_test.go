@@ -25,7 +25,7 @@ func names(t *testing.T, dir string) (list []string) {
 	return list
 }
 
-func TestSet(t *testing.T) {
+func TestFilesOfASetAppearTogether(t *testing.T) {
 	dir := t.TempDir()
 	var s Set
 	small, err := s.CreateLast(filepath.Join(dir, "smalldata", "a.smd"))

@@ -450,7 +450,7 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestChooseTakesTheFileOfTheLatestRunBefore(t *testing.T) {
 	r := newRepo(t.TempDir())
 	dir := filepath.Join(r.PanelDir("t", "p"), "status_data")
 	if err := os.MkdirAll(dir, 0o775); err != nil {

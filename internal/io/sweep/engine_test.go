@@ -7,8 +7,8 @@ import (
 	"rawstatus/internal/io/frame"
 )
 
-// TestGroups: superblocks have many frames, and lanes stay together where that costs nothing.
-func TestGroups(t *testing.T) {
+// TestSuperblocksHaveManyFramesOfLanesTogether: superblocks have many frames, and lanes stay together where that costs nothing.
+func TestSuperblocksHaveManyFramesOfLanesTogether(t *testing.T) {
 	for _, c := range []struct {
 		lanes, pixels, lead int
 		budget              int64

@@ -114,9 +114,9 @@ func (r *headed) use(t *testing.T, src *sweep.Source, way string) (right int64, 
 	return n.Load(), err
 }
 
-// TestHeadings wants frames whose headings are there delivered, and one that is not to end any way of reading
+// TestWrongHeadingEndsEveryWayOfReading wants frames whose headings are there delivered, and one that is not to end any way of reading
 // its first pixel with an error that names the place.
-func TestHeadings(t *testing.T) {
+func TestWrongHeadingEndsEveryWayOfReading(t *testing.T) {
 	for _, c := range []struct {
 		gap   int
 		coded bool

@@ -59,9 +59,9 @@ func (o object) put(d *Draft, from Address) []byte {
 	return b
 }
 
-// TestTable reads a frame of every type that is known by table: shape from the configuration or from
+// TestTypesOfTheTableAreRead reads a frame of every type that is known by table: shape from the configuration or from
 // the frame, pixels where the original has them.
-func TestTable(t *testing.T) {
+func TestTypesOfTheTableAreRead(t *testing.T) {
 	for _, c := range []struct {
 		source       string
 		config, data object
@@ -140,11 +140,11 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// b2 is the pixel that TestTable writes at an offset of the payload's pixels.
+// b2 is the pixel that TestTypesOfTheTableAreRead writes at an offset of the payload's pixels.
 func b2(i int) int { return i&0xff | (i+1)&0xff<<8 }
 
-// TestUnreadable expects the reason for which a detector cannot be read, alone and beside another.
-func TestUnreadable(t *testing.T) {
+// TestReasonWhyADetectorCannotBeRead expects the reason for which a detector cannot be read, alone and beside another.
+func TestReasonWhyADetectorCannotBeRead(t *testing.T) {
 	other := model(t, "XppEndstation.0:Opal1000.1", 1, 3, 4)
 	epixConfig := object{84, 2, 188, map[int]int{128: 2, 132: 2, 136: 2, 140: 2, 144: 3}}
 	for _, c := range []struct {
@@ -471,8 +471,8 @@ func TestPackedPayload(t *testing.T) {
 	}
 }
 
-// TestThreshold: smalldata copies leaves below the threshold, and EvrData of any size.
-func TestThreshold(t *testing.T) {
+// TestSmalldataCopiesLeavesBelowTheThreshold: smalldata copies leaves below the threshold, and EvrData of any size.
+func TestSmalldataCopiesLeavesBelowTheThreshold(t *testing.T) {
 	for size, want := range map[int]uint16{smlThreshold - 1: 5, smlThreshold: idSmlDataProxy} {
 		var d Draft
 		d.Begin(L1Accept, 1, 1, 1, 0)

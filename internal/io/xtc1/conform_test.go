@@ -47,9 +47,9 @@ func (r *run) writeDir(dir string) {
 	}
 }
 
-// TestConform runs the suite of all formats, with smalldata and without, on a detector of several
+// TestConformsWithAllFormats runs the suite of all formats, with smalldata and without, on a detector of several
 // panels and on a camera of odd width, whose events are in two streams.
-func TestConform(t *testing.T) {
+func TestConformsWithAllFormats(t *testing.T) {
 	for _, m := range []*Model{model(t, "CxiDs1.0:Jungfrau.0", 3, 5, 7), model(t, "XppGon.0:Opal1000.2", 1, 5, 7)} {
 		for _, small := range []bool{true, false} {
 			var panels []frame.Panel

@@ -132,8 +132,8 @@ func hashOf(px ...[]uint16) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// TestFacts holds the reader to everything that is known of every sample file.
-func TestFacts(t *testing.T) {
+// TestSampleFilesAreReadAsIsKnownOfThem holds the reader to everything that is known of every sample file.
+func TestSampleFilesAreReadAsIsKnownOfThem(t *testing.T) {
 	dir, facts := loadFacts(t)
 	for _, want := range facts {
 		t.Run(filepath.Base(want.File), func(t *testing.T) {

@@ -129,8 +129,8 @@ func TestTreeIsTheFile(t *testing.T) {
 	}
 }
 
-// TestDamage reads the file with one event of each kind of damage.
-func TestDamage(t *testing.T) {
+// TestEachKindOfDamageIsToldApart reads the file with one event of each kind of damage.
+func TestEachKindOfDamageIsToldApart(t *testing.T) {
 	x := index(t, rawrun.Options{}, openFile(t, filepath.Join(testenv.Shared(t), "data/xtc1/epix100a_damage.xtc"), false))
 	want := []frame.Extent{{State: frame.Present}, {State: frame.Missing, Damage: 2}, {State: frame.Damaged, Damage: 0x8000},
 		{State: frame.Damaged, Damage: 0x1000}, {State: frame.Damaged, Damage: 2}, {State: frame.Damaged, Damage: 0x8000}, {State: frame.Present}}
@@ -240,9 +240,9 @@ func TestLyingSmalldata(t *testing.T) {
 	}
 }
 
-// TestCut cuts files at every byte, small ones, or at many: the index or an error reports the damage, of the
+// TestCutFilesAreReportedWhereTheyEnd cuts files at every byte, small ones, or at many: the index or an error reports the damage, of the
 // right class and with file and offset, and what is there is as in the whole file.
-func TestCut(t *testing.T) {
+func TestCutFilesAreReportedWhereTheyEnd(t *testing.T) {
 	r := whole(t)
 	for _, small := range []bool{false, true} {
 		full := index(t, rawrun.Options{}, r.open(small)...)
@@ -339,8 +339,8 @@ func checkCut(t *testing.T, full *frame.Index, files []*File, cut int, size int6
 	}
 }
 
-// TestAliases reads the names of the sample, and leaves out one that two detectors have.
-func TestAliases(t *testing.T) {
+// TestAliasesOfTwoDetectorsAreLeftOut reads the names of the sample, and leaves out one that two detectors have.
+func TestAliasesOfTwoDetectorsAreLeftOut(t *testing.T) {
 	x := index(t, rawrun.Options{}, openFile(t, filepath.Join(testenv.Shared(t), "data/xtc1/epix100a.xtc"), false))
 	if len(x.Aliases) != 1 || x.Aliases["epix_1"] != "XppGon.0:Epix100a.1" {
 		t.Errorf("aliases %v", x.Aliases)

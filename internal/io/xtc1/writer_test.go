@@ -194,8 +194,8 @@ var modelCases = []struct {
 	{"XppEndstation.0:Opal1000.1", 0, 5, 7, nil},
 }
 
-// TestModels writes a run with each kind of detector, a cycle for each gain mode, and reads it.
-func TestModels(t *testing.T) {
+// TestEachKindOfDetectorIsReadAsWritten writes a run with each kind of detector, a cycle for each gain mode, and reads it.
+func TestEachKindOfDetectorIsReadAsWritten(t *testing.T) {
 	for _, c := range modelCases {
 		t.Run(c.source, func(t *testing.T) {
 			m := model(t, c.source, c.panels, c.rows, c.cols)

@@ -29,7 +29,7 @@ func campaignFile(t *testing.T, text string) string {
 	return path
 }
 
-func TestFile(t *testing.T) {
+func TestFileNamesItsItems(t *testing.T) {
 	f, err := ReadFile(campaignFile(t, `
 name = "night-1"
 [[entry]]

@@ -32,8 +32,8 @@ func order(t *testing.T, asked *int) Order {
 		Work: func(frame.Run, string, plan.Params) (string, error) { return work, nil }, Cut: plan.Options{Workers: 1}}
 }
 
-// TestRemake wants a stored job to be made again from its request alone, the same but for the headers.
-func TestRemake(t *testing.T) {
+// TestRemakeIsTheSameButForTheHeaders wants a stored job to be made again from its request alone, the same but for the headers.
+func TestRemakeIsTheSameButForTheHeaders(t *testing.T) {
 	asked := 0
 	o := order(t, &asked)
 	j, err := o.Make(t.Context())
@@ -65,8 +65,8 @@ func TestRemake(t *testing.T) {
 	}
 }
 
-// TestWrong wants the note of a task to count for its own plan alone, and to make later plans read all headers.
-func TestWrong(t *testing.T) {
+// TestWrongPredictionCountsForItsPlanAlone wants the note of a task to count for its own plan alone, and to make later plans read all headers.
+func TestWrongPredictionCountsForItsPlanAlone(t *testing.T) {
 	asked := 0
 	o := order(t, &asked)
 	j, err := o.Make(t.Context())

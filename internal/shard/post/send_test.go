@@ -19,8 +19,8 @@ import (
 )
 
 var (
-	seeds = flag.Int("post.seeds", 60, "random nights of TestNights")
-	seed  = flag.Uint64("post.seed", 0, "one night of TestNights")
+	seeds = flag.Int("post.seeds", 60, "random nights of TestLaterCallSendsWhatIsMissingOnce")
+	seed  = flag.Uint64("post.seed", 0, "one night of TestLaterCallSendsWhatIsMissingOnce")
 )
 
 // stored is an entry of a model logbook; it is visible from a time on.
@@ -204,15 +204,15 @@ func night(t *testing.T, rng *rand.Rand, work string) error {
 	return nil
 }
 
-// TestNights: whatever happens to requests and processes, a later call sends what is missing, and nothing twice.
-func TestNights(t *testing.T) {
+// TestLaterCallSendsWhatIsMissingOnce: whatever happens to requests and processes, a later call sends what is missing, and nothing twice.
+func TestLaterCallSendsWhatIsMissingOnce(t *testing.T) {
 	first, last := uint64(1), uint64(*seeds)
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
 	for n := first; n <= last; n++ {
 		if err := night(t, rand.New(rand.NewPCG(n, 20)), filepath.Join(t.TempDir(), fmt.Sprint(n))); err != nil {
-			t.Fatalf("night %d: %v\nagain: go test ./internal/shard/post -run TestNights -post.seed %d", n, err, n)
+			t.Fatalf("night %d: %v\nagain: go test ./internal/shard/post -run TestLaterCallSendsWhatIsMissingOnce -post.seed %d", n, err, n)
 		}
 	}
 }

@@ -76,8 +76,8 @@ func TestDealLosesNothing(t *testing.T) {
 	}
 }
 
-// TestSettle wants the right thing to be done about an item of three tasks, of which 1 and 2 lack partials.
-func TestSettle(t *testing.T) {
+// TestSettleDecidesAboutEveryEnd wants the right thing to be done about an item of three tasks, of which 1 and 2 lack partials.
+func TestSettleDecidesAboutEveryEnd(t *testing.T) {
 	ended := func(s State, exit int) *Element {
 		return &Element{State: s, Exit: exit, Node: "n", ReqMemMB: 100, TimeLimit: time.Hour}
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestDiagnose(t *testing.T) {
+func TestDiagnoseSaysWhatATaskNeeds(t *testing.T) {
 	base := Element{Node: "n1", TimeLimit: time.Hour, ReqMemMB: 1000, Elapsed: time.Minute}
 	with := func(change func(*Element)) *Element {
 		e := base

@@ -39,7 +39,7 @@ func TestLineIsWhatAShellReads(t *testing.T) {
 	}
 }
 
-func TestChunks(t *testing.T) {
+func TestChunksKeepToTheLimitsOfArrays(t *testing.T) {
 	lim := Limits{MaxArraySize: 33, MaxArrayTask: 20}
 	var tasks []int
 	for i := range 70 {

@@ -34,7 +34,7 @@ const squeueOutput = `1|3|8|COMPLETING|0|0:21|node1|10:00|100M|1|2026-01-02T03:0
 2|N/A|2|PENDING|0|0:00||UNLIMITED|0|0|2026-01-02T03:04:05|Dependency|
 `
 
-func TestElements(t *testing.T) {
+func TestElementsAreThoseThatSlurmPrints(t *testing.T) {
 	es := Elements{}
 	if err := es.addSacct(sacctOutput); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func FuzzElements(f *testing.F) {
 	})
 }
 
-func TestLimits(t *testing.T) {
+func TestLimitsAreReadFromTheConfiguration(t *testing.T) {
 	const config = "Configuration data as of 2026-01-01T00:00:00\nClusterName             = ana\nMaxArraySize            = 1001\nMaxJobCount             = 10000\nMinJobAge               = 300 sec\n"
 	for _, tt := range []struct {
 		text string

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestBlanks passes frames in any cut to blanks and wants what whole frames say: which are all zeros, how many are
+// TestBlankAndStuckFramesAreFoundInAnyCut passes frames in any cut to blanks and wants what whole frames say: which are all zeros, how many are
 // equal to the one before, and that every other word is counted once.
-func TestBlanks(t *testing.T) {
+func TestBlankAndStuckFramesAreFoundInAnyCut(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		pixels, n, keep := 1+r.IntN(400), 1+r.IntN(20), r.IntN(4) == 0

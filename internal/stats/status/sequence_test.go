@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSequence(t *testing.T) {
+func TestSequenceOfRecordsIsThatOfTheOriginal(t *testing.T) {
 	for _, c := range []struct {
 		name                  string
 		compat                Compat

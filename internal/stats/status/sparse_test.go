@@ -9,8 +9,8 @@ import (
 	"rawstatus/internal/testenv"
 )
 
-// TestSparse compares what lists of bad pixels say with what whole arrays do.
-func TestSparse(t *testing.T) {
+// TestListsOfBadPixelsSayWhatArraysDo compares what lists of bad pixels say with what whole arrays do.
+func TestListsOfBadPixelsSayWhatArraysDo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(testenv.Seed(t), 15))
 	draw := func(n int) []uint64 {
 		words, bad := make([]uint64, n), rng.IntN(3)*rng.IntN(60)

@@ -44,7 +44,7 @@ func hints(t testing.TB, status []uint64, rows, cols int, p SpatialParams) []uin
 	return got.Dense()
 }
 
-func TestHints(t *testing.T) {
+func TestHintsMarkLinesChipsAndNeighbours(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		in   []string

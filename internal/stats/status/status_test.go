@@ -124,7 +124,7 @@ func TestNothingJudged(t *testing.T) {
 	}
 }
 
-func TestNevlm(t *testing.T) {
+func TestNumberOfEventsBeyondALimit(t *testing.T) {
 	dark, data := plain(), plain()
 	dark.Profile = ProfileDark
 	for _, c := range []struct {
@@ -211,7 +211,7 @@ func TestRobustWithMadZero(t *testing.T) {
 	}
 }
 
-func TestScopes(t *testing.T) {
+func TestLimitsOfADetectorAPanelAndAChip(t *testing.T) {
 	// Two panels of 4 x 4 at different levels, chips of 2 x 3 (the rest is a narrow chip).
 	level := func(v int) PanelPlanes { return panelOf(4, 4, fill(16, v), fill(16, 10)) }
 	p := plain()
@@ -242,7 +242,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-func TestLines(t *testing.T) {
+func TestLinesOfTheLogSayLimitsAndCounts(t *testing.T) {
 	rms := fill(100, 10)
 	rms[7] = 300
 	p := plain()
@@ -312,7 +312,7 @@ func TestSumIsPairwise(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
+func TestCompareCountsTurnedPixelsAndBits(t *testing.T) {
 	d, err := Compare([]uint64{0, 1, 3, 4, 0}, []uint64{2, 0, 3, 8, 0})
 	if err != nil {
 		t.Fatal(err)
