@@ -89,7 +89,7 @@ func TestDarkOfPsana2(t *testing.T) {
 }
 
 // TestDarkWithoutDatabase wants constants and a plan where the database does not answer, and a failure only where they are to
-// be deployed to it.
+// be deployed to it, of all area detectors or the one that is named.
 func TestDarkWithoutDatabase(t *testing.T) {
 	bin, dir := programs(t), t.TempDir()
 	if code, _, stderr := call(t, "simulate", "--out", filepath.Join(dir, "runs"), "--exp", "tstx00417", "--det-type", "jungfrau", "--panels", "1", "--gain-modes", "g0,g1,g2", "--events", "5",
@@ -99,7 +99,7 @@ func TestDarkWithoutDatabase(t *testing.T) {
 	for deploy, want := range map[bool]int{false: 0, true: 75} {
 		line := []string{"dark", "-e", "tstx00417", "-r", "3", "--dir", filepath.Join(dir, "runs")}
 		if deploy {
-			line = append(line, "-D")
+			line = append(line, "-d", "jungfrau", "-D")
 		}
 		cmd := exec.Command(filepath.Join(bin, "rawstatus"), line...)
 		cmd.Dir = dir
