@@ -71,9 +71,6 @@ func TestLargeDetectorIsDeployedTwice(t *testing.T) {
 		}
 		t.Logf("%d panels: merged in %.1f s, planned after %.1f s, deployed after %.1f s; %d bad pixels, %d MB of text, peak memory %d MiB", panels,
 			merged.Seconds(), planned.Seconds(), time.Since(begin).Seconds(), rec.Bad, rec.Size>>20, u.Maxrss>>10)
-		if limit := 20 * time.Second; time.Since(begin) > limit {
-			t.Errorf("took %v, limit %v", time.Since(begin), limit)
-		}
 		if limit := int64(2 << 20); u.Maxrss > limit {
 			t.Errorf("peak memory %d kB, limit %d", u.Maxrss, limit)
 		}
