@@ -32,10 +32,10 @@ func order(t *testing.T, asked *int) Order {
 		Work: func(frame.Run, string, plan.Params) (string, error) { return work, nil }, Cut: plan.Options{Workers: 1}}
 }
 
-// TestRemakeIsTheSameButForTheHeaders wants a stored job to be made again from its request alone, the same but for the headers.
-func TestRemakeIsTheSameButForTheHeaders(t *testing.T) {
-	asked := 0
-	o := order(t, &asked)
+// saved makes and stores the job of an order, which counts its questions for parameters.
+func saved(t *testing.T, asked *int) (Order, *Job) {
+	t.Helper()
+	o := order(t, asked)
 	j, err := o.Make(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +43,13 @@ func TestRemakeIsTheSameButForTheHeaders(t *testing.T) {
 	if err := j.Save(t.Context(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return o, j
+}
+
+// TestRemakeIsTheSameButForTheHeaders wants a stored job to be made again from its request alone, the same but for the headers.
+func TestRemakeIsTheSameButForTheHeaders(t *testing.T) {
+	asked := 0
+	_, j := saved(t, &asked)
 	stored, err := Open(j.Work)
 	if err != nil || !reflect.DeepEqual(stored.Request, j.Request) || stored.Plan.ID != j.Plan.ID {
 		t.Fatalf("%v: read %+v, wanted %+v", err, stored.Request, j.Request)
@@ -68,14 +75,7 @@ func TestRemakeIsTheSameButForTheHeaders(t *testing.T) {
 // TestWrongPredictionCountsForItsPlanAlone wants the note of a task to count for its own plan alone, and to make later plans read all headers.
 func TestWrongPredictionCountsForItsPlanAlone(t *testing.T) {
 	asked := 0
-	o := order(t, &asked)
-	j, err := o.Make(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Save(t.Context(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	o, j := saved(t, &asked)
 	if w, err := Wrong(j.Work, j.Plan); w != nil || err != nil {
 		t.Errorf("%+v, %v", w, err)
 	}
