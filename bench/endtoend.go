@@ -47,7 +47,7 @@ func endToEnd(b *bench) error {
 		}
 		list = append(list, variant{name: name, bytes: b.d.index.Files[0].Size, cores: cores, before: b.d.warm, run: func() error { return b.d.readMapped(readers) }})
 		for _, level := range kernel.Names() {
-			if level != best512() && level != "avx2" {
+			if level == "go" {
 				continue
 			}
 			for _, profile := range []string{"dark", "data", "max"} {

@@ -148,16 +148,14 @@ func (b *bench) orderStatistics() error {
 	var hist [1 << 16]uint32
 	var list []variant
 	for _, level := range kernel.Names() {
-		if level == best512() || level == "avx2" || level == "go" {
-			list = append(list,
-				variant{name: "3 quantiles of 50 frames " + level, bytes: frames * 2 * pixels, cores: 1, before: useLevel(level), run: func() error { quantile.Order(dst, block, 0x3fff, ranks); return nil }},
-				variant{name: "median of a frame " + level, bytes: frames * 2 * pixels, cores: 1, before: useLevel(level), run: func() error {
-					for _, f := range block {
-						sink.Add(uint64(quantile.FrameMedian(f, 0x3fff, &hist)))
-					}
-					return nil
-				}})
-		}
+		list = append(list,
+			variant{name: "3 quantiles of 50 frames " + level, bytes: frames * 2 * pixels, cores: 1, before: useLevel(level), run: func() error { quantile.Order(dst, block, 0x3fff, ranks); return nil }},
+			variant{name: "median of a frame " + level, bytes: frames * 2 * pixels, cores: 1, before: useLevel(level), run: func() error {
+				for _, f := range block {
+					sink.Add(uint64(quantile.FrameMedian(f, 0x3fff, &hist)))
+				}
+				return nil
+			}})
 	}
 	const group = "order statistics, frames in memory"
 	if err := b.group(group, b.o.reps, list); err != nil {

@@ -113,7 +113,7 @@ func featureSix(b *bench) error {
 	var list []variant
 	for _, level := range kernel.Names() {
 		switch level {
-		case best512(), "avx2":
+		case "avx512", "avx2":
 			list = append(list, variant{name: level, bytes: int64(n) * 2 * pixels, cores: 1, before: useLevel(level), run: inMemory(n)})
 		case "go":
 			list = append(list, variant{name: level, bytes: int64(n/10) * 2 * pixels, cores: 1, before: useLevel(level), run: inMemory(n / 10)})

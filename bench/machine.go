@@ -98,13 +98,3 @@ func (f facts) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %d cores, %.0f GiB, Linux %s, %s, %s\n", f.CPU, f.Cores, f.MemGiB, f.Kernel, f.FS, f.Go)
 	fmt.Fprintf(w, "kernels: %s; load %.2f, stolen %.1f %%; %s\n", strings.Join(f.Levels, " "), f.Load, 100*f.Stolen, f.Time.Format(time.RFC3339))
 }
-
-// best512 returns the AVX-512 level that the program uses here, or the name of one for the tables.
-func best512() string {
-	for _, name := range kernel.Names() {
-		if strings.HasPrefix(name, "avx512") {
-			return name
-		}
-	}
-	return "avx512"
-}

@@ -116,23 +116,23 @@ func (r *results) judge() {
 		least(number, what, want, got, ok)
 	}
 	ratio("1", "dark kernel, in cache: AVX2 / plain loop", 12, kernelCache, "dark avx2", "dark plain loop")
-	ratio("1", "dark kernel, in cache: AVX-512 / plain loop", 20, kernelCache, "dark "+best512(), "dark plain loop")
+	ratio("1", "dark kernel, in cache: AVX-512 / plain loop", 20, kernelCache, "dark avx512", "dark plain loop")
 	for _, c := range []struct {
 		level           string
 		dark, data, max float64
-	}{{best512(), 0.6, 0.8, 1}, {"avx2", 0.4, 0.75, 1}} {
+	}{{"avx512", 0.6, 0.8, 1}, {"avx2", 0.4, 0.75, 1}} {
 		ratio("2", "dark / dd, one core, "+c.level, c.dark, e2e, "dark "+c.level+" 1 core", "dd bs=1M")
 		ratio("2", "data / dd, one core, "+c.level, c.data, e2e, "data "+c.level+" 1 core", "dd bs=1M")
 		ratio("2", "max / dd, one core, "+c.level, c.max, e2e, "max "+c.level+" 1 core", "dd bs=1M")
 	}
 	got, ok := r.number("dark one core / numpy")
 	mark("2", "dark / numpy loop, one core", 80, got, ok)
-	two, ok2 := r.ratio(e2e, "dark "+best512()+" all cores", "dark "+best512()+" 1 core")
-	limit, ok3 := r.ratio(e2e, "dark "+best512()+" all cores", "AVX read, mapped, all cores")
+	two, ok2 := r.ratio(e2e, "dark avx512 all cores", "dark avx512 1 core")
+	limit, ok3 := r.ratio(e2e, "dark avx512 all cores", "AVX read, mapped, all cores")
 	mark("2", "dark, two cores: of 1.7 x one core or 0.85 x AVX read", 1, max(two/1.7, limit/0.85), ok2 && ok3)
 	value("3", "first-block quantiles / numpy.quantile", 50, "quantiles / numpy")
 	value("3", "median of a frame, GB/s per core", 6, "median of a frame")
-	value("3", "feature 6 / 0.38 s per frame, "+best512(), 200, "feature 6 "+best512()+" / original")
+	value("3", "feature 6 / 0.38 s per frame, avx512", 200, "feature 6 avx512 / original")
 	value("3", "feature 6 / 0.38 s per frame, avx2", 110, "feature 6 avx2 / original")
 	value("3", "charge injection / transcription, space 5, ramp 1024", 100, "charge injection / transcription, 24 x 32 pixels")
 	most("4", "cost per frame, 20000 to 1000 frames: deviation", 0.10, "frames 20000 / 1000 deviation")
@@ -140,11 +140,11 @@ func (r *results) judge() {
 	ratio("5", "slow store: reached of 8 GB/s, two cores", 0.8, storeGroup, "dark from the store", "the store's rate")
 	most("5", "slow store: share of indexing", 0.05, "indexing share")
 	most("5", "store of 4000 reads a second: share of indexing", 0.05, "indexing share, 4000 reads a second")
-	ratio("6", "dark with gain bits / dark, in cache, "+best512(), 0.95, kernelCache, "dark and gain bits "+best512(), "dark "+best512())
+	ratio("6", "dark with gain bits / dark, in cache, avx512", 0.95, kernelCache, "dark and gain bits avx512", "dark avx512")
 	ratio("6", "dark with gain bits / dark, in cache, avx2", 0.8, kernelCache, "dark and gain bits avx2", "dark avx2")
-	ratio("6", "gates / dark kernel in cache, "+best512(), 0.5, kernelCache, "gates "+best512(), "dark "+best512())
-	ratio("6", "dark / dd, one core, positioned reads, "+best512(), 0.45, e2e, "dark "+best512()+" 1 core", "dd bs=1M")
-	ratio("6", "data / dd, one core, positioned reads, "+best512(), 0.5, e2e, "data "+best512()+" 1 core", "dd bs=1M")
+	ratio("6", "gates / dark kernel in cache, avx512", 0.5, kernelCache, "gates avx512", "dark avx512")
+	ratio("6", "dark / dd, one core, positioned reads, avx512", 0.45, e2e, "dark avx512 1 core", "dd bs=1M")
+	ratio("6", "data / dd, one core, positioned reads, avx512", 0.5, e2e, "data avx512 1 core", "dd bs=1M")
 	r.judgeCommands()
 }
 
